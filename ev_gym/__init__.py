@@ -1,0 +1,85 @@
+"""A household that charges electric cars at home, as a Gymnasium environment.
+
+`gymnasium.make("EVCharging-v0", scenario="stockholm")` after `import ev_gym`. Names below load
+their modules when they are first used, so the import itself is light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as _gym
+
+if TYPE_CHECKING:
+    from ev_gym.dataset import Dataset
+    from ev_gym.env import EVChargingEnv
+    from ev_gym.observation import ObservationField, observation_fields
+    from ev_gym.presets import preset, preset_names
+    from ev_gym.scenario import (
+        Charger,
+        Data,
+        Driving,
+        Household,
+        RewardWeights,
+        Scenario,
+        ScenarioError,
+        Tariff,
+        Vehicle,
+    )
+    from ev_gym.vector_env import EVChargingVectorEnv
+
+_HOME = {
+    "Charger": "scenario",
+    "Data": "scenario",
+    "Dataset": "dataset",
+    "Driving": "scenario",
+    "EVChargingEnv": "env",
+    "EVChargingVectorEnv": "vector_env",
+    "Household": "scenario",
+    "ObservationField": "observation",
+    "RewardWeights": "scenario",
+    "Scenario": "scenario",
+    "ScenarioError": "scenario",
+    "Tariff": "scenario",
+    "Vehicle": "scenario",
+    "observation_fields": "observation",
+    "preset": "presets",
+    "preset_names": "presets",
+}
+
+__all__ = [
+    "Charger",
+    "Data",
+    "Dataset",
+    "Driving",
+    "EVChargingEnv",
+    "EVChargingVectorEnv",
+    "Household",
+    "ObservationField",
+    "RewardWeights",
+    "Scenario",
+    "ScenarioError",
+    "Tariff",
+    "Vehicle",
+    "observation_fields",
+    "preset",
+    "preset_names",
+]
+
+# The horizon belongs to the scenario, so max_episode_steps stays unset.
+_gym.register(
+    id="EVCharging-v0",
+    entry_point="ev_gym.env:EVChargingEnv",
+    vector_entry_point="ev_gym.vector_env:EVChargingVectorEnv",
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'ev_gym' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"ev_gym.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

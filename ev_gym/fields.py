@@ -1,0 +1,94 @@
+"""The tables: every field of the state and of a step's results, with unit and meaning.
+
+The record layouts that compiled code reads, the keys of `info`, and the columns of the logs come
+from here. Observation fields stand in `ev_gym.observation`, scenario parameters in
+`ev_gym.scenario`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ev_gym.episode import DRIVER_FIELDS
+
+LAYOUT_VERSION = 1
+
+
+class Field(NamedTuple):
+    """One named number: its type as stored, its unit ("" where it has none), and what it means."""
+
+    name: str
+    dtype: str
+    unit: str
+    meaning: str
+
+
+HOUSEHOLD_STATE = (
+    Field("key", "u8", "", "random stream of the seed"),
+    Field("episode", "i8", "", "episodes drawn from that stream so far"),
+    Field("house", "i8", "", "house of the data set"),
+    Field("start_min", "i8", "min", "start of the episode, since the series began"),
+    Field("now_min", "i8", "min", "start of the coming step, since the series began"),
+    Field("steps", "i8", "", "steps of this episode taken"),
+    Field("over", "i8", "", "1 when the horizon is reached"),
+    Field("start_stored_kwh", "f8", "kWh", "energy in all batteries when the episode began"),
+    Field("settlement_price", "f8", "per kWh", "mean price of the episode's cheapest quarter hours"),
+)
+
+VEHICLE_STATE = (
+    Field("key", "u8", "", "random stream of this car's driver"),
+    Field("session", "i8", "", "sessions drawn from that stream so far"),
+    Field("plugged", "i1", "", "1 while the car is at the charger"),
+    Field("energy_kwh", "f8", "kWh", "energy in the battery; while away, as at departure"),
+    Field("arrival_min", "i8", "min", "plug-in of this session, or of the next while away"),
+    Field("departure_min", "i8", "min", "planned departure of that session"),
+    Field("trip_kwh", "f8", "kWh", "energy of the trip that ends at arrival_min"),
+    Field("asked_a", "f8", "A", "current asked for in the last step, per phase"),
+    Field("current_a", "f8", "A", "current granted in the last step, per phase"),
+    Field("offered_kw", "f8", "kW", "AC power granted in the last step"),
+    *(Field(*field) for field in DRIVER_FIELDS),
+)
+
+STEP_FIELDS = (
+    Field("now_min", "i8", "min", "start of the step, since the series began"),
+    Field("load_kw", "f8", "kW", "base load of the house"),
+    Field("grid_kw", "f8", "kW", "mean power at the meter, cars included"),
+    Field("overload_kw", "f8", "kW", "power at the meter above the connection's limit"),
+    Field("temperature_c", "f8", "deg C", "outdoor temperature"),
+    Field("price_per_kwh", "f8", "per kWh", "all-in price of one more imported kWh"),
+    Field("energy_cost", "f8", "", "energy cost of the house with its vehicles"),
+    Field("house_cost", "f8", "", "energy cost of the house alone"),
+    Field("missing_kwh", "f8", "kWh", "energy missing at departure, bought at a public charger"),
+    Field("public_kwh", "f8", "kWh", "energy bought on the road for the trips that ended"),
+    Field("energy_term", "f8", "", "reward: minus the grid energy for charging"),
+    Field("missing_term", "f8", "", "reward: minus the energy missing at departure"),
+    Field("public_term", "f8", "", "reward: minus the energy bought on the road"),
+    Field("overload_term", "f8", "", "reward: minus the energy above the connection's limit"),
+)
+
+VEHICLE_STEP_FIELDS = (
+    Field("plugged", "f8", "", "1 if the car was at the charger when the step began"),
+    Field("soc", "f8", "", "state of charge after the step; while away, as at departure"),
+    Field("energy_kwh", "f8", "kWh", "energy in the battery after the step"),
+    Field("current_a", "f8", "A", "current granted, per phase"),
+    Field("charge_kw", "f8", "kW", "mean AC power drawn over the step"),
+    Field("stored_kwh", "f8", "kWh", "energy that charging stored"),
+    Field("loss_kwh", "f8", "kWh", "energy lost between the meter and the battery"),
+    Field("topup_kwh", "f8", "kWh", "energy bought elsewhere: missing at departure or on the road"),
+    Field("trip_kwh", "f8", "kWh", "energy used by a trip that ended in this step"),
+)
+
+REWARD_TERMS = ("energy", "missing", "public", "overload")
+
+
+def record_dtype(fields: tuple[Field, ...]) -> np.dtype[Any]:
+    """The aligned record layout of a table."""
+    return np.dtype([(field.name, field.dtype) for field in fields], align=True)
+
+
+STEP_DTYPE = record_dtype(STEP_FIELDS)
+VEHICLE_STEP_DTYPE = record_dtype(VEHICLE_STEP_FIELDS)
+HOUSEHOLD_DTYPE = record_dtype(HOUSEHOLD_STATE)
+VEHICLE_DTYPE = record_dtype(VEHICLE_STATE)

@@ -1,0 +1,170 @@
+"""How scenario parameters are declared, checked, and turned into and out of plain dicts.
+
+A parameter is a dataclass field made by `number`, `choice` or `text`: its default, unit, meaning
+and what is allowed stand in one place, and the checks, the messages and the tables come from it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+REQUIRED = dataclasses.MISSING
+
+
+class ScenarioError(ValueError):
+    """A scenario holds an unknown key or an impossible value."""
+
+
+def number(
+    default: Any,
+    unit: str,
+    meaning: str,
+    low: float,
+    high: float,
+    *,
+    whole: bool = False,
+    optional: bool = False,
+) -> Any:
+    """A number between `low` and `high` (inclusive); `whole` for integers, `optional` for None."""
+    rule = {
+        "unit": unit,
+        "meaning": meaning,
+        "low": low,
+        "high": high,
+        "whole": whole,
+        "optional": optional,
+    }
+    return dataclasses.field(default=default, metadata=rule)
+
+
+def choice(default: Any, meaning: str, allowed: Iterable[Any]) -> Any:
+    """One of a few values."""
+    rule = {"unit": "", "meaning": meaning, "allowed": tuple(allowed)}
+    return dataclasses.field(default=default, metadata=rule)
+
+
+def numbers(default: Any, unit: str, meaning: str, low: float, high: float, **rule: Any) -> Any:
+    """A tuple of numbers, each between `low` and `high`."""
+    rule = {"unit": unit, "meaning": meaning, "low": low, "high": high, "many": True, **rule}
+    return dataclasses.field(default=default, metadata=rule)
+
+
+def text(default: Any, meaning: str, *, optional: bool = False) -> Any:
+    """A string."""
+    rule = {"unit": "", "meaning": meaning, "text": True, "optional": optional}
+    return dataclasses.field(default=default, metadata=rule)
+
+
+def _allowed(rule: Mapping[str, Any]) -> str:
+    if "allowed" in rule:
+        words = "one of " + ", ".join(repr(value) for value in rule["allowed"])
+    elif rule.get("text"):
+        words = "a non-empty string"
+    else:
+        kind = "a whole number" if rule.get("whole") else "a number"
+        words = f"{kind} from {rule['low']:g} to {rule['high']:g} {rule['unit']}".rstrip()
+        if rule.get("many"):
+            words = f"a list, each entry {words}"
+    return words + (", or None" if rule.get("optional") else "")
+
+
+def _is_number(value: Any, rule: Mapping[str, Any]) -> bool:
+    kind = int if rule.get("whole") else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kind):
+        return False
+    return math.isfinite(value) and rule["low"] <= value <= rule["high"]
+
+
+def _is_allowed(value: Any, rule: Mapping[str, Any]) -> bool:
+    if value is None:
+        return bool(rule.get("optional"))
+    if "allowed" in rule:
+        return any(type(value) is type(known) and value == known for known in rule["allowed"])
+    if rule.get("text"):
+        return isinstance(value, str) and bool(value)
+    if rule.get("many"):
+        return isinstance(value, tuple) and all(_is_number(entry, rule) for entry in value)
+    return _is_number(value, rule)
+
+
+def check(part: Any) -> None:
+    """Check each declared field of a dataclass; lists become tuples, whole floats stay floats.
+
+    Raises:
+        ScenarioError: naming the field, its value and what is allowed.
+    """
+    for field in dataclasses.fields(part):
+        rule = field.metadata
+        if not rule:
+            continue
+        value = getattr(part, field.name)
+        if rule.get("many") and isinstance(value, list):
+            value = tuple(value)
+            object.__setattr__(part, field.name, value)
+        if not _is_allowed(value, rule):
+            owner = type(part).__name__
+            raise ScenarioError(f"{owner}.{field.name} is {value!r}; allowed: {_allowed(rule)}")
+
+
+def check_keys(given: Mapping[str, Any], known: Iterable[str], where: str) -> None:
+    """Refuse a key that is not known, with the nearest known one.
+
+    Raises:
+        ScenarioError: naming the key and all that is allowed there.
+    """
+    known = list(known)
+    for key in given:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, 1)
+            hint = f" (did you mean {near[0]!r}?)" if near else ""
+            raise ScenarioError(
+                f"unknown key {key!r} in {where}{hint}; allowed: {', '.join(known)}"
+            )
+
+
+def to_plain(part: Any) -> Any:
+    """A dataclass as nested dicts and lists of plain JSON values."""
+    if dataclasses.is_dataclass(part) and not isinstance(part, type):
+        return {f.name: to_plain(getattr(part, f.name)) for f in dataclasses.fields(part)}
+    if isinstance(part, tuple):
+        return [to_plain(entry) for entry in part]
+    return part
+
+
+def override(base: T, changes: Any, where: str) -> T:
+    """The dataclass `base` with the fields named in `changes` replaced.
+
+    Raises:
+        ScenarioError: for an unknown key, an impossible value, or `changes` that is no dict.
+    """
+    if not isinstance(changes, Mapping):
+        raise ScenarioError(f"{where} is {changes!r}; allowed: a dict of its parameters")
+    names = [field.name for field in dataclasses.fields(base)]  # type: ignore[arg-type]  # T is one of our dataclasses
+    check_keys(changes, names, where)
+    new = {}
+    for key, value in changes.items():
+        current = getattr(base, key)
+        nested = dataclasses.is_dataclass(current) and not isinstance(value, type(current))
+        new[key] = override(current, value, f"{where}.{key}") if nested else value
+    return dataclasses.replace(base, **new)  # type: ignore[type-var]  # likewise
+
+
+def table_of(kind: type) -> list[dict[str, Any]]:
+    """Name, default, unit, meaning and allowed values of each declared parameter of a dataclass."""
+    return [
+        {
+            "name": field.name,
+            "default": None if field.default is REQUIRED else field.default,
+            "unit": field.metadata["unit"],
+            "meaning": field.metadata["meaning"],
+            "allowed": _allowed(field.metadata),
+        }
+        for field in dataclasses.fields(kind)
+        if field.metadata
+    ]

@@ -1,0 +1,93 @@
+"""Scenarios by name."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from ev_gym.parameters import ScenarioError
+from ev_gym.scenario import Charger, Data, Driving, Household, Scenario, Tariff, Vehicle
+
+
+def _stockholm() -> Scenario:
+    """A Swedish house and one car; built-in series of sixteen houses."""
+    return Scenario()
+
+
+def _stockholm_measured() -> Scenario:
+    """The same on measured series: SE3 prices, a house in Sceaux, Stockholm weather."""
+    return Scenario(
+        name="stockholm-measured",
+        household=Household(annual_kwh=None),
+        data=Data(
+            source="files",
+            weeks=104,
+            price_file="price_dayahead_SE3_hourly_2016-2024.csv",
+            price_column="price_ore_per_kwh",
+            load_file="household_load_uci_sceaux_15min_2008.csv",
+            load_zone="Europe/Paris",
+            temperature_file="weather_stockholm_hourly_2023-2024.csv",
+        ),
+    )
+
+
+def _classic() -> Scenario:
+    """The teaching server's household of 2024: one fixed day, an on-off charger, no losses."""
+    return Scenario(
+        name="classic",
+        household=Household(fuse_a=16.0, annual_kwh=None, connection_kw=11.0),
+        charger=Charger(phases=3, max_current_a=16, levels_kw=(0.0, 7.4), load_management=False),
+        vehicles=(
+            Vehicle(
+                name="Citroën e-Berlingo M",
+                battery_kwh=46.3,
+                ac_max_kw=7.4,
+                eta=1.0,
+                aux_kw=0.0,
+                taper_from_soc=1.0,
+                wanted_soc=0.8,
+                min_soc=0.0,
+            ),
+        ),
+        driving=Driving(
+            pattern="daily", arrival_h=0.0, departure_h=24.0, trip_kwh=0.0, start_soc=0.2
+        ),
+        tariff=Tariff(
+            energy_tax_per_kwh=0.0, transfer_per_kwh=0.0, vat=0.0, overload_price_per_kwh=0.0
+        ),
+        data=Data(source="classic", zone="UTC", start="2024-01-01", weeks=1, houses=1),
+        start_hour=0,
+    )
+
+
+_PRESETS = {
+    "stockholm": _stockholm,
+    "stockholm-measured": _stockholm_measured,
+    "classic": _classic,
+}
+
+
+def preset_names() -> tuple[str, ...]:
+    """Names of all presets, the default first."""
+    return tuple(_PRESETS)
+
+
+def preset_summary(name: str) -> str:
+    """One sentence on what a preset holds."""
+    return (_PRESETS[name].__doc__ or "").strip()
+
+
+def preset(name: Any) -> Scenario:
+    """The preset of that name.
+
+    Raises:
+        ScenarioError: for an unknown name, listing the known ones.
+    """
+    if name not in _PRESETS:
+        near = difflib.get_close_matches(str(name), _PRESETS, 1)
+        hint = f" (did you mean {near[0]!r}?)" if near else ""
+        raise ScenarioError(
+            f"unknown scenario {name!r}{hint}; presets: {', '.join(_PRESETS)}; or pass a dict of "
+            "overrides or a Scenario"
+        )
+    return _PRESETS[name]()

@@ -1,0 +1,395 @@
+"""What is simulated: a household, its charger and cars, how they are driven, and what power costs.
+
+Every parameter is declared once, with unit, meaning and bounds. Scenarios are frozen and hashable,
+go to and from plain dicts, and refuse unknown keys and impossible values when they are made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from ev_gym.cars import car_row
+from ev_gym.parameters import (
+    ScenarioError,
+    check,
+    choice,
+    number,
+    numbers,
+    override,
+    text,
+    to_plain,
+)
+
+VOLT = 230.0
+FLOOR_A = 6
+MAX_VEHICLES = 8
+
+
+@dataclass(frozen=True)
+class Household:
+    """The house and its connection to the grid.
+
+    Three phases of 230 V: 16 A are 11 kW, 20 A 14 kW, 25 A 17 kW (3 x 230 V x I).
+    """
+
+    fuse_a: float = number(20.0, "A", "main fuse, per phase", 6, 200)
+    phases: int = choice(3, "phases of the connection", (1, 3))
+    annual_kwh: float | None = number(
+        12000.0,
+        "kWh",
+        "base load a year, the mean over the data set's houses; None: as the data stand",
+        100,
+        200_000,
+        optional=True,
+    )
+    connection_kw: float | None = number(
+        None, "kW", "limit of the connection; None: what the fuse gives", 1, 500, optional=True
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    @property
+    def limit_kw(self) -> float:
+        """Power that the connection carries."""
+        if self.connection_kw is not None:
+            return self.connection_kw
+        return self.phases * VOLT * self.fuse_a / 1000.0
+
+
+@dataclass(frozen=True)
+class Charger:
+    """The wallbox (EVSE). Currents are whole amperes, none below 6 A (IEC 61851-1)."""
+
+    phases: int = choice(3, "phases of the charger", (1, 3))
+    max_current_a: int = number(16, "A", "largest current per phase", 6, 80, whole=True)
+    levels_kw: tuple[float, ...] | None = numbers(
+        None, "kW", "power levels instead of currents, rising from 0", 0, 100, optional=True
+    )
+    load_management: bool = choice(
+        True, "keep charging within what the connection leaves", (True, False)
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        levels = self.levels_kw
+        if levels is not None:
+            rising = all(a < b for a, b in zip(levels, levels[1:], strict=False))
+            if len(levels) < 2 or levels[0] != 0 or not rising:
+                raise ScenarioError(
+                    f"Charger.levels_kw is {levels!r}; allowed: at least two rising levels from 0"
+                )
+
+
+@dataclass(frozen=True)
+class Vehicle:
+    """A car as the wallbox and its driver see it.
+
+    Losses: `P_battery = eta * P_ac - aux_kw`, fitted to ADAC's measurements of total AC charging
+    losses (2022, as the press reported them). AC power tapers only near full: over 111 published
+    DC curves the acceptance falls below the AC maximum above 97 % SoC (5th percentile).
+    """
+
+    name: str = text("car", "what the car is called")
+    battery_kwh: float = number(58.0, "kWh", "usable battery", 1, 500)
+    phases: int = choice(3, "phases of the on-board charger", (1, 2, 3))
+    ac_max_kw: float = number(11.0, "kW", "AC power of the on-board charger", 1, 50)
+    eta: float = number(0.94, "", "marginal efficiency from the wall to the battery", 0.5, 1)
+    aux_kw: float = number(0.2, "kW", "power the car itself takes while charging", 0, 1)
+    taper_from_soc: float = number(0.975, "", "SoC above which the acceptance falls", 0.5, 1)
+    wanted_soc: float = number(0.8, "", "SoC the driver wants at departure", 0, 1)
+    min_soc: float = number(0.1, "", "SoC the car returns with at least", 0, 1)
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.min_soc > self.wanted_soc:
+            raise ScenarioError(
+                f"Vehicle.min_soc is {self.min_soc!r}; allowed: at most wanted_soc, "
+                f"{self.wanted_soc!r}"
+            )
+
+    @classmethod
+    def model(cls, name: str, **changes: Any) -> Vehicle:
+        """One of 31 known cars, for instance `Vehicle.model("Renault Zoe", wanted_soc=0.9)`.
+
+        Battery, phases and AC power: Open EV Data (MIT licence), as of April 2022. Losses: ADAC
+        2022 for the four models it measured, the default for the others.
+
+        Raises:
+            ScenarioError: for an unknown name, or one that fits several variants (it lists them).
+        """
+        return override(cls(**car_row(name)), changes, f"vehicle {name!r}")
+
+
+class AtCharger(NamedTuple):
+    """A car's limits at a charger."""
+
+    max_current_a: int
+    kw_per_a: float
+    max_kw: float
+
+
+def at_charger(vehicle: Vehicle, charger: Charger) -> AtCharger:
+    """Largest current, power per ampere and largest AC power of a car at this charger.
+
+    A car uses as many phases as both have. Its largest current is the least whole one with which
+    it reaches its AC power within 1 %, as nameplates are rounded.
+
+    Raises:
+        ScenarioError: if the car cannot take the 6 A below which no charger goes.
+    """
+    kw_per_a = min(vehicle.phases, charger.phases) * VOLT / 1000.0
+    own_a = math.ceil(0.99 * vehicle.ac_max_kw / kw_per_a)
+    if charger.levels_kw is not None:
+        max_kw = min(charger.levels_kw[-1], vehicle.ac_max_kw)
+        current_a = own_a
+    else:
+        current_a = min(charger.max_current_a, own_a)
+        max_kw = min(current_a * kw_per_a, vehicle.ac_max_kw)
+        if current_a < FLOOR_A:
+            raise ScenarioError(
+                f"vehicle {vehicle.name!r} takes {own_a} A on {charger.phases} phases "
+                f"(ac_max_kw is {vehicle.ac_max_kw!r}); allowed: at least 6 A; give the car or the "
+                "charger fewer phases"
+            )
+    if vehicle.eta * max_kw <= vehicle.aux_kw:
+        raise ScenarioError(
+            f"vehicle {vehicle.name!r} needs aux_kw {vehicle.aux_kw!r} and gets {max_kw:g} kW; "
+            "allowed: less than eta times the charger's power"
+        )
+    return AtCharger(current_a, kw_per_a, max_kw)
+
+
+@dataclass(frozen=True)
+class Driving:
+    """When the cars come and go.
+
+    `routines`: drivers whose habits and sessions follow 56 residents of Trondheim (Sorensen et al.
+    2021, doi:10.1016/j.dib.2021.107105). `daily`: the same hours every day.
+    """
+
+    pattern: str = choice("routines", "how cars come and go", ("routines", "daily"))
+    routine_shares: tuple[float, ...] | None = numbers(
+        None,
+        "",
+        "routines: shares of commuters, shift workers and people mostly at home; None: as measured",
+        0,
+        1,
+        optional=True,
+    )
+    arrival_h: float = number(17.0, "h", "daily: local hour of plug-in", 0, 24)
+    departure_h: float = number(7.0, "h", "daily: local hour of departure", 0, 24)
+    trip_kwh: float = number(8.0, "kWh", "daily: energy of the trip between two stays", 0, 500)
+    start_soc: float = number(0.5, "", "daily: SoC at the start of an episode", 0, 1)
+
+    def __post_init__(self) -> None:
+        check(self)
+        shares = self.routine_shares
+        if shares is not None and (len(shares) != 3 or not math.isclose(sum(shares), 1.0)):
+            raise ScenarioError(
+                f"Driving.routine_shares is {shares!r}; allowed: three shares that add up to 1"
+            )
+
+
+@dataclass(frozen=True)
+class Tariff:
+    """What one kWh costs beyond the spot price; all without VAT unless said otherwise."""
+
+    energy_tax_per_kwh: float = number(0.439, "SEK/kWh", "energy tax (Sweden 2025: 0.439)", 0, 10)
+    transfer_per_kwh: float = number(0.05, "SEK/kWh", "grid transfer", 0, 10)
+    transfer_high_per_kwh: float | None = number(
+        None, "SEK/kWh", "grid transfer in the high hours; None: flat", 0, 10, optional=True
+    )
+    high_from_h: int = number(6, "h", "first local high hour", 0, 24, whole=True)
+    high_to_h: int = number(22, "h", "end of the local high hours", 0, 24, whole=True)
+    high_months: tuple[int, ...] = numbers(
+        (1, 2, 3, 11, 12), "", "months with high hours", 1, 12, whole=True
+    )
+    high_weekdays: tuple[int, ...] = numbers(
+        (0, 1, 2, 3, 4), "", "weekdays with high hours, 0 is Monday", 0, 6, whole=True
+    )
+    vat: float = number(0.25, "", "value added tax", 0, 1)
+    public_price_per_kwh: float = number(
+        5.0, "SEK/kWh", "a public charger's price, with VAT, per kWh stored (an estimate)", 0, 100
+    )
+    overload_price_per_kwh: float = number(
+        10.0, "SEK/kWh", "price of energy drawn above the connection's limit", 0, 1000
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the series come from.
+
+    `synthetic`: the calibrated generator. `classic`: the teaching server's fixed day. `files`: the
+    CSV files named, relative to the folder in the environment variable `EV_GYM_DATA`, or absolute.
+    """
+
+    source: str = choice("synthetic", "where the series come from", ("synthetic", "classic", "files"))
+    zone: str = text("Europe/Stockholm", "IANA time zone of local hour, weekday and month")
+    start: str = text("2023-01-02", "first local day, a Monday, as YYYY-MM-DD")
+    weeks: int = number(52, "", "length in weeks", 1, 1000, whole=True)
+    houses: int = number(16, "", "synthetic: number of houses", 1, 1000, whole=True)
+    price_file: str | None = text(None, "files: day-ahead prices", optional=True)
+    price_column: str | None = text(None, "files: column of the price", optional=True)
+    load_file: str | None = text(None, "files: base load", optional=True)
+    load_zone: str | None = text(None, "files: time zone of the load's days", optional=True)
+    temperature_file: str | None = text(None, "files: outdoor temperature", optional=True)
+
+    def __post_init__(self) -> None:
+        check(self)
+        try:
+            ZoneInfo(self.zone)
+        except (KeyError, ValueError, OSError):
+            raise ScenarioError(
+                f"Data.zone is {self.zone!r}; allowed: an IANA zone such as 'Europe/Stockholm'"
+            ) from None
+        try:
+            monday = date.fromisoformat(self.start).weekday() == 0
+        except ValueError:
+            monday = False
+        if not monday:
+            raise ScenarioError(f"Data.start is {self.start!r}; allowed: a Monday as YYYY-MM-DD")
+        if self.source == "files":
+            for name in ("price_file", "load_file", "temperature_file"):
+                if getattr(self, name) is None:
+                    raise ScenarioError(f"Data.{name} is None; allowed with files: a path")
+
+
+@dataclass(frozen=True)
+class RewardWeights:
+    """Factors on the reward's terms; all 1 means that the reward is money."""
+
+    energy: float = number(1.0, "", "grid energy for charging", 0, 1000)
+    missing: float = number(1.0, "", "energy missing at departure", 0, 1000)
+    public: float = number(1.0, "", "energy bought on the road", 0, 1000)
+    overload: float = number(1.0, "", "energy above the connection's limit", 0, 1000)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One household with its cars, its prices and its horizon."""
+
+    name: str = text("stockholm", "what the scenario is called")
+    household: Household = field(default_factory=Household)
+    charger: Charger = field(default_factory=Charger)
+    vehicles: tuple[Vehicle, ...] = field(
+        default_factory=lambda: (Vehicle.model("Volkswagen ID.3 58 kWh"),)
+    )
+    driving: Driving = field(default_factory=Driving)
+    tariff: Tariff = field(default_factory=Tariff)
+    data: Data = field(default_factory=Data)
+    reward_weights: RewardWeights = field(default_factory=RewardWeights)
+    currency: str = text("SEK", "currency of every price and bill")
+    time_step_min: int = choice(15, "length of a step in minutes", (1, 5, 15, 30, 60))
+    start_hour: int = number(12, "h", "local hour at which an episode starts", 0, 23, whole=True)
+    days: int = number(1, "d", "horizon of an episode, in days of 24 hours", 1, 366, whole=True)
+    price_window_h: int = number(36, "h", "hours of prices in the observation", 1, 48, whole=True)
+
+    def __post_init__(self) -> None:
+        check(self)
+        vehicles = self.vehicles
+        if not isinstance(vehicles, tuple) or not all(isinstance(v, Vehicle) for v in vehicles):
+            raise ScenarioError(f"Scenario.vehicles is {vehicles!r}; allowed: a tuple of Vehicle")
+        if not 1 <= len(vehicles) <= MAX_VEHICLES:
+            raise ScenarioError(
+                f"Scenario.vehicles holds {len(vehicles)}; allowed: 1 to {MAX_VEHICLES} vehicles"
+            )
+        for vehicle in vehicles:
+            at_charger(vehicle, self.charger)
+
+    @property
+    def horizon_steps(self) -> int:
+        """Steps of one episode."""
+        return self.days * 24 * 60 // self.time_step_min
+
+    @property
+    def step_h(self) -> float:
+        """Length of a step in hours."""
+        return self.time_step_min / 60.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every parameter as plain JSON values; `Scenario.from_dict` gives the scenario back."""
+        plain: dict[str, Any] = to_plain(self)
+        return plain
+
+    @classmethod
+    def from_dict(cls, changes: Mapping[str, Any]) -> Scenario:
+        """The preset named by the key `"preset"` (`stockholm` where absent) with overrides.
+
+        `vehicles` is a list of dicts; a dict with the key `"model"` starts from that known car.
+
+        Raises:
+            ScenarioError: for an unknown key or an impossible value, saying what is allowed.
+        """
+        from ev_gym.presets import preset
+
+        changes = dict(changes)
+        base = preset(changes.pop("preset", "stockholm"))
+        if "vehicles" in changes:
+            given = changes["vehicles"]
+            if not isinstance(given, (list, tuple)):
+                raise ScenarioError(f"vehicles is {given!r}; allowed: a list of dicts")
+            changes["vehicles"] = tuple(_vehicle(entry, base.vehicles[0]) for entry in given)
+        return override(base, changes, "the scenario")
+
+    def fingerprint(self) -> str:
+        """Hash of every parameter, as hexadecimal digits."""
+        plain = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.sha256(plain.encode()).hexdigest()
+
+
+def _vehicle(entry: Any, base: Vehicle) -> Vehicle:
+    if isinstance(entry, Vehicle):
+        return entry
+    if isinstance(entry, Mapping) and "model" in entry:
+        rest = {key: value for key, value in entry.items() if key != "model"}
+        return Vehicle.model(entry["model"], **rest)
+    return override(base, entry, "the scenario.vehicles")
+
+
+def as_scenario(scenario: str | Scenario | Mapping[str, Any]) -> Scenario:
+    """A scenario from a preset's name, a `Scenario`, or a dict of overrides.
+
+    Raises:
+        ScenarioError: for anything else, an unknown name or key, or an impossible value.
+    """
+    from ev_gym.presets import preset
+
+    if isinstance(scenario, Scenario):
+        return scenario
+    if isinstance(scenario, str):
+        return preset(scenario)
+    if isinstance(scenario, Mapping):
+        return Scenario.from_dict(scenario)
+    raise ScenarioError(
+        f"scenario is {scenario!r}; allowed: a preset's name, a Scenario, or a dict of overrides"
+    )
+
+
+__all__ = [
+    "Charger",
+    "Data",
+    "Driving",
+    "Household",
+    "RewardWeights",
+    "Scenario",
+    "ScenarioError",
+    "Tariff",
+    "Vehicle",
+    "as_scenario",
+    "at_charger",
+]
