@@ -1,0 +1,7 @@
+"""Policies for `EVCharging-v0` and the comparison of them."""
+
+from __future__ import annotations
+
+from baselines.policy import POLICY_NAMES, Policy, make_policy
+
+__all__ = ["POLICY_NAMES", "Policy", "make_policy"]

@@ -1,0 +1,163 @@
+"""What a policy is: from an observation to an action, for one row or many.
+
+A policy reads the static scenario when it is made and observations from then on, so the same code
+drives a local env, a vector env, or a household at the other end of a network.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from ev_gym.actions import level_fractions
+from ev_gym.observation import observation_slices
+from ev_gym.scenario import FLOOR_A, Scenario, at_charger
+
+Floats = NDArray[np.float64]
+
+DAY_MIN = 24 * 60
+# Observations are float32; less than this is nothing.
+NOTHING_KWH = 1e-3
+ROUNDING_KW = 1e-4
+
+_HOME = {
+    "uncontrolled": "baselines.rules:Uncontrolled",
+    "load_based": "baselines.rules:LoadBased",
+    "price_based": "baselines.rules:PriceBased",
+    "cheapest_hours": "baselines.rules:CheapestHours",
+    "random": "baselines.rules:Random",
+}
+POLICY_NAMES = tuple(_HOME)
+
+
+class View(NamedTuple):
+    """Observations of n rows by name: (n,), (n, window) for prices, (n, K) for the cars."""
+
+    hour_of_day: Floats
+    headroom_kw: Floats
+    price_per_kwh: Floats
+    hours_known: Floats
+    price_window: Floats
+    plugged: NDArray[np.bool_]
+    hours_to_departure: Floats
+    energy_to_wanted_kwh: Floats
+
+
+class Policy:
+    """From observations to actions; subclasses say in `decide` who may charge.
+
+    Args:
+        scenario: The scenario, read once.
+        continuous: Whether actions are fractions, or levels of the charger.
+        seed: Of whatever the policy draws itself.
+    """
+
+    name = ""
+
+    def __init__(self, scenario: Scenario, continuous: bool = True, seed: int = 0) -> None:
+        self.scenario = scenario
+        self.continuous = continuous
+        self.seed = seed
+        self.slices = observation_slices(scenario)
+        self.limits = [at_charger(vehicle, scenario.charger) for vehicle in scenario.vehicles]
+        self.levels = [level_fractions(scenario, vehicle) for vehicle in scenario.vehicles]
+        self.battery_kw = np.array(
+            [
+                vehicle.eta * limit.max_kw - vehicle.aux_kw
+                for vehicle, limit in zip(scenario.vehicles, self.limits, strict=True)
+            ]
+        )
+
+    def reset(self, rows: NDArray[np.int64] | None = None) -> None:
+        """Told at the start of every episode of these rows; None: of all."""
+
+    def decide(self, view: View) -> Floats:
+        """Fractions of maximum current, (n, K) from 0 to 1."""
+        raise NotImplementedError
+
+    def __call__(self, observation: NDArray[np.float32]) -> Any:
+        """The action for one observation (D,), or the actions for a batch (n, D)."""
+        single = observation.ndim == 1
+        fractions = self.decide(self.view(np.atleast_2d(observation)))
+        if self.continuous:
+            actions: NDArray[Any] = fractions.astype(np.float32)
+            return actions[0] if single else actions
+        levels = np.stack(
+            [
+                np.searchsorted(own, fractions[:, k] + ROUNDING_KW, side="right") - 1
+                for k, own in enumerate(self.levels)
+            ],
+            axis=1,
+        )
+        levels = levels[:, 0] if levels.shape[1] == 1 else levels
+        return levels[0] if single else levels
+
+    def view(self, observation: NDArray[np.float32]) -> View:
+        """A batch (n, D) by name."""
+        at, rows = self.slices, observation.astype(np.float64)
+        angle = np.arctan2(rows[:, at["hour_sin"]], rows[:, at["hour_cos"]])[:, 0]
+        first = at["price_h00"].start
+        return View(
+            hour_of_day=np.round(angle / (2 * np.pi) * DAY_MIN) % DAY_MIN / 60.0,
+            headroom_kw=rows[:, at["headroom_kw"]][:, 0],
+            price_per_kwh=rows[:, at["price_per_kwh"]][:, 0],
+            hours_known=rows[:, at["hours_known"]][:, 0],
+            price_window=rows[:, first : first + self.scenario.price_window_h],
+            plugged=rows[:, at["plugged"]] > 0.5,
+            hours_to_departure=rows[:, at["hours_to_departure"]],
+            energy_to_wanted_kwh=rows[:, at["energy_to_wanted_kwh"]],
+        )
+
+    def within_room(self, view: View, charging: NDArray[np.bool_]) -> Floats:
+        """Most that the cars marked (n, K) may take inside the headroom, in vehicle order."""
+        left_kw = view.headroom_kw.copy()
+        fractions = np.zeros(charging.shape)
+        for k, limit in enumerate(self.limits):
+            if self.scenario.charger.levels_kw is not None:
+                powers = np.minimum(self.scenario.charger.levels_kw, limit.max_kw)
+                fits = powers[None, :] <= left_kw[:, None] + ROUNDING_KW
+                level = np.maximum(fits.sum(axis=1) - 1, 0)
+                fraction, taken_kw = level / (len(powers) - 1), powers[level]
+            else:
+                current_a = np.floor((left_kw + ROUNDING_KW) / limit.kw_per_a)
+                current_a = np.clip(current_a, 0, limit.max_current_a)
+                current_a[current_a < FLOOR_A] = 0.0
+                fraction, taken_kw = current_a / limit.max_current_a, current_a * limit.kw_per_a
+            fractions[:, k] = np.where(charging[:, k], fraction, 0.0)
+            left_kw -= np.where(charging[:, k], taken_kw, 0.0)
+        return fractions
+
+    def hour_offset_h(self) -> float:
+        """Hours by which local hours begin after those of UTC, which price hours follow."""
+        from datetime import datetime
+
+        start = datetime.fromisoformat(self.scenario.data.start)
+        offset = start.replace(tzinfo=ZoneInfo(self.scenario.data.zone)).utcoffset()
+        return (offset.total_seconds() / 3600.0) % 1.0 if offset is not None else 0.0
+
+
+def make_policy(name: str, env: Any, seed: int = 0) -> Policy:
+    """A policy by name for an env: single, vector, or remote.
+
+    Args:
+        name: One of `POLICY_NAMES`.
+        env: Anything with a `scenario` and a (single) action space.
+        seed: Of a policy that draws.
+
+    Raises:
+        ValueError: for an unknown name, listing the known ones.
+    """
+    if name not in _HOME:
+        raise ValueError(f"unknown policy {name!r}; allowed: {', '.join(POLICY_NAMES)}")
+    module, kind = _HOME[name].split(":")
+    base = env.unwrapped
+    space = getattr(base, "single_action_space", None) or env.action_space
+    policy: Policy = getattr(importlib.import_module(module), kind)(
+        base.scenario, isinstance(space, spaces.Box), seed
+    )
+    return policy

@@ -1,0 +1,97 @@
+"""Action spaces, and from an action to the fractions of maximum current that the physics takes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from ev_gym.scenario import FLOOR_A, Scenario, Vehicle, at_charger
+from ev_gym.simulator import ActionError
+
+
+def level_fractions(scenario: Scenario, vehicle: Vehicle) -> NDArray[np.float32]:
+    """The action of each level of the charger for a car: 0, then 6 A, 7 A and so on; or its powers."""
+    levels_kw = scenario.charger.levels_kw
+    if levels_kw is not None:
+        steps, top = range(len(levels_kw)), len(levels_kw) - 1
+    else:
+        top = at_charger(vehicle, scenario.charger).max_current_a
+        steps = [0, *range(FLOOR_A, top + 1)]  # type: ignore[assignment]  # any ints do
+    return np.array([step / top for step in steps], np.float32)
+
+
+class ActionMap:
+    """The action space of a scenario.
+
+    Args:
+        scenario: The scenario.
+        continuous: True for `Box(0, 1, (K,))`; False for `Discrete` (K = 1) or `MultiDiscrete`.
+    """
+
+    def __init__(self, scenario: Scenario, continuous: bool) -> None:
+        self.cars = len(scenario.vehicles)
+        self.continuous = continuous
+        self.levels = [level_fractions(scenario, vehicle) for vehicle in scenario.vehicles]
+        self.space: spaces.Space[Any]
+        if continuous:
+            self.space = spaces.Box(0.0, 1.0, (self.cars,), np.float32)
+        elif self.cars == 1:
+            self.space = spaces.Discrete(len(self.levels[0]))
+        else:
+            self.space = spaces.MultiDiscrete([len(levels) for levels in self.levels])
+
+    def fractions(self, actions: Any, rows: int) -> NDArray[np.float32]:
+        """The actions of some rows as fractions, (rows, K) float32; the caller's array is kept.
+
+        Args:
+            actions: (rows, K), for one row also (K,); discrete with one car (rows,) or a number.
+            rows: Number of rows.
+
+        Raises:
+            ActionError: for a wrong shape or type, or a level that does not exist. Whether
+                fractions are numbers from 0 to 1 is checked where they are used.
+        """
+        if self.continuous:
+            if type(actions) is not np.ndarray or actions.dtype != np.float32:
+                actions = _numbers(actions, np.float32, "a number from 0 to 1")
+            if actions.shape == (rows, self.cars):
+                return actions  # type: ignore[no-any-return]  # an ndarray by now
+            if actions.size == rows * self.cars and actions.shape[-1:] == (self.cars,):
+                return actions.reshape(rows, self.cars)  # type: ignore[no-any-return]  # likewise
+            raise ActionError(
+                f"action has shape {actions.shape}; allowed: {self._shape(rows, (self.cars,))}"
+            )
+        return self._from_levels(_numbers(actions, np.int64, "a whole number"), rows)
+
+    def _from_levels(self, actions: NDArray[np.int64], rows: int) -> NDArray[np.float32]:
+        own: tuple[int, ...] = () if self.cars == 1 else (self.cars,)
+        if actions.size != rows * self.cars or actions.shape not in ((rows, *own), own):
+            raise ActionError(
+                f"action has shape {actions.shape}; allowed: {self._shape(rows, own)}"
+            )
+        chosen = actions.reshape(rows, self.cars)
+        fractions = np.empty((rows, self.cars), np.float32)
+        for k, levels in enumerate(self.levels):
+            bad = (chosen[:, k] < 0) | (chosen[:, k] >= len(levels))
+            if bad.any():
+                raise ActionError(
+                    f"action of vehicle {k} is {chosen[bad, k][0]}; allowed: a whole number from 0 "
+                    f"to {len(levels) - 1}"
+                )
+            fractions[:, k] = levels[chosen[:, k]]
+        return fractions
+
+    def _shape(self, rows: int, own: tuple[int, ...]) -> str:
+        return f"{own}" if rows == 1 else f"{(rows, *own)}"
+
+
+def _numbers(actions: Any, dtype: type, allowed: str) -> NDArray[Any]:
+    try:
+        given = np.asarray(actions)
+        with np.errstate(over="ignore"):
+            return given.astype(dtype, casting="same_kind")
+    except (TypeError, ValueError):
+        raise ActionError(f"action is {actions!r}; allowed: {allowed} for each vehicle") from None

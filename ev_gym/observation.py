@@ -1,0 +1,196 @@
+"""What a policy sees: the declared table of observation fields and the code that writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from ev_gym.compiling import compiled
+from ev_gym.dataset import Dataset
+from ev_gym.episode import MAX_MINUTES
+from ev_gym.physics.battery import acceptable_ac_kw
+from ev_gym.scenario import Scenario, as_scenario
+from ev_gym.sources import dataset_of
+from ev_gym.world import World, build_world
+
+HEAD_NAMES = (
+    "hour_sin",
+    "hour_cos",
+    "day_sin",
+    "day_cos",
+    "weekend",
+    "load_kw",
+    "headroom_kw",
+    "temperature_c",
+    "price_per_kwh",
+    "hours_known",
+)
+VEHICLE_NAMES = (
+    "plugged",
+    "soc",
+    "hours_to_departure",
+    "wanted_soc",
+    "energy_to_wanted_kwh",
+    "available_kw",
+)
+HEAD = len(HEAD_NAMES)
+
+
+class ObservationField(NamedTuple):
+    """One field of the observation: where it stands, what it means, and its true bounds.
+
+    A field of the vehicles has one entry per vehicle, in their order.
+    """
+
+    name: str
+    unit: str
+    meaning: str
+    slice: slice
+    low: float
+    high: float
+
+
+def observation_slices(scenario: Scenario) -> dict[str, slice]:
+    """Where each observation field of a scenario stands, by name."""
+    window_h, cars = scenario.price_window_h, len(scenario.vehicles)
+    names = [*HEAD_NAMES, *(f"price_h{h:02d}" for h in range(window_h))]
+    slices = {name: slice(i, i + 1) for i, name in enumerate(names)}
+    for i, name in enumerate(VEHICLE_NAMES):
+        first = len(names) + i * cars
+        slices[name] = slice(first, first + cars)
+    return slices
+
+
+def _below(value: float) -> float:
+    return float(np.nextafter(np.float32(value), np.float32(-np.inf)))
+
+
+def _above(value: float) -> float:
+    return float(np.nextafter(np.float32(value), np.float32(np.inf)))
+
+
+def world_fields(world: World) -> tuple[ObservationField, ...]:
+    """The table of a world; bounds of load, price and temperature are those of its series."""
+    scenario = world.scenario
+    window_h, limit_kw = scenario.price_window_h, scenario.household.limit_kw
+    load = (_below(world.load_kw.min()), _above(world.load_kw.max()))
+    room = (_below(limit_kw - world.load_kw.max()), _above(limit_kw - world.load_kw.min()))
+    temperature = world.hours["temperature_c"]
+    degrees = (_below(temperature.min()), _above(temperature.max()))
+    price = (_below(world.price.min()), _above(world.price.max()))
+    hours = (float(world.price_hours.min()), float(world.price_hours.max()))
+    capacity_kwh = _above(world.cars["battery_kwh"].max())
+    power_kw = _above(world.cars["max_kw"].max())
+    stay_h = MAX_MINUTES / 60.0
+    money = f"{scenario.currency}/kWh"
+    described = {
+        "hour_sin": ("", "sine of the local time of day", -1.0, 1.0),
+        "hour_cos": ("", "cosine of the local time of day", -1.0, 1.0),
+        "day_sin": ("", "sine of the local day of the year", -1.0, 1.0),
+        "day_cos": ("", "cosine of the local day of the year", -1.0, 1.0),
+        "weekend": ("", "1 on Saturday and Sunday", 0.0, 1.0),
+        "load_kw": ("kW", "base load of the coming step", *load),
+        "headroom_kw": ("kW", "connection's limit less the base load", *room),
+        "temperature_c": ("deg C", "outdoor temperature", *degrees),
+        "price_per_kwh": (money, "all-in price of the coming step", *price),
+        "hours_known": ("h", "hours of published prices, the running one included", 0.0, window_h),
+        "plugged": ("", "1 while the car is at the charger", 0.0, 1.0),
+        "soc": ("", "state of charge; while away, as at departure", 0.0, 1.0),
+        "hours_to_departure": ("h", "time to the planned departure; away 0", 0.0, stay_h),
+        "wanted_soc": ("", "SoC wanted at departure; away 0", 0.0, 1.0),
+        "energy_to_wanted_kwh": ("kWh", "missing in the battery; away 0", 0.0, capacity_kwh),
+        "available_kw": ("kW", "AC power the car could take now; away 0", 0.0, power_kw),
+    }
+    for h in range(window_h):
+        meaning = f"mean all-in price of the hour {h} h ahead; 0 is the running hour"
+        described[f"price_h{h:02d}"] = (money, meaning, *hours)
+    return tuple(
+        ObservationField(name, unit, meaning, place, float(low), float(high))
+        for name, place in observation_slices(scenario).items()
+        for unit, meaning, low, high in [described[name]]
+    )
+
+
+def observation_fields(
+    scenario: str | Scenario | Mapping[str, Any] = "stockholm", dataset: Dataset | None = None
+) -> tuple[ObservationField, ...]:
+    """Name, unit, meaning, slice and bounds of each observation field of a scenario.
+
+    Args:
+        scenario: A preset's name, a `Scenario`, or a dict of overrides.
+        dataset: Series to use instead of those that the scenario names.
+
+    Raises:
+        ScenarioError: if the scenario is not one.
+    """
+    scenario = as_scenario(scenario)
+    return world_fields(build_world(scenario, dataset or dataset_of(scenario), None))
+
+
+def observation_bounds(world: World) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Lowest and highest value of each entry, float32 arrays of the observation's length."""
+    fields = world_fields(world)
+    low = np.empty(fields[-1].slice.stop, np.float32)
+    high = np.empty_like(low)
+    for field in fields:
+        low[field.slice] = field.low
+        high[field.slice] = field.high
+    return low, high
+
+
+def observation_space(world: World) -> spaces.Box:
+    """The observation space of one household."""
+    return spaces.Box(*observation_bounds(world))
+
+
+@compiled
+def observe(household: Any, vehicles: Any, tables: Any, observation: Any) -> None:
+    """Write what is known before the coming step into `observation`, (D,) float32."""
+    settings_rows, cars, _, price, hours, price_hours, fill, clock, load_kw = tables[:9]
+    offset_min = tables[9]
+    settings = settings_rows[0]
+    now_min = household.now_min
+    index = (now_min // 60) % hours.shape[0]
+    hour = hours[index]
+    local_min = now_min + offset_min[index]
+    minute, day = local_min % 1440, hour.day_of_year
+    base_kw = load_kw[household.house, (now_min // settings.load_slot_min) % load_kw.shape[1]]
+    window_h = fill.shape[1]
+    known = min(int(hour.hours_known), window_h)
+    observation[0] = clock[minute, 0]
+    observation[1] = clock[minute, 1]
+    observation[2] = clock[1440 + day, 0]
+    observation[3] = clock[1440 + day, 1]
+    observation[4] = hour.weekend
+    observation[5] = base_kw
+    observation[6] = settings.limit_kw - base_kw
+    observation[7] = hour.temperature_c
+    observation[8] = price[(now_min // settings.price_slot_min) % price.shape[0]]
+    observation[9] = known
+    for h in range(known):
+        observation[HEAD + h] = price_hours[index + h]
+    for h in range(known, window_h):
+        observation[HEAD + h] = fill[hour.fill_row, h - known]
+    count = vehicles.shape[0]
+    first = HEAD + window_h
+    for k in range(count):
+        vehicle, car = vehicles[k], cars[k]
+        observation[first + k] = vehicle.plugged
+        observation[first + count + k] = vehicle.energy_kwh / car.battery_kwh
+        hours_left = 0.0
+        wanted_soc = 0.0
+        short_kwh = 0.0
+        available_kw = 0.0
+        if vehicle.plugged != 0:
+            hours_left = (vehicle.departure_min - now_min) / 60.0
+            wanted_soc = car.wanted_soc
+            short_kwh = max(0.0, car.wanted_soc * car.battery_kwh - vehicle.energy_kwh)
+            available_kw = acceptable_ac_kw(vehicle.energy_kwh, car)
+        observation[first + 2 * count + k] = hours_left
+        observation[first + 3 * count + k] = wanted_soc
+        observation[first + 4 * count + k] = short_kwh
+        observation[first + 5 * count + k] = available_kw

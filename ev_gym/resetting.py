@@ -1,0 +1,127 @@
+"""What a caller asks of a reset: seeds, and options that fix what the seed would draw."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Mapping
+from datetime import date, datetime, time, timedelta, timezone
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ev_gym.parameters import check_keys
+from ev_gym.simulator import AS_DRAWN
+from ev_gym.world import World
+
+OPTIONS = ("start", "soc", "house")
+LARGEST_SEED = 2**64 - 1
+
+
+class ResetError(ValueError):
+    """A seed or an option of a reset is impossible."""
+
+
+class Fixed(NamedTuple):
+    """What options fix: a table of one start, a house, the SoC of each car; or None, -1, None."""
+
+    starts: NDArray[Any] | None
+    house: int
+    socs: NDArray[np.float64] | None
+
+
+def checked_seed(seed: Any, rows: int = 1) -> int:
+    """The seed of the first of some rows.
+
+    Raises:
+        ResetError: unless it and those of the rows after it are unsigned 64-bit integers.
+    """
+    whole = isinstance(seed, numbers.Integral) and not isinstance(seed, bool)
+    if not whole or not 0 <= int(seed) <= LARGEST_SEED - rows + 1:
+        raise ResetError(
+            f"seed is {seed!r}; allowed: a whole number from 0 to {LARGEST_SEED - rows + 1}"
+        )
+    return int(seed)
+
+
+def fixed_by(options: Mapping[str, Any] | None, world: World) -> Fixed:
+    """What the options of a reset fix.
+
+    Args:
+        options: `start`, a date (the episode begins at the scenario's start hour) or a time, as an
+            ISO string or from `datetime`, local unless it has a zone; `soc`, one number or one for
+            each car; `house`, a number from 0.
+        world: The tables of the scenario.
+
+    Raises:
+        ScenarioError: for an unknown option.
+        ResetError: for an impossible value, saying what is allowed.
+    """
+    options = {key: value for key, value in (options or {}).items() if value is not None}
+    check_keys(options, OPTIONS, "the options of reset")
+    starts = None
+    if "start" in options:
+        starts = world.start_at(_minute_of(options["start"], world))
+    return Fixed(starts, _house(options.get("house"), world), _socs(options.get("soc"), world))
+
+
+def _house(house: Any, world: World) -> int:
+    if house is None:
+        return AS_DRAWN
+    count = world.load_kw.shape[0]
+    if isinstance(house, bool) or not isinstance(house, numbers.Integral) or not 0 <= house < count:
+        raise ResetError(f"option house is {house!r}; allowed: a whole number from 0 to {count - 1}")
+    return int(house)
+
+
+def _socs(soc: Any, world: World) -> NDArray[np.float64] | None:
+    if soc is None:
+        return None
+    cars = len(world.scenario.vehicles)
+    try:
+        socs = np.broadcast_to(np.asarray(soc, np.float64), (cars,)).copy()
+    except (TypeError, ValueError):
+        socs = np.full(cars, np.nan)
+    if not np.all((socs >= 0.0) & (socs <= 1.0)):
+        raise ResetError(
+            f"option soc is {soc!r}; allowed: a number from 0 to 1, or {cars} of them"
+        )
+    return socs
+
+
+def _minute_of(start: Any, world: World) -> int:
+    """Minute of the series at a date or time."""
+    dataset, scenario = world.dataset, world.scenario
+    zone = ZoneInfo(dataset.zone)
+    moment = start
+    if isinstance(start, str):
+        try:
+            is_date = len(start) == 10
+            moment = date.fromisoformat(start) if is_date else datetime.fromisoformat(start)
+        except ValueError:
+            moment = None
+    if isinstance(moment, date) and not isinstance(moment, datetime):
+        moment = datetime.combine(moment, time(scenario.start_hour))
+    if not isinstance(moment, datetime):
+        raise ResetError(
+            f"option start is {start!r}; allowed: a date or time, such as '2023-06-01' or "
+            "'2023-06-01T12:00'"
+        )
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=zone)
+    minute, rest = divmod(moment - dataset.start, timedelta(minutes=1))
+    end = dataset.weeks * 7 * 24 * 60
+    if not 0 <= minute < end or rest or minute % scenario.time_step_min:
+        first = dataset.start.astimezone(zone)
+        last = (dataset.start + timedelta(minutes=end)).astimezone(zone)
+        raise ResetError(
+            f"option start is {start!r}; allowed: from {first.isoformat()} to before "
+            f"{last.isoformat()}, on whole steps of {scenario.time_step_min} minutes"
+        )
+    return minute
+
+
+def utc_of(world: World, minute: int) -> datetime:
+    """The time (UTC) at a minute of the series."""
+    return world.dataset.start.astimezone(timezone.utc) + timedelta(minutes=minute)

@@ -1,0 +1,90 @@
+"""The data set of a scenario: built once per process and shared by all envs."""
+
+from __future__ import annotations
+
+import functools
+import os
+from datetime import datetime, timezone
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from ev_gym.dataset import Dataset
+from ev_gym.parameters import ScenarioError
+from ev_gym.scenario import Data, Scenario
+
+# The teaching server of 2024: prices in ore per kWh and base loads in kW of its 24 hours.
+CLASSIC_PRICES_ORE = (
+    85.28, 70.86, 68.01, 67.95, 68.01, 85.04, 87.86, 100.26, 118.45, 116.61, 105.93, 91.95,
+    90.51, 90.34, 90.80, 88.85, 90.39, 99.03, 87.11, 82.9, 80.45, 76.48, 32.00, 34.29,
+)  # fmt: skip
+CLASSIC_LOADS_KW = (
+    0.88, 0.77, 2.2, 1.98, 2.75, 3.85, 4.51, 3.74, 3.85, 4.4, 4.73, 6.16,
+    4.62, 3.74, 3.52, 3.63, 5.83, 11.0, 8.91, 6.05, 4.29, 2.64, 1.87, 0.99,
+)  # fmt: skip
+CLASSIC_TEMPERATURE_C = 15.0
+
+# The generator's own level; a household's annual consumption scales it.
+REFERENCE_KWH = 12_000.0
+
+
+def dataset_of(scenario: Scenario) -> Dataset:
+    """The series that a scenario names.
+
+    Raises:
+        ScenarioError: if files are named relative to `EV_GYM_DATA` and that is not set.
+        FileNotFoundError, DataError: if a file is missing or holds something else.
+    """
+    folder = os.environ.get("EV_GYM_DATA") if scenario.data.source == "files" else None
+    return _dataset(scenario.data, scenario.currency, folder)
+
+
+@functools.lru_cache(maxsize=8)
+def _dataset(data: Data, currency: str, folder: str | None) -> Dataset:
+    if data.source == "files":
+        return _from_files(data, currency, folder)
+    start = datetime.fromisoformat(data.start).replace(tzinfo=ZoneInfo(data.zone))
+    start = start.astimezone(timezone.utc)
+    if data.source == "classic":
+        days = 7 * data.weeks
+        return Dataset(
+            start=start,
+            zone=data.zone,
+            load_kw=np.tile(np.repeat(CLASSIC_LOADS_KW, 4), days)[np.newaxis],
+            price_per_kwh=np.tile(np.array(CLASSIC_PRICES_ORE) / 100.0, days),
+            temperature_c=np.full(24 * days, CLASSIC_TEMPERATURE_C),
+            currency=currency,
+        )
+    from ev_gym.synthetic import synthetic_series
+
+    series = synthetic_series(start, data.weeks, data.houses, data.zone, REFERENCE_KWH)
+    return Dataset(
+        start=start,
+        zone=data.zone,
+        load_kw=series.load_kw,
+        price_per_kwh=series.price_per_kwh,
+        temperature_c=series.temperature_c,
+        currency=currency,
+    )
+
+
+def _from_files(data: Data, currency: str, folder: str | None) -> Dataset:
+    paths = [Path(str(f)) for f in (data.price_file, data.load_file, data.temperature_file)]
+    if folder is None and not all(path.is_absolute() for path in paths):
+        raise ScenarioError(
+            "EV_GYM_DATA is not set; allowed: the folder that holds "
+            + ", ".join(str(path) for path in paths)
+        )
+    root = Path(folder or ".")
+    return Dataset.from_csv(
+        price=root / paths[0],
+        load=root / paths[1],
+        temperature=root / paths[2],
+        zone=data.zone,
+        currency=currency,
+        start=data.start,
+        weeks=data.weeks,
+        price_column=data.price_column,
+        load_zone=data.load_zone,
+    )

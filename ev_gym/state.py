@@ -1,0 +1,82 @@
+"""The state of a simulator as bytes: saved, compared, restored.
+
+A magic word, the layout's version and the scenario's hash, then a JSON header that describes the
+records, then the records themselves. Another layout is refused, and nothing changes.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ev_gym.fields import LAYOUT_VERSION
+
+if TYPE_CHECKING:
+    from ev_gym.simulator import Simulator
+
+MAGIC = b"EVGYMST\n"
+_FIXED = struct.Struct("<8sI64sI")
+
+
+class StateError(ValueError):
+    """Saved bytes are no state, or the state of something else."""
+
+
+def _header(simulator: Simulator) -> dict[str, Any]:
+    def layout(array: Any) -> list[list[Any]]:
+        fields = array.dtype.fields
+        return [[name, fields[name][0].str, fields[name][1]] for name in array.dtype.names]
+
+    return {
+        "rows": simulator.count,
+        "vehicles": simulator.vehicles.shape[1],
+        "household_layout": layout(simulator.households),
+        "vehicle_layout": layout(simulator.vehicles),
+    }
+
+
+def save(simulator: Simulator) -> bytes:
+    """The whole state of all rows, random streams included."""
+    header = json.dumps(_header(simulator)).encode()
+    scenario = simulator.world.fingerprint.encode()
+    start = _FIXED.pack(MAGIC, LAYOUT_VERSION, scenario, len(header))
+    return start + header + simulator.households.tobytes() + simulator.vehicles.tobytes()
+
+
+def restore(simulator: Simulator, saved: bytes) -> None:
+    """Bring a simulator into a saved state.
+
+    Raises:
+        StateError: if the bytes are no state, of another layout, of another scenario or data, or
+            cut short; nothing has changed then.
+    """
+    if len(saved) < _FIXED.size or not saved.startswith(MAGIC):
+        raise StateError(f"these {len(saved)} bytes are no saved state: they lack the magic word")
+    _, version, scenario, length = _FIXED.unpack_from(saved)
+    if version != LAYOUT_VERSION:
+        raise StateError(f"saved state has layout version {version}; allowed: {LAYOUT_VERSION}")
+    if scenario.decode(errors="replace") != simulator.world.fingerprint:
+        raise StateError(
+            "saved state belongs to another scenario or data set; allowed: one saved from "
+            f"{simulator.world.scenario.name!r} with the same parameters and series"
+        )
+    body = _FIXED.size + length
+    try:
+        header = json.loads(saved[_FIXED.size : body])
+    except ValueError:
+        raise StateError("saved state is damaged: its header cannot be read") from None
+    expected = _header(simulator)
+    for key, value in expected.items():
+        if header.get(key) != value:
+            raise StateError(f"saved state has {key} {header.get(key)}; allowed: {value}")
+    cut = body + simulator.households.nbytes
+    end = cut + simulator.vehicles.nbytes
+    if len(saved) != end:
+        raise StateError(f"saved state has {len(saved)} bytes; allowed: {end}")
+    households = np.frombuffer(saved[body:cut], simulator.households.dtype)
+    vehicles = np.frombuffer(saved[cut:end], simulator.vehicles.dtype)
+    simulator.households[:] = households
+    simulator.vehicles[:] = vehicles.reshape(simulator.vehicles.shape)

@@ -1,0 +1,203 @@
+"""The vector twin of `EVCharging-v0`: n households stepped by one call into compiled code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from ev_gym import state
+from ev_gym.actions import ActionMap
+from ev_gym.dataset import Dataset
+from ev_gym.infos import rows_info
+from ev_gym.observation import observation_space
+from ev_gym.resetting import ResetError, checked_seed, fixed_by
+from ev_gym.scenario import Scenario, as_scenario
+from ev_gym.simulator import Outputs, Simulator
+from ev_gym.sources import dataset_of
+from ev_gym.world import build_world
+
+
+class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
+    """n households; row i seeded with `s` lives the life of a single env seeded with `s + i`.
+
+    `gymnasium.make_vec("EVCharging-v0", num_envs=n, vectorization_mode="vector_entry_point")`.
+    Spaces, rewards and fields are those of `EVChargingEnv`; `infos` hold the same names as arrays
+    (n,) or (n, K), and `reward_terms` a dict of arrays (n,). In the step in which episodes end,
+    `settlement` (n,) is valid where `_settlement` is True. With same-step autoreset `final_obs` and
+    `final_info` hold what the ended episodes saw last, valid where `_final_obs` is True.
+
+    Args:
+        num_envs: Number of households n.
+        scenario: A preset's name, a `Scenario`, or a dict of overrides on `"preset"`.
+        split: None, `"train"` or `"test"`.
+        continuous: False for discrete actions.
+        dataset: Series to use instead of those that the scenario names.
+        autoreset_mode: An `AutoresetMode`: next-step (the default), same-step or disabled.
+        copy: True: every call returns fresh arrays. False: views of one set of buffers, which the
+            next call overwrites.
+        render_mode: Only None; a batch has no picture.
+
+    Raises:
+        ScenarioError: for an impossible scenario or split.
+        ValueError: for an impossible number of envs, autoreset mode or render mode.
+    """
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        scenario: str | Scenario | Mapping[str, Any] = "stockholm",
+        split: str | None = None,
+        continuous: bool = True,
+        dataset: Dataset | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        copy: bool = True,
+        render_mode: str | None = None,
+    ) -> None:
+        if isinstance(num_envs, bool) or not isinstance(num_envs, int) or num_envs < 1:
+            raise ValueError(f"num_envs is {num_envs!r}; allowed: a whole number from 1")
+        if render_mode is not None:
+            raise ValueError(f"render_mode is {render_mode!r}; allowed: None for a vector env")
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
+        self.num_envs = num_envs
+        self.render_mode = None
+        self.scenario = as_scenario(scenario)
+        self.split = split
+        self.copy = copy
+        world = build_world(self.scenario, dataset or dataset_of(self.scenario), split)
+        self.simulator = Simulator(world, num_envs)
+        self._actions = ActionMap(self.scenario, continuous)
+        self.single_observation_space = observation_space(world)
+        self.single_action_space = self._actions.space
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._all_rows = np.arange(num_envs)
+        self._buffer = self.simulator.outputs()
+        self._seeded = False
+
+    def _outputs(self) -> Outputs:
+        return self.simulator.outputs() if self.copy else self._buffer
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Begin an episode in every row, or in those of `options["reset_mask"]` ((n,) bool).
+
+        Args:
+            seed: A number s, for row i s + i; or one number (or None) for each row; None: the next
+                episode of each row's stream.
+            options: As those of the single env, for all rows alike; and `reset_mask`.
+
+        Raises:
+            ResetError: for an impossible seed, option or mask; nothing has changed then.
+        """
+        options = dict(options or {})
+        rows = self._masked_rows(options.pop("reset_mask", None))
+        fixed = fixed_by(options, self.simulator.world)
+        seeds = self._seeds(seed)
+        super().reset(seed=seed if isinstance(seed, int) else None)
+        if not self._seeded:
+            fresh = self.np_random.integers(2**63, size=self.num_envs, dtype=np.uint64)
+            self.simulator.seed(fresh, self._all_rows)
+            self._seeded = True
+        given = np.array([row for row in rows if seeds[row] is not None], np.int64)
+        self.simulator.seed(np.array([seeds[row] for row in given], np.uint64), given)
+        self.simulator.begin(rows, *fixed)
+        out = self._outputs()
+        self.simulator.report(self._all_rows, out)
+        return out.observations, rows_info(out.results, out.vehicle_results)
+
+    def step(
+        self, actions: Any
+    ) -> tuple[
+        NDArray[np.float32],
+        NDArray[np.float64],
+        NDArray[np.bool_],
+        NDArray[np.bool_],
+        dict[str, Any],
+    ]:
+        """Step every row: observations (n, D), rewards (n,), terminated, truncated, infos.
+
+        Raises:
+            ActionError: for a wrong shape, a NaN, or an action outside the space; nothing has
+                changed then.
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
+        if not self._seeded:
+            raise gym.error.ResetNeeded("call reset() before step()")
+        out = self._outputs()
+        fractions = self._actions.fractions(actions, self.num_envs)
+        next_step = self.autoreset_mode is AutoresetMode.NEXT_STEP
+        ended = self.simulator.step(fractions, out, next_step)
+        infos = self._end_episodes(out) if ended else {}
+        infos |= rows_info(out.results, out.vehicle_results)
+        return out.observations, out.rewards, np.zeros_like(out.truncated), out.truncated, infos
+
+    def _end_episodes(self, out: Outputs) -> dict[str, Any]:
+        """Settle the rows that ended; with same-step autoreset, begin their next episodes."""
+        rows = np.flatnonzero(out.truncated)
+        settlement = np.zeros(self.num_envs)
+        settlement[rows] = self.simulator.settlements(rows)
+        ended = out.truncated.copy()
+        if self.autoreset_mode is not AutoresetMode.SAME_STEP:
+            return {"settlement": settlement, "_settlement": ended}
+        last = rows_info(out.results.copy(), out.vehicle_results.copy())
+        last |= {"settlement": settlement, "_settlement": ended}
+        final_obs = np.zeros_like(out.observations)
+        final_obs[rows] = out.observations[rows]
+        self.simulator.begin(rows)
+        self.simulator.report(rows, out)
+        return {
+            "settlement": settlement.copy(),
+            "_settlement": ended.copy(),
+            "final_obs": final_obs,
+            "_final_obs": ended.copy(),
+            "final_info": last,
+            "_final_info": ended.copy(),
+        }
+
+    def _masked_rows(self, mask: Any) -> NDArray[np.int64]:
+        if mask is None:
+            return self._all_rows
+        shape = (self.num_envs,)
+        fits = isinstance(mask, np.ndarray) and mask.dtype == np.bool_ and mask.shape == shape
+        if not fits or not mask.any():
+            raise ResetError(
+                f"option reset_mask is {mask!r}; allowed: a bool array {shape} with a True in it"
+            )
+        if not self._seeded and not mask.all():
+            raise ResetError("option reset_mask leaves rows out; the first reset needs all of them")
+        return np.flatnonzero(mask)
+
+    def _seeds(self, seed: int | Sequence[int | None] | None) -> list[int | None]:
+        if seed is None:
+            return [None] * self.num_envs
+        if isinstance(seed, Sequence | np.ndarray):
+            if len(seed) != self.num_envs:
+                raise ResetError(f"seed holds {len(seed)} numbers; allowed: {self.num_envs}")
+            return [None if own is None else checked_seed(own) for own in seed]
+        first = checked_seed(seed, self.num_envs)
+        return [first + row for row in range(self.num_envs)]
+
+    def get_state(self) -> bytes:
+        """The whole state of all rows; `set_state` continues from it bit for bit."""
+        return state.save(self.simulator)
+
+    def set_state(self, saved: bytes) -> None:
+        """Continue from a saved state.
+
+        Raises:
+            StateError: if the bytes are not a state of as many rows of this scenario; nothing has
+                changed then.
+        """
+        state.restore(self.simulator, saved)
+        self._seeded = True

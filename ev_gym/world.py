@@ -1,0 +1,403 @@
+"""A scenario and its data set as the tables that compiled code reads.
+
+Built once per process for each scenario, data set and split, and shared by every env. Small tables
+stay in the processor's cache: prices by the hour, one record per hour for the calendar, one clock.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ev_gym import episode
+from ev_gym.compiling import as_records, compiled
+from ev_gym.dataset import Dataset
+from ev_gym.parameters import ScenarioError
+from ev_gym.physics.meter import all_in_price
+from ev_gym.scenario import Scenario, at_charger
+from ev_gym.sources import dataset_of
+
+Floats = NDArray[np.float64]
+
+DAY_MIN = 24 * 60
+PRICES_KNOWN_FROM_MIN = 13 * 60
+SPLITS = (None, "train", "test")
+# Of every eight weeks six are for training and two for testing, so both see every season.
+CYCLE_WEEKS = 8
+TRAIN_WEEKS = 6
+
+SETTINGS_DTYPE = np.dtype(
+    [
+        ("step_min", "i8"),
+        ("step_h", "f8"),
+        ("horizon_steps", "i8"),
+        ("limit_kw", "f8"),
+        ("load_management", "i1"),
+        ("price_slot_min", "i8"),
+        ("load_slot_min", "i8"),
+        ("public_price_per_kwh", "f8"),
+        ("overload_price_per_kwh", "f8"),
+        ("energy_weight", "f8"),
+        ("missing_weight", "f8"),
+        ("public_weight", "f8"),
+        ("overload_weight", "f8"),
+        ("daily", "i1"),
+        ("arrival_min", "i8"),
+        ("departure_min", "i8"),
+        ("trip_kwh", "f8"),
+        ("start_soc", "f8"),
+    ],
+    align=True,
+)
+
+CAR_DTYPE = np.dtype(
+    [
+        ("battery_kwh", "f8"),
+        ("max_current_a", "f8"),
+        ("kw_per_a", "f8"),
+        ("max_kw", "f8"),  # AC power at this charger
+        ("battery_kw", "f8"),  # what of it reaches the battery
+        ("accept_kw", "f8"),  # what the battery accepts below the taper
+        ("taper_kwh", "f8"),
+        ("eta", "f8"),
+        ("aux_kw", "f8"),
+        ("wanted_soc", "f8"),
+        ("min_soc", "f8"),
+    ],
+    align=True,
+)
+
+HOUR_DTYPE = np.dtype(
+    [
+        ("temperature_c", "f4"),
+        ("fill_row", "i4"),
+        ("day_of_year", "i2"),
+        ("weekend", "i1"),
+        ("hours_known", "i1"),
+    ],
+    align=True,
+)
+
+START_DTYPE = np.dtype([("minute", "i8"), ("settlement_price", "f8")], align=True)
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """The tables of one scenario, data set and split; all read-only.
+
+    Attributes:
+        settings: (1,) SETTINGS_DTYPE.
+        cars: (K,) CAR_DTYPE.
+        levels_kw: (L,) power levels, or (0,).
+        price: (slots,) all-in price per kWh, float64.
+        hours: (H,) HOUR_DTYPE, one record per hour of the series.
+        price_hours: (H + window,) all-in hourly mean prices, float32, continued past the end.
+        fill: (days, window) what stands in for prices beyond each local day's end, float32.
+        clock: (1440 + 367, 2) sine and cosine of the minute of day and of the day of year.
+        load_kw: (houses, slots) base load.
+        starts: (S,) START_DTYPE, where episodes may begin.
+        routine_shares, habits: tables of the driving model.
+        offset_min: (H,) local time less UTC, relative to the start.
+    """
+
+    scenario: Scenario
+    dataset: Dataset
+    split: str | None
+    settings: NDArray[Any]
+    cars: NDArray[Any]
+    levels_kw: Floats
+    price: Floats
+    hours: NDArray[Any]
+    price_hours: NDArray[np.float32]
+    fill: NDArray[np.float32]
+    clock: NDArray[np.float32]
+    load_kw: Floats
+    starts: NDArray[Any]
+    routine_shares: Floats
+    habits: Floats
+    offset_min: NDArray[np.int64]
+
+    @functools.cached_property
+    def tables(self) -> tuple[NDArray[Any], ...]:
+        """What the compiled loops take, in their order."""
+        return (
+            self.settings,
+            self.cars,
+            self.levels_kw,
+            self.price,
+            self.hours,
+            self.price_hours,
+            self.fill,
+            self.clock,
+            self.load_kw,
+            self.offset_min,
+            self.habits,
+            self.routine_shares,
+        )
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Hash of the scenario and its series, 64 hexadecimal digits."""
+        both = self.scenario.fingerprint() + self.dataset.fingerprint
+        return hashlib.sha256(both.encode()).hexdigest()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> World:
+        return self
+
+    def __reduce__(self) -> Any:
+        built_in = self.dataset is dataset_of(self.scenario)
+        return _rebuild, (self.scenario, None if built_in else self.dataset, self.split)
+
+    def start_at(self, minute: int) -> NDArray[Any]:
+        """A table of one start, at that minute of the series."""
+        starts = np.zeros(1, START_DTYPE)
+        starts["minute"] = minute
+        hourly = _mean_over(quarter_hour_prices(self.scenario, self.dataset), 15, 60)
+        starts["settlement_price"] = _settlement_prices(hourly, starts["minute"], self.scenario)
+        return as_records(starts)
+
+
+def _rebuild(scenario: Scenario, dataset: Dataset | None, split: str | None) -> World:
+    """A pickled world: built-in series are built again, or taken where they exist already."""
+    return build_world(scenario, dataset or dataset_of(scenario), split)
+
+
+@compiled
+def _import_prices(spot: Any, transfer: Any, tax: float, vat: float, price: Any) -> None:
+    for slot in range(price.shape[0]):
+        price[slot] = all_in_price(spot[slot], tax, transfer[slot], vat)
+
+
+def _mean_over(values: Floats, from_min: int, to_min: int) -> Floats:
+    """Series of slots of `from_min` minutes as means over longer slots of `to_min`."""
+    return values.reshape(*values.shape[:-1], -1, to_min // from_min).mean(axis=-1)
+
+
+def quarter_hour_prices(scenario: Scenario, dataset: Dataset) -> Floats:
+    """All-in price of every quarter-hour of the series, in currency per kWh."""
+    tariff, calendar = scenario.tariff, dataset.calendar
+    quarters = dataset.weeks * 7 * 96
+    minute = 15 * np.arange(quarters)
+    hour = minute // 60
+    local = minute + calendar.offset_min[hour]
+    transfer = np.full(quarters, tariff.transfer_per_kwh)
+    if tariff.transfer_high_per_kwh is not None:
+        local_hour = local % DAY_MIN // 60
+        high = (local_hour >= tariff.high_from_h) & (local_hour < tariff.high_to_h)
+        high &= np.isin(calendar.month[hour], tariff.high_months)
+        high &= np.isin(local // DAY_MIN % 7, tariff.high_weekdays)
+        transfer[high] = tariff.transfer_high_per_kwh
+    spot = np.repeat(dataset.price_per_kwh, dataset.price_minutes // 15)
+    price = np.empty(quarters)
+    _import_prices(spot, transfer, tariff.energy_tax_per_kwh, tariff.vat, price)
+    return price
+
+
+def _hours(dataset: Dataset) -> NDArray[Any]:
+    calendar = dataset.calendar
+    hours = np.zeros(dataset.weeks * 168, HOUR_DTYPE)
+    index = np.arange(hours.size)
+    local = 60 * index + calendar.offset_min
+    day = local // DAY_MIN
+    hours["temperature_c"] = dataset.temperature_c
+    hours["day_of_year"] = calendar.day_of_year
+    hours["weekend"] = local // DAY_MIN % 7 >= 5
+    # Prices are known to the end of today, from 13:00 to the end of tomorrow.
+    known_day = day + (local % DAY_MIN >= PRICES_KNOWN_FROM_MIN)
+    wrapped = np.arange(hours.size + 72)
+    local_ahead = 60 * wrapped + calendar.offset_min[wrapped % hours.size]
+    end = np.searchsorted(np.maximum.accumulate(local_ahead // DAY_MIN), known_day, side="right")
+    hours["hours_known"] = end - index
+    hours["fill_row"] = known_day % (dataset.weeks * 7)
+    return hours
+
+
+def _fill(dataset: Dataset, price_hours: Floats, window_h: int) -> Floats:
+    """For each local day, the prices that stand in for the hours after its end.
+
+    The same local hour of that day; where summer time skipped that hour, the one before it.
+    """
+    offset_min, days = dataset.calendar.offset_min, dataset.weeks * 7
+    index = np.arange(offset_min.size)
+    local = 60 * index + offset_min
+    fill = np.zeros((days, window_h))
+    bounds = np.searchsorted(np.maximum.accumulate(local // DAY_MIN), np.arange(days + 1))
+    for day, (first, end) in enumerate(zip(bounds, bounds[1:], strict=False)):
+        by_hour = np.full(24, -1)
+        by_hour[local[first:end][::-1] % DAY_MIN // 60] = index[first:end][::-1]
+        for hour in range(1, 24):
+            if by_hour[hour] < 0:
+                by_hour[hour] = by_hour[hour - 1]
+        ahead = end + np.arange(window_h)
+        local_ahead = 60 * ahead + offset_min[ahead % offset_min.size]
+        fill[day] = price_hours[by_hour[local_ahead % DAY_MIN // 60]]
+    return fill
+
+
+def _clock() -> NDArray[np.float32]:
+    minute, day = np.arange(DAY_MIN), np.arange(367)
+    angle = 2 * np.pi * np.concatenate([minute / DAY_MIN, (day - 1) / 365.25])
+    return np.stack([np.sin(angle), np.cos(angle)], axis=1).astype(np.float32)
+
+
+def _settlement_prices(hourly: Floats, minutes: NDArray[np.int64], scenario: Scenario) -> Floats:
+    """Mean all-in price of the cheapest quarter of the hours of the episode from each start."""
+    count = scenario.days * 24
+    window = np.arange(count)
+    cheapest = count // 4
+    return np.array(
+        [
+            np.sort(hourly[(minute // 60 + window) % hourly.size])[:cheapest].mean()
+            for minute in minutes
+        ]
+    )
+
+
+def _runs(weeks: int, split: str | None) -> list[tuple[int, int]]:
+    """Runs of whole weeks of a split, as (first week, end week)."""
+    first, length = (0, TRAIN_WEEKS) if split == "train" else (TRAIN_WEEKS, CYCLE_WEEKS)
+    runs = [(c + first, min(c + length, weeks)) for c in range(0, weeks, CYCLE_WEEKS)]
+    return [(first, end) for first, end in runs if first < end]
+
+
+def start_minutes(scenario: Scenario, dataset: Dataset, split: str | None) -> NDArray[np.int64]:
+    """Where episodes may begin: the start hour of each allowed local day, on the grid of steps.
+
+    Raises:
+        ScenarioError: for an unknown split, or one whose runs of weeks are too short.
+    """
+    if split not in SPLITS:
+        raise ScenarioError(f"split is {split!r}; allowed: None, 'train' or 'test'")
+    offset = dataset.calendar.offset_min
+    local = DAY_MIN * np.arange(dataset.weeks * 7) + 60 * scenario.start_hour
+    start = local - offset[np.clip(local // 60, 0, offset.size - 1)]
+    start = local - offset[np.clip(start // 60, 0, offset.size - 1)]
+    start -= start % scenario.time_step_min
+    start = start[(start >= 0) & (start < offset.size * 60)].astype(np.int64)
+    if split is None:
+        return start
+    need_min = scenario.days * DAY_MIN + scenario.price_window_h * 60
+    week_min = 7 * DAY_MIN
+    runs = _runs(dataset.weeks, split)
+    inside = np.zeros(start.size, bool)
+    for first, end in runs:
+        inside |= (start >= first * week_min) & (start + need_min <= end * week_min)
+    if not inside.any():
+        longest = max((end - first for first, end in runs), default=0)
+        raise ScenarioError(
+            f"split {split!r} has runs of at most {longest} weeks in this series of "
+            f"{dataset.weeks}; {scenario.days} days and a look-ahead of {scenario.price_window_h} "
+            "hours do not fit in one; allowed: fewer days, a longer series, or split=None"
+        )
+    return start[inside]
+
+
+def _settings(scenario: Scenario, price_slot_min: int, load_slot_min: int) -> NDArray[Any]:
+    settings = np.zeros(1, SETTINGS_DTYPE)
+    weights, driving, tariff = scenario.reward_weights, scenario.driving, scenario.tariff
+    values = {
+        "step_min": scenario.time_step_min,
+        "step_h": scenario.step_h,
+        "horizon_steps": scenario.horizon_steps,
+        "limit_kw": scenario.household.limit_kw,
+        "load_management": scenario.charger.load_management,
+        "price_slot_min": price_slot_min,
+        "load_slot_min": load_slot_min,
+        "public_price_per_kwh": tariff.public_price_per_kwh,
+        "overload_price_per_kwh": tariff.overload_price_per_kwh,
+        "energy_weight": weights.energy,
+        "missing_weight": weights.missing,
+        "public_weight": weights.public,
+        "overload_weight": weights.overload,
+        "daily": driving.pattern == "daily",
+        "arrival_min": round(60 * driving.arrival_h),
+        "departure_min": round(60 * driving.departure_h),
+        "trip_kwh": driving.trip_kwh,
+        "start_soc": driving.start_soc,
+    }
+    for name, value in values.items():
+        settings[name] = value
+    return settings
+
+
+def _cars(scenario: Scenario) -> NDArray[Any]:
+    cars = np.zeros(len(scenario.vehicles), CAR_DTYPE)
+    for k, vehicle in enumerate(scenario.vehicles):
+        limits = at_charger(vehicle, scenario.charger)
+        cars[k] = (
+            vehicle.battery_kwh,
+            limits.max_current_a,
+            limits.kw_per_a,
+            limits.max_kw,
+            vehicle.eta * limits.max_kw - vehicle.aux_kw,
+            vehicle.eta * vehicle.ac_max_kw - vehicle.aux_kw,
+            vehicle.taper_from_soc * vehicle.battery_kwh,
+            vehicle.eta,
+            vehicle.aux_kw,
+            vehicle.wanted_soc,
+            vehicle.min_soc,
+        )
+    return cars
+
+
+def _base_load(scenario: Scenario, dataset: Dataset, slot_min: int) -> Floats:
+    load_kw = _mean_over(dataset.load_kw, 15, slot_min)
+    if scenario.household.annual_kwh is not None:
+        load_kw = load_kw * (scenario.household.annual_kwh / (load_kw.mean() * 8760.0))
+    return np.ascontiguousarray(load_kw)
+
+
+@functools.lru_cache(maxsize=16)
+def build_world(scenario: Scenario, dataset: Dataset, split: str | None) -> World:
+    """The tables of a scenario on a data set; one and the same object for the same arguments.
+
+    Raises:
+        ScenarioError: if the data set's currency is another, or the split does not fit.
+    """
+    if dataset.currency != scenario.currency:
+        raise ScenarioError(
+            f"the data set's prices are in {dataset.currency!r}; allowed: the scenario's currency, "
+            f"{scenario.currency!r}"
+        )
+    whole_hours = not np.any(dataset.calendar.offset_min % 60)
+    shortest_min = dataset.price_minutes if whole_hours else 15
+    price_slot_min = max(scenario.time_step_min, shortest_min)
+    load_slot_min = max(scenario.time_step_min, 15)
+    quarters = quarter_hour_prices(scenario, dataset)
+    hourly = _mean_over(quarters, 15, 60)
+    hours = _hours(dataset)
+    minutes = start_minutes(scenario, dataset, split)
+    starts = np.zeros(minutes.size, START_DTYPE)
+    starts["minute"] = minutes
+    starts["settlement_price"] = _settlement_prices(hourly, minutes, scenario)
+    window_h = scenario.price_window_h
+    fill = _fill(dataset, hourly, window_h)
+    habits = episode.habits_table()
+    shares = scenario.driving.routine_shares or habits[episode.SHARES, :3]
+    world = World(
+        scenario=scenario,
+        dataset=dataset,
+        split=split,
+        settings=as_records(_settings(scenario, price_slot_min, load_slot_min)),
+        cars=as_records(_cars(scenario)),
+        levels_kw=np.array(scenario.charger.levels_kw or (), np.float64),
+        price=_mean_over(quarters, 15, price_slot_min),
+        hours=as_records(hours),
+        price_hours=np.concatenate([hourly, hourly[:window_h]]).astype(np.float32),
+        fill=fill.astype(np.float32),
+        clock=_clock(),
+        load_kw=_base_load(scenario, dataset, load_slot_min),
+        starts=as_records(starts),
+        routine_shares=np.array(shares, np.float64),
+        habits=habits,
+        offset_min=dataset.calendar.offset_min.astype(np.int64),
+    )
+    for table in vars(world).values():
+        if isinstance(table, np.ndarray):
+            table.flags.writeable = False
+    return world
