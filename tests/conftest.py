@@ -1,0 +1,23 @@
+"""Fixtures shared by the tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# Deadlines measure the machine, and the first example of a property compiles.
+settings.register_profile("ev_gym", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("ev_gym")
+
+
+@pytest.fixture(scope="session")
+def measured_folder() -> Path:
+    """The folder of measured series: EV_GYM_DATA, or `shared/data` beside the repository."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ["EV_GYM_DATA"]) if "EV_GYM_DATA" in os.environ else beside
+    if not folder.is_dir():
+        pytest.skip("needs the measured series: set EV_GYM_DATA to their folder")
+    return folder
