@@ -1,0 +1,119 @@
+"""Statistics that measured and generated series are compared by."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ev_gym.synthetic import Clock, Floats, Ints
+
+PROBABILITIES = (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
+
+
+def price_figures(price: Floats, temperature_c: Floats, clock: Clock) -> dict[str, Any]:
+    """Return statistics of hourly prices, SEK/kWh; (n,) each."""
+    month, weekend = month_of(clock), clock.weekday >= 5
+    winter = (month <= 3) | (month >= 11)
+    summer = (month >= 5) & (month <= 9)
+    days = per_day(price, clock)
+    cold = per_day(temperature_c, clock)
+    is_winter = per_day(winter.astype(np.float64), clock) > 0.5
+    within = np.sqrt(np.maximum(0.0, per_day(price**2, clock) - days**2))
+    below = price < 0.0
+    return {
+        "mean": price.mean(),
+        "sd": price.std(),
+        "by_month": means_by(price, month, range(1, 13)),
+        "by_hour_workday": means_by(price[~weekend], clock.hour[~weekend], range(24)),
+        "by_hour_weekend": means_by(price[weekend], clock.hour[weekend], range(24)),
+        "by_hour_winter": means_by(price[winter], clock.hour[winter], range(24)),
+        "by_hour_summer": means_by(price[summer], clock.hour[summer], range(24)),
+        "within_day_sd_mean": within.mean(),
+        "within_day_sd_quantiles": np.quantile(within, (0.05, 0.5, 0.95)).tolist(),
+        "within_day_sd_correlation_1d": correlation(within, 1),
+        "daily_mean_correlation_1d_7d": [correlation(days, lag) for lag in (1, 7)],
+        "quantiles": np.quantile(price, PROBABILITIES).tolist(),
+        "hourly_change_sd": np.diff(price).std(),
+        "midnight_change_sd": np.diff(price)[np.diff(clock.day) == 1].std(),
+        "below_zero_share": below.mean(),
+        "below_zero_share_summer": below[summer].mean(),
+        "below_zero_share_weekend": below[weekend].mean(),
+        "below_zero_mean_run_h": below.sum() / max(1, np.sum(np.diff(below.astype(int)) == 1)),
+        "winter_correlation_with_temperature": np.corrcoef(days[is_winter], cold[is_winter])[0, 1],
+    }
+
+
+def temperature_figures(temperature_c: Floats, clock: Clock) -> dict[str, Any]:
+    """Return statistics of hourly temperatures, deg C; (n,)."""
+    month = month_of(clock)
+    days = per_day(temperature_c, clock)
+    day_month = np.rint(per_day(month.astype(np.float64), clock)).astype(np.int64)
+    usual = np.array(means_by(days, day_month, range(1, 13)))
+    deviation = days - usual[day_month - 1]
+    width = np.array(
+        [np.ptp(part) for part in np.split(temperature_c, np.flatnonzero(np.diff(clock.day)) + 1)]
+    )
+    return {
+        "by_month_mean": means_by(temperature_c, month, range(1, 13)),
+        "by_month_sd": [temperature_c[month == m].std() for m in range(1, 13)],
+        "by_month_daily_range": means_by(width, day_month, range(1, 13)),
+        "daily_mean_correlation_1d_3d_7d": [correlation(deviation, lag) for lag in (1, 3, 7)],
+        "hourly_change_sd": np.diff(temperature_c).std(),
+        "quantiles": np.quantile(temperature_c, PROBABILITIES).tolist(),
+    }
+
+
+def load_figures(load: Floats, clock: Clock, away: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return statistics of quarter-hour loads, (4 n,), relative to the mean of days at home.
+
+    ``clock`` and ``away`` have n entries, one an hour.
+    """
+    home = ~away
+    load = load / load[home.repeat(4)].mean()
+    hourly = load.reshape(-1, 4).mean(axis=1)
+    weekend, month = clock.weekday >= 5, month_of(clock)
+    days = per_day(hourly, clock)
+    cold, warm = (month <= 2) | (month >= 11), (month >= 5) & (month <= 7)
+    steps = {"15min": 1, "1h": 4, "3h": 12, "12h": 48, "1d": 96, "7d": 672}
+    return {
+        "by_hour_workday": means_by(
+            hourly[home & ~weekend], clock.hour[home & ~weekend], range(24)
+        ),
+        "by_hour_weekend": means_by(hourly[home & weekend], clock.hour[home & weekend], range(24)),
+        "quantiles": np.quantile(load[home.repeat(4)], PROBABILITIES).tolist(),
+        "sd": load[home.repeat(4)].std(),
+        "correlation": {name: correlation(load, lag) for name, lag in steps.items()},
+        "quarter_hour_change_sd": np.diff(load).std(),
+        "daily_mean_sd": days.std(),
+        "daily_mean_correlation_1d": correlation(days, 1),
+        "winter_to_summer": hourly[home & cold].mean() / hourly[home & warm].mean(),
+        "away_mean": hourly[away].mean() if away.any() else 0.0,
+        "away_days": away.sum() / 24.0,
+    }
+
+
+def correlation(series: Floats, lag: int) -> float:
+    """Return the correlation of a series with itself ``lag`` steps later."""
+    return float(np.corrcoef(series[:-lag], series[lag:])[0, 1])
+
+
+def month_of(clock: Clock) -> Ints:
+    """Return the local month, 1 to 12, of each hour."""
+    new_year = (clock.year - 1970).astype("datetime64[Y]").astype("datetime64[D]")
+    months = (new_year + (clock.day_of_year - 1)).astype("datetime64[M]").astype(np.int64)
+    month: Ints = months % 12 + 1
+    return month
+
+
+def per_day(hourly: Floats, clock: Clock) -> Floats:
+    """Return the mean of each local day."""
+    day = clock.day - clock.day[0]
+    mean: Floats = np.bincount(day, hourly) / np.bincount(day)
+    return mean
+
+
+def means_by(values: Floats, key: Ints, keys: range) -> list[float]:
+    """Return the mean of the values of each key."""
+    return [float(values[key == k].mean()) for k in keys]
