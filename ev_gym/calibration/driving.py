@@ -1,0 +1,276 @@
+"""Driving: the figures behind `ev_gym.episode`, and how they come from measured sessions.
+
+Source: Sorensen et al. 2021, "Residential electric vehicle charging datasets from apartment
+buildings", Data in Brief 36:107105 (doi:10.1016/j.dib.2021.107105), the private users. The folder
+needs `ev_sessions_trondheim_2018-2020.csv` with the columns user_id, user_type, plug_in_utc,
+plug_out_utc and energy_kwh.
+
+Decisions:
+
+- Stubs. A session that begins less than 30 minutes after the same user's last one ended continues
+  it (a reconnect: the energies add up), and what is shorter than 30 minutes after that is left
+  out. Longer ones stay in, however little they charged: a short trip is a trip. 5,428 sessions
+  become 4,974; their distributions differ from the raw ones by at most 0.005 (hour of arrival),
+  0.054 (stay) and 0.066 (energy) (Kolmogorov-Smirnov distance).
+- Stays and times away are capped at 7 days.
+- Habits are those of users with at least 20 sessions; the pooled figures are those of all.
+- Routines are rhythms, since the data tell no occupations. Shift worker: the hours of plug-in on
+  weekdays spread by 4 hours or more (standard deviation). Mostly at home: of the others, those
+  with less than 40 % of their weekday plug-outs between 5 and 10 h. Commuter: all others.
+- Users were watched for 10 days to 13 months. A figure pooled over sessions weighs the long-watched
+  more; simulated drivers are all watched equally long, which is what the `drivers` figures are.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ev_gym import calibration, episode
+
+SESSIONS_FILE = "ev_sessions_trondheim_2018-2020.csv"
+ZONE = "Europe/Oslo"
+LEAST_SESSIONS = 20
+SHIFT_SPREAD_H = 4.0
+HOME_MORNING_SHARE = 0.4
+LEVELS = tuple(round(0.05 * step, 2) for step in range(1, 20))
+
+# Name in driving.json: first row of the table, number of rows.
+HABIT_ROWS = {
+    "shares": (episode.SHARES, 1),
+    "mean": (episode.MEAN, 3),
+    "spread": (episode.SPREAD, episode.TOGETHER + 1),
+    "plug_in_odds": (episode.PLUG_IN, 1),
+    "leave_odds": (episode.LEAVE, 1),
+    "arrival_h": (episode.ARRIVAL, 24),
+    "departure_h": (episode.DEPARTURE, 6),
+    "stay_h": (episode.STAY, 8),
+    "noise": (episode.NOISE, 4),
+    "energy_kwh": (episode.ENERGY, 1),
+    "gap_step": (episode.GAP_STEP, 1),
+    "stay_step": (episode.STAY_STEP, 1),
+    "stay_noise": (episode.STAY_NOISE, 1),
+}
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def figures() -> dict[str, Any]:
+    """The committed figures; callers must not change them.
+
+    `habits` is what the generator reads, `pooled` (over sessions) and `drivers` (over drivers) are
+    what it should give back; see `derive`.
+    """
+    return calibration.figures("driving")
+
+
+@functools.cache
+def habits() -> Floats:
+    """The table of `ev_gym.episode.habits_table`: (59, 31), read-only."""
+    named = figures()["habits"]
+    table = np.zeros((episode.HABIT_ROWS, episode.KNOTS))
+    table[episode.EXP] = np.exp(
+        np.linspace(-episode.SCORE_LIMIT, episode.SCORE_LIMIT, episode.KNOTS)
+    )
+    for name, (first, count) in HABIT_ROWS.items():
+        rows = named[name] if isinstance(named[name][0], list) else [named[name]]
+        for row, values in zip(range(first, first + count), rows, strict=True):
+            table[row, : len(values)] = values
+    table.setflags(write=False)
+    return table
+
+
+class Sessions(NamedTuple):
+    """Sessions in order of user and time, as arrays (n,); times away precede their session."""
+
+    user: Ints  # number of the user
+    arrival_day: Ints  # local days from 04:00 to 04:00, day 0 is a Monday
+    arrival_h: Floats  # hours since midnight before the day's 04:00: 4 to 28
+    departure_day: Ints
+    departure_h: Floats
+    stay_h: Floats
+    energy_kwh: Floats
+    away_h: Floats  # nan for a user's first session
+    left_day: Ints  # day and hour of the departure before; 0 and nan for the first
+    left_h: Floats
+
+    def where(self, chosen: NDArray[Any]) -> Sessions:
+        """Only the chosen sessions."""
+        return Sessions(*(column[chosen] for column in self))
+
+
+def read_sessions(folder: Path) -> Sessions:
+    """Private users' sessions, stubs treated as the module's docstring says.
+
+    Raises:
+        FileNotFoundError: if the folder lacks the file.
+    """
+    import pandas as pd
+
+    path = Path(folder) / SESSIONS_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"no {SESSIONS_FILE} in {folder}; it holds the measured sessions")
+    frame = pd.read_csv(path)
+    frame = frame[frame["user_type"] == "private"]
+    times = pd.DataFrame(
+        {
+            "user": frame["user_id"],
+            "begin": pd.to_datetime(frame["plug_in_utc"], utc=True),
+            "end": pd.to_datetime(frame["plug_out_utc"], utc=True),
+            "energy": frame["energy_kwh"],
+        }
+    ).sort_values(["user", "begin", "end"])
+    shortest = pd.Timedelta(minutes=episode.MIN_MINUTES)
+    times["end"] = times.groupby("user")["end"].cummax()  # one user's sessions overlap once
+    apart = times["begin"] - times.groupby("user")["end"].shift(1)
+    merged = times.groupby((~(apart < shortest)).cumsum()).agg(
+        user=("user", "first"),
+        begin=("begin", "first"),
+        end=("end", "max"),
+        energy=("energy", "sum"),
+    )
+    merged = merged[merged["end"] - merged["begin"] >= shortest]
+    first = ~merged["user"].duplicated().to_numpy()
+    stay = (merged["end"] - merged["begin"]).dt.total_seconds().to_numpy(np.float64) / 3600
+    away = (merged["begin"] - merged["end"].shift(1)).dt.total_seconds().to_numpy(np.float64) / 3600
+    arrival_day, arrival_h = _local(merged["begin"])
+    departure_day, departure_h = _local(merged["end"])
+    return Sessions(
+        user=pd.factorize(merged["user"], sort=True)[0].astype(np.int64),
+        arrival_day=arrival_day,
+        arrival_h=arrival_h,
+        departure_day=departure_day,
+        departure_h=departure_h,
+        stay_h=np.minimum(stay, episode.MAX_MINUTES / 60),
+        energy_kwh=merged["energy"].to_numpy(np.float64),
+        away_h=np.where(first, np.nan, np.minimum(away, episode.MAX_MINUTES / 60)),
+        left_day=np.where(first, 0, np.roll(departure_day, 1)),
+        left_h=np.where(first, np.nan, np.roll(departure_h, 1)),
+    )
+
+
+def _local(stamps: Any) -> tuple[Ints, Floats]:
+    """Local day of driving (0 is a Monday) and hour of it, 4 to 28, of UTC stamps."""
+    clock = stamps.dt.tz_convert(ZONE).dt.tz_localize(None).to_numpy("datetime64[m]")
+    minute = (clock - np.datetime64("2018-01-01T00:00", "m")).astype(np.int64)  # a Monday
+    day = (minute - episode.DAY_START_H * 60) // 1440
+    return day, (minute - day * 1440) / 60
+
+
+def routines(sessions: Sessions) -> Ints:
+    """Routine of each user, -1 for those with fewer than 20 sessions."""
+    found = np.full(int(sessions.user.max()) + 1, -1)
+    for user in range(len(found)):
+        own = sessions.where(sessions.user == user)
+        if len(own.user) < LEAST_SESSIONS:
+            continue
+        hours = own.departure_h[own.departure_day % 7 < 5]
+        if own.arrival_h[own.arrival_day % 7 < 5].std() >= SHIFT_SPREAD_H:
+            found[user] = 1
+        elif np.mean((hours >= 5) & (hours < 10)) < HOME_MORNING_SHARE:
+            found[user] = 2
+        else:
+            found[user] = 0
+    return found
+
+
+def _rounded(values: Any, digits: int = 4) -> Any:
+    return np.round(values, digits).tolist()
+
+
+def pooled(s: Sessions) -> dict[str, Any]:
+    """Distributions over all sessions: shares by local hour of the day, quantiles at `LEVELS`."""
+    away = s.away_h[~np.isnan(s.away_h)]
+    hours = {"arrival": s.arrival_h, "departure": s.departure_h}
+    return {
+        "sessions": len(s.user),
+        **{
+            f"{name}_share_by_hour": _rounded(
+                np.bincount(hour.astype(np.int64) % 24, minlength=24) / len(hour)
+            )
+            for name, hour in hours.items()
+        },
+        "stay_h": _rounded(np.quantile(s.stay_h, LEVELS), 2),
+        "away_h": _rounded(np.quantile(away, LEVELS), 2),
+        "energy_kwh": _rounded(np.quantile(s.energy_kwh, LEVELS), 2),
+        "mean_energy_kwh": _rounded(np.mean(s.energy_kwh)),
+        "share_longer_than_a_day": _rounded(np.mean(s.stay_h > 24)),
+        "share_on_weekends": _rounded(np.mean(s.arrival_day % 7 >= 5)),
+    }
+
+
+def _clock_passes(from_day: Ints, from_h: Floats, to_day: Ints, to_h: Floats, hour: int) -> Ints:
+    """How often the clock strikes `hour` (4 to 27) from one moment to another."""
+    passes: Ints = to_day - from_day + (to_h > hour) - (from_h > hour)
+    return passes
+
+
+def _one_driver(s: Sessions) -> dict[str, float]:
+    """What one driver does: rates, shares of time plugged in, spread and repetition of hours."""
+    known = ~np.isnan(s.left_h)
+    s = s.where(known)
+    days = (s.stay_h.sum() + s.away_h.sum()) / 24
+    found = {
+        "sessions_per_day": len(s.user) / days,
+        "energy_kwh_per_day": s.energy_kwh.sum() / days,
+        "share_longer_than_a_day": float(np.mean(s.stay_h > 24)),
+    }
+    for hour in (3, 8, 12, 18):
+        at = hour if hour >= episode.DAY_START_H else hour + 24
+        stay = _clock_passes(s.arrival_day, s.arrival_h, s.departure_day, s.departure_h, at).sum()
+        away = _clock_passes(s.left_day, s.left_h, s.arrival_day, s.arrival_h, at)
+        absent = np.minimum(away, episode.MAX_DAYS).sum()
+        found[f"share_plugged_at_{hour:02d}h"] = float(stay / (stay + absent))
+    overnight = (s.departure_day > s.arrival_day) & (s.departure_day % 7 < 5)
+    hours = {
+        "arrival": s.arrival_h[s.arrival_day % 7 < 5],
+        "departure": s.departure_h[overnight],
+    }
+    for name, values in hours.items():
+        found[f"{name}_h"] = float(np.median(values))
+        found[f"{name}_spread_h"] = float(np.subtract(*np.quantile(values, [0.75, 0.25])))
+        found[f"{name}_repeats"] = float(np.mean(np.abs(np.diff(values)) < 1))
+    found["log_energy"] = float(np.mean(np.log(np.maximum(s.energy_kwh, 0.1))))
+    return found
+
+
+def drivers(s: Sessions) -> dict[str, Any]:
+    """Mean and standard deviation over drivers (with 20 sessions or more) of what each does.
+
+    The hours are those of weekdays (plug-outs: after a night at the charger): the median, the
+    interquartile range, and the share of pairs in a row less than an hour apart ("repeats").
+    """
+    counts = np.bincount(s.user)
+    each = [
+        _one_driver(s.where(s.user == user)) for user in np.flatnonzero(counts >= LEAST_SESSIONS)
+    ]
+    table = {name: np.array([one[name] for one in each]) for name in each[0]}
+    spread = {name: _rounded([values.mean(), values.std()]) for name, values in table.items()}
+    return {"drivers": len(each), **spread}
+
+
+def derive(folder: Path) -> dict[str, Any]:
+    """The figures of `driving.json` from a folder of measured series.
+
+    Raises:
+        FileNotFoundError: if the folder lacks the file of sessions.
+    """
+    from ev_gym.calibration.driving_habits import habit_rows
+
+    sessions = read_sessions(folder)
+    routine = routines(sessions)
+    chosen = sessions.where(routine[sessions.user] >= 0)
+    users, user = np.unique(chosen.user, return_inverse=True)
+    return {
+        "source": "Sorensen et al. 2021, Data in Brief 36:107105, doi:10.1016/j.dib.2021.107105: "
+        "private users in Trondheim; figures derived from their charging sessions",
+        "users": len(routine),
+        "pooled": pooled(sessions),
+        "drivers": drivers(sessions),
+        "habits": habit_rows(chosen._replace(user=user.astype(np.int64)), routine[users]),
+    }

@@ -1,0 +1,320 @@
+"""All randomness of the simulated world, drawn by compiled code from counters (`splitmix`).
+
+Driving follows the private users of Sorensen et al. 2021 (doi:10.1016/j.dib.2021.107105, housing
+in Trondheim); `ev_gym.calibration.driving` derives the figures. A driver is one of three routines
+and has five habits, drawn once: how readily the car is plugged in and taken away on a day, when it
+returns, when it leaves, and how much energy it needs. A session scatters around them.
+
+- *Which day.* A local day begins at 04:00, when hardly anybody moves. Away, the car is plugged in
+  on the present day with odds that depend on the hour it left, and on each later day with odds of
+  weekday or weekend; all odds are multiplied by the driver's. Plugged in, it leaves likewise.
+- *Which hour.* A standard normal score, the driver's mean plus scatter, is looked up in a table of
+  quantiles (31 scores from -3 to 3) of the measured hours. Who left after 10:00 and is back the
+  same day was away for a tabled time; who leaves on the day of arrival stayed for a tabled time.
+- *Energy.* A score again, with steps for the time since the last session and for the stay.
+
+Hours are local. Times are whole minutes since the series began, at a local Monday 00:00, and may
+be negative. `offset_min` holds, for each hour of the series, local time minus series time.
+Every draw of a driver or a session has its fixed place in the stream, whatever happens.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ev_gym.compiling import compiled
+from ev_gym.splitmix import mix, normal, stream_key, uniform
+
+__all__ = [
+    "DRIVER_FIELDS",
+    "ROUTINES",
+    "begin_vehicle",
+    "draw_driver",
+    "draw_session",
+    "habits_table",
+    "local_minute",
+    "mix",
+    "normal",
+    "series_minute",
+    "stream_key",
+    "uniform",
+]
+
+ROUTINES = ("commuter", "shift worker", "mostly at home")
+
+# What the driving model keeps of a driver; a vehicle's record holds these beside its own state.
+DRIVER_FIELDS: tuple[tuple[str, str, str, str], ...] = (
+    ("routine", "i8", "", "0 commuter, 1 shift worker, 2 mostly at home"),
+    ("plug_in_odds", "f8", "", "odds of plugging in on the day it left, relative to all drivers"),
+    ("plug_in_later_odds", "f8", "", "odds of plugging in on each later day, likewise"),
+    ("leave_odds", "f8", "", "odds of leaving on the day it was plugged in, likewise"),
+    ("leave_later_odds", "f8", "", "odds of leaving on each later day, likewise"),
+    ("energy_score", "f8", "", "habitual energy of a session, as a normal score"),
+    ("arrival_score", "f8", "", "habitual hour of plug-in on weekdays, as a normal score"),
+    ("arrival_scatter", "f8", "", "standard deviation of that score from day to day"),
+    ("weekend_arrival_score", "f8", "", "habitual hour of plug-in on weekends"),
+    ("weekend_arrival_scatter", "f8", "", "standard deviation of that score"),
+    ("departure_score", "f8", "", "habitual hour of plug-out on weekdays, as a normal score"),
+    ("departure_scatter", "f8", "", "standard deviation of that score from day to day"),
+    ("weekend_departure_score", "f8", "", "habitual hour of plug-out on weekends"),
+    ("weekend_departure_scatter", "f8", "", "standard deviation of that score"),
+)
+
+DAY_START_H = 4  # a local day of driving runs from 04:00 to 04:00
+HOUR_EDGES = (8, 10, 13, 15, 17, 19, 21)  # hours that part it into eight bins
+WORK_EDGE_BIN = 2  # who leaves before 10:00 returns by the hour, later by time away
+SCORE_LIMIT = 3.0
+SCORES_PER_UNIT = 5  # scores lie 0.2 apart
+KNOTS = 31
+LONG_GAP_H = (24, 48, 96)  # steps of energy with the hours since the last session
+STAY_H = (1, 2, 3, 4, 6)  # and with the hours of the stay
+MIN_MINUTES = 30  # shortest stay and shortest time away
+MAX_MINUTES = 7 * 1440  # longest
+MAX_DAYS = 7
+WARM_UP_MIN, WARM_UP_MAX = 5 * 1440, 12 * 1440
+BATTERY_PER_WALL = 0.9  # a car typically loses a tenth when charging at about 7 kW AC
+MAX_WALL_KW = 7.4  # mean power of a session: 99.9 % of the measured ones had no more
+
+# Rows of the habits table.
+SHARES = 0  # 3 columns: shares of the routines among users
+EXP = 1  # exp(score): turns a driver's score into odds
+MEAN = 2  # + routine: means of the habits' scores, columns in the order of DRIVER_FIELDS
+SPREAD = 5  # + 0..4: Cholesky factor of the first habits' covariance; + 5: the others' deviations
+PLUG_IN = 11  # columns: odds by bin of departure, weekday then weekend; later days
+LEAVE = 12  # columns: odds by bin of arrival, weekday then weekend; later days
+ARRIVAL = 13  # + 12 * weekend + kind, which is the routine: hour of plug-in, back the same day;
+#               3 + routine: hour, on a later day; 4 + bin of departure, from 2: hours away
+DEPARTURE = 37  # + 3 * weekend + routine: hour of plug-out, on a later day
+STAY = 43  # + bin of arrival: hours plugged in, leaving the same day
+NOISE = 51  # + weekend: scatter of the arrival's score; + 2 + weekend: of the departure's
+ENERGY = 55  # kWh at the wall
+GAP_STEP = 56  # columns: step of the energy score by time since the last session
+STAY_STEP = 57  # columns: step of the energy score by stay
+STAY_NOISE = 58  # columns: scatter of the energy score by stay
+HABITS = 13
+TOGETHER = 5  # so many habits, the first, are correlated
+HABIT_ROWS = 59
+
+DRIVER_DRAWS = 2 + HABITS
+SESSION_DRAWS = 5
+
+
+def habits_table() -> NDArray[np.float64]:
+    """The drivers' habits as compiled code reads them, from `calibration/driving.json`.
+
+    Returns:
+        Array (59, 31), read-only: one habit a row, addressed by this module's constants.
+    """
+    from ev_gym.calibration.driving import habits
+
+    return habits()
+
+
+@compiled
+def look_up(habits: Any, row: int, score: Any) -> Any:
+    """The tabled quantile at a normal score, linear between scores and flat beyond +-3."""
+    place = (min(max(score, -SCORE_LIMIT), SCORE_LIMIT) + SCORE_LIMIT) * SCORES_PER_UNIT
+    knot = min(int(place), KNOTS - 2)
+    low = habits[row, knot]
+    return low + (habits[row, knot + 1] - low) * (place - knot)
+
+
+@compiled
+def offset_at(offset_min: Any, minute: Any) -> Any:
+    """Local time minus series time in the hour of a minute; the series repeats without end."""
+    hour = minute // 60
+    if hour < 0 or hour >= len(offset_min):  # a division costs more than the branch
+        hour %= len(offset_min)
+    return int(offset_min[hour])
+
+
+@compiled
+def local_minute(offset_min: Any, minute: Any) -> Any:
+    """Local clock at a minute of the series."""
+    return minute + offset_at(offset_min, minute)
+
+
+@compiled
+def series_minute(offset_min: Any, local: Any) -> Any:
+    """Minute of the series at a local clock; an hour is ambiguous where summer time ends."""
+    return local - offset_at(offset_min, local)
+
+
+@compiled
+def hour_bin(minute_of_day: Any) -> Any:
+    """Bin 0 to 7 of a minute of the day, counted from midnight before the day's 04:00."""
+    found = 0
+    for edge in HOUR_EDGES:
+        if minute_of_day >= edge * 60:
+            found += 1
+    return found
+
+
+@compiled
+def days_until(
+    habits: Any, row: int, odds: Any, later_odds: Any, day: Any, found: Any, chance: Any
+) -> Any:
+    """Days until the driver comes (or goes), 0 to 7, from one uniform number `chance`.
+
+    `day` is the present local day (0 is a Monday), `found` the bin of the hour just now.
+    """
+    none_yet = 1.0 / (1.0 + odds * habits[row, found + (8 if day % 7 >= 5 else 0)])
+    if chance >= none_yet:
+        return 0
+    for days in range(1, MAX_DAYS):
+        none_yet /= 1.0 + later_odds * habits[row, 17 if (day + days) % 7 >= 5 else 16]
+        if chance >= none_yet:
+            return days
+    return MAX_DAYS
+
+
+@compiled
+def next_arrival(vehicle: Any, habits: Any, offset_min: Any, left_min: Any, counter: Any) -> Any:
+    """Minute of plug-in of a car that left at `left_min`."""
+    local = local_minute(offset_min, left_min)
+    day = (local - DAY_START_H * 60) // 1440
+    found = hour_bin(local - day * 1440)
+    chance = uniform(vehicle.key, counter)
+    odds, later_odds = vehicle.plug_in_odds, vehicle.plug_in_later_odds
+    days = days_until(habits, PLUG_IN, odds, later_odds, day, found, chance)
+    day += days
+    weekend = 1 if day % 7 >= 5 else 0
+    score = vehicle.weekend_arrival_score if weekend else vehicle.arrival_score
+    scatter = vehicle.weekend_arrival_scatter if weekend else vehicle.arrival_scatter
+    score += scatter * look_up(habits, NOISE + weekend, normal(vehicle.key, counter + 1))
+    row = ARRIVAL + 12 * weekend
+    if days == 0 and found >= WORK_EDGE_BIN:
+        arrival = left_min + int(60.0 * look_up(habits, row + 4 + found, score))
+    else:
+        row += vehicle.routine + (3 if days > 0 else 0)
+        arrival = series_minute(offset_min, day * 1440 + int(60.0 * look_up(habits, row, score)))
+    return min(max(arrival, left_min + MIN_MINUTES), left_min + MAX_MINUTES)
+
+
+@compiled
+def next_departure(vehicle: Any, habits: Any, offset_min: Any, arrival: Any, counter: Any) -> Any:
+    """Minute of plug-out of a car that arrives at minute `arrival`."""
+    local = local_minute(offset_min, arrival)
+    day = (local - DAY_START_H * 60) // 1440
+    found = hour_bin(local - day * 1440)
+    chance = uniform(vehicle.key, counter)
+    odds, later_odds = vehicle.leave_odds, vehicle.leave_later_odds
+    days = days_until(habits, LEAVE, odds, later_odds, day, found, chance)
+    noise = normal(vehicle.key, counter + 1)
+    if days == 0:
+        departure = arrival + int(60.0 * look_up(habits, STAY + found, noise))
+    else:
+        day += days
+        weekend = 1 if day % 7 >= 5 else 0
+        score = vehicle.weekend_departure_score if weekend else vehicle.departure_score
+        scatter = vehicle.weekend_departure_scatter if weekend else vehicle.departure_scatter
+        score += scatter * look_up(habits, NOISE + 2 + weekend, noise)
+        row = DEPARTURE + 3 * weekend + vehicle.routine
+        departure = series_minute(offset_min, day * 1440 + int(60.0 * look_up(habits, row, score)))
+    return min(max(departure, arrival + MIN_MINUTES), arrival + MAX_MINUTES)
+
+
+@compiled
+def session_kwh(vehicle: Any, habits: Any, gap_min: Any, stay_min: Any, counter: Any) -> Any:
+    """Battery energy used between two sessions, kWh, no more than the stay could charge."""
+    gap = 0
+    for edge in LONG_GAP_H:
+        if gap_min >= edge * 60:
+            gap += 1
+    stay = 0
+    for edge in STAY_H:
+        if stay_min >= edge * 60:
+            stay += 1
+    score = vehicle.energy_score + habits[GAP_STEP, gap] + habits[STAY_STEP, stay]
+    score += habits[STAY_NOISE, stay] * normal(vehicle.key, counter)
+    wall_kwh = min(look_up(habits, ENERGY, score), MAX_WALL_KW * stay_min / 60.0)
+    return BATTERY_PER_WALL * wall_kwh
+
+
+@compiled
+def habit(vehicle: Any, habits: Any, number: Any) -> Any:
+    """Score of a driver's habit, 0 to 12 in the order of DRIVER_FIELDS after the routine."""
+    score = habits[MEAN + vehicle.routine, number]
+    if number >= TOGETHER:
+        spread = habits[SPREAD + TOGETHER, number - TOGETHER]
+        return score + spread * normal(vehicle.key, 1 + number)
+    for draws in range(number + 1):
+        score += habits[SPREAD + number, draws] * normal(vehicle.key, 1 + draws)
+    return score
+
+
+@compiled
+def positive_habit(vehicle: Any, habits: Any, number: Any) -> Any:
+    """A habit whose score is a logarithm: odds and scatter."""
+    return look_up(habits, EXP, habit(vehicle, habits, number))
+
+
+@compiled
+def draw_driver(vehicle: Any, routine_weights: Any, habits: Any) -> None:
+    """Draw a driver: the routine by its weight (float64 (3,)), and the habits (DRIVER_FIELDS)."""
+    place = uniform(vehicle.key, 0) * (routine_weights[0] + routine_weights[1] + routine_weights[2])
+    routine = 0
+    if place >= routine_weights[0]:
+        routine = 1 if place < routine_weights[0] + routine_weights[1] else 2
+    vehicle.routine = routine
+    vehicle.plug_in_odds = positive_habit(vehicle, habits, 0)
+    vehicle.plug_in_later_odds = positive_habit(vehicle, habits, 1)
+    vehicle.leave_odds = positive_habit(vehicle, habits, 2)
+    vehicle.leave_later_odds = positive_habit(vehicle, habits, 3)
+    vehicle.energy_score = habit(vehicle, habits, 4)
+    vehicle.arrival_score = habit(vehicle, habits, 5)
+    vehicle.arrival_scatter = positive_habit(vehicle, habits, 6)
+    vehicle.weekend_arrival_score = habit(vehicle, habits, 7)
+    vehicle.weekend_arrival_scatter = positive_habit(vehicle, habits, 8)
+    vehicle.departure_score = habit(vehicle, habits, 9)
+    vehicle.departure_scatter = positive_habit(vehicle, habits, 10)
+    vehicle.weekend_departure_score = habit(vehicle, habits, 11)
+    vehicle.weekend_departure_scatter = positive_habit(vehicle, habits, 12)
+
+
+@compiled
+def draw_session(vehicle: Any, habits: Any, offset_min: Any, left_min: Any) -> None:
+    """Draw what follows a departure at `left_min`: the return, the trip and the next departure.
+
+    Writes `arrival_min`, `departure_min` and `trip_kwh`, and counts `session`. Stays and times
+    away last 30 minutes to 7 days.
+    """
+    counter = DRIVER_DRAWS + SESSION_DRAWS * vehicle.session
+    arrival = next_arrival(vehicle, habits, offset_min, left_min, counter)
+    departure = next_departure(vehicle, habits, offset_min, arrival, counter + 2)
+    stay = departure - arrival
+    vehicle.trip_kwh = session_kwh(vehicle, habits, arrival - left_min, stay, counter + 4)
+    vehicle.arrival_min = arrival
+    vehicle.departure_min = departure
+    vehicle.session += 1
+
+
+@compiled
+def begin_vehicle(
+    vehicle: Any, car: Any, routine_weights: Any, habits: Any, offset_min: Any, start_min: Any
+) -> None:
+    """Draw a driver and set the car as a long run would find it at `start_min`.
+
+    Sessions are lived through from 5 to 12 days before: a whole week of beginnings, so that what
+    repeats weekly or after the longest time away is met in every phase. A car charges at once on
+    arrival with `car.battery_kw` to the wanted SoC, and what the stay could not charge is bought
+    at departure, so each trip begins at the wanted SoC; it ends at the minimum SoC at least.
+    """
+    vehicle.session = 0
+    draw_driver(vehicle, routine_weights, habits)
+    early_min = int(uniform(vehicle.key, DRIVER_DRAWS - 1) * (WARM_UP_MAX - WARM_UP_MIN))
+    draw_session(vehicle, habits, offset_min, start_min - WARM_UP_MIN - early_min)
+    while vehicle.departure_min <= start_min:
+        draw_session(vehicle, habits, offset_min, vehicle.departure_min)
+    wanted_kwh = car.wanted_soc * car.battery_kwh
+    if vehicle.arrival_min > start_min:
+        vehicle.plugged = 0
+        vehicle.energy_kwh = wanted_kwh
+    else:
+        vehicle.plugged = 1
+        held_kwh = max(wanted_kwh - vehicle.trip_kwh, car.min_soc * car.battery_kwh)
+        charged_kwh = car.battery_kw * (start_min - vehicle.arrival_min) / 60.0
+        vehicle.energy_kwh = min(wanted_kwh, held_kwh + charged_kwh)
