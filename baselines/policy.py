@@ -87,15 +87,17 @@ class Policy:
         if self.continuous:
             actions: NDArray[Any] = fractions.astype(np.float32)
             return actions[0] if single else actions
-        levels = np.stack(
-            [
-                np.searchsorted(own, fractions[:, k] + ROUNDING_KW, side="right") - 1
-                for k, own in enumerate(self.levels)
-            ],
-            axis=1,
-        )
+        levels = self.to_levels(fractions)
         levels = levels[:, 0] if levels.shape[1] == 1 else levels
         return levels[0] if single else levels
+
+    def to_levels(self, fractions: Floats) -> NDArray[np.int64]:
+        """The highest levels (n, K) that do not exceed the fractions."""
+        levels = [
+            np.searchsorted(own, fractions[:, k] + ROUNDING_KW, side="right") - 1
+            for k, own in enumerate(self.levels)
+        ]
+        return np.stack(levels, axis=1)
 
     def view(self, observation: NDArray[np.float32]) -> View:
         """A batch (n, D) by name."""

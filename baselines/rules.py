@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from baselines.policy import NOTHING_KWH, Floats, Policy, View
 from ev_gym.compiling import compiled
@@ -111,3 +112,8 @@ class Random(Policy):
         _draw_rows(np.uint64(self.seed), self._step, fractions)
         self._step += 1
         return fractions
+
+    def to_levels(self, fractions: Floats) -> NDArray[np.int64]:
+        """Each level of the charger equally often."""
+        counts = np.array([len(own) for own in self.levels])
+        return np.minimum((fractions * counts).astype(np.int64), counts - 1)

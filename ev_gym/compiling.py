@@ -45,12 +45,7 @@ class _KeyedCache(FunctionCache):  # type: ignore[misc]  # numba ships no types
         return (*super()._index_key(sig, codegen), source_fingerprint())
 
 
-def compiled(function: F) -> F:
-    """Compile scalar code with Numba (GIL released, cached on disk where a folder is writable).
-
-    Interpreted, unsigned 64-bit products wrap without NumPy's overflow warning, as they do in
-    machine code.
-    """
+def _compile(function: F, **options: bool) -> F:
     if INTERPRETED:
 
         @functools.wraps(function)
@@ -59,12 +54,27 @@ def compiled(function: F) -> F:
                 return function(*args)
 
         return cast(F, interpreted)
-    dispatcher = numba.njit(nogil=True, error_model="numpy")(function)
+    dispatcher = numba.njit(nogil=True, error_model="numpy", _nrt=False, **options)(function)
     try:
         dispatcher._cache = _KeyedCache(function)
     except RuntimeError:  # no writable folder anywhere: compile once per process
         pass
     return cast(F, dispatcher)
+
+
+def compiled(function: F) -> F:
+    """Compile scalar code with Numba (GIL released, cached on disk where a folder is writable).
+
+    Its callers take its code in, since a call that hands over a dozen arrays costs more than most
+    of these functions do. Interpreted, unsigned 64-bit products wrap without NumPy's overflow
+    warning, as they do in machine code.
+    """
+    return _compile(function, forceinline=True)
+
+
+def compiled_apart(function: F) -> F:
+    """Like `compiled`, for code that seldom runs and is better kept out of its callers' loops."""
+    return _compile(function)
 
 
 def as_records(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

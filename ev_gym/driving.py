@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ev_gym import episode
-from ev_gym.compiling import compiled
+from ev_gym.compiling import compiled, compiled_apart
 from ev_gym.physics import battery
 
 DAY_MIN = 24 * 60
@@ -64,6 +64,12 @@ def begin_daily(vehicle: Any, car: Any, settings: Any, offset_min: Any, start_mi
 
 
 @compiled
+def next_event_min(vehicle: Any) -> int:
+    """Minute at which the car leaves, or comes home."""
+    return int(vehicle.departure_min if vehicle.plugged != 0 else vehicle.arrival_min)
+
+
+@compiled_apart
 def pass_calendar(
     vehicle: Any,
     car: Any,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ev_gym import state
 from ev_gym.actions import ActionMap
 from ev_gym.dataset import Dataset
-from ev_gym.infos import history_frame, row_info
+from ev_gym.infos import History, history_frame
 from ev_gym.observation import observation_space
 from ev_gym.resetting import checked_seed, fixed_by
 from ev_gym.scenario import Scenario, as_scenario
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _ROW = np.zeros(1, np.int64)
+_NO_REWARD = np.zeros(1)
+_NOT_OVER = np.zeros(1, np.bool_)
 
 
 class EVChargingEnv(gym.Env[NDArray[np.float32], Any]):
@@ -91,7 +93,7 @@ class EVChargingEnv(gym.Env[NDArray[np.float32], Any]):
         self._actions = ActionMap(self.scenario, continuous)
         self.observation_space = observation_space(world)
         self.action_space = self._actions.space
-        self._steps: list[Outputs] = []
+        self._history = History(len(self.scenario.vehicles), self.scenario.horizon_steps)
         self._seeded = False
         self._window: Any = None
 
@@ -112,13 +114,20 @@ class EVChargingEnv(gym.Env[NDArray[np.float32], Any]):
         if seed is not None:
             self.simulator.seed(np.array([seed], np.uint64), _ROW)
             self._seeded = True
-        out = self.simulator.outputs()
         self.simulator.begin(_ROW, *fixed)
-        self.simulator.report(_ROW, out)
-        self._steps = []
+        self._history.length = 0
+        observation, info = self._look()
         if self.render_mode == "human":
             self.render()
-        return out.observations[0], row_info(out)
+        return observation, info
+
+    def _look(self) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """What the household shows before a step: an observation, and results without any flow."""
+        start = History(len(self.scenario.vehicles), 1)
+        observation = np.empty((1, self.simulator.width), np.float32)
+        out = Outputs(observation, start.results, start.vehicle_results, _NO_REWARD, _NOT_OVER)
+        self.simulator.report(_ROW, out)
+        return observation[0], start.info(0)
 
     def step(
         self, action: Any
@@ -131,20 +140,25 @@ class EVChargingEnv(gym.Env[NDArray[np.float32], Any]):
         """
         if not self._seeded:
             raise gym.error.ResetNeeded("call reset() before step()")
-        out = self.simulator.outputs()
-        truncated = self.simulator.step(self._actions.fractions(action, 1), out, False) > 0
-        self._steps.append(out)
-        info = row_info(out)
+        history = self._history
+        history.make_room()
+        observation = np.empty(self.simulator.width, np.float32)
+        fractions = self._actions.fractions(action, 1)[0]
+        truncated, reward = self.simulator.step_one(
+            fractions, observation, history.results, history.vehicle_results, history.length
+        )
+        info = history.info(history.length)
+        history.length += 1
         if truncated:
             info["settlement"] = float(self.simulator.settlements(_ROW)[0])
         if self.render_mode == "human":
             self.render()
-        return out.observations[0], float(out.rewards[0]), False, truncated, info
+        return observation, reward, False, truncated, info
 
     @property
     def history(self) -> pd.DataFrame:
         """The episode so far: one row a step, the declared step fields, indexed by local time."""
-        return history_frame(self.simulator.world, self._steps)
+        return history_frame(self.simulator.world, self._history)
 
     def get_state(self) -> bytes:
         """The whole state; `set_state` continues from it bit for bit, random draws included."""
@@ -158,7 +172,7 @@ class EVChargingEnv(gym.Env[NDArray[np.float32], Any]):
         """
         state.restore(self.simulator, saved)
         self._seeded = True
-        self._steps = []
+        self._history.length = 0
 
     def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]  # one of two modes
         """The day so far and what is known of what comes, as an RGB array or in a window."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ev_gym.compiling import as_records
 from ev_gym.fields import (
     REWARD_TERMS,
     STEP_DTYPE,
@@ -15,7 +15,6 @@ from ev_gym.fields import (
     VEHICLE_STEP_DTYPE,
     VEHICLE_STEP_FIELDS,
 )
-from ev_gym.simulator import Outputs
 from ev_gym.world import World
 
 if TYPE_CHECKING:
@@ -25,18 +24,50 @@ _TERMS_FROM = len(STEP_FIELDS) - len(REWARD_TERMS)
 NAMES = tuple(field.name for field in STEP_FIELDS[:_TERMS_FROM])
 TERM_FIELDS = tuple(f"{term}_term" for term in REWARD_TERMS)
 VEHICLE_NAMES = tuple(field.name for field in VEHICLE_STEP_FIELDS)
-# All fields of a vehicle's results are float64, so a record is also a row of numbers.
-_WIDTH = VEHICLE_STEP_DTYPE.itemsize // 8
 
 
-def row_info(out: Outputs) -> dict[str, Any]:
-    """The results of a single household: Python numbers, arrays (K,), and the reward's terms."""
-    values = out.results.item()
-    info: dict[str, Any] = dict(zip(NAMES, values, strict=False))
-    per_vehicle = out.vehicle_results.view(np.float64).reshape(-1, _WIDTH).T
-    info.update(zip(VEHICLE_NAMES, per_vehicle, strict=True))
-    info["reward_terms"] = dict(zip(REWARD_TERMS, values[_TERMS_FROM:], strict=True))
-    return info
+class History:
+    """The steps of one household so far, in arrays that grow.
+
+    Args:
+        cars: Number of vehicles K.
+        steps: Steps to make room for.
+    """
+
+    def __init__(self, cars: int, steps: int) -> None:
+        self.length = 0
+        self.results = as_records(np.zeros(steps, STEP_DTYPE))
+        self.vehicle_results = as_records(np.zeros((steps, cars), VEHICLE_STEP_DTYPE))
+        self._numbers = _as_numbers(self.vehicle_results)
+
+    def make_room(self) -> None:
+        """Twice the room when it is full."""
+        if self.length == len(self.results):
+            self.results = as_records(np.concatenate([self.results, self.results]))
+            both = np.concatenate([self.vehicle_results, self.vehicle_results])
+            self.vehicle_results = as_records(both)
+            self._numbers = _as_numbers(self.vehicle_results)
+
+    def info(self, place: int) -> dict[str, Any]:
+        """The results of one step: Python numbers, arrays (K,), and the reward's terms."""
+        values = self.results.item(place)
+        info = dict(zip(NAMES, values, strict=False))
+        info.update(zip(VEHICLE_NAMES, self._numbers[place].T.copy(), strict=True))
+        info["reward_terms"] = dict(zip(REWARD_TERMS, values[_TERMS_FROM:], strict=True))
+        return info
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_numbers"}
+
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        vars(self).update(kept)
+        self._numbers = _as_numbers(self.vehicle_results)
+
+
+def _as_numbers(vehicle_results: NDArray[Any]) -> NDArray[np.float64]:
+    """The same memory as (steps, K, fields): all fields of a vehicle's results are float64."""
+    plain = vehicle_results.view(np.ndarray)
+    return plain.view(np.float64).reshape(*plain.shape, len(VEHICLE_NAMES))
 
 
 def rows_info(results: NDArray[Any], vehicle_results: NDArray[Any]) -> dict[str, Any]:
@@ -49,31 +80,49 @@ def rows_info(results: NDArray[Any], vehicle_results: NDArray[Any]) -> dict[str,
     return info
 
 
+def record_infos(
+    infos: dict[str, Any], results: NDArray[Any], vehicle_results: NDArray[Any]
+) -> None:
+    """Copy the infos of n households into step records (n,) and (n, K): `rows_info` backwards."""
+    for name in NAMES:
+        results[name] = infos[name]
+    for name in VEHICLE_NAMES:
+        vehicle_results[name] = infos[name]
+    for term, field in zip(REWARD_TERMS, TERM_FIELDS, strict=True):
+        results[field] = infos["reward_terms"][term]
+
+
 def vehicle_columns(name: str, cars: int) -> list[str]:
     """Column names of a vehicle's field: the name itself, with several cars `name_0`, `name_1`..."""
     return [name] if cars == 1 else [f"{name}_{k}" for k in range(cars)]
 
 
-def history_frame(world: World, steps: Sequence[Outputs]) -> pd.DataFrame:
+def history_frame(world: World, history: History) -> pd.DataFrame:
     """The steps of one household as a table with a column for each declared field.
 
     The index is the start of each step in the household's local time; `reward` is the sum of the
     terms.
     """
+    return steps_frame(
+        world,
+        history.results[: history.length],
+        history.vehicle_results[: history.length],
+    )
+
+
+def steps_frame(
+    world: World, results: NDArray[Any], vehicle_results: NDArray[Any]
+) -> pd.DataFrame:
+    """Step records (steps,) and (steps, K) as a table, like `history_frame`."""
     import pandas as pd
 
-    cars = len(world.scenario.vehicles)
-    results = np.concatenate([out.results for out in steps] or [np.empty(0, STEP_DTYPE)])
-    vehicles = np.concatenate(
-        [out.vehicle_results for out in steps] or [np.empty((0, cars), VEHICLE_STEP_DTYPE)]
-    )
     columns: dict[str, Any] = {name: results[name] for name in NAMES}
     for name in VEHICLE_NAMES:
-        for k, column in enumerate(vehicle_columns(name, cars)):
-            columns[column] = vehicles[name][:, k]
-    columns.update((field, results[field]) for field in TERM_FIELDS)
+        for k, column in enumerate(vehicle_columns(name, vehicle_results.shape[1])):
+            columns[column] = vehicle_results[name][:, k]
     reward = np.zeros(len(results))
     for field in TERM_FIELDS:
+        columns[field] = results[field]
         reward += results[field]
     columns["reward"] = reward
     start = pd.Timestamp(world.dataset.start)

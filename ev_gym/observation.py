@@ -150,47 +150,42 @@ def observation_space(world: World) -> spaces.Box:
 @compiled
 def observe(household: Any, vehicles: Any, tables: Any, observation: Any) -> None:
     """Write what is known before the coming step into `observation`, (D,) float32."""
-    settings_rows, cars, _, price, hours, price_hours, fill, clock, load_kw = tables[:9]
-    offset_min = tables[9]
-    settings = settings_rows[0]
+    settings, cars, price, hours = tables[0][0], tables[1], tables[3], tables[4]
+    price_hours, fill, clock, load_kw, offset_min = tables[5:10]
     now_min = household.now_min
-    index = (now_min // 60) % hours.shape[0]
+    minute = now_min % settings.series_min
+    quarter, index = minute // 15, minute // 60
     hour = hours[index]
-    local_min = now_min + offset_min[index]
-    minute, day = local_min % 1440, hour.day_of_year
-    base_kw = load_kw[household.house, (now_min // settings.load_slot_min) % load_kw.shape[1]]
-    window_h = fill.shape[1]
-    known = min(int(hour.hours_known), window_h)
-    observation[0] = clock[minute, 0]
-    observation[1] = clock[minute, 1]
+    local_min = (minute + offset_min[index]) % 1440
+    day = hour.day_of_year
+    base_kw = load_kw[household.house, quarter >> settings.load_shift]
+    observation[0] = clock[local_min, 0]
+    observation[1] = clock[local_min, 1]
     observation[2] = clock[1440 + day, 0]
     observation[3] = clock[1440 + day, 1]
     observation[4] = hour.weekend
     observation[5] = base_kw
     observation[6] = settings.limit_kw - base_kw
     observation[7] = hour.temperature_c
-    observation[8] = price[(now_min // settings.price_slot_min) % price.shape[0]]
+    observation[8] = price[quarter >> settings.price_shift]
+    # Slices, because counting from 0 lets the compiler copy several numbers at once.
+    window = observation[HEAD : HEAD + fill.shape[1]]
+    known = min(int(hour.hours_known), window.shape[0])
     observation[9] = known
+    published, unknown, guess = price_hours[index:], window[known:], fill[hour.fill_row]
     for h in range(known):
-        observation[HEAD + h] = price_hours[index + h]
-    for h in range(known, window_h):
-        observation[HEAD + h] = fill[hour.fill_row, h - known]
+        window[h] = published[h]
+    for h in range(unknown.shape[0]):
+        unknown[h] = guess[h]
     count = vehicles.shape[0]
-    first = HEAD + window_h
+    cars_part = observation[HEAD + window.shape[0] :]
     for k in range(count):
         vehicle, car = vehicles[k], cars[k]
-        observation[first + k] = vehicle.plugged
-        observation[first + count + k] = vehicle.energy_kwh / car.battery_kwh
-        hours_left = 0.0
-        wanted_soc = 0.0
-        short_kwh = 0.0
-        available_kw = 0.0
-        if vehicle.plugged != 0:
-            hours_left = (vehicle.departure_min - now_min) / 60.0
-            wanted_soc = car.wanted_soc
-            short_kwh = max(0.0, car.wanted_soc * car.battery_kwh - vehicle.energy_kwh)
-            available_kw = acceptable_ac_kw(vehicle.energy_kwh, car)
-        observation[first + 2 * count + k] = hours_left
-        observation[first + 3 * count + k] = wanted_soc
-        observation[first + 4 * count + k] = short_kwh
-        observation[first + 5 * count + k] = available_kw
+        here = vehicle.plugged != 0
+        short_kwh = max(0.0, car.wanted_soc * car.battery_kwh - vehicle.energy_kwh)
+        cars_part[k] = vehicle.plugged
+        cars_part[count + k] = vehicle.energy_kwh / car.battery_kwh
+        cars_part[2 * count + k] = (vehicle.departure_min - now_min) / 60.0 if here else 0.0
+        cars_part[3 * count + k] = car.wanted_soc if here else 0.0
+        cars_part[4 * count + k] = short_kwh if here else 0.0
+        cars_part[5 * count + k] = acceptable_ac_kw(vehicle.energy_kwh, car) if here else 0.0

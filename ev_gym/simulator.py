@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ev_gym import driving, episode
-from ev_gym.compiling import as_records, compiled
+from ev_gym.compiling import as_records, compiled, compiled_apart
 from ev_gym.fields import HOUSEHOLD_DTYPE, STEP_DTYPE, VEHICLE_DTYPE, VEHICLE_STEP_DTYPE
 from ev_gym.observation import observation_bounds, observe
 from ev_gym.physics import household as household_physics
@@ -50,10 +50,10 @@ def _look_around(household: Any, tables: Any, result: Any) -> None:
     settings, price, hours, load_kw = tables[0][0], tables[3], tables[4], tables[8]
     now_min = household.now_min
     result.now_min = now_min
-    slot = (now_min // settings.load_slot_min) % load_kw.shape[1]
-    result.load_kw = load_kw[household.house, slot]
-    result.price_per_kwh = price[(now_min // settings.price_slot_min) % price.shape[0]]
-    result.temperature_c = hours[(now_min // 60) % hours.shape[0]].temperature_c
+    minute = now_min % settings.series_min
+    result.load_kw = load_kw[household.house, (minute // 15) >> settings.load_shift]
+    result.price_per_kwh = price[(minute // 15) >> settings.price_shift]
+    result.temperature_c = hours[minute // 60].temperature_c
     result.missing_kwh = 0.0
     result.public_kwh = 0.0
 
@@ -82,10 +82,13 @@ def _live(
     )
     household.now_min += settings.step_min
     household.steps += 1
+    now_min = household.now_min
     for k in range(vehicles.shape[0]):
-        driving.pass_calendar(
-            vehicles[k], cars[k], settings, habits, offset_min, household.now_min, result, reports[k]
-        )
+        vehicle = vehicles[k]
+        if driving.next_event_min(vehicle) <= now_min:
+            driving.pass_calendar(
+                vehicle, cars[k], settings, habits, offset_min, now_min, result, reports[k]
+            )
     meter.buy_elsewhere(result, settings)
     _report_charge(vehicles, cars, reports)
     if household.steps >= settings.horizon_steps:
@@ -93,7 +96,7 @@ def _live(
     return float(result.energy_term + result.missing_term + result.public_term + result.overload_term)
 
 
-@compiled
+@compiled_apart
 def _begin(
     household: Any, vehicles: Any, tables: Any, starts: Any, house: int, socs: Any
 ) -> None:
@@ -128,7 +131,7 @@ def _begin(
         household.start_stored_kwh += vehicle.energy_kwh
 
 
-@compiled
+@compiled_apart
 def _report_start(
     household: Any, vehicles: Any, tables: Any, result: Any, reports: Any
 ) -> None:
@@ -214,6 +217,31 @@ def _step_rows(
     return ended
 
 
+@compiled
+def _step_one(
+    household: Any,
+    vehicles: Any,
+    tables: Any,
+    actions: Any,
+    observation: Any,
+    results: Any,
+    vehicle_results: Any,
+    place: int,
+) -> tuple[int, float]:
+    """Step one household into row `place` of its history: 1 at the horizon, and the reward.
+
+    The first number is -1 - k where the action of vehicle k is bad; nothing has changed then.
+    """
+    for k in range(actions.shape[0]):
+        if not 0.0 <= actions[k] <= 1.0:
+            return -1 - k, 0.0
+    reward = _live(
+        household[0], vehicles[0], tables, actions, results[place], vehicle_results[place]
+    )
+    observe(household[0], vehicles[0], tables, observation)
+    return int(household[0].over), reward
+
+
 class Simulator:
     """n households of one world.
 
@@ -284,7 +312,7 @@ class Simulator:
             out.vehicle_results,
         )
 
-    def step(self, actions: NDArray[np.floating[Any]], out: Outputs, autoreset: bool) -> int:
+    def step(self, actions: NDArray[np.float32], out: Outputs, autoreset: bool) -> int:
         """Step every row, or with `autoreset` begin a new episode where the last one is over.
 
         Args:
@@ -313,12 +341,42 @@ class Simulator:
             out.truncated,
         )
         if ended < 0:
-            row, car = divmod(-1 - ended, actions.shape[1])
-            raise ActionError(
-                f"action of vehicle {car} in row {row} is {float(actions[row, car])!r}; allowed: "
-                "a number from 0 to 1"
-            )
-        return int(ended)
+            raise _bad_action(actions, -1 - ended)
+        return ended
+
+    def step_one(
+        self,
+        actions: NDArray[np.float32],
+        observation: NDArray[np.float32],
+        results: NDArray[Any],
+        vehicle_results: NDArray[Any],
+        place: int,
+    ) -> tuple[bool, float]:
+        """Step the first row only: whether its horizon is reached, and the reward.
+
+        Args:
+            actions: (K,) fractions of each car's maximum current, in [0, 1].
+            observation: (D,) where the observation goes.
+            results: (m,) STEP_DTYPE, and
+            vehicle_results: (m, K) VEHICLE_STEP_DTYPE, histories that take the results at
+            place: this row of theirs.
+
+        Raises:
+            ActionError: for a NaN or a number outside [0, 1]; nothing has changed then.
+        """
+        over, reward = _step_one(
+            self.households,
+            self.vehicles,
+            self.world.tables,
+            actions,
+            observation,
+            results,
+            vehicle_results,
+            place,
+        )
+        if over < 0:
+            raise _bad_action(actions[np.newaxis], -1 - over)
+        return over > 0, reward
 
     def settlements(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Value (currency) of the change in stored energy since each row's episode began.
@@ -330,3 +388,12 @@ class Simulator:
         household = self.households[rows]
         change_kwh = stored_kwh - household["start_stored_kwh"]
         return np.asarray(change_kwh * household["settlement_price"])
+
+
+def _bad_action(actions: NDArray[np.float32], place: int) -> ActionError:
+    row, car = divmod(place, actions.shape[1])
+    where = f" in row {row}" if len(actions) > 1 else ""
+    return ActionError(
+        f"action of vehicle {car}{where} is {float(actions[row, car])!r}; allowed: a number from "
+        "0 to 1"
+    )

@@ -28,6 +28,7 @@ DAY_MIN = 24 * 60
 PRICES_KNOWN_FROM_MIN = 13 * 60
 SPLITS = (None, "train", "test")
 # Of every eight weeks six are for training and two for testing, so both see every season.
+SHIFT_OF_MIN = {15: 0, 30: 1, 60: 2}
 CYCLE_WEEKS = 8
 TRAIN_WEEKS = 6
 
@@ -38,8 +39,9 @@ SETTINGS_DTYPE = np.dtype(
         ("horizon_steps", "i8"),
         ("limit_kw", "f8"),
         ("load_management", "i1"),
-        ("price_slot_min", "i8"),
-        ("load_slot_min", "i8"),
+        ("series_min", "i8"),
+        ("price_shift", "i8"),  # slots are quarter-hours times a power of two
+        ("load_shift", "i8"),
         ("public_price_per_kwh", "f8"),
         ("overload_price_per_kwh", "f8"),
         ("energy_weight", "f8"),
@@ -297,7 +299,9 @@ def start_minutes(scenario: Scenario, dataset: Dataset, split: str | None) -> ND
     return start[inside]
 
 
-def _settings(scenario: Scenario, price_slot_min: int, load_slot_min: int) -> NDArray[Any]:
+def _settings(
+    scenario: Scenario, world_min: int, price_slot_min: int, load_slot_min: int
+) -> NDArray[Any]:
     settings = np.zeros(1, SETTINGS_DTYPE)
     weights, driving, tariff = scenario.reward_weights, scenario.driving, scenario.tariff
     values = {
@@ -306,8 +310,9 @@ def _settings(scenario: Scenario, price_slot_min: int, load_slot_min: int) -> ND
         "horizon_steps": scenario.horizon_steps,
         "limit_kw": scenario.household.limit_kw,
         "load_management": scenario.charger.load_management,
-        "price_slot_min": price_slot_min,
-        "load_slot_min": load_slot_min,
+        "series_min": world_min,
+        "price_shift": SHIFT_OF_MIN[price_slot_min],
+        "load_shift": SHIFT_OF_MIN[load_slot_min],
         "public_price_per_kwh": tariff.public_price_per_kwh,
         "overload_price_per_kwh": tariff.overload_price_per_kwh,
         "energy_weight": weights.energy,
@@ -383,7 +388,7 @@ def build_world(scenario: Scenario, dataset: Dataset, split: str | None) -> Worl
         scenario=scenario,
         dataset=dataset,
         split=split,
-        settings=as_records(_settings(scenario, price_slot_min, load_slot_min)),
+        settings=as_records(_settings(scenario, hours.size * 60, price_slot_min, load_slot_min)),
         cars=as_records(_cars(scenario)),
         levels_kw=np.array(scenario.charger.levels_kw or (), np.float64),
         price=_mean_over(quarters, 15, price_slot_min),

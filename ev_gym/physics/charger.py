@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ev_gym.compiling import compiled
+from ev_gym.compiling import compiled, compiled_apart
 
 # IEC 61851-1: the control pilot cannot signal a current below 6 A.
 FLOOR_A = 6.0
@@ -39,6 +39,15 @@ def ask(vehicle: Any, car: Any, levels_kw: Any, action: float) -> None:
 
 
 @compiled
+def offered_to_all_kw(vehicles: Any) -> float:
+    """Sum of what the cars are offered (kW)."""
+    total_kw = 0.0
+    for k in range(vehicles.shape[0]):
+        total_kw += vehicles[k].offered_kw
+    return total_kw
+
+
+@compiled_apart
 def share_connection(vehicles: Any, cars: Any, levels_kw: Any, room_kw: float) -> None:
     """Cut what the cars asked for down to `room_kw` (kW), what the connection leaves.
 
@@ -46,11 +55,6 @@ def share_connection(vehicles: Any, cars: Any, levels_kw: Any, room_kw: float) -
     passes on: cars are admitted in vehicle order as long as 6 A each fit. Amperes left over go one
     by one in vehicle order. With power levels each car in order takes the highest level that fits.
     """
-    wanted_kw = 0.0
-    for k in range(vehicles.shape[0]):
-        wanted_kw += vehicles[k].offered_kw
-    if wanted_kw <= room_kw + ROUNDING_KW:
-        return
     if levels_kw.shape[0] > 0:
         _share_levels(vehicles, cars, levels_kw, room_kw)
     else:
@@ -64,7 +68,7 @@ def _share_levels(vehicles: Any, cars: Any, levels_kw: Any, room_kw: float) -> N
         granted_kw = 0.0
         for level in range(levels_kw.shape[0]):
             power_kw = min(levels_kw[level], car.max_kw)
-            if power_kw <= vehicle.offered_kw and power_kw <= room_kw + ROUNDING_KW:
+            if power_kw <= vehicle.offered_kw and power_kw <= room_kw:
                 granted_kw = power_kw
         room_kw -= granted_kw
         vehicle.offered_kw = granted_kw
@@ -73,26 +77,28 @@ def _share_levels(vehicles: Any, cars: Any, levels_kw: Any, room_kw: float) -> N
 
 @compiled
 def _share_amperes(vehicles: Any, cars: Any, room_kw: float) -> None:
-    left_kw = room_kw + ROUNDING_KW
+    left_kw = room_kw
     for k in range(vehicles.shape[0]):
         least_kw = FLOOR_A * cars[k].kw_per_a
         vehicles[k].current_a = 0.0
         if vehicles[k].asked_a > 0.0 and least_kw <= left_kw:
             vehicles[k].current_a = FLOOR_A
             left_kw -= least_kw
-    # One more ampere for everybody who wants it, as long as that fits everybody.
+    # As many amperes more for everybody who wants them as fit everybody.
     growing = True
     while growing:
-        ampere_kw = 0.0
+        ampere_kw, more_a = 0.0, math.inf
         for k in range(vehicles.shape[0]):
             if 0.0 < vehicles[k].current_a < vehicles[k].asked_a:
                 ampere_kw += cars[k].kw_per_a
+                more_a = min(more_a, vehicles[k].asked_a - vehicles[k].current_a)
         growing = 0.0 < ampere_kw <= left_kw
         if growing:
-            left_kw -= ampere_kw
+            more_a = min(more_a, math.floor(left_kw / ampere_kw))
+            left_kw -= more_a * ampere_kw
             for k in range(vehicles.shape[0]):
                 if 0.0 < vehicles[k].current_a < vehicles[k].asked_a:
-                    vehicles[k].current_a += 1.0
+                    vehicles[k].current_a += more_a
     growing = True
     while growing:
         growing = False

@@ -35,8 +35,8 @@ def charge_cars(
     """
     for k in range(vehicles.shape[0]):
         charger.ask(vehicles[k], cars[k], levels_kw, actions[k])
-    if settings.load_management != 0:
-        room_kw = settings.limit_kw - result.load_kw
+    room_kw = settings.limit_kw - result.load_kw + charger.ROUNDING_KW
+    if settings.load_management != 0 and charger.offered_to_all_kw(vehicles) > room_kw:
         charger.share_connection(vehicles, cars, levels_kw, room_kw)
     total_kw = 0.0
     for k in range(vehicles.shape[0]):

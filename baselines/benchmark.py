@@ -1,0 +1,255 @@
+"""The comparison: every policy on the same episodes, scored in money."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+import ev_gym  # noqa: F401  # registers the env
+from baselines.policy import make_policy
+from ev_gym.fields import REWARD_TERMS, STEP_DTYPE, VEHICLE_STEP_DTYPE
+from ev_gym.infos import TERM_FIELDS, record_infos, steps_frame
+from ev_gym.scenario import Scenario
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DAYS_A_YEAR = 365
+BOOTSTRAP_SAMPLES = 2000
+CHEAP_SHARE = 1 / 3
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to compare on what.
+
+    Attributes:
+        scenarios: Scenarios; their horizon is replaced by `days`.
+        policies: Names of policies.
+        seeds: Seeds; with each of the households one episode.
+        households: Number of households drawn for each seed.
+        days: Length of each episode in days.
+        split: Which weeks episodes come from.
+    """
+
+    scenarios: tuple[Scenario, ...]
+    policies: tuple[str, ...]
+    seeds: tuple[int, ...] = (0,)
+    households: int = 16
+    days: int = 28
+    split: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """One policy on all episodes of one scenario: records (steps, n) and (steps, n, K)."""
+
+    scenario: Scenario
+    policy: str
+    env: Any
+    results: NDArray[Any]
+    vehicle_results: NDArray[Any]
+    settlement: NDArray[np.float64]
+
+
+def episode_seed(seed: int, household: int) -> int:
+    """The env's seed for a household of a benchmark; neighbouring seeds share nothing."""
+    return int(np.random.SeedSequence((seed, household)).generate_state(1, np.uint64)[0])
+
+
+def run_policy(
+    scenario: Scenario, policy_name: str, plan: Plan, tick: Callable[[int], object]
+) -> Run:
+    """Let a policy drive every episode of the plan on one scenario, all side by side.
+
+    Args:
+        scenario: The scenario, with the plan's horizon.
+        policy_name: The policy.
+        plan: Seeds, households and split.
+        tick: Called with the number of steps taken since the last call.
+    """
+    seeds = [episode_seed(s, h) for s in plan.seeds for h in range(plan.households)]
+    env: Any = gym.make_vec(
+        "EVCharging-v0",
+        num_envs=len(seeds),
+        vectorization_mode="vector_entry_point",
+        scenario=scenario,
+        split=plan.split,
+        autoreset_mode=AutoresetMode.DISABLED,
+        copy=False,
+    ).unwrapped
+    policy = make_policy(policy_name, env, seed=plan.seeds[0])
+    steps, cars = scenario.horizon_steps, len(scenario.vehicles)
+    results = np.empty((steps, len(seeds)), STEP_DTYPE)
+    vehicle_results = np.empty((steps, len(seeds), cars), VEHICLE_STEP_DTYPE)
+    observations, _ = env.reset(seed=seeds)
+    policy.reset(np.arange(len(seeds)))
+    infos: dict[str, Any] = {}
+    for step in range(steps):
+        observations, _, _, _, infos = env.step(policy(observations))
+        record_infos(infos, results[step], vehicle_results[step])
+        tick(1)
+    return Run(scenario, policy_name, env, results, vehicle_results, infos["settlement"])
+
+
+def cheap_shares(run: Run) -> NDArray[np.float64]:
+    """Share of each episode's charged energy in the cheapest third of the hours of its days.
+
+    Days are the episode's own 24 hours from its start; of equal hours the earlier is cheaper.
+
+    Returns:
+        (n,), NaN where nothing was charged.
+    """
+    per_hour = 60 // run.scenario.time_step_min
+    shape = (run.scenario.days, 24, per_hour, -1)
+    price = run.results["price_per_kwh"].reshape(shape).mean(axis=2)
+    energy = run.vehicle_results["charge_kw"].sum(axis=2).reshape(shape).sum(axis=2)
+    rank = price.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
+    cheap = np.where(rank < 24 * CHEAP_SHARE, energy, 0.0).sum(axis=(0, 1))
+    total = energy.sum(axis=(0, 1))
+    return np.divide(cheap, total, out=np.full(total.shape, np.nan), where=total > 0)
+
+
+def episode_figures(run: Run, plan: Plan) -> pd.DataFrame:
+    """One row an episode: money per day by term, energies per day, peak, cheap share."""
+    import pandas as pd
+
+    days = run.scenario.days
+    pairs = [(s, h) for s in plan.seeds for h in range(plan.households)]
+    figures: dict[str, Any] = {
+        "scenario": run.scenario.name,
+        "policy": run.policy,
+        "seed": [seed for seed, _ in pairs],
+        "household": [household for _, household in pairs],
+        "currency": run.scenario.currency,
+    }
+    cost = np.zeros(len(pairs))
+    for term, field in zip(REWARD_TERMS, TERM_FIELDS, strict=True):
+        figures[f"{term}_per_day"] = -run.results[field].sum(axis=0) / days + 0.0
+        cost += figures[f"{term}_per_day"]
+    figures["settlement_per_day"] = run.settlement / days
+    figures["cost_per_day"] = cost - figures["settlement_per_day"]
+    charge_kw = run.vehicle_results["charge_kw"].sum(axis=2)
+    figures["charge_kwh_per_day"] = charge_kw.sum(axis=0) * run.scenario.step_h / days
+    figures["missing_kwh_per_day"] = run.results["missing_kwh"].sum(axis=0) / days
+    figures["peak_kw"] = run.results["grid_kw"].max(axis=0)
+    figures["cheap_share"] = cheap_shares(run)
+    return pd.DataFrame(figures)
+
+
+def bootstrap_interval(values: NDArray[np.float64], seed: int) -> tuple[float, float]:
+    """95 % percentile bootstrap interval of the mean (Efron 1979, doi:10.1214/aos/1176344552)."""
+    rng = np.random.default_rng(np.random.SeedSequence((seed, values.size)))
+    picks = rng.integers(values.size, size=(BOOTSTRAP_SAMPLES, values.size))
+    low, high = np.quantile(values[picks].mean(axis=1), (0.025, 0.975))
+    return float(low), float(high)
+
+
+def summarise(episodes: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """One row a scenario and policy: means over episodes, and the interval of the cost."""
+    import pandas as pd
+
+    rows = []
+    for (scenario, policy), group in episodes.groupby(["scenario", "policy"], sort=False):
+        low, high = bootstrap_interval(group["cost_per_day"].to_numpy(), seed)
+        means = group.drop(columns=["scenario", "policy", "seed", "household", "currency"]).mean()
+        row = {"scenario": scenario, "policy": policy, "currency": group["currency"].iloc[0]}
+        row |= {"episodes": len(group)} | means.to_dict()
+        row |= {"cost_per_day_low": low, "cost_per_day_high": high}
+        row["cost_per_year"] = row["cost_per_day"] * DAYS_A_YEAR
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def all_steps(run: Run, plan: Plan) -> pd.DataFrame:
+    """Every step of every episode of a run, with scenario, policy, seed and household."""
+    import pandas as pd
+
+    frames = []
+    pairs = [(s, h) for s in plan.seeds for h in range(plan.households)]
+    for row, (seed, household) in enumerate(pairs):
+        frame = steps_frame(
+            run.env.simulator.world, run.results[:, row], run.vehicle_results[:, row]
+        ).reset_index()
+        names = {"scenario": run.scenario.name, "policy": run.policy}
+        for place, (name, value) in enumerate((names | {"seed": seed, "household": household}).items()):
+            frame.insert(place, name, value)
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
+
+
+def compare(
+    plan: Plan, progress: Callable[..., Any]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Run the whole plan: the summary, and every step.
+
+    Args:
+        plan: What to compare.
+        progress: Makes a progress bar from `total=`, `desc=`; tqdm or a stand-in.
+    """
+    import pandas as pd
+
+    scenarios = [replace(scenario, days=plan.days) for scenario in plan.scenarios]
+    total = sum(s.horizon_steps for s in scenarios) * len(plan.policies)
+    episodes, steps = [], []
+    with progress(total=total, desc="benchmark", unit="step") as bar:
+        for scenario in scenarios:
+            for policy in plan.policies:
+                bar.set_postfix_str(f"{scenario.name} {policy}", refresh=False)
+                run = run_policy(scenario, policy, plan, bar.update)
+                episodes.append(episode_figures(run, plan))
+                steps.append(all_steps(run, plan))
+    summary = summarise(pd.concat(episodes, ignore_index=True), plan.seeds[0])
+    return summary, pd.concat(steps, ignore_index=True)
+
+
+def write(summary: pd.DataFrame, steps: pd.DataFrame, folder: Path) -> list[Path]:
+    """Write `summary.csv`, `steps.csv.gz` and the plots; the paths written."""
+    from baselines import plots
+
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / "summary.csv", folder / "steps.csv.gz"]
+    summary.round(6).to_csv(paths[0], index=False, lineterminator="\n")
+    rounded = steps.round(6)
+    rounded["time"] = [stamp.isoformat() for stamp in steps["time"]]
+    compression = {"method": "gzip", "mtime": 0, "compresslevel": 5}
+    rounded.to_csv(paths[1], index=False, lineterminator="\n", compression=compression)  # type: ignore[call-overload]  # the stubs know fewer options
+    for name, draw, frame in (
+        ("bills.png", plots.bills, summary),
+        ("cost_against_missing.png", plots.cost_against_missing, summary),
+        ("week.png", plots.week, steps),
+        ("heat_map.png", plots.heat_map, steps),
+    ):
+        draw(frame, folder / name)
+        paths.append(folder / name)
+    return paths
+
+
+def table(summary: pd.DataFrame) -> str:
+    """The summary as a table for a terminal."""
+    lines = []
+    for (scenario, currency), group in summary.groupby(["scenario", "currency"], sort=False):
+        lines.append(f"{scenario}: {currency} for charging, mean of {group['episodes'].iloc[0]} episodes")
+        lines.append(
+            f"{'policy':<16}{'a day':>8}{'95 %':>16}{'a year':>9}{'energy':>8}{'missing':>9}"
+            f"{'public':>8}{'overload':>9}{'stored':>8}{'miss kWh':>10}{'peak kW':>9}{'cheap':>7}"
+        )
+        for row in group.sort_values("cost_per_day").itertuples():
+            interval = f"{row.cost_per_day_low:.2f}..{row.cost_per_day_high:.2f}"
+            lines.append(
+                f"{row.policy:<16}{row.cost_per_day:>8.2f}{interval:>16}{row.cost_per_year:>9.0f}"
+                f"{row.energy_per_day:>8.2f}{row.missing_per_day:>9.2f}{row.public_per_day:>8.2f}"
+                f"{row.overload_per_day:>9.2f}{-row.settlement_per_day:>8.2f}"
+                f"{row.missing_kwh_per_day:>10.2f}{row.peak_kw:>9.2f}{row.cheap_share:>7.0%}"
+            )
+    return "\n".join(lines)
+
+
+__all__: Sequence[str] = ["Plan", "compare", "episode_seed", "table", "write"]

@@ -1,0 +1,118 @@
+"""One policy in one household, and the three files that the teaching program wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import gymnasium as gym
+
+import ev_gym  # noqa: F401  # registers the env
+from baselines.policy import make_policy
+from ev_gym.infos import vehicle_columns
+from ev_gym.scenario import Scenario
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOVED_KWH = 1e-6
+
+
+class Ride(NamedTuple):
+    """What a run leaves behind: every step, the return, and the settlement."""
+
+    history: pd.DataFrame
+    total_reward: float
+    settlement: float
+
+
+def drive(scenario: Scenario, policy_name: str, seed: int, days: int | None) -> Ride:
+    """Let a policy drive one household for one episode.
+
+    Args:
+        scenario: The scenario.
+        policy_name: One of `baselines.POLICY_NAMES`.
+        seed: Of the episode.
+        days: Horizon in days; None: the scenario's.
+    """
+    if days is not None:
+        scenario = replace(scenario, days=days)
+    env: Any = gym.make("EVCharging-v0", scenario=scenario)
+    policy = make_policy(policy_name, env, seed=seed)
+    observation, info = env.reset(seed=seed)
+    policy.reset()
+    total_reward, over = 0.0, False
+    while not over:
+        observation, reward, _, over, info = env.step(policy(observation))
+        total_reward += reward
+    return Ride(env.unwrapped.history, total_reward, info["settlement"])
+
+
+def _moments(history: pd.DataFrame, cars: int, currency: str) -> Iterator[str]:
+    """Lines on what changed from step to step, for each car."""
+    columns = {
+        name: vehicle_columns(name, cars)
+        for name in ("plugged", "soc", "current_a", "charge_kw", "topup_kwh", "trip_kwh")
+    }
+    was: list[tuple[float, float] | None] = [None] * cars
+    for time, row in zip(history.index, history.to_dict("records"), strict=True):
+        for k in range(cars):
+            own = {name: row[places[k]] for name, places in columns.items()}
+            who = "" if cars == 1 else f"car {k}: "
+            stamp = f"{time:%Y-%m-%d %H:%M}  {who}"
+            now = (own["plugged"], own["current_a"])
+            if now != was[k]:
+                yield stamp + _decision(own, row, was[k], currency)
+            if own["topup_kwh"] > MOVED_KWH:
+                yield stamp + f"{own['topup_kwh']:.2f} kWh bought at a public charger"
+            if own["trip_kwh"] > MOVED_KWH:
+                yield stamp + f"came home from a trip of {own['trip_kwh']:.2f} kWh"
+            was[k] = now
+
+
+def _decision(
+    own: dict[str, float], row: dict[str, float], was: tuple[float, float] | None, currency: str
+) -> str:
+    state = (
+        f"price {row['price_per_kwh']:.4f} {currency}/kWh, house {row['load_kw']:.2f} kW, "
+        f"SoC {100 * own['soc']:.2f} %"
+    )
+    if own["plugged"] == 0:
+        return f"away; {state}"
+    arrived = "" if was is not None and was[0] else "plugged in, "
+    if own["current_a"] == 0:
+        return f"{arrived}charging off; {state}"
+    return f"{arrived}charging on, {own['current_a']:.3g} A, {own['charge_kw']:.2f} kW; {state}"
+
+
+def write(ride: Ride, scenario: Scenario, policy_name: str, folder: Path) -> list[Path]:
+    """Write `battery_log.csv`, `charging_log.txt` and `battery_plot.png`; the paths written."""
+    from baselines import plots
+
+    folder.mkdir(parents=True, exist_ok=True)
+    names = ("battery_log.csv", "charging_log.txt", "battery_plot.png")
+    log, words, picture = (folder / name for name in names)
+    frame = ride.history.reset_index()
+    frame["time"] = [stamp.isoformat() for stamp in ride.history.index]
+    frame.to_csv(log, index=False, lineterminator="\n")
+    lines = [f"{scenario.name}, {policy_name}"]
+    lines += _moments(ride.history, len(scenario.vehicles), scenario.currency)
+    lines.append(bill(ride, scenario))
+    words.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    plots.battery(ride.history, scenario, picture)
+    return [log, words, picture]
+
+
+def bill(ride: Ride, scenario: Scenario) -> str:
+    """The bill of a run in words."""
+    history, currency = ride.history, scenario.currency
+    grid = (history["energy_cost"] - history["house_cost"]).sum()
+    socs = [history[name].iloc[-1] for name in vehicle_columns("soc", len(scenario.vehicles))]
+    final = ", ".join(f"{100 * soc:.2f} %" for soc in socs)
+    return (
+        f"charging cost {grid:.4f} {currency} from the grid, with all terms "
+        f"{-ride.total_reward:.4f} {currency}; missing at departures "
+        f"{history['missing_kwh'].sum():.2f} kWh; final SoC {final}"
+    )
