@@ -114,7 +114,9 @@ def cheap_shares(run: Run) -> NDArray[np.float64]:
     rank = price.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
     cheap = np.where(rank < 24 * CHEAP_SHARE, energy, 0.0).sum(axis=(0, 1))
     total = energy.sum(axis=(0, 1))
-    return np.divide(cheap, total, out=np.full(total.shape, np.nan), where=total > 0)
+    shares = np.full(total.shape, np.nan)
+    np.divide(cheap, total, out=shares, where=total > 0)
+    return shares
 
 
 def episode_figures(run: Run, plan: Plan) -> pd.DataFrame:
@@ -160,8 +162,9 @@ def summarise(episodes: pd.DataFrame, seed: int) -> pd.DataFrame:
     for (scenario, policy), group in episodes.groupby(["scenario", "policy"], sort=False):
         low, high = bootstrap_interval(group["cost_per_day"].to_numpy(), seed)
         means = group.drop(columns=["scenario", "policy", "seed", "household", "currency"]).mean()
-        row = {"scenario": scenario, "policy": policy, "currency": group["currency"].iloc[0]}
-        row |= {"episodes": len(group)} | means.to_dict()
+        row: dict[str, Any] = {"scenario": scenario, "policy": policy}
+        row |= {"currency": group["currency"].iloc[0], "episodes": len(group)}
+        row |= {str(name): mean for name, mean in means.items()}
         row |= {"cost_per_day_low": low, "cost_per_day_high": high}
         row["cost_per_year"] = row["cost_per_day"] * DAYS_A_YEAR
         rows.append(row)
@@ -179,15 +182,15 @@ def all_steps(run: Run, plan: Plan) -> pd.DataFrame:
             run.env.simulator.world, run.results[:, row], run.vehicle_results[:, row]
         ).reset_index()
         names = {"scenario": run.scenario.name, "policy": run.policy}
-        for place, (name, value) in enumerate((names | {"seed": seed, "household": household}).items()):
+        for place, (name, value) in enumerate(
+            (names | {"seed": seed, "household": household}).items()
+        ):
             frame.insert(place, name, value)
         frames.append(frame)
     return pd.concat(frames, ignore_index=True)
 
 
-def compare(
-    plan: Plan, progress: Callable[..., Any]
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def compare(plan: Plan, progress: Callable[..., Any]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Run the whole plan: the summary, and every step.
 
     Args:
@@ -220,7 +223,7 @@ def write(summary: pd.DataFrame, steps: pd.DataFrame, folder: Path) -> list[Path
     rounded = steps.round(6)
     rounded["time"] = [stamp.isoformat() for stamp in steps["time"]]
     compression = {"method": "gzip", "mtime": 0, "compresslevel": 5}
-    rounded.to_csv(paths[1], index=False, lineterminator="\n", compression=compression)  # type: ignore[call-overload]  # the stubs know fewer options
+    rounded.to_csv(paths[1], index=False, lineterminator="\n", compression=compression)
     for name, draw, frame in (
         ("bills.png", plots.bills, summary),
         ("cost_against_missing.png", plots.cost_against_missing, summary),
@@ -236,18 +239,22 @@ def table(summary: pd.DataFrame) -> str:
     """The summary as a table for a terminal."""
     lines = []
     for (scenario, currency), group in summary.groupby(["scenario", "currency"], sort=False):
-        lines.append(f"{scenario}: {currency} for charging, mean of {group['episodes'].iloc[0]} episodes")
+        lines.append(
+            f"{scenario}: {currency} for charging, mean of {group['episodes'].iloc[0]} episodes"
+        )
         lines.append(
             f"{'policy':<16}{'a day':>8}{'95 %':>16}{'a year':>9}{'energy':>8}{'missing':>9}"
             f"{'public':>8}{'overload':>9}{'stored':>8}{'miss kWh':>10}{'peak kW':>9}{'cheap':>7}"
         )
-        for row in group.sort_values("cost_per_day").itertuples():
-            interval = f"{row.cost_per_day_low:.2f}..{row.cost_per_day_high:.2f}"
+        for row in group.sort_values("cost_per_day").to_dict("records"):
+            low, high = row["cost_per_day_low"], row["cost_per_day_high"]
             lines.append(
-                f"{row.policy:<16}{row.cost_per_day:>8.2f}{interval:>16}{row.cost_per_year:>9.0f}"
-                f"{row.energy_per_day:>8.2f}{row.missing_per_day:>9.2f}{row.public_per_day:>8.2f}"
-                f"{row.overload_per_day:>9.2f}{-row.settlement_per_day:>8.2f}"
-                f"{row.missing_kwh_per_day:>10.2f}{row.peak_kw:>9.2f}{row.cheap_share:>7.0%}"
+                f"{row['policy']:<16}{row['cost_per_day']:>8.2f}{f'{low:.2f}..{high:.2f}':>16}"
+                f"{row['cost_per_year']:>9.0f}{row['energy_per_day']:>8.2f}"
+                f"{row['missing_per_day']:>9.2f}{row['public_per_day']:>8.2f}"
+                f"{row['overload_per_day']:>9.2f}{-row['settlement_per_day']:>8.2f}"
+                f"{row['missing_kwh_per_day']:>10.2f}{row['peak_kw']:>9.2f}"
+                f"{row['cheap_share']:>7.0%}"
             )
     return "\n".join(lines)
 

@@ -64,7 +64,9 @@ def run(scenario: str, policy: str, seed: int, days: int | None, out: Path) -> N
 @main.command()
 @click.option("--scenario", "scenarios", multiple=True, default=["stockholm"], show_default=True,
               help=SCENARIO_HELP + " May be repeated.")  # fmt: skip
-@click.option("--policy", "policies", type=POLICY, multiple=True, help="Default: all. May be repeated.")
+@click.option(
+    "--policy", "policies", type=POLICY, multiple=True, help="Default: all. May be repeated."
+)
 @click.option("--seed", "seeds", type=click.IntRange(min=0), multiple=True, default=[0],
               show_default=True, help="May be repeated.")  # fmt: skip
 @click.option("--households", type=click.IntRange(min=1), default=16, show_default=True,

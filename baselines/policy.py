@@ -15,8 +15,9 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ev_gym.actions import level_fractions
+from ev_gym.equipment import FLOOR_A, at_charger
 from ev_gym.observation import observation_slices
-from ev_gym.scenario import FLOOR_A, Scenario, at_charger
+from ev_gym.scenario import Scenario
 
 Floats = NDArray[np.float64]
 

@@ -116,4 +116,5 @@ class Random(Policy):
     def to_levels(self, fractions: Floats) -> NDArray[np.int64]:
         """Each level of the charger equally often."""
         counts = np.array([len(own) for own in self.levels])
-        return np.minimum((fractions * counts).astype(np.int64), counts - 1)
+        levels: NDArray[np.int64] = np.minimum((fractions * counts).astype(np.int64), counts - 1)
+        return levels

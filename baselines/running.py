@@ -57,7 +57,8 @@ def _moments(history: pd.DataFrame, cars: int, currency: str) -> Iterator[str]:
         for name in ("plugged", "soc", "current_a", "charge_kw", "topup_kwh", "trip_kwh")
     }
     was: list[tuple[float, float] | None] = [None] * cars
-    for time, row in zip(history.index, history.to_dict("records"), strict=True):
+    rows = (dict(zip(history.columns, row, strict=True)) for row in history.to_numpy())
+    for time, row in zip(history.index, rows, strict=True):
         for k in range(cars):
             own = {name: row[places[k]] for name, places in columns.items()}
             who = "" if cars == 1 else f"car {k}: "

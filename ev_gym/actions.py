@@ -8,12 +8,13 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from ev_gym.scenario import FLOOR_A, Scenario, Vehicle, at_charger
+from ev_gym.equipment import FLOOR_A, Vehicle, at_charger
+from ev_gym.scenario import Scenario
 from ev_gym.simulator import ActionError
 
 
 def level_fractions(scenario: Scenario, vehicle: Vehicle) -> NDArray[np.float32]:
-    """The action of each level of the charger for a car: 0, then 6 A, 7 A and so on; or its powers."""
+    """The action of each level of a charger for a car: 0, then 6 A, 7 A and on; or its powers."""
     levels_kw = scenario.charger.levels_kw
     if levels_kw is not None:
         steps, top = range(len(levels_kw)), len(levels_kw) - 1
@@ -42,6 +43,18 @@ class ActionMap:
             self.space = spaces.Discrete(len(self.levels[0]))
         else:
             self.space = spaces.MultiDiscrete([len(levels) for levels in self.levels])
+
+    def own_fractions(self, action: Any) -> NDArray[np.float32]:
+        """The action of a single household as fractions, (K,) float32 contiguous."""
+        if (
+            self.continuous
+            and type(action) is np.ndarray
+            and action.dtype == np.float32
+            and action.shape == (self.cars,)
+            and (self.cars == 1 or action.flags.c_contiguous)
+        ):
+            return action
+        return np.ascontiguousarray(self.fractions(action, 1)[0])
 
     def fractions(self, actions: Any, rows: int) -> NDArray[np.float32]:
         """The actions of some rows as fractions, (rows, K) float32; the caller's array is kept.

@@ -24,9 +24,7 @@ def _next_daily(offset_min: Any, after_min: int, clock_min: int) -> int:
 
 
 @compiled
-def plan_session(
-    vehicle: Any, settings: Any, habits: Any, offset_min: Any, left_min: int
-) -> None:
+def plan_session(vehicle: Any, settings: Any, habits: Any, offset_min: Any, left_min: int) -> None:
     """Write return, trip and next departure of a car that leaves at `left_min`."""
     if settings.daily == 0:
         episode.draw_session(vehicle, habits, offset_min, left_min)

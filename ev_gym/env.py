@@ -14,7 +14,7 @@ from ev_gym.actions import ActionMap
 from ev_gym.dataset import Dataset
 from ev_gym.infos import History, history_frame
 from ev_gym.observation import observation_space
-from ev_gym.resetting import checked_seed, fixed_by
+from ev_gym.resetting import NOTHING_FIXED, checked_seed, fixed_by
 from ev_gym.scenario import Scenario, as_scenario
 from ev_gym.simulator import Outputs, Simulator
 from ev_gym.sources import dataset_of
@@ -28,7 +28,7 @@ _NO_REWARD = np.zeros(1)
 _NOT_OVER = np.zeros(1, np.bool_)
 
 
-class EVChargingEnv(gym.Env[NDArray[np.float32], Any]):
+class EVChargingEnv(gym.Env[NDArray[Any], Any]):
     """A household with K electric cars: base load, prices, main fuse, wallbox, driving.
 
     ## Action
@@ -94,6 +94,7 @@ class EVChargingEnv(gym.Env[NDArray[np.float32], Any]):
         self.observation_space = observation_space(world)
         self.action_space = self._actions.space
         self._history = History(len(self.scenario.vehicles), self.scenario.horizon_steps)
+        self._start = History(len(self.scenario.vehicles), 1)
         self._seeded = False
         self._window: Any = None
 
@@ -105,7 +106,7 @@ class EVChargingEnv(gym.Env[NDArray[np.float32], Any]):
         Raises:
             ResetError: for an impossible seed or option; nothing has changed then.
         """
-        fixed = fixed_by(options, self.simulator.world)
+        fixed = fixed_by(options, self.simulator.world) if options else NOTHING_FIXED
         if seed is not None:
             seed = checked_seed(seed)
         super().reset(seed=seed)
@@ -123,15 +124,13 @@ class EVChargingEnv(gym.Env[NDArray[np.float32], Any]):
 
     def _look(self) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """What the household shows before a step: an observation, and results without any flow."""
-        start = History(len(self.scenario.vehicles), 1)
+        start = self._start
         observation = np.empty((1, self.simulator.width), np.float32)
         out = Outputs(observation, start.results, start.vehicle_results, _NO_REWARD, _NOT_OVER)
         self.simulator.report(_ROW, out)
         return observation[0], start.info(0)
 
-    def step(
-        self, action: Any
-    ) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Take one step.
 
         Raises:
@@ -141,16 +140,19 @@ class EVChargingEnv(gym.Env[NDArray[np.float32], Any]):
         if not self._seeded:
             raise gym.error.ResetNeeded("call reset() before step()")
         history = self._history
-        history.make_room()
+        place = history.next_place()
         observation = np.empty(self.simulator.width, np.float32)
-        fractions = self._actions.fractions(action, 1)[0]
         truncated, reward = self.simulator.step_one(
-            fractions, observation, history.results, history.vehicle_results, history.length
+            self._actions.own_fractions(action),
+            observation,
+            history.results,
+            history.vehicle_results,
+            place,
         )
-        info = history.info(history.length)
-        history.length += 1
+        info = history.info(place)
+        history.length = place + 1
         if truncated:
-            info["settlement"] = float(self.simulator.settlements(_ROW)[0])
+            info["settlement"] = float(self.simulator.settlements()[0])
         if self.render_mode == "human":
             self.render()
         return observation, reward, False, truncated, info
@@ -174,7 +176,7 @@ class EVChargingEnv(gym.Env[NDArray[np.float32], Any]):
         self._seeded = True
         self._history.length = 0
 
-    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]  # one of two modes
+    def render(self) -> NDArray[np.uint8] | None:
         """The day so far and what is known of what comes, as an RGB array or in a window."""
         from ev_gym import rendering
 

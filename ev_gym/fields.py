@@ -34,7 +34,10 @@ HOUSEHOLD_STATE = (
     Field("steps", "i8", "", "steps of this episode taken"),
     Field("over", "i8", "", "1 when the horizon is reached"),
     Field("start_stored_kwh", "f8", "kWh", "energy in all batteries when the episode began"),
-    Field("settlement_price", "f8", "per kWh", "mean price of the episode's cheapest quarter hours"),
+    Field(
+        "settlement_price", "f8", "per kWh", "mean price of the episode's cheapest quarter hours"
+    ),
+    Field("settlement", "f8", "", "value of the change in stored energy, once over"),
 )
 
 VEHICLE_STATE = (

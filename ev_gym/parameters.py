@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import math
 from collections.abc import Iterable, Mapping
+from numbers import Integral, Real
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -75,10 +75,10 @@ def _allowed(rule: Mapping[str, Any]) -> str:
 
 
 def _is_number(value: Any, rule: Mapping[str, Any]) -> bool:
-    kind = int if rule.get("whole") else (int, float)
+    kind = Integral if rule.get("whole") else Real
     if isinstance(value, bool) or not isinstance(value, kind):
         return False
-    return math.isfinite(value) and rule["low"] <= value <= rule["high"]
+    return bool(rule["low"] <= value <= rule["high"])  # a NaN is not
 
 
 def _is_allowed(value: Any, rule: Mapping[str, Any]) -> bool:
@@ -93,8 +93,19 @@ def _is_allowed(value: Any, rule: Mapping[str, Any]) -> bool:
     return _is_number(value, rule)
 
 
+def _one_form(value: Any, rule: Mapping[str, Any]) -> Any:
+    """An allowed value in the one form of all that are equal to it: 16 as 16.0, -0.0 as 0.0."""
+    if value is None or "low" not in rule:
+        return value
+    if rule.get("many"):
+        return tuple(_one_form(entry, {**rule, "many": False}) for entry in value)
+    return int(value) if rule.get("whole") else float(value) + 0.0
+
+
 def check(part: Any) -> None:
-    """Check each declared field of a dataclass; lists become tuples, whole floats stay floats.
+    """Check each declared field of a dataclass, and bring its value into one form.
+
+    Lists become tuples, numbers floats or (whole ones) ints: equal scenarios have one fingerprint.
 
     Raises:
         ScenarioError: naming the field, its value and what is allowed.
@@ -106,10 +117,10 @@ def check(part: Any) -> None:
         value = getattr(part, field.name)
         if rule.get("many") and isinstance(value, list):
             value = tuple(value)
-            object.__setattr__(part, field.name, value)
         if not _is_allowed(value, rule):
             owner = type(part).__name__
             raise ScenarioError(f"{owner}.{field.name} is {value!r}; allowed: {_allowed(rule)}")
+        object.__setattr__(part, field.name, _one_form(value, rule))
 
 
 def check_keys(given: Mapping[str, Any], known: Iterable[str], where: str) -> None:

@@ -83,7 +83,7 @@ def preset(name: Any) -> Scenario:
     Raises:
         ScenarioError: for an unknown name, listing the known ones.
     """
-    if name not in _PRESETS:
+    if not isinstance(name, str) or name not in _PRESETS:
         near = difflib.get_close_matches(str(name), _PRESETS, 1)
         hint = f" (did you mean {near[0]!r}?)" if near else ""
         raise ScenarioError(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ev_gym.parameters import check_keys
-from ev_gym.simulator import AS_DRAWN
+from ev_gym.rows import AS_DRAWN
 from ev_gym.world import World
 
 OPTIONS = ("start", "soc", "house")
@@ -29,6 +29,9 @@ class Fixed(NamedTuple):
     starts: NDArray[Any] | None
     house: int
     socs: NDArray[np.float64] | None
+
+
+NOTHING_FIXED = Fixed(None, AS_DRAWN, None)
 
 
 def checked_seed(seed: Any, rows: int = 1) -> int:
@@ -58,6 +61,8 @@ def fixed_by(options: Mapping[str, Any] | None, world: World) -> Fixed:
         ScenarioError: for an unknown option.
         ResetError: for an impossible value, saying what is allowed.
     """
+    if not isinstance(options, Mapping | None):
+        raise ResetError(f"options is {options!r}; allowed: None or a dict of start, soc, house")
     options = {key: value for key, value in (options or {}).items() if value is not None}
     check_keys(options, OPTIONS, "the options of reset")
     starts = None
@@ -70,8 +75,11 @@ def _house(house: Any, world: World) -> int:
     if house is None:
         return AS_DRAWN
     count = world.load_kw.shape[0]
-    if isinstance(house, bool) or not isinstance(house, numbers.Integral) or not 0 <= house < count:
-        raise ResetError(f"option house is {house!r}; allowed: a whole number from 0 to {count - 1}")
+    whole = isinstance(house, numbers.Integral) and not isinstance(house, bool)
+    if not whole or not 0 <= int(house) < count:
+        raise ResetError(
+            f"option house is {house!r}; allowed: a whole number from 0 to {count - 1}"
+        )
     return int(house)
 
 
@@ -80,14 +88,13 @@ def _socs(soc: Any, world: World) -> NDArray[np.float64] | None:
         return None
     cars = len(world.scenario.vehicles)
     try:
-        socs = np.broadcast_to(np.asarray(soc, np.float64), (cars,)).copy()
-    except (TypeError, ValueError):
-        socs = np.full(cars, np.nan)
-    if not np.all((socs >= 0.0) & (socs <= 1.0)):
-        raise ResetError(
-            f"option soc is {soc!r}; allowed: a number from 0 to 1, or {cars} of them"
-        )
-    return socs
+        given = np.asarray(soc)
+    except ValueError:  # a ragged list
+        given = np.array(None)
+    numeric = given.dtype.kind in "iuf" and given.shape in ((), (cars,))
+    if not numeric or not np.all((given >= 0) & (given <= 1)):
+        raise ResetError(f"option soc is {soc!r}; allowed: a number from 0 to 1, or {cars} of them")
+    return np.full(cars, given, np.float64)
 
 
 def _minute_of(start: Any, world: World) -> int:

@@ -25,10 +25,14 @@ class StateError(ValueError):
     """Saved bytes are no state, or the state of something else."""
 
 
+def _packed(layout: np.dtype[Any]) -> np.dtype[Any]:
+    """The layout without the gaps between its fields, whose bytes mean nothing and may differ."""
+    return np.dtype([(name, layout[name]) for name in layout.names or ()])
+
+
 def _header(simulator: Simulator) -> dict[str, Any]:
-    def layout(array: Any) -> list[list[Any]]:
-        fields = array.dtype.fields
-        return [[name, fields[name][0].str, fields[name][1]] for name in array.dtype.names]
+    def layout(array: Any) -> list[list[str]]:
+        return [[name, array.dtype[name].str] for name in array.dtype.names]
 
     return {
         "rows": simulator.count,
@@ -39,11 +43,12 @@ def _header(simulator: Simulator) -> dict[str, Any]:
 
 
 def save(simulator: Simulator) -> bytes:
-    """The whole state of all rows, random streams included."""
+    """The whole state of all rows, random streams included; equal states give equal bytes."""
     header = json.dumps(_header(simulator)).encode()
     scenario = simulator.world.fingerprint.encode()
     start = _FIXED.pack(MAGIC, LAYOUT_VERSION, scenario, len(header))
-    return start + header + simulator.households.tobytes() + simulator.vehicles.tobytes()
+    records = (simulator.households, simulator.vehicles)
+    return start + header + b"".join(r.astype(_packed(r.dtype)).tobytes() for r in records)
 
 
 def restore(simulator: Simulator, saved: bytes) -> None:
@@ -53,6 +58,8 @@ def restore(simulator: Simulator, saved: bytes) -> None:
         StateError: if the bytes are no state, of another layout, of another scenario or data, or
             cut short; nothing has changed then.
     """
+    if not isinstance(saved, (bytes, bytearray)):
+        raise StateError(f"saved state is a {type(saved).__name__}; allowed: bytes")
     if len(saved) < _FIXED.size or not saved.startswith(MAGIC):
         raise StateError(f"these {len(saved)} bytes are no saved state: they lack the magic word")
     _, version, scenario, length = _FIXED.unpack_from(saved)
@@ -72,11 +79,13 @@ def restore(simulator: Simulator, saved: bytes) -> None:
     for key, value in expected.items():
         if header.get(key) != value:
             raise StateError(f"saved state has {key} {header.get(key)}; allowed: {value}")
-    cut = body + simulator.households.nbytes
-    end = cut + simulator.vehicles.nbytes
+    household = _packed(simulator.households.dtype)
+    vehicle = _packed(simulator.vehicles.dtype)
+    cut = body + simulator.households.size * household.itemsize
+    end = cut + simulator.vehicles.size * vehicle.itemsize
     if len(saved) != end:
         raise StateError(f"saved state has {len(saved)} bytes; allowed: {end}")
-    households = np.frombuffer(saved[body:cut], simulator.households.dtype)
-    vehicles = np.frombuffer(saved[cut:end], simulator.vehicles.dtype)
+    households = np.frombuffer(saved[body:cut], household)
+    vehicles = np.frombuffer(saved[cut:end], vehicle)
     simulator.households[:] = households
     simulator.vehicles[:] = vehicles.reshape(simulator.vehicles.shape)

@@ -145,9 +145,7 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
     def _end_episodes(self, out: Outputs) -> dict[str, Any]:
         """Settle the rows that ended; with same-step autoreset, begin their next episodes."""
         rows = np.flatnonzero(out.truncated)
-        settlement = np.zeros(self.num_envs)
-        settlement[rows] = self.simulator.settlements(rows)
-        ended = out.truncated.copy()
+        settlement, ended = self.simulator.settlements(), out.truncated.copy()
         if self.autoreset_mode is not AutoresetMode.SAME_STEP:
             return {"settlement": settlement, "_settlement": ended}
         last = rows_info(out.results.copy(), out.vehicle_results.copy())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,20 +18,17 @@ from numpy.typing import NDArray
 from ev_gym import episode
 from ev_gym.compiling import as_records, compiled
 from ev_gym.dataset import Dataset
+from ev_gym.equipment import at_charger
 from ev_gym.parameters import ScenarioError
 from ev_gym.physics.meter import all_in_price
-from ev_gym.scenario import Scenario, at_charger
+from ev_gym.scenario import Scenario
 from ev_gym.sources import dataset_of
+from ev_gym.starts import DAY_MIN, start_minutes, start_table
 
 Floats = NDArray[np.float64]
 
-DAY_MIN = 24 * 60
 PRICES_KNOWN_FROM_MIN = 13 * 60
-SPLITS = (None, "train", "test")
-# Of every eight weeks six are for training and two for testing, so both see every season.
 SHIFT_OF_MIN = {15: 0, 30: 1, 60: 2}
-CYCLE_WEEKS = 8
-TRAIN_WEEKS = 6
 
 SETTINGS_DTYPE = np.dtype(
     [
@@ -84,8 +82,6 @@ HOUR_DTYPE = np.dtype(
     ],
     align=True,
 )
-
-START_DTYPE = np.dtype([("minute", "i8"), ("settlement_price", "f8")], align=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,11 +153,8 @@ class World:
 
     def start_at(self, minute: int) -> NDArray[Any]:
         """A table of one start, at that minute of the series."""
-        starts = np.zeros(1, START_DTYPE)
-        starts["minute"] = minute
         hourly = _mean_over(quarter_hour_prices(self.scenario, self.dataset), 15, 60)
-        starts["settlement_price"] = _settlement_prices(hourly, starts["minute"], self.scenario)
-        return as_records(starts)
+        return as_records(start_table(np.array([minute]), hourly, self.scenario))
 
 
 def _rebuild(scenario: Scenario, dataset: Dataset | None, split: str | None) -> World:
@@ -177,7 +170,8 @@ def _import_prices(spot: Any, transfer: Any, tax: float, vat: float, price: Any)
 
 def _mean_over(values: Floats, from_min: int, to_min: int) -> Floats:
     """Series of slots of `from_min` minutes as means over longer slots of `to_min`."""
-    return values.reshape(*values.shape[:-1], -1, to_min // from_min).mean(axis=-1)
+    grouped = values.reshape(*values.shape[:-1], -1, to_min // from_min)
+    return np.asarray(grouped.mean(axis=-1))
 
 
 def quarter_hour_prices(scenario: Scenario, dataset: Dataset) -> Floats:
@@ -229,7 +223,7 @@ def _fill(dataset: Dataset, price_hours: Floats, window_h: int) -> Floats:
     local = 60 * index + offset_min
     fill = np.zeros((days, window_h))
     bounds = np.searchsorted(np.maximum.accumulate(local // DAY_MIN), np.arange(days + 1))
-    for day, (first, end) in enumerate(zip(bounds, bounds[1:], strict=False)):
+    for day, (first, end) in enumerate(itertools.pairwise(bounds)):
         by_hour = np.full(24, -1)
         by_hour[local[first:end][::-1] % DAY_MIN // 60] = index[first:end][::-1]
         for hour in range(1, 24):
@@ -245,58 +239,6 @@ def _clock() -> NDArray[np.float32]:
     minute, day = np.arange(DAY_MIN), np.arange(367)
     angle = 2 * np.pi * np.concatenate([minute / DAY_MIN, (day - 1) / 365.25])
     return np.stack([np.sin(angle), np.cos(angle)], axis=1).astype(np.float32)
-
-
-def _settlement_prices(hourly: Floats, minutes: NDArray[np.int64], scenario: Scenario) -> Floats:
-    """Mean all-in price of the cheapest quarter of the hours of the episode from each start."""
-    count = scenario.days * 24
-    window = np.arange(count)
-    cheapest = count // 4
-    return np.array(
-        [
-            np.sort(hourly[(minute // 60 + window) % hourly.size])[:cheapest].mean()
-            for minute in minutes
-        ]
-    )
-
-
-def _runs(weeks: int, split: str | None) -> list[tuple[int, int]]:
-    """Runs of whole weeks of a split, as (first week, end week)."""
-    first, length = (0, TRAIN_WEEKS) if split == "train" else (TRAIN_WEEKS, CYCLE_WEEKS)
-    runs = [(c + first, min(c + length, weeks)) for c in range(0, weeks, CYCLE_WEEKS)]
-    return [(first, end) for first, end in runs if first < end]
-
-
-def start_minutes(scenario: Scenario, dataset: Dataset, split: str | None) -> NDArray[np.int64]:
-    """Where episodes may begin: the start hour of each allowed local day, on the grid of steps.
-
-    Raises:
-        ScenarioError: for an unknown split, or one whose runs of weeks are too short.
-    """
-    if split not in SPLITS:
-        raise ScenarioError(f"split is {split!r}; allowed: None, 'train' or 'test'")
-    offset = dataset.calendar.offset_min
-    local = DAY_MIN * np.arange(dataset.weeks * 7) + 60 * scenario.start_hour
-    start = local - offset[np.clip(local // 60, 0, offset.size - 1)]
-    start = local - offset[np.clip(start // 60, 0, offset.size - 1)]
-    start -= start % scenario.time_step_min
-    start = start[(start >= 0) & (start < offset.size * 60)].astype(np.int64)
-    if split is None:
-        return start
-    need_min = scenario.days * DAY_MIN + scenario.price_window_h * 60
-    week_min = 7 * DAY_MIN
-    runs = _runs(dataset.weeks, split)
-    inside = np.zeros(start.size, bool)
-    for first, end in runs:
-        inside |= (start >= first * week_min) & (start + need_min <= end * week_min)
-    if not inside.any():
-        longest = max((end - first for first, end in runs), default=0)
-        raise ScenarioError(
-            f"split {split!r} has runs of at most {longest} weeks in this series of "
-            f"{dataset.weeks}; {scenario.days} days and a look-ahead of {scenario.price_window_h} "
-            "hours do not fit in one; allowed: fewer days, a longer series, or split=None"
-        )
-    return start[inside]
 
 
 def _settings(
@@ -377,9 +319,6 @@ def build_world(scenario: Scenario, dataset: Dataset, split: str | None) -> Worl
     hourly = _mean_over(quarters, 15, 60)
     hours = _hours(dataset)
     minutes = start_minutes(scenario, dataset, split)
-    starts = np.zeros(minutes.size, START_DTYPE)
-    starts["minute"] = minutes
-    starts["settlement_price"] = _settlement_prices(hourly, minutes, scenario)
     window_h = scenario.price_window_h
     fill = _fill(dataset, hourly, window_h)
     habits = episode.habits_table()
@@ -397,7 +336,7 @@ def build_world(scenario: Scenario, dataset: Dataset, split: str | None) -> Worl
         fill=fill.astype(np.float32),
         clock=_clock(),
         load_kw=_base_load(scenario, dataset, load_slot_min),
-        starts=as_records(starts),
+        starts=as_records(start_table(minutes, hourly, scenario)),
         routine_shares=np.array(shares, np.float64),
         habits=habits,
         offset_min=dataset.calendar.offset_min.astype(np.int64),

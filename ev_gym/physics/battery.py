@@ -82,7 +82,7 @@ def leave(vehicle: Any, car: Any) -> float:
     missing_kwh = max(0.0, car.wanted_soc * car.battery_kwh - vehicle.energy_kwh)
     vehicle.energy_kwh += missing_kwh
     vehicle.plugged = 0
-    return missing_kwh
+    return float(missing_kwh)
 
 
 @compiled

@@ -26,7 +26,7 @@ def ask(vehicle: Any, car: Any, levels_kw: Any, action: float) -> None:
         vehicle.asked_a = 0.0
         vehicle.offered_kw = 0.0
     elif levels_kw.shape[0] > 0:
-        level = int(math.floor(action * (levels_kw.shape[0] - 1) + 0.5))
+        level = math.floor(action * (levels_kw.shape[0] - 1) + 0.5)
         vehicle.offered_kw = min(levels_kw[level], car.max_kw)
         vehicle.asked_a = vehicle.offered_kw / car.kw_per_a
     else:

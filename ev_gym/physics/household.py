@@ -34,7 +34,7 @@ def charge_cars(
     A car that leaves within the step is charged until it leaves.
     """
     for k in range(vehicles.shape[0]):
-        charger.ask(vehicles[k], cars[k], levels_kw, actions[k])
+        charger.ask(vehicles[k], cars[k], levels_kw, float(actions[k]))
     room_kw = settings.limit_kw - result.load_kw + charger.ROUNDING_KW
     if settings.load_management != 0 and charger.offered_to_all_kw(vehicles) > room_kw:
         charger.share_connection(vehicles, cars, levels_kw, room_kw)
@@ -44,9 +44,7 @@ def charge_cars(
         report.plugged = float(vehicle.plugged)
         report.current_a = vehicle.current_a
         hours = min(settings.step_h, (vehicle.departure_min - now_min) / 60.0)
-        drawn_kwh, stored_kwh = battery.charge(
-            vehicle.energy_kwh, car, vehicle.offered_kw, hours
-        )
+        drawn_kwh, stored_kwh = battery.charge(vehicle.energy_kwh, car, vehicle.offered_kw, hours)
         vehicle.energy_kwh += stored_kwh
         report.charge_kw = drawn_kwh / settings.step_h
         report.stored_kwh = stored_kwh
