@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 DAYS_A_YEAR = 365
 BOOTSTRAP_SAMPLES = 2000
-CHEAP_SHARE = 1 / 3
+CHEAP_HOURS = 8  # a third of a day
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Plan:
     scenarios: tuple[Scenario, ...]
     policies: tuple[str, ...]
     seeds: tuple[int, ...] = (0,)
-    households: int = 16
+    households: int = 32
     days: int = 28
     split: str | None = None
 
@@ -99,28 +99,23 @@ def run_policy(
     return Run(scenario, policy_name, env, results, vehicle_results, infos["settlement"])
 
 
-def cheap_shares(run: Run) -> NDArray[np.float64]:
-    """Share of each episode's charged energy in the cheapest third of the hours of its days.
+def cheap_kwh(run: Run) -> NDArray[np.float64]:
+    """Energy (kWh) charged in the cheapest third of the hours of each episode's days, (n,).
 
     Days are the episode's own 24 hours from its start; of equal hours the earlier is cheaper.
-
-    Returns:
-        (n,), NaN where nothing was charged.
     """
     per_hour = 60 // run.scenario.time_step_min
     shape = (run.scenario.days, 24, per_hour, -1)
     price = run.results["price_per_kwh"].reshape(shape).mean(axis=2)
-    energy = run.vehicle_results["charge_kw"].sum(axis=2).reshape(shape).sum(axis=2)
+    charge_kw = run.vehicle_results["charge_kw"].sum(axis=2)
+    energy_kwh = charge_kw.reshape(shape).sum(axis=2) * run.scenario.step_h
     rank = price.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
-    cheap = np.where(rank < 24 * CHEAP_SHARE, energy, 0.0).sum(axis=(0, 1))
-    total = energy.sum(axis=(0, 1))
-    shares = np.full(total.shape, np.nan)
-    np.divide(cheap, total, out=shares, where=total > 0)
-    return shares
+    cheap: NDArray[np.float64] = np.where(rank < CHEAP_HOURS, energy_kwh, 0.0).sum(axis=(0, 1))
+    return cheap
 
 
 def episode_figures(run: Run, plan: Plan) -> pd.DataFrame:
-    """One row an episode: money per day by term, energies per day, peak, cheap share."""
+    """One row an episode: money per day by term, energies per day, and the peak."""
     import pandas as pd
 
     days = run.scenario.days
@@ -142,7 +137,7 @@ def episode_figures(run: Run, plan: Plan) -> pd.DataFrame:
     figures["charge_kwh_per_day"] = charge_kw.sum(axis=0) * run.scenario.step_h / days
     figures["missing_kwh_per_day"] = run.results["missing_kwh"].sum(axis=0) / days
     figures["peak_kw"] = run.results["grid_kw"].max(axis=0)
-    figures["cheap_share"] = cheap_shares(run)
+    figures["cheap_kwh_per_day"] = cheap_kwh(run) / days
     return pd.DataFrame(figures)
 
 
@@ -166,6 +161,7 @@ def summarise(episodes: pd.DataFrame, seed: int) -> pd.DataFrame:
         row |= {"currency": group["currency"].iloc[0], "episodes": len(group)}
         row |= {str(name): mean for name, mean in means.items()}
         row |= {"cost_per_day_low": low, "cost_per_day_high": high}
+        row["cheap_share"] = row.pop("cheap_kwh_per_day") / row["charge_kwh_per_day"]
         row["cost_per_year"] = row["cost_per_day"] * DAYS_A_YEAR
         rows.append(row)
     return pd.DataFrame(rows)
@@ -220,8 +216,7 @@ def write(summary: pd.DataFrame, steps: pd.DataFrame, folder: Path) -> list[Path
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / "summary.csv", folder / "steps.csv.gz"]
     summary.round(6).to_csv(paths[0], index=False, lineterminator="\n")
-    rounded = steps.round(6)
-    rounded["time"] = [stamp.isoformat() for stamp in steps["time"]]
+    rounded = steps.assign(time=[stamp.isoformat() for stamp in steps["time"]]).round(6)
     compression = {"method": "gzip", "mtime": 0, "compresslevel": 5}
     rounded.to_csv(paths[1], index=False, lineterminator="\n", compression=compression)
     for name, draw, frame in (

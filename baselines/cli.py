@@ -69,7 +69,7 @@ def run(scenario: str, policy: str, seed: int, days: int | None, out: Path) -> N
 )
 @click.option("--seed", "seeds", type=click.IntRange(min=0), multiple=True, default=[0],
               show_default=True, help="May be repeated.")  # fmt: skip
-@click.option("--households", type=click.IntRange(min=1), default=16, show_default=True,
+@click.option("--households", type=click.IntRange(min=1), default=32, show_default=True,
               help="Households drawn for each seed.")  # fmt: skip
 @click.option("--days", type=click.IntRange(1, 366), default=28, show_default=True)
 @click.option("--split", type=click.Choice(["train", "test"]), help="Default: all weeks.")

@@ -1,0 +1,350 @@
+"""Pictures of a comparison of policies and of a single run, saved as PNG.
+
+Each function saves its picture and returns it; the same data give the same bytes. A policy has one
+colour in all pictures, and the parts of a bill have others.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import PercentFormatter
+
+from baselines.plot_style import (
+    Floats,
+    edge_days,
+    local_days,
+    names_in,
+    per_car,
+    png,
+    policy_color,
+)
+from ev_gym.rendering import CAR_COLORS, GREY, INK, PALE, cost_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from ev_gym.scenario import Scenario
+
+# Parts of a bill: column of the summary, its sign in the cost, colour, words.
+TERMS = (
+    ("energy_per_day", 1.0, "#7F93AD", "energy from the grid"),
+    ("missing_per_day", 1.0, "#A50F15", "missing at departure"),
+    ("public_per_day", 1.0, "#F4A582", "bought on the road"),
+    ("overload_per_day", 1.0, "#1A1A1A", "overload"),
+    ("settlement_per_day", -1.0, "#D9D9D9", "change of the energy stored"),
+)
+CHEAP_HOURS = 8  # the cheapest third of a day
+
+
+def bills(summary: pd.DataFrame, path: str | Path) -> Figure:
+    """What charging costs a day under each policy, as bars stacked by term, the cheapest on top.
+
+    Args:
+        summary: One row per scenario and policy, with `scenario`, `policy`, `currency`, the terms
+            `energy_per_day`, `missing_per_day`, `public_per_day`, `overload_per_day` (cost is
+            positive) and `settlement_per_day` (worth is positive), `cost_per_day` (the terms less
+            the settlement), its 95 % interval `cost_per_day_low` and `cost_per_day_high`, and
+            `cost_per_year`.
+        path: Where the PNG goes.
+    """
+    scenarios = names_in(summary["scenario"])
+    heights = [int(summary["scenario"].eq(name).sum()) + 2.0 for name in scenarios]
+    with png(path, 8.0, 0.5 + 0.34 * sum(heights)) as figure:
+        ratios = {"height_ratios": heights}
+        panels = figure.subplots(len(scenarios), 1, squeeze=False, gridspec_kw=ratios)[:, 0]
+        for axes, scenario in zip(panels, scenarios, strict=True):
+            rows = summary[summary["scenario"] == scenario]
+            _bars(axes, rows.sort_values("cost_per_day", ascending=False, kind="stable"))
+            axes.set_title(f"Cost of charging, {scenario}")
+        terms = [term for term in TERMS if summary[term[0]].abs().max() > 0]
+        handles: list[Any] = [Patch(color=color, label=words) for _, _, color, words in terms]
+        handles.append(Line2D([], [], marker="D", mfc="white", color=INK, ms=4,
+                              label="total, 95 % interval"))  # fmt: skip
+        figure.legend(handles=handles, loc="outside lower left", ncols=3, fontsize=8)
+    return figure
+
+
+def _bars(axes: Axes, rows: pd.DataFrame) -> None:
+    places = np.arange(len(rows))
+    right, left = np.zeros(len(rows)), np.zeros(len(rows))
+    for column, sign, color, _ in TERMS:
+        money = sign * rows[column].to_numpy(np.float64)
+        start = np.where(money >= 0, right, left)
+        axes.barh(places, money, left=start, height=0.6, color=color, gid=column)
+        right, left = right + np.maximum(money, 0), left + np.minimum(money, 0)
+    total, low, high = (
+        rows[f"cost_per_day{part}"].to_numpy(np.float64) for part in ("", "_low", "_high")
+    )
+    axes.hlines(places, low, high, color=INK, lw=1.2, gid="interval")
+    axes.plot(total, places, "D", ms=4, color=INK, mfc="white", gid="cost_per_day")
+    ends, begin = np.maximum(right, high), float(min(left.min(), low.min(), 0.0))
+    span = float(ends.max()) - begin or 1.0
+    labels = zip(ends, total, rows["cost_per_year"], strict=True)
+    for place, (end, cost, year) in enumerate(labels):
+        words = f"{cost:.2f} a day, {year:.0f} a year"
+        axes.text(end + 0.015 * span, place, words, va="center", fontsize=8)
+    axes.set_xlim(begin - 0.01 * span, begin + 1.3 * span)
+    axes.set_yticks(places, list(rows["policy"]))
+    for label, name in zip(axes.get_yticklabels(), rows["policy"], strict=True):
+        label.set_color(policy_color(name))
+        label.set_fontweight("bold")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.axvline(0, color=GREY, lw=0.8)
+    axes.grid(axis="x")
+    axes.set_xlabel(f"{rows['currency'].iloc[0]} per day")
+
+
+def cost_against_missing(summary: pd.DataFrame, path: str | Path) -> Figure:
+    """What a policy pays for grid energy against the energy it leaves missing at departures.
+
+    Args:
+        summary: As for `bills`, with `missing_kwh_per_day`.
+        path: Where the PNG goes.
+    """
+    scenarios = names_in(summary["scenario"])
+    with png(path, 5.4 if len(scenarios) == 1 else 4.4 * len(scenarios), 4.2) as figure:
+        panels = figure.subplots(1, len(scenarios), squeeze=False)[0]
+        for axes, scenario in zip(panels, scenarios, strict=True):
+            rows = summary[summary["scenario"] == scenario]
+            _labelled_points(
+                axes,
+                rows["missing_kwh_per_day"].to_numpy(np.float64),
+                rows["energy_per_day"].to_numpy(np.float64),
+                list(rows["policy"]),
+            )
+            axes.set_title(f"{scenario}: lower left is better")
+            axes.set_xlabel("energy missing at departure (kWh per day)")
+            axes.set_ylabel(f"cost of energy from the grid ({rows['currency'].iloc[0]} per day)")
+    return figure
+
+
+def _labelled_points(axes: Axes, x: Floats, y: Floats, names: list[str]) -> None:
+    """Points with their names beside them; names that would meet move up, on a line."""
+    for x_one, y_one, name in zip(x, y, names, strict=True):
+        axes.plot(x_one, y_one, "o", ms=8, color=policy_color(name), gid=name)
+    # Zero is always in the picture, and differences below half a unit are not blown up.
+    x_low, x_high = min(0.0, x.min()), max(x.max(), 0.5)
+    y_low, y_high = min(0.0, y.min()), max(y.max(), 0.5)
+    axes.set_xlim(x_low - 0.05 * (x_high - x_low), x_high + 0.1 * (x_high - x_low))
+    axes.set_ylim(y_low - 0.05 * (y_high - y_low), y_high + 0.12 * (y_high - y_low))
+    axes.grid()
+    across = (x - axes.get_xlim()[0]) / np.ptp(axes.get_xlim())
+    up = (y - axes.get_ylim()[0]) / np.ptp(axes.get_ylim())
+    placed: list[tuple[float, float]] = []
+    for i in np.argsort(up, kind="stable"):
+        height = float(up[i])
+        for x_other, height_other in placed:
+            if abs(across[i] - x_other) < 0.4 and height < height_other + 0.055:
+                height = height_other + 0.055
+        placed.append((float(across[i]), height))
+        side = 1 if across[i] < 0.6 else -1
+        moved = height > up[i] + 0.01
+        axes.annotate(
+            names[i], (x[i], y[i]), xytext=(across[i] + 0.03 * side, height),
+            textcoords="axes fraction", ha="left" if side > 0 else "right", va="center",
+            color=policy_color(names[i]), fontweight="bold",
+            arrowprops={"arrowstyle": "-", "color": GREY, "lw": 0.6} if moved else None,
+        )  # fmt: skip
+
+
+def week(steps: pd.DataFrame, path: str | Path, currency: str | None = None) -> Figure:
+    """The same seven days under each policy: one household of the first scenario and seed.
+
+    Args:
+        steps: One row per step, with `scenario`, `policy`, `seed`, `household`, `time` (aware, the
+            start of the step) and the columns of an env's history.
+        path: Where the PNG goes.
+        currency: Of the price, for its label.
+    """
+    first = steps.iloc[0]
+    same = steps["scenario"] == first["scenario"]
+    for column in ("seed", "household"):
+        same &= steps[column] == first[column]
+    own = steps[same & (steps["time"] < first["time"] + np.timedelta64(7, "D"))]
+    policies = names_in(own["policy"])
+    top_kw = max(float(own["load_kw"].max()), float(per_car(own, "charge_kw").sum(axis=1).max()))
+    with png(path, 10.0, 1.0 + 1.7 * len(policies)) as figure:
+        ratios = {"height_ratios": [3, 1.1] * len(policies)}
+        panels = figure.subplots(2 * len(policies), 1, sharex=True, gridspec_kw=ratios)
+        for upper, lower, name in zip(panels[::2], panels[1::2], policies, strict=True):
+            frame, color = own[own["policy"] == name], policy_color(name)
+            _week_power(upper, frame, color, currency)
+            upper.set_ylim(0, 1.05 * top_kw or 1.0)
+            upper.set_title(name, color=color, fontweight="bold")
+            _week_soc(lower, frame, color)
+        local_days(panels[-1], own[own["policy"] == policies[0]])
+        figure.suptitle(f"{first['scenario']}: the same days under each policy (seed "
+                        f"{first['seed']}, household {first['household']})",
+                        fontsize=10.5, x=0.01, ha="left")  # fmt: skip
+        figure.legend(handles=_week_legend(), loc="outside lower left", ncols=6, fontsize=8)
+    return figure
+
+
+def _week_power(axes: Axes, frame: pd.DataFrame, color: str, currency: str | None) -> None:
+    edges, price = edge_days(frame), frame["price_per_kwh"].to_numpy(np.float64)
+    right = axes.twinx()
+    # The price lies below the power, although its axis is the second.
+    axes.set_zorder(right.get_zorder() + 1)
+    axes.patch.set_visible(False)
+    right.stairs(price, edges, baseline=None, color=PALE, lw=1.3, gid="price_per_kwh")
+    right.set_ylim(min(0.0, 1.05 * price.min()), 1.08 * max(price.max(), 1e-3))
+    right.set_ylabel(f"price\n({currency}/kWh)" if currency else "price\nper kWh", color=GREY)
+    right.tick_params(axis="y", colors=GREY)
+    right.spines["right"].set_visible(True)
+    load_kw = frame["load_kw"].to_numpy(np.float64)
+    charge_kw = per_car(frame, "charge_kw").sum(axis=1)
+    axes.stairs(charge_kw, edges, fill=True, color=color, alpha=0.75, lw=0, gid="charge_kw")
+    axes.stairs(load_kw, edges, baseline=None, color=INK, lw=0.7, gid="load_kw")
+    axes.set_ylabel("power\n(kW)")
+
+
+def _week_soc(axes: Axes, frame: pd.DataFrame, color: str) -> None:
+    ends, dashes = edge_days(frame)[1:], ("-", "--", ":", "-.")
+    soc, plugged, topup_kwh = (per_car(frame, name) for name in ("soc", "plugged", "topup_kwh"))
+    for k in range(soc.shape[1]):
+        axes.plot(ends, soc[:, k], color=color, lw=1.2, ls=dashes[k % 4], gid=f"soc_{k}")
+        leaves = np.append((plugged[:-1, k] > 0) & (plugged[1:, k] == 0), False)
+        short = leaves & (topup_kwh[:, k] > 0)
+        for what, marker, gid in ((leaves & ~short, "^", "leaves"), (short, "x", "short")):
+            axes.plot(ends[what], soc[what, k], marker, color=INK, ms=5, gid=f"{gid}_{k}")
+    axes.set_ylim(0, 1.12)
+    axes.set_yticks([0, 0.5, 1])
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.set_ylabel("SoC")
+    axes.grid(axis="y")
+
+
+def _week_legend() -> list[Any]:
+    return [
+        Patch(color=PALE, label="charging (the policy's colour)"),
+        Line2D([], [], color=INK, lw=0.7, label="base load"),
+        Line2D([], [], color=PALE, lw=1.3, label="price (right axis)"),
+        Line2D([], [], color=INK, ls="", marker="^", ms=4, label="departure"),
+        Line2D([], [], color=INK, ls="", marker="x", ms=6, label="departure with energy missing"),
+    ]
+
+
+def heat_map(steps: pd.DataFrame, path: str | Path) -> Figure:
+    """Where a policy's energy goes: local hour of the day against the rank of the hour's price.
+
+    Hours are ranked within each 24 hours from the episode's start, so that a night is not cut at
+    midnight; of equal prices the earlier is the cheaper. A policy that charges when power is cheap
+    is dark at the bottom; charging at random would put a third of the energy below the line.
+
+    Args:
+        steps: As for `week`.
+        path: Where the PNG goes.
+    """
+    scenarios, policies = names_in(steps["scenario"]), names_in(steps["policy"])
+    with png(path, 1.2 + 2.1 * len(policies), 0.9 + 2.6 * len(scenarios)) as figure:
+        panels = figure.subplots(len(scenarios), len(policies), squeeze=False, sharey=True)
+        for row, scenario in zip(panels, scenarios, strict=True):
+            own = steps[steps["scenario"] == scenario]
+            shares = [energy_shares(own[own["policy"] == name]) for name in policies]
+            top = max(float(share.max()) for share, _ in shares) or 1.0
+            for axes, name, (share, first_hour) in zip(row, policies, shares, strict=True):
+                image = axes.pcolormesh(np.arange(25), np.arange(0.5, 25), share, cmap="Blues",
+                                        vmin=0, vmax=top, gid=f"{scenario} {name}")  # fmt: skip
+                axes.axhline(CHEAP_HOURS + 0.5, color=INK, lw=0.8, ls="--")
+                axes.set_title(name, color=policy_color(name), fontweight="bold", pad=16)
+                cheap = f"{share[:CHEAP_HOURS].sum():.0%} in the {CHEAP_HOURS} cheapest hours"
+                axes.text(0, 1.02, cheap, transform=axes.transAxes, fontsize=8)
+                hours = range(0, 25, 6)
+                axes.set_xticks(hours, [f"{(first_hour + hour) % 24:02d}" for hour in hours])
+                axes.set_yticks([1, 8, 16, 24])
+            row[0].set_ylabel(f"{scenario}\nrank of the hour's price\nin its 24 h (1 = cheapest)")
+            bar = figure.colorbar(image, ax=list(row), format=PercentFormatter(1.0, decimals=0))
+            bar.set_label("share of energy charged")
+        figure.supxlabel("local hour of the day", fontsize=9)
+    return figure
+
+
+def energy_shares(frame: pd.DataFrame) -> tuple[Floats, int]:
+    """Share of the energy charged by rank of price and hour of the day, and the first hour.
+
+    Args:
+        frame: The steps of one scenario and policy, of one or many episodes.
+
+    Returns:
+        (24, 24): rank, the cheapest first, by local hour, from that of the first step on; all 0
+        where nothing was charged.
+    """
+    import pandas as pd
+
+    if frame.empty:
+        return np.zeros((24, 24)), 0
+    time = pd.DatetimeIndex(frame["time"])
+    episode = frame.groupby(["seed", "household"], sort=False).ngroup().to_numpy()
+    started = pd.Series(time).groupby(episode).transform("min")
+    first_hour = int(time[0].hour)
+    steps = {
+        "episode": episode,
+        "elapsed_h": (time - pd.DatetimeIndex(started)) // pd.Timedelta(hours=1),
+        "price": frame["price_per_kwh"].to_numpy(),
+        "charge": per_car(frame, "charge_kw").sum(axis=1),
+        "hour": (time.hour.to_numpy() - first_hour) % 24,
+    }
+    by_hour = pd.DataFrame(steps).groupby(["episode", "elapsed_h"], as_index=False)
+    hours = by_hour.agg({"price": "mean", "charge": "sum", "hour": "first"})
+    day = hours["elapsed_h"] // 24
+    rank = hours.groupby(["episode", day])["price"].rank(method="first").to_numpy(int) - 1
+    share = np.zeros((24, 24))
+    np.add.at(share, (rank, hours["hour"].to_numpy()), hours["charge"].to_numpy())
+    return share / (share.sum() or 1.0), first_hour
+
+
+def battery(history: pd.DataFrame, scenario: Scenario, path: str | Path) -> Figure:
+    """One run: price, base load and charging, and state of charge, on a local time axis.
+
+    Args:
+        history: An env's history, indexed by local time.
+        scenario: What was run.
+        path: Where the PNG goes.
+    """
+    frame = history.rename_axis("time").reset_index()
+    with png(path, 10.0, 6.0) as figure:
+        ratios = {"height_ratios": [4, 5, 4]}
+        price, power, soc = figure.subplots(3, 1, sharex=True, gridspec_kw=ratios)
+        edges, values = edge_days(frame), frame["price_per_kwh"].to_numpy(np.float64)
+        price.stairs(values, edges, baseline=None, color=INK, lw=1.2, gid="price_per_kwh")
+        price.set_ylim(min(0.0, price.get_ylim()[0]), None)
+        price.set_ylabel(f"price ({scenario.currency}/kWh)")
+        cost = 0.0 - float(history["reward"].sum())
+        price.set_title(f"{scenario.name}, {cost_name(scenario)} {cost:.2f} {scenario.currency}")
+        _stack(power, frame, scenario)
+        for k, values in enumerate(per_car(frame, "soc").T):
+            soc.plot(edges[1:], values, color=CAR_COLORS[k], lw=1.5, gid=f"soc_{k}")
+        soc.set_ylim(0, 1.05)
+        soc.yaxis.set_major_formatter(PercentFormatter(1.0))
+        soc.set_ylabel("state of charge")
+        local_days(soc, frame)
+        parts = power.get_legend_handles_labels()
+        figure.legend(*parts, loc="outside lower left", ncols=4, fontsize=8)
+    return figure
+
+
+def _stack(axes: Axes, frame: pd.DataFrame, scenario: Scenario) -> None:
+    """Base load and the cars' charging, one upon the other, below the connection's limit."""
+    edges, below = edge_days(frame), np.zeros(len(frame))
+    layers = [("load_kw", "base load", PALE, frame["load_kw"].to_numpy(np.float64))]
+    for k, values in enumerate(per_car(frame, "charge_kw").T):
+        layers.append((f"charge_kw_{k}", scenario.vehicles[k].name, CAR_COLORS[k], values))
+    for gid, label, color, layer_kw in layers:
+        above = below + layer_kw
+        axes.stairs(
+            above, edges, baseline=below, fill=True, color=color, lw=0, label=label, gid=gid
+        )
+        below = above
+    limit_kw = scenario.household.limit_kw
+    label = f"connection {limit_kw:.3g} kW"
+    axes.axhline(limit_kw, color=INK, lw=1, ls=(0, (6, 3)), label=label, gid="limit_kw")
+    axes.set_ylim(0, 1.08 * max(limit_kw, float(below.max())))
+    axes.set_ylabel("power (kW)")

@@ -1,0 +1,135 @@
+"""`pytest tests/benchmarks`: steps a second against CartPole's, resets included.
+
+Actions are drawn before the clock starts, for both sides: sampling a `Box` costs more than a step
+of either env. What bounds the numbers is written down in `tests/benchmarks/README.md`.
+"""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import pytest
+
+import ev_gym  # noqa: F401  # registers the env
+from ev_gym import threads
+
+from .conftest import ratio_of
+
+STEPS = 5000
+SAMPLES = 64
+
+
+def _drive_single(env: Any, actions: list[Any]) -> Callable[[], None]:
+    def drive() -> None:
+        env.reset(seed=0)
+        for step in range(STEPS):
+            _, _, terminated, truncated, _ = env.step(actions[step % SAMPLES])
+            if terminated or truncated:
+                env.reset()
+
+    return drive
+
+
+def _drive_vector(env: Any, actions: list[Any], steps: int) -> Callable[[], None]:
+    env.reset(seed=0)
+
+    def drive() -> None:
+        for step in range(steps):
+            env.step(actions[step % SAMPLES])
+
+    return drive
+
+
+def _sampled(space: Any) -> list[Any]:
+    space.seed(0)
+    return [space.sample() for _ in range(SAMPLES)]
+
+
+def test_single_env(report: Callable[[str], None]) -> None:
+    """A single env with random actions, resets included: at least 1.0 of CartPole-v1."""
+    ours, theirs = gym.make("EVCharging-v0"), gym.make("CartPole-v1")
+    own, other, ratio = ratio_of(
+        _drive_single(ours, _sampled(ours.action_space)),
+        _drive_single(theirs, _sampled(theirs.action_space)),
+    )
+    report(
+        f"single: {STEPS / own:,.0f} steps/s, CartPole-v1 {STEPS / other:,.0f}, ratio {ratio:.2f}"
+    )
+    assert ratio >= 1.0
+
+
+@pytest.mark.parametrize(("rows", "least"), [(64, 1.0), (1024, 1.0), (8192, 0.7)])
+def test_vector_env(rows: int, least: float, report: Callable[[str], None]) -> None:
+    """The native vector env against CartPole's, over whole episodes with their resets."""
+    envs = [
+        gym.make_vec(name, num_envs=rows, vectorization_mode="vector_entry_point")
+        for name in ("EVCharging-v0", "CartPole-v1")
+    ]
+    steps = 97 * max(1, 4096 // rows)
+    own, other, ratio = ratio_of(
+        *(_drive_vector(env, _sampled(env.action_space), steps) for env in envs)
+    )
+    report(
+        f"vector of {rows}: {rows * steps / own:,.0f} steps/s, CartPole-v1 "
+        f"{rows * steps / other:,.0f}, ratio {ratio:.2f} ({len(threads.parts(rows))} threads)"
+    )
+    assert ratio >= least
+
+
+def test_threads_pay(monkeypatch: pytest.MonkeyPatch, report: Callable[[str], None]) -> None:
+    """Where threads are used they are faster than one, with the processors at hand."""
+    if threads.available_cpus() < 2:
+        pytest.skip("needs two processors")
+    for rows in (2 * threads.ROWS_A_THREAD, 8192):
+        drives = []
+        for cpus in (threads.available_cpus(), 1):
+            monkeypatch.setattr(threads, "available_cpus", lambda cpus=cpus: cpus)
+            env = gym.make_vec(
+                "EVCharging-v0", num_envs=rows, vectorization_mode="vector_entry_point"
+            )
+            drives.append(_drive_vector(env, _sampled(env.action_space), 97 * 4))
+            monkeypatch.undo()
+        _, _, gain = ratio_of(*drives)
+        report(f"threads at {rows} rows: {gain:.2f} times one thread")
+        assert gain >= 1.0
+
+
+def test_nothing_allocated_per_step_without_copies() -> None:
+    """With `copy=False` a step of 8,192 rows allocates less than a tenth of one row array.
+
+    What Gymnasium's interface forces anew is the array of `terminated` and the dict of views.
+    """
+    rows = 8192
+    env = gym.make_vec(
+        "EVCharging-v0", num_envs=rows, vectorization_mode="vector_entry_point", copy=False
+    )
+    actions = _sampled(env.action_space)
+    env.reset(seed=0)
+    for step in range(10):
+        env.step(actions[step])
+    tracemalloc.start()
+    for step in range(10):
+        env.step(actions[step])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # `terminated` is a byte a row; everything else is views, far below.
+    assert peak < rows + 32_000
+
+
+def test_default_env_is_built_in_less_than_a_second(report: Callable[[str], None]) -> None:
+    """Once compiled, with series and tables built anew."""
+    import time
+
+    from ev_gym import sources, world
+
+    gym.make("EVCharging-v0").reset(seed=0)
+    sources._dataset.cache_clear()
+    world.build_world.cache_clear()
+    started = time.perf_counter()
+    gym.make("EVCharging-v0").reset(seed=0)
+    seconds = time.perf_counter() - started
+    report(f"default env: {seconds:.2f} s to build")
+    assert seconds < 1.0
