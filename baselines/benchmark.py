@@ -209,6 +209,18 @@ def compare(plan: Plan, progress: Callable[..., Any]) -> tuple[pd.DataFrame, pd.
     return summary, pd.concat(steps, ignore_index=True)
 
 
+def liveliest_household(steps: pd.DataFrame) -> pd.DataFrame:
+    """The steps of the household of the first scenario that drives most in its first week."""
+    first = steps[steps["scenario"] == steps["scenario"].iloc[0]]
+    own = first[first["policy"] == first["policy"].iloc[0]]
+    begins = own.groupby(["seed", "household"])["now_min"].transform("min")
+    week = own[own["now_min"] < begins + 7 * 24 * 60]
+    trips_kwh = week.filter(like="trip_kwh").sum(axis=1)
+    seed, household = trips_kwh.groupby([week["seed"], week["household"]]).sum().idxmax()
+    liveliest: pd.DataFrame = first[(first["seed"] == seed) & (first["household"] == household)]
+    return liveliest
+
+
 def write(summary: pd.DataFrame, steps: pd.DataFrame, folder: Path) -> list[Path]:
     """Write `summary.csv`, `steps.csv.gz` and the plots; the paths written."""
     from baselines import plots
@@ -219,15 +231,13 @@ def write(summary: pd.DataFrame, steps: pd.DataFrame, folder: Path) -> list[Path
     rounded = steps.assign(time=[stamp.isoformat() for stamp in steps["time"]]).round(6)
     compression = {"method": "gzip", "mtime": 0, "compresslevel": 5}
     rounded.to_csv(paths[1], index=False, lineterminator="\n", compression=compression)
-    for name, draw, frame in (
-        ("bills.png", plots.bills, summary),
-        ("cost_against_missing.png", plots.cost_against_missing, summary),
-        ("week.png", plots.week, steps),
-        ("heat_map.png", plots.heat_map, steps),
-    ):
-        draw(frame, folder / name)
-        paths.append(folder / name)
-    return paths
+    names = ("bills.png", "cost_against_missing.png", "week.png", "heat_map.png")
+    bills, against, week, heat = (folder / name for name in names)
+    plots.bills(summary, bills)
+    plots.cost_against_missing(summary, against)
+    plots.week(liveliest_household(steps), week, currency=summary["currency"].iloc[0])
+    plots.heat_map(steps, heat)
+    return [*paths, bills, against, week, heat]
 
 
 def table(summary: pd.DataFrame) -> str:

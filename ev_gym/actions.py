@@ -51,10 +51,11 @@ class ActionMap:
             and type(action) is np.ndarray
             and action.dtype == np.float32
             and action.shape == (self.cars,)
-            and (self.cars == 1 or action.flags.c_contiguous)
+            and action.flags.carray
         ):
             return action
-        return np.ascontiguousarray(self.fractions(action, 1)[0])
+        fractions: NDArray[np.float32] = self.fractions(action, 1)[0]
+        return fractions
 
     def fractions(self, actions: Any, rows: int) -> NDArray[np.float32]:
         """The actions of some rows as fractions, (rows, K) float32; the caller's array is kept.
@@ -68,7 +69,9 @@ class ActionMap:
                 fractions are numbers from 0 to 1 is checked where they are used.
         """
         if self.continuous:
-            if type(actions) is not np.ndarray or actions.dtype != np.float32:
+            # A read-only or strided array would have the loops compiled once more for its kind.
+            plain = type(actions) is np.ndarray and actions.dtype == np.float32
+            if not (plain and actions.flags.carray):
                 actions = _numbers(actions, np.float32, "a number from 0 to 1")
             if actions.shape == (rows, self.cars):
                 return actions  # type: ignore[no-any-return]  # an ndarray by now
@@ -105,6 +108,6 @@ def _numbers(actions: Any, dtype: type, allowed: str) -> NDArray[Any]:
     try:
         given = np.asarray(actions)
         with np.errstate(over="ignore"):
-            return given.astype(dtype, casting="same_kind")
+            return given.astype(dtype, order="C", casting="same_kind")
     except (TypeError, ValueError):
         raise ActionError(f"action is {actions!r}; allowed: {allowed} for each vehicle") from None

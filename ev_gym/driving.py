@@ -43,22 +43,22 @@ def begin_daily(vehicle: Any, car: Any, settings: Any, offset_min: Any, start_mi
     At the charger it has the pattern's SoC; away it has the wanted SoC, as it left, and the trip
     is still to come.
     """
+    # Two days, because the day on which summer time ends has 25 hours.
+    arrival_min = _next_daily(offset_min, start_min - 2 * DAY_MIN, settings.arrival_min)
+    departure_min = _next_daily(offset_min, arrival_min + 1, settings.departure_min)
+    while departure_min <= start_min:
+        arrival_min = _next_daily(offset_min, departure_min, settings.arrival_min)
+        departure_min = _next_daily(offset_min, arrival_min + 1, settings.departure_min)
     vehicle.session = 0
-    before_min = start_min - DAY_MIN
-    arrival_min = _next_daily(offset_min, before_min + 1, settings.arrival_min)
     vehicle.arrival_min = arrival_min
-    vehicle.departure_min = _next_daily(offset_min, arrival_min + 1, settings.departure_min)
+    vehicle.departure_min = departure_min
     vehicle.trip_kwh = settings.trip_kwh
-    if vehicle.departure_min > start_min:
+    if arrival_min <= start_min:
         vehicle.plugged = 1
         vehicle.energy_kwh = settings.start_soc * car.battery_kwh
     else:
         vehicle.plugged = 0
         vehicle.energy_kwh = car.wanted_soc * car.battery_kwh
-        vehicle.arrival_min = _next_daily(offset_min, start_min + 1, settings.arrival_min)
-        vehicle.departure_min = _next_daily(
-            offset_min, vehicle.arrival_min + 1, settings.departure_min
-        )
 
 
 @compiled

@@ -66,7 +66,7 @@ class Vehicle:
             )
 
     @classmethod
-    def model(cls, name: str, **changes: Any) -> Vehicle:
+    def model(cls, name: str, /, **changes: Any) -> Vehicle:
         """One of 31 known cars, for instance `Vehicle.model("Renault Zoe", wanted_soc=0.9)`.
 
         Battery, phases and AC power: Open EV Data (MIT licence), as of April 2022. Losses: ADAC

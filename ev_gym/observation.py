@@ -82,7 +82,7 @@ def world_fields(world: World) -> tuple[ObservationField, ...]:
     temperature = world.hours["temperature_c"]
     degrees = (_below(temperature.min()), _above(temperature.max()))
     price = (_below(world.price.min()), _above(world.price.max()))
-    hours = (float(world.price_hours.min()), float(world.price_hours.max()))
+    hours = (_below(world.price_hours.min()), _above(world.price_hours.max()))
     capacity_kwh = _above(world.cars["battery_kwh"].max())
     power_kw = _above(world.cars["max_kw"].max())
     stay_h = MAX_MINUTES / 60.0
@@ -150,24 +150,23 @@ def observation_space(world: World) -> spaces.Box:
 @compiled
 def observe(household: Any, vehicles: Any, tables: Any, observation: Any) -> None:
     """Write what is known before the coming step into `observation`, (D,) float32."""
-    settings, cars, price, hours = tables[0][0], tables[1], tables[3], tables[4]
-    price_hours, fill, clock, load_kw, offset_min = tables[5:10]
+    settings, cars, hours, price_hours = tables[0][0], tables[1], tables[4], tables[5]
+    fill, clock, offset_min = tables[6], tables[7], tables[9]
     now_min = household.now_min
     minute = now_min % settings.series_min
-    quarter, index = minute // 15, minute // 60
+    index = minute // 60
     hour = hours[index]
     local_min = (minute + offset_min[index]) % 1440
     day = hour.day_of_year
-    base_kw = load_kw[household.house, quarter >> settings.load_shift]
     observation[0] = clock[local_min, 0]
     observation[1] = clock[local_min, 1]
     observation[2] = clock[1440 + day, 0]
     observation[3] = clock[1440 + day, 1]
     observation[4] = hour.weekend
-    observation[5] = base_kw
-    observation[6] = settings.limit_kw - base_kw
-    observation[7] = hour.temperature_c
-    observation[8] = price[quarter >> settings.price_shift]
+    observation[5] = household.load_kw
+    observation[6] = settings.limit_kw - household.load_kw
+    observation[7] = household.temperature_c
+    observation[8] = household.price_per_kwh
     # Slices, because counting from 0 lets the compiler copy several numbers at once.
     window = observation[HEAD : HEAD + fill.shape[1]]
     known = min(int(hour.hours_known), window.shape[0])

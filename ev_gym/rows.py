@@ -14,15 +14,22 @@ AS_DRAWN = -1
 
 
 @compiled
-def _look_around(household: Any, tables: Any, result: Any) -> None:
-    """Write load, price and temperature of the coming step."""
+def _look_around(household: Any, tables: Any) -> None:
+    """Bring base load, price and temperature of the coming step into the household's record."""
     settings, price, hours, load_kw = tables[0][0], tables[3], tables[4], tables[8]
-    now_min = household.now_min
-    result.now_min = now_min
-    minute = now_min % settings.series_min
-    result.load_kw = load_kw[household.house, (minute // 15) >> settings.load_shift]
-    result.price_per_kwh = price[(minute // 15) >> settings.price_shift]
-    result.temperature_c = hours[minute // 60].temperature_c
+    minute = household.now_min % settings.series_min
+    household.load_kw = load_kw[household.house, (minute // 15) >> settings.load_shift]
+    household.price_per_kwh = price[(minute // 15) >> settings.price_shift]
+    household.temperature_c = hours[minute // 60].temperature_c
+
+
+@compiled
+def _open_report(household: Any, result: Any) -> None:
+    """Write what the house and the market do in the coming step."""
+    result.now_min = household.now_min
+    result.load_kw = household.load_kw
+    result.price_per_kwh = household.price_per_kwh
+    result.temperature_c = household.temperature_c
     result.missing_kwh = 0.0
     result.public_kwh = 0.0
 
@@ -45,7 +52,7 @@ def _live(
     """One step of one household; its reward."""
     settings, cars, levels_kw = tables[0][0], tables[1], tables[2]
     offset_min, habits = tables[9], tables[10]
-    _look_around(household, tables, result)
+    _open_report(household, result)
     household_physics.charge_cars(
         household.now_min, vehicles, cars, levels_kw, settings, actions, result, reports
     )
@@ -101,13 +108,14 @@ def _begin(household: Any, vehicles: Any, tables: Any, starts: Any, house: int, 
         if socs.shape[0] > 0:
             vehicle.energy_kwh = socs[k] * car.battery_kwh
         household.start_stored_kwh += vehicle.energy_kwh
+    _look_around(household, tables)
 
 
 @compiled_apart
 def _report_start(household: Any, vehicles: Any, tables: Any, result: Any, reports: Any) -> None:
     """Write the results of a step that has not been taken: no charging, no money."""
     settings = tables[0][0]
-    _look_around(household, tables, result)
+    _open_report(household, result)
     meter.charge_bills(result, settings, 0.0)
     result.grid_kw = 0.0
     result.overload_kw = 0.0
@@ -191,6 +199,11 @@ def step_rows(
             )
         truncated[i] = households[i].over != 0
         ended += households[i].over
+    # Rows live at different times, so the series are seldom in the cache. In a loop of its own the
+    # processor fetches many rows at once; inside the loops around it each row would wait alone.
+    for i in range(households.shape[0]):
+        _look_around(households[i], tables)
+    for i in range(households.shape[0]):
         observe(households[i], vehicles[i], tables, observations[i])
     return int(ended)
 
@@ -216,5 +229,6 @@ def step_one(
     reward = _live(
         household[0], vehicles[0], tables, actions, results[place], vehicle_results[place]
     )
+    _look_around(household[0], tables)
     observe(household[0], vehicles[0], tables, observation)
     return int(household[0].over), reward

@@ -281,7 +281,7 @@ def _vehicle(entry: Any, base: Vehicle) -> Vehicle:
         return entry
     if isinstance(entry, Mapping) and "model" in entry:
         rest = {key: value for key, value in entry.items() if key != "model"}
-        return Vehicle.model(entry["model"], **rest)
+        return override(Vehicle.model(entry["model"]), rest, f"vehicle {entry['model']!r}")
     return override(base, entry, "the scenario.vehicles")
 
 

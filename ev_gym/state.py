@@ -1,13 +1,15 @@
 """The state of a simulator as bytes: saved, compared, restored.
 
 A magic word, the layout's version and the scenario's hash, then a JSON header that describes the
-records, then the records themselves. Another layout is refused, and nothing changes.
+records, then the records themselves. Another layout is refused, and nothing changes. Compiled code
+trusts the records, so a checksum guards them.
 """
 
 from __future__ import annotations
 
 import json
 import struct
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from ev_gym.simulator import Simulator
 
 MAGIC = b"EVGYMST\n"
-_FIXED = struct.Struct("<8sI64sI")
+_FIXED = struct.Struct("<8sI64sII")
 
 
 class StateError(ValueError):
@@ -46,23 +48,24 @@ def save(simulator: Simulator) -> bytes:
     """The whole state of all rows, random streams included; equal states give equal bytes."""
     header = json.dumps(_header(simulator)).encode()
     scenario = simulator.world.fingerprint.encode()
-    start = _FIXED.pack(MAGIC, LAYOUT_VERSION, scenario, len(header))
-    records = (simulator.households, simulator.vehicles)
-    return start + header + b"".join(r.astype(_packed(r.dtype)).tobytes() for r in records)
+    tables = (simulator.households, simulator.vehicles)
+    records = b"".join(table.astype(_packed(table.dtype)).tobytes() for table in tables)
+    start = _FIXED.pack(MAGIC, LAYOUT_VERSION, scenario, len(header), zlib.crc32(records))
+    return start + header + records
 
 
 def restore(simulator: Simulator, saved: bytes) -> None:
     """Bring a simulator into a saved state.
 
     Raises:
-        StateError: if the bytes are no state, of another layout, of another scenario or data, or
-            cut short; nothing has changed then.
+        StateError: if the bytes are no state, of another layout, of another scenario or data,
+            or damaged; nothing has changed then.
     """
     if not isinstance(saved, (bytes, bytearray)):
         raise StateError(f"saved state is a {type(saved).__name__}; allowed: bytes")
     if len(saved) < _FIXED.size or not saved.startswith(MAGIC):
         raise StateError(f"these {len(saved)} bytes are no saved state: they lack the magic word")
-    _, version, scenario, length = _FIXED.unpack_from(saved)
+    _, version, scenario, length, checksum = _FIXED.unpack_from(saved)
     if version != LAYOUT_VERSION:
         raise StateError(f"saved state has layout version {version}; allowed: {LAYOUT_VERSION}")
     if scenario.decode(errors="replace") != simulator.world.fingerprint:
@@ -85,6 +88,8 @@ def restore(simulator: Simulator, saved: bytes) -> None:
     end = cut + simulator.vehicles.size * vehicle.itemsize
     if len(saved) != end:
         raise StateError(f"saved state has {len(saved)} bytes; allowed: {end}")
+    if zlib.crc32(saved[body:]) != checksum:
+        raise StateError("saved state is damaged: its records do not have its checksum")
     households = np.frombuffer(saved[body:cut], household)
     vehicles = np.frombuffer(saved[cut:end], vehicle)
     simulator.households[:] = households

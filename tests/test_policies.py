@@ -85,8 +85,7 @@ def test_orderings_that_theory_demands() -> None:
     """Uncontrolled misses least; knowing prices pays; load-based never exceeds the connection."""
     rides = {name: month(name) for name in ("uncontrolled", "load_based", "price_based")}
     missing = {
-        name: sum(history["missing_kwh"].sum() for history, _ in own)
-        for name, own in rides.items()
+        name: sum(history["missing_kwh"].sum() for history, _ in own) for name, own in rides.items()
     }
     score = {name: sum(score for _, score in own) for name, own in rides.items()}
     assert missing["uncontrolled"] <= min(missing.values()) + 1e-6
@@ -106,9 +105,7 @@ def test_uncontrolled_is_full_power_from_arrival_until_full() -> None:
 def test_load_based_takes_what_the_house_leaves() -> None:
     """Without load management: whole amperes beside the base load, by hand."""
     scenario = {"charger": {"load_management": False}, "household": {"fuse_a": 10}}
-    history, _ = drive(
-        gym.make("EVCharging-v0", scenario=scenario), "load_based", seed=2, soc=0.2
-    )
+    history, _ = drive(gym.make("EVCharging-v0", scenario=scenario), "load_based", seed=2, soc=0.2)
     wanting = (history["plugged"] == 1) & (history["soc"] < 0.8)
     room_a = np.floor((6.9 - history["load_kw"][wanting] + 1e-4) / 0.69).clip(0, 16)
     expected = room_a.where(room_a >= 6, 0.0)

@@ -79,8 +79,9 @@ def leave(vehicle: Any, car: Any) -> float:
 
     The missing energy is bought at a public charger and stored.
     """
-    missing_kwh = max(0.0, car.wanted_soc * car.battery_kwh - vehicle.energy_kwh)
-    vehicle.energy_kwh += missing_kwh
+    wanted_kwh = car.wanted_soc * car.battery_kwh
+    missing_kwh = max(0.0, wanted_kwh - vehicle.energy_kwh)
+    vehicle.energy_kwh = max(wanted_kwh, vehicle.energy_kwh)
     vehicle.plugged = 0
     return float(missing_kwh)
 
@@ -96,4 +97,4 @@ def come_home(vehicle: Any, car: Any) -> float:
     floor_kwh = min(before_kwh, car.min_soc * car.battery_kwh)
     vehicle.energy_kwh = max(floor_kwh, before_kwh - vehicle.trip_kwh)
     vehicle.plugged = 1
-    return float(vehicle.energy_kwh - before_kwh + vehicle.trip_kwh)
+    return float(max(0.0, vehicle.trip_kwh - (before_kwh - floor_kwh)))

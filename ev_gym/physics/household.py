@@ -45,7 +45,8 @@ def charge_cars(
         report.current_a = vehicle.current_a
         hours = min(settings.step_h, (vehicle.departure_min - now_min) / 60.0)
         drawn_kwh, stored_kwh = battery.charge(vehicle.energy_kwh, car, vehicle.offered_kw, hours)
-        vehicle.energy_kwh += stored_kwh
+        # From below half of a small battery, the sum can round up past full.
+        vehicle.energy_kwh = min(car.battery_kwh, vehicle.energy_kwh + stored_kwh)
         report.charge_kw = drawn_kwh / settings.step_h
         report.stored_kwh = stored_kwh
         report.loss_kwh = drawn_kwh - stored_kwh

@@ -1,0 +1,91 @@
+"""`python -m ev_gym.reference` prints the tables of every declared number as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ev_gym import equipment, scenario
+from ev_gym.fields import (
+    HOUSEHOLD_STATE,
+    REWARD_TERMS,
+    STEP_FIELDS,
+    VEHICLE_STATE,
+    VEHICLE_STEP_FIELDS,
+    Field,
+)
+from ev_gym.observation import observation_fields
+from ev_gym.parameters import table_of
+
+PARTS = (
+    ("household", scenario.Household),
+    ("charger", equipment.Charger),
+    ("vehicles", equipment.Vehicle),
+    ("driving", scenario.Driving),
+    ("tariff", scenario.Tariff),
+    ("data", scenario.Data),
+    ("reward_weights", scenario.RewardWeights),
+)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def _fields(fields: Iterable[Field]) -> str:
+    rows = [(f"`{field.name}`", field.unit, field.meaning) for field in fields]
+    return _table(("name", "unit", "meaning"), rows)
+
+
+def _parameters(kind: type) -> str:
+    rows = [
+        (f"`{row['name']}`", row["default"], row["unit"], row["meaning"], row["allowed"])
+        for row in table_of(kind)
+    ]
+    return _table(("name", "default", "unit", "meaning", "allowed"), rows)
+
+
+def markdown() -> str:
+    """The whole reference page."""
+    fields = observation_fields("stockholm")
+    like_the_first = [field.name for field in fields if field.name.startswith("price_h")][1:-1]
+    observation = [
+        (
+            f"`{field.name}`",
+            field.unit,
+            field.meaning,
+            f"{field.slice.start}",
+            f"{field.low:.4g}",
+            f"{field.high:.4g}",
+        )
+        for field in fields
+        if field.name not in like_the_first
+    ]
+    terms = [field for field in STEP_FIELDS if field.name.endswith("_term")]
+    results = [field for field in STEP_FIELDS if field not in terms]
+    parts = [
+        "# Reference",
+        "Written by `python -m ev_gym.reference`; the code reads the same tables.",
+        "## Observation",
+        "On the preset `stockholm`; the bounds are those of its series. Fields from `plugged` on "
+        "have one entry for each car. Hours between `price_h00` and the last are left out here.",
+        _table(("name", "unit", "meaning", "first", "low", "high"), observation),
+        "## Results of a step (`info`, logs)",
+        "Currency is the scenario's. Of the house:",
+        _fields(results),
+        "Of each car, arrays (K,):",
+        _fields(VEHICLE_STEP_FIELDS),
+        f'Terms of the reward, in `info["reward_terms"]` as {", ".join(REWARD_TERMS)}:',
+        _fields(terms),
+        "## Scenario parameters",
+        _parameters(scenario.Scenario),
+    ]
+    for name, kind in PARTS:
+        parts += [f"### `{name}`", _parameters(kind)]
+    parts += ["## State", "Of the household:", _fields(HOUSEHOLD_STATE)]
+    parts += ["Of each car:", _fields(VEHICLE_STATE)]
+    return "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    print(markdown(), end="")

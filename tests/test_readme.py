@@ -1,0 +1,76 @@
+"""Everything in the README runs, and its pages say what the code says."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from baselines.cli import main
+from ev_gym.reference import markdown
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_python_blocks_run_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One after the other, as a reader would type them into one session."""
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    assert len(blocks("python")) >= 6
+    for block in blocks("python"):
+        exec(compile(block, "README.md", "exec"), names)
+    assert "hour_sin  sine of the local time of day" in capsys.readouterr().out
+
+
+def test_ev_gym_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = [line for block in blocks("sh") for line in block.splitlines()]
+    commands = [shlex.split(line)[1:] for line in lines if line.startswith("ev-gym ")]
+    assert {command[0] for command in commands} == {"scenarios", "run", "benchmark"}
+    for command in commands:
+        result = CliRunner().invoke(main, command)
+        assert result.exit_code == 0, result.output
+    assert (tmp_path / "run" / "battery_log.csv").exists()
+    assert (tmp_path / "compared" / "summary.csv").exists()
+
+
+def test_the_two_commands_stand_where_ci_finds_them() -> None:
+    commands = re.findall(r"^python3 -m venv \.venv && .*$", README, flags=re.MULTILINE)
+    assert [command.split(" && ")[1:] for command in commands] == [
+        [".venv/bin/pip install .", ".venv/bin/ev-gym benchmark"],
+        [".venv/bin/pip install '.[test]'", ".venv/bin/pytest"],
+    ]
+
+
+def test_links_and_pictures_exist() -> None:
+    targets = re.findall(r"\]\((?!https?://)([^)#]+)\)", README)
+    assert len(targets) >= 6
+    for target in targets:
+        assert (ROOT / target).exists(), target
+
+
+def test_reference_page_is_what_the_tables_say() -> None:
+    """Renew it with `python -m ev_gym.reference > docs/reference.md`."""
+    assert (ROOT / "docs" / "reference.md").read_text(encoding="utf-8") == markdown()
+
+
+def test_the_table_of_the_readme_is_what_the_benchmark_prints(tmp_path: Path) -> None:
+    """The README's bills against a benchmark run with its defaults, to the last digit shown."""
+    result = CliRunner().invoke(main, ["benchmark", "--quiet", "--out", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    lines = (tmp_path / "summary.csv").read_text(encoding="utf-8").splitlines()
+    head = lines[0].split(",")
+    for line in lines[1:]:
+        row = dict(zip(head, line.split(","), strict=True))
+        bill = f"{float(row['cost_per_day']):.2f} | {float(row['cost_per_year']):.0f} |"
+        assert f"| `{row['policy']}` | {bill}" in README
