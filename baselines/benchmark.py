@@ -141,28 +141,44 @@ def episode_figures(run: Run, plan: Plan) -> pd.DataFrame:
     return pd.DataFrame(figures)
 
 
-def bootstrap_interval(values: NDArray[np.float64], seed: int) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of the mean (Efron 1979, doi:10.1214/aos/1176344552)."""
-    rng = np.random.default_rng(np.random.SeedSequence((seed, values.size)))
-    picks = rng.integers(values.size, size=(BOOTSTRAP_SAMPLES, values.size))
-    low, high = np.quantile(values[picks].mean(axis=1), (0.025, 0.975))
+def bootstrap_picks(count: int, seed: int) -> NDArray[np.int64]:
+    """Episodes drawn anew with replacement, (samples, count): the same for every policy."""
+    rng = np.random.default_rng(np.random.SeedSequence((seed, count)))
+    return rng.integers(count, size=(BOOTSTRAP_SAMPLES, count))
+
+
+def interval(resampled: NDArray[np.float64]) -> tuple[float, float]:
+    """95 % percentile bootstrap interval (Efron 1979, doi:10.1214/aos/1176344552)."""
+    known = resampled[~np.isnan(resampled)]
+    if not known.size:
+        return np.nan, np.nan
+    low, high = np.quantile(known, (0.025, 0.975))
     return float(low), float(high)
 
 
 def summarise(episodes: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """One row a scenario and policy: means over episodes, and the interval of the cost."""
+    """One row a scenario and policy: means over episodes, each with its 95 % interval."""
     import pandas as pd
 
     rows = []
     for (scenario, policy), group in episodes.groupby(["scenario", "policy"], sort=False):
-        low, high = bootstrap_interval(group["cost_per_day"].to_numpy(), seed)
-        means = group.drop(columns=["scenario", "policy", "seed", "household", "currency"]).mean()
+        picks = bootstrap_picks(len(group), seed)
         row: dict[str, Any] = {"scenario": scenario, "policy": policy}
         row |= {"currency": group["currency"].iloc[0], "episodes": len(group)}
-        row |= {str(name): mean for name, mean in means.items()}
-        row |= {"cost_per_day_low": low, "cost_per_day_high": high}
-        row["cheap_share"] = row.pop("cheap_kwh_per_day") / row["charge_kwh_per_day"]
-        row["cost_per_year"] = row["cost_per_day"] * DAYS_A_YEAR
+        figures = group.drop(columns=["scenario", "policy", "seed", "household", "currency"])
+        resampled = {name: own.to_numpy()[picks].mean(axis=1) for name, own in figures.items()}
+        means = {str(name): own.mean() for name, own in figures.items()}
+        charged, cheap = means["charge_kwh_per_day"], means.pop("cheap_kwh_per_day")
+        means["cheap_share"] = cheap / charged if charged else np.nan
+        with np.errstate(invalid="ignore"):
+            resampled["cheap_share"] = (
+                resampled["cheap_kwh_per_day"] / resampled["charge_kwh_per_day"]
+            )
+        means["cost_per_year"] = means["cost_per_day"] * DAYS_A_YEAR
+        resampled["cost_per_year"] = resampled["cost_per_day"] * DAYS_A_YEAR
+        row |= means
+        for name in means:
+            row[f"{name}_low"], row[f"{name}_high"] = interval(resampled[name])
         rows.append(row)
     return pd.DataFrame(rows)
 
