@@ -74,7 +74,7 @@ STAY_H = (1, 2, 3, 4, 6)  # and with the hours of the stay
 MIN_MINUTES = 30  # shortest stay and shortest time away
 MAX_MINUTES = 7 * 1440  # longest
 MAX_DAYS = 7
-WARM_UP_MIN, WARM_UP_MAX = 5 * 1440, 12 * 1440
+WARM_UP_MIN, WARM_UP_MAX = 2 * 1440, 9 * 1440
 BATTERY_PER_WALL = 0.9  # a car typically loses a tenth when charging at about 7 kW AC
 MAX_WALL_KW = 7.4  # mean power of a session: 99.9 % of the measured ones had no more
 
@@ -276,20 +276,33 @@ def draw_driver(vehicle: Any, routine_weights: Any, habits: Any) -> None:
 
 
 @compiled
+def draw_times(vehicle: Any, habits: Any, offset_min: Any, left_min: Any) -> None:
+    """Draw the return after a departure at `left_min`, and the next departure; see draw_session."""
+    counter = DRIVER_DRAWS + SESSION_DRAWS * vehicle.session
+    arrival = next_arrival(vehicle, habits, offset_min, left_min, counter)
+    vehicle.arrival_min = arrival
+    vehicle.departure_min = next_departure(vehicle, habits, offset_min, arrival, counter + 2)
+    vehicle.session += 1
+
+
+@compiled
+def draw_trip(vehicle: Any, habits: Any, left_min: Any) -> None:
+    """Draw the trip between the departure at `left_min` and the return drawn last."""
+    counter = DRIVER_DRAWS + SESSION_DRAWS * (vehicle.session - 1) + 4
+    away_min = vehicle.arrival_min - left_min
+    stay_min = vehicle.departure_min - vehicle.arrival_min
+    vehicle.trip_kwh = session_kwh(vehicle, habits, away_min, stay_min, counter)
+
+
+@compiled
 def draw_session(vehicle: Any, habits: Any, offset_min: Any, left_min: Any) -> None:
     """Draw what follows a departure at `left_min`: the return, the trip and the next departure.
 
     Writes `arrival_min`, `departure_min` and `trip_kwh`, and counts `session`. Stays and times
     away last 30 minutes to 7 days.
     """
-    counter = DRIVER_DRAWS + SESSION_DRAWS * vehicle.session
-    arrival = next_arrival(vehicle, habits, offset_min, left_min, counter)
-    departure = next_departure(vehicle, habits, offset_min, arrival, counter + 2)
-    stay = departure - arrival
-    vehicle.trip_kwh = session_kwh(vehicle, habits, arrival - left_min, stay, counter + 4)
-    vehicle.arrival_min = arrival
-    vehicle.departure_min = departure
-    vehicle.session += 1
+    draw_times(vehicle, habits, offset_min, left_min)
+    draw_trip(vehicle, habits, left_min)
 
 
 @compiled
@@ -298,7 +311,7 @@ def begin_vehicle(
 ) -> None:
     """Draw a driver and set the car as a long run would find it at `start_min`.
 
-    Sessions are lived through from 5 to 12 days before: a whole week of beginnings, so that what
+    Sessions are lived through from 2 to 9 days before: a whole week of beginnings, so that what
     repeats weekly or after the longest time away is met in every phase. A car charges at once on
     arrival with `car.battery_kw` to the wanted SoC, and what the stay could not charge is bought
     at departure, so each trip begins at the wanted SoC; it ends at the minimum SoC at least.
@@ -306,9 +319,12 @@ def begin_vehicle(
     vehicle.session = 0
     draw_driver(vehicle, routine_weights, habits)
     early_min = int(uniform(vehicle.key, DRIVER_DRAWS - 1) * (WARM_UP_MAX - WARM_UP_MIN))
-    draw_session(vehicle, habits, offset_min, start_min - WARM_UP_MIN - early_min)
+    left_min = start_min - WARM_UP_MIN - early_min
+    vehicle.departure_min = left_min
     while vehicle.departure_min <= start_min:
-        draw_session(vehicle, habits, offset_min, vehicle.departure_min)
+        left_min = vehicle.departure_min
+        draw_times(vehicle, habits, offset_min, left_min)
+    draw_trip(vehicle, habits, left_min)
     wanted_kwh = car.wanted_soc * car.battery_kwh
     if vehicle.arrival_min > start_min:
         vehicle.plugged = 0

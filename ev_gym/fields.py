@@ -25,17 +25,19 @@ class Field(NamedTuple):
     meaning: str
 
 
+# What every step reads and writes stands first, so that it shares a line of the cache.
 HOUSEHOLD_STATE = (
-    Field("key", "u8", "", "random stream of the seed"),
-    Field("episode", "i8", "", "episodes drawn from that stream so far"),
     Field("house", "i8", "", "house of the data set"),
-    Field("start_min", "i8", "min", "start of the episode, since the series began"),
     Field("now_min", "i8", "min", "start of the coming step, since the series began"),
+    Field("place_min", "i8", "min", "the same within the series, which wraps"),
     Field("load_kw", "f8", "kW", "base load of the coming step"),
     Field("price_per_kwh", "f8", "per kWh", "all-in price of the coming step"),
     Field("temperature_c", "f8", "deg C", "outdoor temperature of the coming step"),
     Field("steps", "i8", "", "steps of this episode taken"),
     Field("over", "i8", "", "1 when the horizon is reached"),
+    Field("key", "u8", "", "random stream of the seed"),
+    Field("episode", "i8", "", "episodes drawn from that stream so far"),
+    Field("start_min", "i8", "min", "start of the episode, since the series began"),
     Field("start_stored_kwh", "f8", "kWh", "energy in all batteries when the episode began"),
     Field(
         "settlement_price", "f8", "per kWh", "mean price of the episode's cheapest quarter hours"
@@ -44,16 +46,16 @@ HOUSEHOLD_STATE = (
 )
 
 VEHICLE_STATE = (
-    Field("key", "u8", "", "random stream of this car's driver"),
-    Field("session", "i8", "", "sessions drawn from that stream so far"),
     Field("plugged", "i1", "", "1 while the car is at the charger"),
     Field("energy_kwh", "f8", "kWh", "energy in the battery; while away, as at departure"),
     Field("arrival_min", "i8", "min", "plug-in of this session, or of the next while away"),
     Field("departure_min", "i8", "min", "planned departure of that session"),
-    Field("trip_kwh", "f8", "kWh", "energy of the trip that ends at arrival_min"),
     Field("asked_a", "f8", "A", "current asked for in the last step, per phase"),
     Field("current_a", "f8", "A", "current granted in the last step, per phase"),
     Field("offered_kw", "f8", "kW", "AC power granted in the last step"),
+    Field("trip_kwh", "f8", "kWh", "energy of the trip that ends at arrival_min"),
+    Field("key", "u8", "", "random stream of this car's driver"),
+    Field("session", "i8", "", "sessions drawn from that stream so far"),
     *(Field(*field) for field in DRIVER_FIELDS),
 )
 

@@ -15,7 +15,7 @@ from ev_gym.episode import MAX_MINUTES
 from ev_gym.physics.battery import acceptable_ac_kw
 from ev_gym.scenario import Scenario, as_scenario
 from ev_gym.sources import dataset_of
-from ev_gym.world import World, build_world
+from ev_gym.world import CLOCK_MIN, World, build_world
 
 HEAD_NAMES = (
     "hour_sin",
@@ -151,17 +151,16 @@ def observation_space(world: World) -> spaces.Box:
 def observe(household: Any, vehicles: Any, tables: Any, observation: Any) -> None:
     """Write what is known before the coming step into `observation`, (D,) float32."""
     settings, cars, hours, price_hours = tables[0][0], tables[1], tables[4], tables[5]
-    fill, clock, offset_min = tables[6], tables[7], tables[9]
-    now_min = household.now_min
-    minute = now_min % settings.series_min
+    fill, clock = tables[6], tables[7]
+    minute = household.place_min
     index = minute // 60
     hour = hours[index]
-    local_min = (minute + offset_min[index]) % 1440
-    day = hour.day_of_year
-    observation[0] = clock[local_min, 0]
-    observation[1] = clock[local_min, 1]
-    observation[2] = clock[1440 + day, 0]
-    observation[3] = clock[1440 + day, 1]
+    time_of_day = clock[hour.minute_of_day + minute - 60 * index]
+    day_of_year = clock[CLOCK_MIN + hour.day_of_year]
+    observation[0] = time_of_day[0]
+    observation[1] = time_of_day[1]
+    observation[2] = day_of_year[0]
+    observation[3] = day_of_year[1]
     observation[4] = hour.weekend
     observation[5] = household.load_kw
     observation[6] = settings.limit_kw - household.load_kw
@@ -184,7 +183,9 @@ def observe(household: Any, vehicles: Any, tables: Any, observation: Any) -> Non
         short_kwh = max(0.0, car.wanted_soc * car.battery_kwh - vehicle.energy_kwh)
         cars_part[k] = vehicle.plugged
         cars_part[count + k] = vehicle.energy_kwh / car.battery_kwh
-        cars_part[2 * count + k] = (vehicle.departure_min - now_min) / 60.0 if here else 0.0
+        cars_part[2 * count + k] = (
+            (vehicle.departure_min - household.now_min) / 60.0 if here else 0.0
+        )
         cars_part[3 * count + k] = car.wanted_soc if here else 0.0
         cars_part[4 * count + k] = short_kwh if here else 0.0
         cars_part[5 * count + k] = acceptable_ac_kw(vehicle.energy_kwh, car) if here else 0.0

@@ -108,7 +108,8 @@ def _minute_of(start: Any, world: World) -> int:
             moment = date.fromisoformat(start) if is_date else datetime.fromisoformat(start)
         except ValueError:
             moment = None
-    if isinstance(moment, date) and not isinstance(moment, datetime):
+    by_day = isinstance(moment, date) and not isinstance(moment, datetime)
+    if by_day:
         moment = datetime.combine(moment, time(scenario.start_hour))
     if not isinstance(moment, datetime):
         raise ResetError(
@@ -116,7 +117,13 @@ def _minute_of(start: Any, world: World) -> int:
             "'2023-06-01T12:00'"
         )
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=zone)
+        local, moment = moment, moment.replace(tzinfo=zone)
+        shown = moment.astimezone(timezone.utc).astimezone(zone).replace(tzinfo=None)
+        if shown != local and not by_day:
+            raise ResetError(
+                f"option start is {start!r}, which summer time skips in {dataset.zone}; allowed: "
+                f"a time that its clocks show, such as {shown.isoformat()!r}"
+            )
     minute, rest = divmod(moment - dataset.start, timedelta(minutes=1))
     end = dataset.weeks * 7 * 24 * 60
     if not 0 <= minute < end or rest or minute % scenario.time_step_min:

@@ -18,7 +18,7 @@ BLOCK_ROWS = 64
 def _look_around(household: Any, tables: Any) -> None:
     """Bring base load, price and temperature of the coming step into the household's record."""
     settings, price, hours, load_kw = tables[0][0], tables[3], tables[4], tables[8]
-    minute = household.now_min % settings.series_min
+    minute = household.place_min
     household.load_kw = load_kw[household.house, (minute // 15) >> settings.load_shift]
     household.price_per_kwh = price[(minute // 15) >> settings.price_shift]
     household.temperature_c = hours[minute // 60].temperature_c
@@ -58,6 +58,9 @@ def _live(
         household.now_min, vehicles, cars, levels_kw, settings, actions, result, reports
     )
     household.now_min += settings.step_min
+    household.place_min += settings.step_min
+    if household.place_min >= settings.series_min:
+        household.place_min -= settings.series_min
     household.steps += 1
     now_min = household.now_min
     for k in range(vehicles.shape[0]):
@@ -92,6 +95,7 @@ def _begin(household: Any, vehicles: Any, tables: Any, starts: Any, house: int, 
     household.settlement_price = start.settlement_price
     household.start_min = start_min
     household.now_min = start_min
+    household.place_min = start_min % settings.series_min
     household.steps = 0
     household.over = 0
     household.settlement = 0.0
@@ -160,13 +164,63 @@ def report_rows(
 
 
 @compiled
-def bad_action_at(actions: Any) -> int:
-    """Place of the first action that is no number from 0 to 1, or -1."""
-    for i in range(actions.shape[0]):
-        for k in range(actions.shape[1]):
-            if not 0.0 <= actions[i, k] <= 1.0:
-                return int(i * actions.shape[1] + k)
-    return -1
+def bad_actions(actions: Any) -> int:
+    """How many actions are no number from 0 to 1."""
+    bad = 0
+    for action in actions.flat:
+        bad += not 0.0 <= action <= 1.0
+    return bad
+
+
+@compiled_apart
+def _begin_or_live(
+    household: Any,
+    vehicles: Any,
+    tables: Any,
+    starts: Any,
+    actions: Any,
+    no_socs: Any,
+    result: Any,
+    reports: Any,
+) -> float:
+    """A new episode where the last one is over, else a step; the reward."""
+    if household.over != 0:
+        _begin(household, vehicles, tables, starts, AS_DRAWN, no_socs)
+        _report_start(household, vehicles, tables, result, reports)
+        return 0.0
+    return _live(household, vehicles, tables, actions, result, reports)
+
+
+@compiled_apart
+def _live_all(
+    households: Any,
+    vehicles: Any,
+    tables: Any,
+    actions: Any,
+    results: Any,
+    vehicle_results: Any,
+    rewards: Any,
+) -> None:
+    for i in range(households.shape[0]):
+        rewards[i] = _live(
+            households[i], vehicles[i], tables, actions[i], results[i], vehicle_results[i]
+        )
+
+
+@compiled_apart
+def _look_around_all(households: Any, tables: Any, truncated: Any) -> int:
+    ended = 0
+    for i in range(households.shape[0]):
+        _look_around(households[i], tables)
+        truncated[i] = households[i].over != 0
+        ended += households[i].over
+    return ended
+
+
+@compiled_apart
+def _observe_all(households: Any, vehicles: Any, tables: Any, observations: Any) -> None:
+    for i in range(households.shape[0]):
+        observe(households[i], vehicles[i], tables, observations[i])
 
 
 @compiled
@@ -188,28 +242,28 @@ def step_rows(
 
     With `autoreset`, a row whose episode is over begins a new one instead of stepping.
 
-    Rows live at different times, so what they look up in the series is seldom in the cache. In a
-    loop of its own the processor fetches that for many rows at once, where in one big loop each
-    row would wait alone; and a block of rows stays in the cache from loop to loop.
+    A block of rows stays in the cache from loop to loop, and each loop does one thing. Rows live at
+    different times, so what they look up in the series is seldom in the cache: in a loop of its own
+    the processor fetches that for many rows at once, where in one big loop each would wait alone.
     """
     ended = 0
     for first in range(0, households.shape[0], BLOCK_ROWS):
         end = min(first + BLOCK_ROWS, households.shape[0])
-        for i in range(first, end):
-            if autoreset and households[i].over != 0:
-                _begin(households[i], vehicles[i], tables, starts, AS_DRAWN, no_socs)
-                _report_start(households[i], vehicles[i], tables, results[i], vehicle_results[i])
-                rewards[i] = 0.0
-            else:
-                rewards[i] = _live(
-                    households[i], vehicles[i], tables, actions[i], results[i], vehicle_results[i]
+        own, cars = households[first:end], vehicles[first:end]
+        asked, paid = actions[first:end], rewards[first:end]
+        result, reports = results[first:end], vehicle_results[first:end]
+        over = 0
+        for i in range(own.shape[0]):
+            over += own[i].over
+        if autoreset and over > 0:
+            for i in range(own.shape[0]):
+                paid[i] = _begin_or_live(
+                    own[i], cars[i], tables, starts, asked[i], no_socs, result[i], reports[i]
                 )
-            truncated[i] = households[i].over != 0
-            ended += households[i].over
-        for i in range(first, end):
-            _look_around(households[i], tables)
-        for i in range(first, end):
-            observe(households[i], vehicles[i], tables, observations[i])
+        else:
+            _live_all(own, cars, tables, asked, result, reports, paid)
+        ended += _look_around_all(own, tables, truncated[first:end])
+        _observe_all(own, cars, tables, observations[first:end])
     return int(ended)
 
 

@@ -60,11 +60,12 @@ class Simulator:
         self.vehicles = as_records(np.zeros((count, cars), VEHICLE_DTYPE))
         self._no_socs = np.empty(0)
         self._parts = threads.parts(count)
+        self._bad_actions: Callable[..., int] | None = None
         self._step_rows: Callable[..., int] | None = None
         self._step_one: Callable[..., tuple[int, float]] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_step_rows": None, "_step_one": None}
+        return vars(self) | {"_bad_actions": None, "_step_rows": None, "_step_one": None}
 
     def outputs(self) -> Outputs:
         """Fresh arrays for what a reset or a step writes."""
@@ -134,25 +135,24 @@ class Simulator:
             ActionError: for a NaN or a number outside [0, 1]; nothing has changed then.
         """
         actions = np.ascontiguousarray(actions)
-        bad = rows_code.bad_action_at(actions)
-        if bad >= 0:
-            raise _bad_action(actions, bad)
-        calls = [
-            (
-                self.households[part],
-                self.vehicles[part],
-                self.world.tables,
-                self.world.starts,
-                autoreset,
-                actions[part],
-                self._no_socs,
-                *(array[part] for array in out),
-            )
-            for part in self._parts
-        ]
+        if self._bad_actions is None:
+            self._bad_actions = entry_point(rows_code.bad_actions, actions)
+        if self._bad_actions(actions):
+            fine = (actions >= 0.0) & (actions <= 1.0)
+            raise _bad_action(actions, int(fine.argmin()))
+        arrays = (self.households, self.vehicles, actions, *out)
+        calls = [self._step_args(arrays, autoreset)]
+        if len(self._parts) > 1:
+            shares = [tuple(array[part] for array in arrays) for part in self._parts]
+            calls = [self._step_args(share, autoreset) for share in shares]
         if self._step_rows is None:
             self._step_rows = entry_point(rows_code.step_rows, *calls[0])
         return threads.run_parts(self._step_rows, calls)
+
+    def _step_args(self, arrays: tuple[Any, ...], autoreset: bool) -> tuple[Any, ...]:
+        households, vehicles, actions, *out = arrays
+        tables, starts = self.world.tables, self.world.starts
+        return (households, vehicles, tables, starts, autoreset, actions, self._no_socs, *out)
 
     def step_one(
         self,

@@ -62,6 +62,10 @@ def start_minutes(scenario: Scenario, dataset: Dataset, split: str | None) -> ND
     local = DAY_MIN * np.arange(dataset.weeks * 7) + 60 * scenario.start_hour
     start = local - offset[np.clip(local // 60, 0, offset.size - 1)]
     start = local - offset[np.clip(start // 60, 0, offset.size - 1)]
+    # Where the end of summer time repeats the start hour, its first occurrence.
+    early = local - offset[np.clip(local // 60 - 3, 0, offset.size - 1)]
+    is_first = early + offset[np.clip(early // 60, 0, offset.size - 1)] == local
+    start = np.where(is_first, early, start)
     start -= start % scenario.time_step_min
     start = start[(start >= 0) & (start < offset.size * 60)].astype(np.int64)
     if split is None:

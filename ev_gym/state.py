@@ -70,7 +70,7 @@ def restore(simulator: Simulator, saved: bytes) -> None:
         raise StateError(f"saved state has layout version {version}; allowed: {LAYOUT_VERSION}")
     if scenario.decode(errors="replace") != simulator.world.fingerprint:
         raise StateError(
-            "saved state belongs to another scenario or data set; allowed: one saved from "
+            "saved state belongs to another scenario, data set or split; allowed: one saved from "
             f"{simulator.world.scenario.name!r} with the same parameters and series"
         )
     body = _FIXED.size + length

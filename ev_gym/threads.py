@@ -11,8 +11,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-# Below this many rows a thread's share, waking it costs more than it takes off the caller.
-ROWS_A_THREAD = 512
+# With fewer rows than this for each thread, waking it costs more than it takes off the caller.
+ROWS_A_THREAD = 2048
 MOST_THREADS = 8
 
 _pools: dict[int, ThreadPoolExecutor] = {}

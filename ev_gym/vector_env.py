@@ -140,7 +140,13 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         ended = self.simulator.step(fractions, out, next_step)
         infos = self._end_episodes(out) if ended else {}
         infos |= rows_info(out.results, out.vehicle_results)
-        return out.observations, out.rewards, np.zeros_like(out.truncated), out.truncated, infos
+        return (
+            out.observations,
+            out.rewards,
+            np.zeros(self.num_envs, np.bool_),
+            out.truncated,
+            infos,
+        )
 
     def _end_episodes(self, out: Outputs) -> dict[str, Any]:
         """Settle the rows that ended; with same-step autoreset, begin their next episodes."""

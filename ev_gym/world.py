@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from ev_gym import episode
 from ev_gym.compiling import as_records, compiled
 from ev_gym.dataset import Dataset
-from ev_gym.equipment import at_charger
 from ev_gym.parameters import ScenarioError
 from ev_gym.physics.meter import all_in_price
+from ev_gym.records import car_records, settings_record
 from ev_gym.scenario import Scenario
 from ev_gym.sources import dataset_of
 from ev_gym.starts import DAY_MIN, start_minutes, start_table
@@ -28,54 +28,13 @@ from ev_gym.starts import DAY_MIN, start_minutes, start_table
 Floats = NDArray[np.float64]
 
 PRICES_KNOWN_FROM_MIN = 13 * 60
-SHIFT_OF_MIN = {15: 0, 30: 1, 60: 2}
-
-SETTINGS_DTYPE = np.dtype(
-    [
-        ("step_min", "i8"),
-        ("step_h", "f8"),
-        ("horizon_steps", "i8"),
-        ("limit_kw", "f8"),
-        ("load_management", "i1"),
-        ("series_min", "i8"),
-        ("price_shift", "i8"),  # slots are quarter-hours times a power of two
-        ("load_shift", "i8"),
-        ("public_price_per_kwh", "f8"),
-        ("overload_price_per_kwh", "f8"),
-        ("energy_weight", "f8"),
-        ("missing_weight", "f8"),
-        ("public_weight", "f8"),
-        ("overload_weight", "f8"),
-        ("daily", "i1"),
-        ("arrival_min", "i8"),
-        ("departure_min", "i8"),
-        ("trip_kwh", "f8"),
-        ("start_soc", "f8"),
-    ],
-    align=True,
-)
-
-CAR_DTYPE = np.dtype(
-    [
-        ("battery_kwh", "f8"),
-        ("max_current_a", "f8"),
-        ("kw_per_a", "f8"),
-        ("max_kw", "f8"),  # AC power at this charger
-        ("battery_kw", "f8"),  # what of it reaches the battery
-        ("accept_kw", "f8"),  # what the battery accepts below the taper
-        ("taper_kwh", "f8"),
-        ("eta", "f8"),
-        ("aux_kw", "f8"),
-        ("wanted_soc", "f8"),
-        ("min_soc", "f8"),
-    ],
-    align=True,
-)
-
+# An hour that begins at 23:30 ends on the next day; the clock's table goes on for it.
+CLOCK_MIN = DAY_MIN + 60
 HOUR_DTYPE = np.dtype(
     [
         ("temperature_c", "f4"),
         ("fill_row", "i4"),
+        ("minute_of_day", "i2"),
         ("day_of_year", "i2"),
         ("weekend", "i1"),
         ("hours_known", "i1"),
@@ -89,14 +48,14 @@ class World:
     """The tables of one scenario, data set and split; all read-only.
 
     Attributes:
-        settings: (1,) SETTINGS_DTYPE.
-        cars: (K,) CAR_DTYPE.
+        settings: (1,) record of the scenario's numbers, see `ev_gym.records`.
+        cars: (K,) records of the cars at this charger.
         levels_kw: (L,) power levels, or (0,).
         price: (slots,) all-in price per kWh, float64.
         hours: (H,) HOUR_DTYPE, one record per hour of the series.
         price_hours: (H + window,) all-in hourly mean prices, float32, continued past the end.
         fill: (days, window) what stands in for prices beyond each local day's end, float32.
-        clock: (1440 + 367, 2) sine and cosine of the minute of day and of the day of year.
+        clock: (CLOCK_MIN + 367, 2) sine and cosine of the minute of day and of the day of year.
         load_kw: (houses, slots) base load.
         starts: (S,) START_DTYPE, where episodes may begin.
         routine_shares, habits: tables of the driving model.
@@ -140,15 +99,18 @@ class World:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Hash of the scenario and its series, 64 hexadecimal digits."""
-        both = self.scenario.fingerprint() + self.dataset.fingerprint
-        return hashlib.sha256(both.encode()).hexdigest()
+        """Hash of scenario, series and split, 64 hexadecimal digits."""
+        parts = (self.scenario.fingerprint(), self.dataset.fingerprint, str(self.split))
+        return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> World:
         return self
 
     def __reduce__(self) -> Any:
-        built_in = self.dataset is dataset_of(self.scenario)
+        try:
+            built_in = self.dataset is dataset_of(self.scenario)
+        except (OSError, ValueError):  # files that own series stand in for
+            built_in = False
         return _rebuild, (self.scenario, None if built_in else self.dataset, self.split)
 
     def start_at(self, minute: int) -> NDArray[Any]:
@@ -201,6 +163,7 @@ def _hours(dataset: Dataset) -> NDArray[Any]:
     local = 60 * index + calendar.offset_min
     day = local // DAY_MIN
     hours["temperature_c"] = dataset.temperature_c
+    hours["minute_of_day"] = local % DAY_MIN
     hours["day_of_year"] = calendar.day_of_year
     hours["weekend"] = local // DAY_MIN % 7 >= 5
     # Prices are known to the end of today, from 13:00 to the end of tomorrow.
@@ -236,60 +199,9 @@ def _fill(dataset: Dataset, price_hours: Floats, window_h: int) -> Floats:
 
 
 def _clock() -> NDArray[np.float32]:
-    minute, day = np.arange(DAY_MIN), np.arange(367)
+    minute, day = np.arange(CLOCK_MIN), np.arange(367)
     angle = 2 * np.pi * np.concatenate([minute / DAY_MIN, (day - 1) / 365.25])
     return np.stack([np.sin(angle), np.cos(angle)], axis=1).astype(np.float32)
-
-
-def _settings(
-    scenario: Scenario, world_min: int, price_slot_min: int, load_slot_min: int
-) -> NDArray[Any]:
-    settings = np.zeros(1, SETTINGS_DTYPE)
-    weights, driving, tariff = scenario.reward_weights, scenario.driving, scenario.tariff
-    values = {
-        "step_min": scenario.time_step_min,
-        "step_h": scenario.step_h,
-        "horizon_steps": scenario.horizon_steps,
-        "limit_kw": scenario.household.limit_kw,
-        "load_management": scenario.charger.load_management,
-        "series_min": world_min,
-        "price_shift": SHIFT_OF_MIN[price_slot_min],
-        "load_shift": SHIFT_OF_MIN[load_slot_min],
-        "public_price_per_kwh": tariff.public_price_per_kwh,
-        "overload_price_per_kwh": tariff.overload_price_per_kwh,
-        "energy_weight": weights.energy,
-        "missing_weight": weights.missing,
-        "public_weight": weights.public,
-        "overload_weight": weights.overload,
-        "daily": driving.pattern == "daily",
-        "arrival_min": round(60 * driving.arrival_h),
-        "departure_min": round(60 * driving.departure_h),
-        "trip_kwh": driving.trip_kwh,
-        "start_soc": driving.start_soc,
-    }
-    for name, value in values.items():
-        settings[name] = value
-    return settings
-
-
-def _cars(scenario: Scenario) -> NDArray[Any]:
-    cars = np.zeros(len(scenario.vehicles), CAR_DTYPE)
-    for k, vehicle in enumerate(scenario.vehicles):
-        limits = at_charger(vehicle, scenario.charger)
-        cars[k] = (
-            vehicle.battery_kwh,
-            limits.max_current_a,
-            limits.kw_per_a,
-            limits.max_kw,
-            vehicle.eta * limits.max_kw - vehicle.aux_kw,
-            vehicle.eta * vehicle.ac_max_kw - vehicle.aux_kw,
-            vehicle.taper_from_soc * vehicle.battery_kwh,
-            vehicle.eta,
-            vehicle.aux_kw,
-            vehicle.wanted_soc,
-            vehicle.min_soc,
-        )
-    return cars
 
 
 def _base_load(scenario: Scenario, dataset: Dataset, slot_min: int) -> Floats:
@@ -327,8 +239,10 @@ def build_world(scenario: Scenario, dataset: Dataset, split: str | None) -> Worl
         scenario=scenario,
         dataset=dataset,
         split=split,
-        settings=as_records(_settings(scenario, hours.size * 60, price_slot_min, load_slot_min)),
-        cars=as_records(_cars(scenario)),
+        settings=as_records(
+            settings_record(scenario, hours.size * 60, price_slot_min, load_slot_min)
+        ),
+        cars=as_records(car_records(scenario)),
         levels_kw=np.array(scenario.charger.levels_kw or (), np.float64),
         price=_mean_over(quarters, 15, price_slot_min),
         hours=as_records(hours),

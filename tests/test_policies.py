@@ -104,8 +104,13 @@ def test_uncontrolled_is_full_power_from_arrival_until_full() -> None:
 
 def test_load_based_takes_what_the_house_leaves() -> None:
     """Without load management: whole amperes beside the base load, by hand."""
-    scenario = {"charger": {"load_management": False}, "household": {"fuse_a": 10}}
-    history, _ = drive(gym.make("EVCharging-v0", scenario=scenario), "load_based", seed=2, soc=0.2)
+    scenario = {
+        "charger": {"load_management": False},
+        "household": {"fuse_a": 10},
+        "driving": {"pattern": "daily", "arrival_h": 11.0, "departure_h": 7.0},
+    }
+    env = gym.make("EVCharging-v0", scenario=scenario)
+    history, _ = drive(env, "load_based", seed=2, soc=0.2)
     wanting = (history["plugged"] == 1) & (history["soc"] < 0.8)
     room_a = np.floor((6.9 - history["load_kw"][wanting] + 1e-4) / 0.69).clip(0, 16)
     expected = room_a.where(room_a >= 6, 0.0)

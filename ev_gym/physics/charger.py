@@ -22,19 +22,16 @@ def ask(vehicle: Any, car: Any, levels_kw: Any, action: float) -> None:
     charger with power levels takes the level nearest to the action, the higher one at a tie. A car
     that is away asks for nothing.
     """
-    if vehicle.plugged == 0:
-        vehicle.asked_a = 0.0
-        vehicle.offered_kw = 0.0
-    elif levels_kw.shape[0] > 0:
+    action *= vehicle.plugged
+    if levels_kw.shape[0] > 0:
         level = math.floor(action * (levels_kw.shape[0] - 1) + 0.5)
         vehicle.offered_kw = min(levels_kw[level], car.max_kw)
         vehicle.asked_a = vehicle.offered_kw / car.kw_per_a
     else:
         current_a = math.floor(action * car.max_current_a + ROUNDING_A)
-        if current_a < FLOOR_A:
-            current_a = 0.0
-        vehicle.asked_a = current_a
-        vehicle.offered_kw = min(current_a * car.kw_per_a, car.max_kw)
+        # A product instead of a branch, which random actions would make the processor guess wrong.
+        vehicle.asked_a = float(current_a * (current_a >= FLOOR_A))
+        vehicle.offered_kw = min(vehicle.asked_a * car.kw_per_a, car.max_kw)
     vehicle.current_a = vehicle.asked_a
 
 

@@ -43,10 +43,14 @@ def charge_cars(
         vehicle, car, report = vehicles[k], cars[k], vehicle_results[k]
         report.plugged = float(vehicle.plugged)
         report.current_a = vehicle.current_a
-        hours = min(settings.step_h, (vehicle.departure_min - now_min) / 60.0)
-        drawn_kwh, stored_kwh = battery.charge(vehicle.energy_kwh, car, vehicle.offered_kw, hours)
-        # From below half of a small battery, the sum can round up past full.
-        vehicle.energy_kwh = min(car.battery_kwh, vehicle.energy_kwh + stored_kwh)
+        drawn_kwh, stored_kwh = 0.0, 0.0
+        if vehicle.offered_kw > 0.0:
+            hours = min(settings.step_h, (vehicle.departure_min - now_min) / 60.0)
+            drawn_kwh, stored_kwh = battery.charge(
+                vehicle.energy_kwh, car, vehicle.offered_kw, hours
+            )
+            # From below half of a small battery, the sum can round up past full.
+            vehicle.energy_kwh = min(car.battery_kwh, vehicle.energy_kwh + stored_kwh)
         report.charge_kw = drawn_kwh / settings.step_h
         report.stored_kwh = stored_kwh
         report.loss_kwh = drawn_kwh - stored_kwh

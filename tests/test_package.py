@@ -1,0 +1,223 @@
+"""The package as a whole: light to import, movable, with small rooms and walls between them."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import pytest
+
+import ev_gym
+from ev_gym.compiling import INTERPRETED
+from ev_gym.env import EVChargingEnv
+
+PACKAGE = Path(ev_gym.__file__).parent
+ROOT = PACKAGE.parent
+ROOMS = [ROOT / name for name in ("ev_gym", "baselines", "server") if (ROOT / name).is_dir()]
+SOURCES = [path for room in ROOMS for path in sorted(room.rglob("*.py"))]
+MAX_LINES, MAX_FUNCTION_LINES = 350, 50
+
+
+def run(code: str, folder: Path, source: Path = ROOT, **changes: str) -> Any:
+    """What a fresh Python prints as JSON, run in a folder with the package found in `source`."""
+    environment = {k: v for k, v in os.environ.items() if k != "NUMBA_CACHE_DIR"}
+    environment |= {"PYTHONPATH": str(source), **changes}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_import_is_light(tmp_path: Path) -> None:
+    """None of the heavy libraries, and under 0.3 s more than Gymnasium: the median of some runs."""
+    code = (
+        "import json, sys, time, gymnasium\n"
+        "began = time.perf_counter()\n"
+        "import ev_gym\n"
+        "took = time.perf_counter() - began\n"
+        "print(json.dumps([took, sorted({name.split('.')[0] for name in sys.modules})]))\n"
+    )
+    runs = [run(code, tmp_path) for _ in range(5)]
+    heavy = {"numba", "llvmlite", "pandas", "matplotlib", "scipy", "flask", "requests", "click"}
+    for _, loaded in runs:
+        assert not heavy & set(loaded)
+    assert statistics.median(took for took, _ in runs) < 0.3
+
+
+def test_env_loads_and_changes_no_more_than_it_needs(tmp_path: Path) -> None:
+    """From any folder, by Gymnasium's own module prefix: no pandas, no pictures, no filters set."""
+    code = (
+        "import json, sys, warnings, gymnasium, numpy, numba\n"
+        "filters = list(warnings.filters)\n"
+        "env = gymnasium.make('ev_gym:EVCharging-v0')\n"
+        "observation, _ = env.reset(seed=1)\n"
+        "env.step(env.action_space.sample())\n"
+        "rows = gymnasium.make_vec('EVCharging-v0', 2, vectorization_mode='vector_entry_point')\n"
+        "changed = filters != list(warnings.filters)\n"
+        "print(json.dumps([sorted(sys.modules), changed, observation.tolist()]))\n"
+    )
+    loaded, filters_changed, observation = run(code, tmp_path)
+    assert "numba" in loaded
+    assert not {"pandas", "matplotlib", "flask", "requests", "click"} & set(loaded)
+    assert not filters_changed
+    assert observation == EVChargingEnv().reset(seed=1)[0].tolist()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_public_names_resolve() -> None:
+    assert sorted(ev_gym.__all__) == sorted(ev_gym._HOME) == sorted(dir(ev_gym))
+    for name in ev_gym.__all__:
+        assert getattr(ev_gym, name).__name__ in (name, name.lower())
+    with pytest.raises(AttributeError, match="module 'ev_gym' has no attribute 'Scenari'"):
+        ev_gym.Scenari  # noqa: B018  # reading it is the test
+    imported = {
+        alias.name
+        for node in ast.walk(ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ev_gym.")
+        for alias in node.names
+    }
+    assert imported == set(ev_gym.__all__)  # what type checkers see
+    assert gym.spec("EVCharging-v0").max_episode_steps is None
+
+
+def test_everything_is_packed() -> None:
+    """Every folder of code is a listed package, every data file is named as package data."""
+    tomllib = pytest.importorskip("tomllib")
+    if not (ROOT / "pyproject.toml").exists():
+        pytest.skip("needs the repository: this is the installed package")
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    listed, data = tool["setuptools"]["packages"], tool["setuptools"]["package-data"]
+    for room in ROOMS:
+        assert (room / "py.typed").is_file()
+        for path in room.rglob("*"):
+            if path.is_dir() or "__pycache__" in path.parts or path.suffix == ".pyc":
+                continue
+            package = ".".join(path.parent.relative_to(ROOT).parts)
+            assert package in listed, path
+            if path.suffix != ".py":
+                assert any(fnmatch(path.name, glob) for glob in data.get(package, ())), path
+
+
+def imports_of(path: Path) -> set[str]:
+    """Modules that a source file imports, wherever in it; `from a import b` counts as a and a.b."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def test_walls_between_the_rooms() -> None:
+    """`ev_gym` knows neither policies nor server; physics knows only compiling and arithmetic."""
+    for path in PACKAGE.rglob("*.py"):
+        tops = {name.split(".")[0] for name in imports_of(path)}
+        assert not tops & {"baselines", "server", "tests", "flask", "requests"}, path
+    for path in (PACKAGE / "physics").glob("*.py"):
+        for name in imports_of(path):
+            inside = name.startswith(("ev_gym.compiling", "ev_gym.physics"))
+            assert inside or name.split(".")[0] in ("__future__", "math", "typing"), (path, name)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_rooms_are_small(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= MAX_LINES
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            lines = (node.end_lineno or 0) - node.lineno + 1
+            assert lines <= MAX_FUNCTION_LINES, node.name
+
+
+# One step of physics, called from `physics/household.py`: 40 kWh of 46.3 above a long taper.
+STEP = (
+    "import json, numpy as np, ev_gym\n"
+    "from ev_gym.env import EVChargingEnv\n"
+    "from ev_gym.physics.household import charge_cars\n"
+    "env = EVChargingEnv({'preset': 'classic', 'vehicles': [{'taper_from_soc': 0.5}]})\n"
+    "simulator, world = env.simulator, env.simulator.world\n"
+    "outputs = simulator.outputs()\n"
+    "cars = simulator.vehicles[0]\n"
+    "cars['plugged'], cars['energy_kwh'], cars['departure_min'] = 1, 40.0, 10000\n"
+    "charge_cars(0, cars, world.cars, world.levels_kw, world.settings[0], np.ones(1, np.float32),"
+    " outputs.results[0], outputs.vehicle_results[0])\n"
+    "print(json.dumps([ev_gym.__file__, float(outputs.vehicle_results['stored_kwh'][0, 0])]))\n"
+)
+
+
+@pytest.fixture
+def own_copy(tmp_path: Path) -> Path:
+    """A folder that holds a copy of the package, without anything compiled."""
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(PACKAGE, tmp_path / "copy" / "ev_gym", ignore=ignore)
+    return tmp_path / "copy"
+
+
+def stored_by_step(source: Path, **changes: str) -> float:
+    """What one step stores (kWh), according to the package in `source`."""
+    file, stored_kwh = run(STEP, source.parent, source, **changes)
+    assert Path(file).is_relative_to(source)
+    return float(stored_kwh)
+
+
+def files_in(folder: Path, pattern: str = "*") -> dict[str, int]:
+    """Files by name, with the time of their last change."""
+    paths = [path for path in folder.rglob(pattern) if path.is_file()]
+    return {str(path): path.stat().st_mtime_ns for path in paths}
+
+
+@pytest.mark.skipif(INTERPRETED, reason="nothing is compiled")
+def test_cache_notices_an_edited_callee(own_copy: Path, tmp_path: Path) -> None:
+    """A changed constant in `battery.py` shows, although its caller, `household.py`, has not."""
+    cache = tmp_path / "cache"
+    first = stored_by_step(own_copy, NUMBA_CACHE_DIR=str(cache))
+    kept = files_in(cache)
+    assert any("household.charge_cars" in name for name in kept)
+    assert stored_by_step(own_copy, NUMBA_CACHE_DIR=str(cache)) == first
+    assert files_in(cache) == kept  # the second run found all it needed
+    battery = own_copy / "ev_gym" / "physics" / "battery.py"
+    text = battery.read_text(encoding="utf-8")
+    edited = text.replace("ACCEPTANCE_AT_FULL = 0.1\n", "ACCEPTANCE_AT_FULL = 0.6\n")
+    assert edited != text
+    battery.write_text(edited, encoding="utf-8")
+    changed = stored_by_step(own_copy, NUMBA_CACHE_DIR=str(cache))
+    assert changed > 1.2 * first
+    battery.write_text(text, encoding="utf-8")
+    assert stored_by_step(own_copy, NUMBA_CACHE_DIR=str(cache)) == first
+
+
+@pytest.mark.parametrize("home", ["writable", "read-only"])
+def test_read_only_installation(own_copy: Path, tmp_path: Path, home: str) -> None:
+    """Nothing is written beside the code; where no folder can be written, all still runs."""
+    for folder in [own_copy, *(path for path in own_copy.rglob("*") if path.is_dir())]:
+        if (folder / "__init__.py").exists():
+            (folder / "__pycache__").write_text("")  # stops even a root user from writing there
+        folder.chmod(0o555)
+    before = files_in(own_copy)
+    (tmp_path / "read-only").write_text("not a folder")
+    homes = {key: str(tmp_path / home) for key in ("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA")}
+    try:
+        assert stored_by_step(own_copy, **homes) == pytest.approx(0.6157, abs=1e-3)
+        assert files_in(own_copy) == before
+    finally:
+        for folder in [own_copy, *(path for path in own_copy.rglob("*") if path.is_dir())]:
+            folder.chmod(0o755)
+    if home == "writable" and not INTERPRETED:
+        assert files_in(tmp_path / home, "household.charge_cars*.nbi")

@@ -1,0 +1,176 @@
+"""Declared parameters: every impossible value is refused in clear words, every bound is allowed."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ev_gym.equipment import Charger, Vehicle
+from ev_gym.parameters import ScenarioError, table_of
+from ev_gym.scenario import Data, Driving, Household, RewardWeights, Scenario, Tariff
+
+PARTS: tuple[type, ...] = (
+    Household,
+    Charger,
+    Vehicle,
+    Driving,
+    Tariff,
+    Data,
+    RewardWeights,
+    Scenario,
+)
+DECLARED = [
+    pytest.param(kind, field, id=f"{kind.__name__}.{field.name}")
+    for kind in PARTS
+    for field in dataclasses.fields(kind)
+    if field.metadata
+]
+
+
+def refused(make: Any) -> str:
+    """The message with which something is refused."""
+    with pytest.raises(ScenarioError) as caught:
+        make()
+    return str(caught.value)
+
+
+def impossible(rule: Any) -> list[Any]:
+    """Values that a declared parameter must refuse, from its declaration."""
+    wrong: list[Any]
+    if "allowed" in rule:
+        wrong = [None, "no such thing", 7.5, float(rule["allowed"][-1] == 1), []]
+        return [v for v in wrong if not any(v is a for a in rule["allowed"])]
+    if rule.get("text"):
+        wrong = ["", 5, True, ["SEK"], b"SEK"]
+        return wrong if rule["optional"] else [*wrong, None]
+    low, high = rule["low"], rule["high"]
+    step = 1 if rule.get("whole") else 1e-6
+    wrong = [low - step, high + step * max(1, high), math.nan, math.inf, -math.inf, True]
+    wrong += ["1", 10**400, 1j, np.bool_(True), object]
+    wrong += [0.5 * (low + high) + 0.25] if rule.get("whole") else []
+    if rule.get("many"):
+        wrong = [(low, value) for value in wrong] + [low, "ab", {low}]
+    return wrong if rule.get("optional") else [*wrong, None]
+
+
+@pytest.mark.parametrize(("kind", "field"), DECLARED)
+def test_impossible_values_are_refused(kind: type, field: Any) -> None:
+    """Each message names the parameter, the value it was given, and the declared bounds."""
+    rule = field.metadata
+    for value in impossible(rule):
+        message = refused(lambda value=value: kind(**{field.name: value}))
+        assert message.startswith(f"{kind.__name__}.{field.name} is {value!r}; allowed: ")
+        allowed = message.split("; allowed: ")[1]
+        if "low" in rule:
+            assert f"from {rule['low']:g} to {rule['high']:g} {rule['unit']}".rstrip() in allowed
+            assert ("whole number" in allowed) == bool(rule.get("whole"))
+        for known in rule.get("allowed", ()):
+            assert repr(known) in allowed
+        assert allowed.endswith(", or None") == bool(rule.get("optional"))
+
+
+@pytest.mark.parametrize(("kind", "field"), DECLARED)
+def test_bounds_themselves_are_allowed(kind: type, field: Any) -> None:
+    """What a message allows is taken, with the few companions that some values need."""
+    rule = field.metadata
+    company: dict[str, dict[str, Any]] = {
+        "Data.source": {f"{n}_file": "x.csv" for n in ("price", "load", "temperature")},
+        "Tariff.high_from_h": {"high_to_h": 24},
+        "Tariff.high_to_h": {"high_from_h": 0},
+        "Vehicle.wanted_soc": {"min_soc": 0.0},
+        "Vehicle.min_soc": {"wanted_soc": 1.0},
+    }
+    name = f"{kind.__name__}.{field.name}"
+    bounds = {"Tariff.high_from_h": (0, 23), "Tariff.high_to_h": (1, 24)}
+    values = bounds.get(name, rule.get("allowed") or (rule.get("low"), rule.get("high")))
+    if rule.get("text") or rule.get("many"):
+        special = {
+            "Data.zone": ("UTC", "Asia/Kolkata"),
+            "Data.start": ("2024-01-01",),
+            "Driving.routine_shares": ((0.0, 0.25, 0.75), [1, 0, 0]),
+            "Charger.levels_kw": ((0, 7.4), [0.0, 3.7, 100.0]),
+            "Scenario.currency": ("EUR",),
+        }
+        lowest = (rule["low"], rule["high"]) if rule.get("many") else "x"
+        values = special.get(name, (lowest,))
+    for value in (*values, *([None] if rule.get("optional") else [])):
+        part = kind(**{field.name: value, **company.get(name, {})})
+        wanted = tuple(value) if isinstance(value, list) else value
+        assert getattr(part, field.name) == wanted
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Driving(routine_shares=(0.5, 0.5)), "three shares that add up to 1"),
+        (lambda: Driving(routine_shares=(0.5, 0.4, 0.2)), "Driving.routine_shares is (0.5, 0.4"),
+        (lambda: Charger(levels_kw=(0.0,)), "at least two rising levels from 0"),
+        (lambda: Charger(levels_kw=(1.0, 7.4)), "Charger.levels_kw is (1.0, 7.4)"),
+        (lambda: Charger(levels_kw=(0.0, 7.4, 7.4)), "rising"),
+        (lambda: Vehicle(min_soc=0.9), "Vehicle.min_soc is 0.9; allowed: at most wanted_soc, 0.8"),
+        (lambda: Tariff(high_from_h=22, high_to_h=6), "Tariff.high_to_h is 6; allowed: later"),
+        (lambda: Tariff(high_from_h=6, high_to_h=6), "than high_from_h, 6"),
+        (lambda: Data(zone="Europe/Stokholm"), "Data.zone is 'Europe/Stokholm'; allowed: an IANA"),
+        (lambda: Data(zone="/etc"), "Data.zone is '/etc'"),
+        (lambda: Data(start="2023-01-03"), "Data.start is '2023-01-03'; allowed: a Monday"),
+        (lambda: Data(start="monday"), "Data.start is 'monday'"),
+        (lambda: Data(source="files"), "Data.price_file is None; allowed with files: a path"),
+        (lambda: Scenario(currency="kronor"), "Scenario.currency is 'kronor'; allowed: a three-"),
+        (lambda: Scenario(vehicles=()), "Scenario.vehicles holds 0; allowed: 1 to 8 vehicles"),
+        (lambda: Scenario(vehicles=(Vehicle(),) * 9), "Scenario.vehicles holds 9"),
+        (lambda: Scenario(vehicles=[Vehicle()]), "Scenario.vehicles is [Vehicle("),  # type: ignore[arg-type]
+        (lambda: Scenario(vehicles=(5,)), "Scenario.vehicles is (5,); allowed: a tuple"),  # type: ignore[arg-type]
+        (lambda: Scenario(household={}), "Scenario.household is {}; allowed: a Household"),  # type: ignore[arg-type]
+        (lambda: Scenario(charger=None), "Scenario.charger is None; allowed: a Charger"),  # type: ignore[arg-type]
+        (lambda: Scenario(tariff=Driving()), "allowed: a Tariff"),  # type: ignore[arg-type]
+    ],
+)
+def test_impossible_combinations_are_refused(make: Any, said: str) -> None:
+    assert said in refused(make)
+
+
+def test_cars_that_cannot_charge_at_the_charger_are_refused() -> None:
+    slow = Vehicle(name="slow", phases=3, ac_max_kw=3.0)
+    message = refused(lambda: Scenario(vehicles=(slow,)))
+    assert message.startswith("vehicle 'slow' takes 5 A on 3 phases (ac_max_kw is 3.0)")
+    assert "at least 6 A" in message
+    hungry = Vehicle(name="hungry", ac_max_kw=1.0, eta=0.5, aux_kw=0.6)
+    levels = Charger(levels_kw=(0.0, 7.4))
+    message = refused(lambda: Scenario(vehicles=(hungry,), charger=levels))
+    assert "'hungry' needs aux_kw 0.6 and gets 1 kW" in message
+
+
+def test_equal_scenarios_have_one_fingerprint() -> None:
+    """However a number was written: 20 or 20.0, -0.0 or 0.0, NumPy's or Python's."""
+    base = Scenario()
+    same = [
+        Scenario(household=Household(fuse_a=20)),
+        Scenario(household=Household(fuse_a=np.float64(20), annual_kwh=np.int64(12000))),
+        Scenario(charger=Charger(max_current_a=np.int64(16))),
+        Scenario(tariff=Tariff(high_months=[1, 2, 3, 11, 12])),  # type: ignore[arg-type]
+    ]
+    for scenario in same:
+        assert scenario == base
+        assert scenario.fingerprint() == base.fingerprint()
+    zero = Scenario(tariff=Tariff(vat=0.0))
+    assert Scenario(tariff=Tariff(vat=-0.0)).fingerprint() == zero.fingerprint()
+
+
+def test_tables_of_parameters() -> None:
+    """Every field of every part is declared with a meaning; the table says what is allowed."""
+    for kind in PARTS[:-1]:
+        assert [row["name"] for row in table_of(kind)] == [f.name for f in dataclasses.fields(kind)]
+    rows = {row["name"]: row for kind in PARTS for row in table_of(kind)}
+    assert all(row["meaning"] for row in rows.values())
+    assert rows["fuse_a"] == {
+        "name": "fuse_a",
+        "default": 20.0,
+        "unit": "A",
+        "meaning": "main fuse, per phase",
+        "allowed": "a number from 6 to 200 A",
+    }
+    assert rows["time_step_min"]["allowed"] == "one of 1, 5, 15, 30, 60"

@@ -1,0 +1,288 @@
+"""Scenarios: presets, overrides, round trips, hashes, known cars, the constants of `classic`."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import pickle
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ev_gym
+from ev_gym.cars import known_cars
+from ev_gym.equipment import Charger, Vehicle, at_charger
+from ev_gym.parameters import ScenarioError
+from ev_gym.presets import preset, preset_names, preset_summary
+from ev_gym.scenario import (
+    Household,
+    RewardWeights,
+    Scenario,
+    Tariff,
+    as_scenario,
+)
+from ev_gym.sources import dataset_of
+
+CLASSIC_PRICES_ORE = [
+    *(85.28, 70.86, 68.01, 67.95, 68.01, 85.04, 87.86, 100.26, 118.45, 116.61, 105.93, 91.95),
+    *(90.51, 90.34, 90.80, 88.85, 90.39, 99.03, 87.11, 82.9, 80.45, 76.48, 32.00, 34.29),
+]
+CLASSIC_LOADS_KW = [
+    *(0.88, 0.77, 2.2, 1.98, 2.75, 3.85, 4.51, 3.74, 3.85, 4.4, 4.73, 6.16),
+    *(4.62, 3.74, 3.52, 3.63, 5.83, 11.0, 8.91, 6.05, 4.29, 2.64, 1.87, 0.99),
+]
+
+
+def refused(make: Any) -> str:
+    """The message with which something is refused."""
+    with pytest.raises(ScenarioError) as caught:
+        make()
+    return str(caught.value)
+
+
+def as_json(scenario: Scenario) -> Any:
+    return json.loads(json.dumps(scenario.to_dict()))
+
+
+def test_presets_by_name() -> None:
+    assert preset_names() == ("stockholm", "stockholm-measured", "classic")
+    for name in preset_names():
+        assert as_scenario(name) == preset(name) == ev_gym.preset(name)
+        assert preset(name).name == name
+        assert preset_summary(name).endswith(".")
+    assert Scenario() == preset("stockholm")
+    assert as_scenario(preset("classic")) == preset("classic")
+    message = refused(lambda: as_scenario("stokholm"))
+    assert message.startswith("unknown scenario 'stokholm' (did you mean 'stockholm'?); presets: ")
+    assert all(name in message for name in preset_names())
+    for wrong in (5, None, ["stockholm"], Household()):
+        assert refused(lambda w=wrong: as_scenario(w)).startswith(f"scenario is {wrong!r}; allowed")
+    for wrong in ([], {}, None, 3):
+        said = refused(lambda w=wrong: as_scenario({"preset": w}))
+        assert said.startswith(f"unknown scenario {wrong!r}")
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_dict_round_trip(name: str) -> None:
+    """Through JSON text and back it is the same scenario, with the same hashes."""
+    scenario = preset(name)
+    for given in (as_json(scenario), {"preset": "classic", **as_json(scenario)}):
+        again = Scenario.from_dict(given)
+        assert again == scenario
+        assert hash(again) == hash(scenario)
+        assert again.fingerprint() == scenario.fingerprint()
+    assert Scenario.from_dict({"preset": name}) == scenario
+    for same in (copy.deepcopy(scenario), pickle.loads(pickle.dumps(scenario))):
+        assert same == scenario
+        assert same.fingerprint() == scenario.fingerprint()
+
+
+def paths(plain: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The places of all parameters in a plain dict; of the vehicles, those of the first."""
+    if isinstance(plain, dict):
+        return [place for key in plain for place in paths(plain[key], (*path, key))]
+    if path == ("vehicles",):
+        return paths(plain[0], (*path, 0))
+    return [path]
+
+
+OTHER: dict[str, Any] = {
+    **{"name": "another", "phases": 1, "levels_kw": [0, 5], "load_management": False},
+    **{"pattern": "daily", "routine_shares": [1, 0, 0], "transfer_high_per_kwh": 0.9},
+    **{"high_months": [7], "high_weekdays": [5], "source": "classic", "zone": "UTC"},
+    **{"start": "2024-01-01", "currency": "EUR", "time_step_min": 60, "connection_kw": 9},
+    **dict.fromkeys(("price_file", "load_file", "load_zone", "temperature_file"), "x.csv"),
+    **{"price_column": "price", "ac_max_kw": 10, "min_soc": 0.2, "eta": 0.9, "days": 7},
+}
+
+
+def test_hash_changes_with_every_parameter() -> None:
+    """Each parameter in turn gets another value; all scenarios and fingerprints differ."""
+    base = Scenario()
+    seen = {base.fingerprint()}
+    places = paths(base.to_dict())
+    for place in places:
+        plain = as_json(base)
+        owner = plain
+        for key in place[:-1]:
+            owner = owner[key]
+        name, old = place[-1], owner[place[-1]]
+        if name in OTHER:
+            owner[name] = OTHER[name]
+        else:
+            owner[name] = old - 1 if isinstance(old, int) else old * 0.95
+        changed = Scenario.from_dict(plain)
+        assert changed != base, place
+        seen.add(changed.fingerprint())
+    assert len(seen) == 1 + len(places)
+    two = dataclasses.replace(base, vehicles=base.vehicles * 2)
+    assert two.fingerprint() not in seen
+
+
+def test_frozen_and_hashable() -> None:
+    scenario = Scenario()
+    for part in (scenario, scenario.household, scenario.vehicles[0], scenario.tariff):
+        name = dataclasses.fields(part)[0].name
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(part, name, "changed")
+    assert {scenario: 1}[Scenario()] == 1
+    assert len({preset(name) for name in preset_names()}) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"houshold": {}}, "unknown key 'houshold' in the scenario (did you mean 'household'?)"),
+        (
+            {"household": {"fuse": 16}},
+            "in the scenario.household (did you mean 'fuse_a'?);",
+        ),
+        ({"charger": {"max_current": 16}}, "in the scenario.charger (did you mean 'max_current_a'"),
+        ({"vehicles": [{"batery_kwh": 50}]}, "in the scenario.vehicles (did you mean 'battery_kwh"),
+        ({"vehicles": [{"model": "Fiat", "soc": 1}]}, "unknown key 'soc' in vehicle 'Fiat'"),
+        ({"vehicles": [{"model": "Fiat", 5: 1}]}, "unknown key 5 in vehicle 'Fiat'"),
+        ({"vehicles": [{"model": "Fjat"}]}, "unknown vehicle model 'Fjat'; nearest: Fiat 500e"),
+        ({"driving": {"patern": "daily"}}, "in the scenario.driving (did you mean 'pattern'?)"),
+        ({"tariff": {"moms": 0.25}}, "unknown key 'moms' in the scenario.tariff; allowed: energy_"),
+        ({"data": {"week": 5}}, "in the scenario.data (did you mean 'weeks'?)"),
+        ({"reward_weights": {"mising": 2}}, "in the scenario.reward_weights (did you mean 'miss"),
+        ({7: 1}, "unknown key 7 in the scenario"),
+        ({"household": 5}, "the scenario.household is 5; allowed: a dict of its parameters"),
+        ({"household": None}, "the scenario.household is None"),
+        ({"vehicles": {"name": "x"}}, "vehicles is {'name': 'x'}; allowed: a list of dicts"),
+        ({"vehicles": [5]}, "the scenario.vehicles is 5; allowed: a dict"),
+        ({"vehicles": []}, "Scenario.vehicles holds 0"),
+        ({"household": {"fuse_a": 0}}, "Household.fuse_a is 0; allowed: a number from 6 to 200 A"),
+    ],
+)
+def test_overrides_that_are_refused(changes: dict[Any, Any], said: str) -> None:
+    for given in (changes, {"preset": "classic", **changes}):
+        assert said in refused(lambda given=given: as_scenario(given))
+
+
+def test_overrides_on_a_preset() -> None:
+    """Only what is named changes, and the caller's dict stays as it was."""
+    changes = {"preset": "classic", "days": 2, "charger": {"max_current_a": 32}}
+    kept = copy.deepcopy(changes)
+    scenario = as_scenario(changes)
+    assert changes == kept
+    charger = dataclasses.replace(preset("classic").charger, max_current_a=32)
+    assert scenario == dataclasses.replace(preset("classic"), days=2, charger=charger)
+    assert as_scenario({"days": 2}) == dataclasses.replace(Scenario(), days=2)
+    whole = as_scenario({"tariff": Tariff(vat=0.1), "vehicles": [Vehicle()]})
+    assert whole == dataclasses.replace(Scenario(), tariff=Tariff(vat=0.1), vehicles=(Vehicle(),))
+
+
+def test_vehicles_by_dict_and_by_model() -> None:
+    """A plain dict starts from the preset's first car, one with `model` from that known car."""
+    own = preset("classic").vehicles[0]
+    given = [
+        {"wanted_soc": 0.9},
+        {"model": "Renault Zoe", "name": "ours", "min_soc": 0.2},
+        Vehicle.model("Fiat 500e"),
+    ]
+    scenario = as_scenario({"preset": "classic", "vehicles": given})
+    zoe = Vehicle("ours", 52.0, 3, 22.0, 0.941, 0.422, min_soc=0.2)
+    assert scenario.vehicles == (
+        dataclasses.replace(own, wanted_soc=0.9),
+        zoe,
+        Vehicle.model("Fiat 500e"),
+    )
+    assert "Vehicle.min_soc is 2" in refused(lambda: Vehicle.model("Renault Zoe", min_soc=2))
+
+
+def test_all_known_cars() -> None:
+    """The 31 models load by their full names, fit a charger, and hold what the list says."""
+    assert len(known_cars()) == 31
+    for name, row in known_cars().items():
+        car = Vehicle.model(name)
+        assert car.name == name
+        assert (car.battery_kwh, car.phases, car.ac_max_kw) == (
+            row["battery_kwh"],
+            row["phases"],
+            row["ac_max_kw"],
+        )
+        assert at_charger(car, Charger()).max_current_a >= 6
+    measured = {"ID.3": (0.921, 0.108), "Model 3": (0.943, 0.218), "500e": (0.954, 0.186)}
+    measured["Zoe"] = (0.941, 0.422)
+    for name in known_cars():
+        car = Vehicle.model(name)
+        losses = [v for model, v in measured.items() if model in name] or [(0.94, 0.2)]
+        assert (car.eta, car.aux_kw) == losses[0], name
+
+
+def test_known_cars_equal_their_source(measured_folder: Any) -> None:
+    """Battery, phases and power are those of the file that the list was taken from."""
+    import csv
+
+    with (measured_folder / "ev_models_openevdata_2022.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    source = sorted(
+        (float(r["usable_battery_kwh"]), int(r["ac_phases"]), float(r["ac_max_kw"])) for r in rows
+    )
+    ours = sorted((c["battery_kwh"], c["phases"], c["ac_max_kw"]) for c in known_cars().values())
+    assert ours == source
+
+
+def test_car_names() -> None:
+    assert Vehicle.model("Renault Zoe") == Vehicle.model("zoe RENAULT")
+    assert Vehicle.model("VW ID.3 58").name == "Volkswagen ID.3 58 kWh"
+    message = refused(lambda: Vehicle.model("Volkswagen ID.3"))
+    assert message.startswith("vehicle model 'Volkswagen ID.3' is ambiguous; say which: ")
+    said = re.findall(r"'([^']+)'", message.split("which: ")[1])
+    assert said == ["Volkswagen ID.3 45 kWh", "Volkswagen ID.3 58 kWh"]
+    message = refused(lambda: Vehicle.model("Renault Zo"))
+    assert message.startswith("unknown vehicle model 'Renault Zo'; nearest: Renault Zoe R135 ZE50")
+    assert all(name in message for name in known_cars())
+    for wrong in ("", "  ", None, 5):
+        assert refused(lambda w=wrong: Vehicle.model(w)).startswith(f"vehicle model is {wrong!r}")
+
+
+def test_classic_is_the_teaching_servers_household() -> None:
+    """Every constant of that server, written down here once more."""
+    classic = preset("classic")
+    (car,) = classic.vehicles
+    assert (car.battery_kwh, car.eta, car.aux_kw, car.taper_from_soc) == (46.3, 1.0, 0.0, 1.0)
+    assert (car.wanted_soc, car.ac_max_kw) == (0.8, 7.4)
+    assert classic.driving.start_soc * car.battery_kwh == pytest.approx(9.26, abs=1e-12)
+    assert classic.charger.levels_kw == (0.0, 7.4)
+    assert classic.charger.load_management is False
+    assert classic.household.limit_kw == 11.0
+    driving, tariff = classic.driving, classic.tariff
+    assert (driving.pattern, driving.arrival_h, driving.departure_h) == ("daily", 0.0, 24.0)
+    assert (tariff.vat, tariff.energy_tax_per_kwh, tariff.transfer_per_kwh) == (0.0, 0.0, 0.0)
+    assert tariff.transfer_high_per_kwh is None
+    assert tariff.overload_price_per_kwh == 0.0
+    assert (classic.time_step_min, classic.start_hour, classic.days) == (15, 0, 1)
+    assert classic.horizon_steps == 96
+    assert classic.currency == "SEK"
+    data = dataset_of(classic)
+    assert (100 * data.price_per_kwh).tolist() == pytest.approx(CLASSIC_PRICES_ORE * 7, abs=1e-12)
+    assert data.load_kw[:, ::4].tolist() == [CLASSIC_LOADS_KW * 7]
+    for quarter in range(1, 4):
+        np.testing.assert_array_equal(data.load_kw[:, quarter::4], data.load_kw[:, ::4])
+
+
+def test_stockholm_is_the_default() -> None:
+    scenario = Scenario()
+    assert scenario.household.limit_kw == pytest.approx(3 * 230 * 20 / 1000)
+    assert scenario.data.houses == 16
+    assert (scenario.time_step_min, scenario.start_hour, scenario.days) == (15, 12, 1)
+    assert scenario.price_window_h == 36
+    assert scenario.horizon_steps == 96
+    assert scenario.reward_weights == RewardWeights(1.0, 1.0, 1.0, 1.0)
+
+
+def test_measured_preset_needs_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EV_GYM_DATA", raising=False)
+    message = refused(lambda: dataset_of(preset("stockholm-measured")))
+    assert message.startswith("EV_GYM_DATA is not set; allowed: the folder that holds ")
+    data = preset("stockholm-measured").data
+    for name in (data.price_file, data.load_file, data.temperature_file):
+        assert str(name) in message
+    monkeypatch.setenv("EV_GYM_DATA", "no-such-folder")
+    with pytest.raises(FileNotFoundError, match="no-such-folder"):
+        dataset_of(preset("stockholm-measured"))
