@@ -78,11 +78,10 @@ def _by_field(vehicle_results: NDArray[Any]) -> NDArray[np.float64]:
 
 def rows_info(results: NDArray[Any], vehicle_results: NDArray[Any]) -> dict[str, Any]:
     """The results of n households: arrays (n,) and (n, K), and the reward's terms, each (n,)."""
-    info: dict[str, Any] = {name: results[name] for name in NAMES}
-    info.update((name, vehicle_results[name]) for name in VEHICLE_NAMES)
-    info["reward_terms"] = {
-        term: results[field] for term, field in zip(REWARD_TERMS, TERM_FIELDS, strict=True)
-    }
+    of_house, of_cars = results.__getitem__, vehicle_results.__getitem__
+    info: dict[str, Any] = dict(zip(NAMES, map(of_house, NAMES), strict=True))
+    info.update(zip(VEHICLE_NAMES, map(of_cars, VEHICLE_NAMES), strict=True))
+    info["reward_terms"] = dict(zip(REWARD_TERMS, map(of_house, TERM_FIELDS), strict=True))
     return info
 
 

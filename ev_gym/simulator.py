@@ -140,19 +140,21 @@ class Simulator:
         if self._bad_actions(actions):
             fine = (actions >= 0.0) & (actions <= 1.0)
             raise _bad_action(actions, int(fine.argmin()))
-        arrays = (self.households, self.vehicles, actions, *out)
-        calls = [self._step_args(arrays, autoreset)]
-        if len(self._parts) > 1:
-            shares = [tuple(array[part] for array in arrays) for part in self._parts]
-            calls = [self._step_args(share, autoreset) for share in shares]
+        calls = [self._step_args(part, actions, out, autoreset) for part in self._parts]
         if self._step_rows is None:
             self._step_rows = entry_point(rows_code.step_rows, *calls[0])
         return threads.run_parts(self._step_rows, calls)
 
-    def _step_args(self, arrays: tuple[Any, ...], autoreset: bool) -> tuple[Any, ...]:
-        households, vehicles, actions, *out = arrays
+    def _step_args(
+        self, part: slice | None, actions: NDArray[np.float32], out: Outputs, autoreset: bool
+    ) -> tuple[Any, ...]:
+        """What the compiled loop takes, for some of the rows or (None) for all."""
+        arrays = (self.households, self.vehicles, actions, *out)
+        if part is not None:
+            arrays = tuple(array[part] for array in arrays)  # type: ignore[assignment]  # as many
+        households, vehicles, actions, *written = arrays
         tables, starts = self.world.tables, self.world.starts
-        return (households, vehicles, tables, starts, autoreset, actions, self._no_socs, *out)
+        return households, vehicles, tables, starts, autoreset, actions, self._no_socs, *written
 
     def step_one(
         self,

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 # With fewer rows than this for each thread, waking it costs more than it takes off the caller.
-ROWS_A_THREAD = 2048
+ROWS_A_THREAD = 4096
 MOST_THREADS = 8
 
 _pools: dict[int, ThreadPoolExecutor] = {}
@@ -34,14 +34,21 @@ def _pool() -> ThreadPoolExecutor:
     return _pools[own]
 
 
-def parts(rows: int) -> list[slice]:
-    """Slices of about equal length that cover the rows, one for each thread worth waking."""
-    count = max(1, min(available_cpus(), rows // ROWS_A_THREAD, MOST_THREADS))
+def parts(rows: int) -> list[slice] | list[None]:
+    """Slices of about equal length that cover the rows, one for each thread worth waking.
+
+    Where the calling thread is enough: [None], for all rows.
+    """
+    count = min(available_cpus(), rows // ROWS_A_THREAD, MOST_THREADS)
+    if count < 2:
+        return [None]
     edges = [rows * part // count for part in range(count + 1)]
     return [slice(first, end) for first, end in itertools.pairwise(edges)]
 
 
 def run_parts(work: Callable[..., int], calls: list[tuple[Any, ...]]) -> int:
     """The sum of `work(*call)` over the calls, the first on this thread, the others beside it."""
+    if len(calls) == 1:
+        return work(*calls[0])
     others: list[Future[int]] = [_pool().submit(work, *call) for call in calls[1:]]
     return work(*calls[0]) + sum(other.result() for other in others)
