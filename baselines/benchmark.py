@@ -46,6 +46,19 @@ class Plan:
     days: int = 28
     split: str | None = None
 
+    def __post_init__(self) -> None:
+        names = {"scenario": [scenario.name for scenario in self.scenarios]}
+        names |= {"policy": list(self.policies), "seed": [str(seed) for seed in self.seeds]}
+        for kind, given in names.items():
+            twice = sorted({name for name in given if given.count(name) > 1})
+            if twice:
+                raise ValueError(f"{kind} {', '.join(twice)} is named twice; allowed: once each")
+
+    @property
+    def episodes(self) -> list[tuple[int, int]]:
+        """Seed and household of each episode."""
+        return [(seed, household) for seed in self.seeds for household in range(self.households)]
+
 
 @dataclass(frozen=True, eq=False)
 class Run:
@@ -75,7 +88,7 @@ def run_policy(
         plan: Seeds, households and split.
         tick: Called with the number of steps taken since the last call.
     """
-    seeds = [episode_seed(s, h) for s in plan.seeds for h in range(plan.households)]
+    seeds = [episode_seed(seed, household) for seed, household in plan.episodes]
     env: Any = gym.make_vec(
         "EVCharging-v0",
         num_envs=len(seeds),
@@ -119,7 +132,7 @@ def episode_figures(run: Run, plan: Plan) -> pd.DataFrame:
     import pandas as pd
 
     days = run.scenario.days
-    pairs = [(s, h) for s in plan.seeds for h in range(plan.households)]
+    pairs = plan.episodes
     figures: dict[str, Any] = {
         "scenario": run.scenario.name,
         "policy": run.policy,
@@ -188,7 +201,7 @@ def all_steps(run: Run, plan: Plan) -> pd.DataFrame:
     import pandas as pd
 
     frames = []
-    pairs = [(s, h) for s in plan.seeds for h in range(plan.households)]
+    pairs = plan.episodes
     for row, (seed, household) in enumerate(pairs):
         frame = steps_frame(
             run.env.simulator.world, run.results[:, row], run.vehicle_results[:, row]

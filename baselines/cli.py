@@ -14,15 +14,18 @@ from ev_gym.scenario import Scenario
 
 
 def _scenario(name: str) -> Scenario:
-    """A preset's name, or a JSON file of overrides."""
+    """A preset's name, or a JSON file of overrides, called by the file unless it has a name."""
     import json
 
+    path = Path(name)
     try:
-        if name.endswith(".json"):
-            return Scenario.from_dict(json.loads(Path(name).read_text(encoding="utf-8")))
-        return preset(name)
+        if path.suffix != ".json":
+            return preset(name)
+        given = json.loads(path.read_text(encoding="utf-8"))
+        named = {"name": path.stem, **given} if isinstance(given, dict) else given
+        return Scenario.from_dict(named)
     except (ValueError, OSError) as error:
-        raise click.BadParameter(str(error)) from error
+        raise click.BadParameter(f"{name}: {error}") from error
 
 
 SCENARIO_HELP = f"{', '.join(preset_names())}, or a .json file of overrides."
@@ -35,7 +38,7 @@ class _Errors(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (ValueError, FileNotFoundError) as error:
+        except (ValueError, OSError) as error:
             raise click.ClickException(str(error)) from error
 
 
@@ -71,7 +74,7 @@ def run(scenario: str, policy: str, seed: int, days: int | None, out: Path) -> N
               show_default=True, help="May be repeated.")  # fmt: skip
 @click.option("--households", type=click.IntRange(min=1), default=32, show_default=True,
               help="Households drawn for each seed.")  # fmt: skip
-@click.option("--days", type=click.IntRange(1, 366), default=28, show_default=True)
+@click.option("--days", type=click.IntRange(1, 366), help="Default: 28; 7 with --split test.")
 @click.option("--split", type=click.Choice(["train", "test"]), help="Default: all weeks.")
 @click.option("--out", type=click.Path(path_type=Path), default="results", show_default=True)
 @click.option("--quiet", is_flag=True, help="No progress bar and no table.")
@@ -80,7 +83,7 @@ def benchmark(
     policies: tuple[str, ...],
     seeds: tuple[int, ...],
     households: int,
-    days: int,
+    days: int | None,
     split: str | None,
     out: Path,
     quiet: bool,
@@ -97,7 +100,7 @@ def benchmark(
         policies=policies or POLICY_NAMES,
         seeds=seeds,
         households=households,
-        days=days,
+        days=days or (7 if split == "test" else 28),
         split=split,
     )
     progress = partial(tqdm, file=sys.stderr, disable=quiet, leave=False)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from gymnasium import spaces
@@ -135,14 +134,6 @@ class Policy:
             left_kw -= np.where(charging[:, k], taken_kw, 0.0)
         return fractions
 
-    def hour_offset_h(self) -> float:
-        """Hours by which local hours begin after those of UTC, which price hours follow."""
-        from datetime import datetime
-
-        start = datetime.fromisoformat(self.scenario.data.start)
-        offset = start.replace(tzinfo=ZoneInfo(self.scenario.data.zone)).utcoffset()
-        return (offset.total_seconds() / 3600.0) % 1.0 if offset is not None else 0.0
-
 
 def make_policy(name: str, env: Any, seed: int = 0) -> Policy:
     """A policy by name for an env: single, vector, or remote.
@@ -153,13 +144,17 @@ def make_policy(name: str, env: Any, seed: int = 0) -> Policy:
         seed: Of a policy that draws.
 
     Raises:
-        ValueError: for an unknown name, listing the known ones.
+        ValueError: for an unknown name, listing the known ones; for actions of another range.
     """
     if name not in _HOME:
         raise ValueError(f"unknown policy {name!r}; allowed: {', '.join(POLICY_NAMES)}")
     module, kind = _HOME[name].split(":")
     base = env.unwrapped
     space = getattr(base, "single_action_space", None) or env.action_space
+    if isinstance(space, spaces.Box) and not (np.all(space.low == 0) and np.all(space.high == 1)):
+        raise ValueError(f"the env's actions are {space}; allowed: a Box from 0 to 1, or levels")
+    if not 0 <= seed < 2**64:
+        raise ValueError(f"seed is {seed!r}; allowed: a whole number from 0 to {2**64 - 1}")
     policy: Policy = getattr(importlib.import_module(module), kind)(
         base.scenario, isinstance(space, spaces.Box), seed
     )

@@ -54,7 +54,7 @@ class PriceBased(Policy):
     def decide(self, view: View) -> Floats:
         """Charge now where the cheaper hours are not enough."""
         window = np.arange(view.price_window.shape[1])
-        into_hour = (view.hour_of_day - self.hour_offset_h()) % 1.0
+        into_hour = view.hour_of_day % 1.0
         begins = np.maximum(window[None, :] - into_hour[:, None], 0.0)
         ends = window[None, :] + 1.0 - into_hour[:, None]
         known = window[None, :] < view.hours_known[:, None]
@@ -100,7 +100,8 @@ def _draw_rows(seed: np.uint64, step: int, fractions: Floats) -> None:
 class Random(Policy):
     """Uniformly random currents: what an untrained agent does.
 
-    Row i draws its own numbers from `seed` and i, whatever the number of rows.
+    Row i draws its own numbers from `seed` and i, whatever the number of rows, and goes on drawing
+    through all episodes.
     """
 
     name = "random"

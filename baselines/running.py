@@ -50,17 +50,31 @@ def drive(scenario: Scenario, policy_name: str, seed: int, days: int | None) -> 
     return Ride(env.unwrapped.history, total_reward, info["settlement"])
 
 
-def _moments(history: pd.DataFrame, cars: int, currency: str) -> Iterator[str]:
+def soc_before(history: pd.DataFrame, scenario: Scenario, car: int) -> list[float]:
+    """SoC of a car at the start of each step: what it held less what the step brought."""
+    name = {
+        field: vehicle_columns(field, len(scenario.vehicles))[car]
+        for field in ("energy_kwh", "stored_kwh", "topup_kwh", "trip_kwh")
+    }
+    brought = history[name["stored_kwh"]] + history[name["topup_kwh"]] - history[name["trip_kwh"]]
+    before = (history[name["energy_kwh"]] - brought) / scenario.vehicles[car].battery_kwh
+    return [float(soc) for soc in before]
+
+
+def _moments(history: pd.DataFrame, scenario: Scenario) -> Iterator[str]:
     """Lines on what changed from step to step, for each car."""
+    cars, currency = len(scenario.vehicles), scenario.currency
     columns = {
         name: vehicle_columns(name, cars)
-        for name in ("plugged", "soc", "current_a", "charge_kw", "topup_kwh", "trip_kwh")
+        for name in ("plugged", "current_a", "charge_kw", "topup_kwh", "trip_kwh")
     }
+    socs = [soc_before(history, scenario, k) for k in range(cars)]
     was: list[tuple[float, float] | None] = [None] * cars
     rows = (dict(zip(history.columns, row, strict=True)) for row in history.to_numpy())
-    for time, row in zip(history.index, rows, strict=True):
+    for step, (time, row) in enumerate(zip(history.index, rows, strict=True)):
         for k in range(cars):
             own = {name: row[places[k]] for name, places in columns.items()}
+            own["soc"] = socs[k][step]
             who = "" if cars == 1 else f"car {k}: "
             stamp = f"{time:%Y-%m-%d %H:%M}  {who}"
             now = (own["plugged"], own["current_a"])
@@ -99,7 +113,7 @@ def write(ride: Ride, scenario: Scenario, policy_name: str, folder: Path) -> lis
     frame["time"] = [stamp.isoformat() for stamp in ride.history.index]
     frame.to_csv(log, index=False, lineterminator="\n")
     lines = [f"{scenario.name}, {policy_name}"]
-    lines += _moments(ride.history, len(scenario.vehicles), scenario.currency)
+    lines += _moments(ride.history, scenario)
     lines.append(bill(ride, scenario))
     words.write_text("\n".join(lines) + "\n", encoding="utf-8")
     plots.battery(ride.history, scenario, picture)

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ev_gym.cars import car_row
-from ev_gym.parameters import ScenarioError, check, choice, number, numbers, override, text
+from ev_gym.parameters import (
+    ScenarioError,
+    check,
+    check_unread,
+    choice,
+    number,
+    numbers,
+    override,
+    text,
+)
 
 VOLT = 230.0
 FLOOR_A = 6
@@ -36,6 +45,7 @@ class Charger:
                 raise ScenarioError(
                     f"Charger.levels_kw is {levels!r}; allowed: at least two rising levels from 0"
                 )
+            check_unread(self, ("max_current_a",), "levels_kw is given")
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,22 @@ def check(part: Any) -> None:
         object.__setattr__(part, field.name, _one_form(value, rule))
 
 
+def check_unread(part: Any, names: Iterable[str], because: str) -> None:
+    """Refuse a parameter that is set but would not be read.
+
+    Raises:
+        ScenarioError: naming the field, its value and why it has no effect.
+    """
+    defaults = {field.name: field.default for field in dataclasses.fields(part)}
+    for name in names:
+        value = getattr(part, name)
+        if value != defaults[name]:
+            raise ScenarioError(
+                f"{type(part).__name__}.{name} is {value!r}, which has no effect because "
+                f"{because}; allowed then: {defaults[name]!r}"
+            )
+
+
 def check_keys(given: Mapping[str, Any], known: Iterable[str], where: str) -> None:
     """Refuse a key that is not known, with the nearest known one.
 

@@ -18,7 +18,6 @@ def _stockholm_measured() -> Scenario:
     """The same on measured series: SE3 prices, a house in Sceaux, Stockholm weather."""
     return Scenario(
         name="stockholm-measured",
-        household=Household(annual_kwh=None),
         data=Data(
             source="files",
             weeks=104,

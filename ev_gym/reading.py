@@ -105,6 +105,7 @@ def read_csv(
         raise FileNotFoundError(f"{role} file not found: {name}")
     rows = _csv_rows(name)
     header = [cell.strip() for cell in rows[0]]
+    _check_commas(header, name)
     _check_names(header, f"{name}, row 1 (header)")
     for number, row in enumerate(rows, start=1):
         if len(row) != len(header):
@@ -151,6 +152,15 @@ def _csv_rows(name: str) -> list[list[str]]:
     if not rows:
         raise DataError(f"{name}, row 1: the file is empty; a header is needed")
     return rows
+
+
+def _check_commas(header: list[str], name: str) -> None:
+    for separator, word in ((";", "semicolons"), ("\t", "tabs")):
+        if len(header) == 1 and separator in header[0]:
+            raise DataError(
+                f"{name}, row 1 (header): the file is separated by {word}; allowed are commas, "
+                "with a point in numbers"
+            )
 
 
 def _check_names(names: list[str], header: str) -> None:

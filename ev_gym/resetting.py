@@ -134,8 +134,3 @@ def _minute_of(start: Any, world: World) -> int:
             f"{last.isoformat()}, on whole steps of {scenario.time_step_min} minutes"
         )
     return minute
-
-
-def utc_of(world: World, minute: int) -> datetime:
-    """The time (UTC) at a minute of the series."""
-    return world.dataset.start.astimezone(timezone.utc) + timedelta(minutes=minute)

@@ -11,14 +11,14 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from typing import Any
-from zoneinfo import ZoneInfo
 
+from ev_gym.data import Data
 from ev_gym.equipment import VOLT, Charger, Vehicle, at_charger
 from ev_gym.parameters import (
     ScenarioError,
     check,
+    check_unread,
     choice,
     number,
     numbers,
@@ -40,9 +40,9 @@ class Household:
     fuse_a: float = number(20.0, "A", "main fuse, per phase", 6, 200)
     phases: int = choice(3, "phases of the connection", (1, 3))
     annual_kwh: float | None = number(
-        12000.0,
+        None,
         "kWh",
-        "base load a year, the mean over the data set's houses; None: as the data stand",
+        "base load a year, the mean over the houses; None: 12,000 if generated, else as measured",
         100,
         200_000,
         optional=True,
@@ -60,6 +60,10 @@ class Household:
         if self.connection_kw is not None:
             return self.connection_kw
         return self.phases * VOLT * self.fuse_a / 1000.0
+
+
+DAILY = ("arrival_h", "departure_h", "trip_kwh", "start_soc")
+HIGH = ("high_from_h", "high_to_h", "high_months", "high_weekdays")
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,8 @@ class Driving:
             raise ScenarioError(
                 f"Driving.routine_shares is {shares!r}; allowed: three shares that add up to 1"
             )
+        unread = DAILY if self.pattern == "routines" else ("routine_shares",)
+        check_unread(self, unread, f"pattern is {self.pattern!r}")
 
 
 @dataclass(frozen=True)
@@ -125,47 +131,8 @@ class Tariff:
                 f"Tariff.high_to_h is {self.high_to_h!r}; allowed: later than high_from_h, "
                 f"{self.high_from_h!r}"
             )
-
-
-@dataclass(frozen=True)
-class Data:
-    """Where the series come from.
-
-    `synthetic`: the calibrated generator. `classic`: the teaching server's fixed day. `files`: the
-    CSV files named, relative to the folder in the environment variable `EV_GYM_DATA`, or absolute.
-    """
-
-    source: str = choice(
-        "synthetic", "where the series come from", ("synthetic", "classic", "files")
-    )
-    zone: str = text("Europe/Stockholm", "IANA time zone of local hour, weekday and month")
-    start: str = text("2023-01-02", "first local day, a Monday, as YYYY-MM-DD")
-    weeks: int = number(52, "", "length in weeks", 1, 1000, whole=True)
-    houses: int = number(16, "", "synthetic: number of houses", 1, 1000, whole=True)
-    price_file: str | None = text(None, "files: day-ahead prices", optional=True)
-    price_column: str | None = text(None, "files: column of the price", optional=True)
-    load_file: str | None = text(None, "files: base load", optional=True)
-    load_zone: str | None = text(None, "files: time zone of the load's days", optional=True)
-    temperature_file: str | None = text(None, "files: outdoor temperature", optional=True)
-
-    def __post_init__(self) -> None:
-        check(self)
-        try:
-            ZoneInfo(self.zone)
-        except (KeyError, ValueError, OSError):
-            raise ScenarioError(
-                f"Data.zone is {self.zone!r}; allowed: an IANA zone such as 'Europe/Stockholm'"
-            ) from None
-        try:
-            monday = date.fromisoformat(self.start).weekday() == 0
-        except ValueError:
-            monday = False
-        if not monday:
-            raise ScenarioError(f"Data.start is {self.start!r}; allowed: a Monday as YYYY-MM-DD")
-        if self.source == "files":
-            for name in ("price_file", "load_file", "temperature_file"):
-                if getattr(self, name) is None:
-                    raise ScenarioError(f"Data.{name} is None; allowed with files: a path")
+        if self.transfer_high_per_kwh is None:
+            check_unread(self, HIGH, "transfer_high_per_kwh is None")
 
 
 @dataclass(frozen=True)
@@ -221,6 +188,11 @@ class Scenario:
             raise ScenarioError(
                 f"Scenario.vehicles holds {len(vehicles)}; allowed: 1 to {MAX_VEHICLES} vehicles"
             )
+        if self.charger.phases > self.household.phases:
+            raise ScenarioError(
+                f"Charger.phases is {self.charger.phases}, but Household.phases is "
+                f"{self.household.phases}; allowed: no more phases than the house has"
+            )
         for vehicle in vehicles:
             at_charger(vehicle, self.charger)
 
@@ -261,6 +233,8 @@ class Scenario:
         """
         from ev_gym.presets import preset
 
+        if not isinstance(changes, Mapping):
+            raise ScenarioError(f"scenario is {changes!r}; allowed: a dict of overrides")
         changes = dict(changes)
         base = preset(changes.pop("preset", "stockholm"))
         if "vehicles" in changes:
@@ -282,6 +256,10 @@ def _vehicle(entry: Any, base: Vehicle) -> Vehicle:
     if isinstance(entry, Mapping) and "model" in entry:
         rest = {key: value for key, value in entry.items() if key != "model"}
         return override(Vehicle.model(entry["model"]), rest, f"vehicle {entry['model']!r}")
+    if not isinstance(entry, Mapping):
+        raise ScenarioError(
+            f"vehicle is {entry!r}; allowed: a dict of parameters, or {{'model': 'Renault Zoe'}}"
+        )
     return override(base, entry, "the scenario.vehicles")
 
 

@@ -6,6 +6,7 @@ import functools
 import os
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -29,21 +30,55 @@ CLASSIC_TEMPERATURE_C = 15.0
 REFERENCE_KWH = 12_000.0
 
 
+class _File(NamedTuple):
+    """A file as the cache knows it: an edited one has another time or size."""
+
+    path: Path
+    changed_ns: int
+    size: int
+
+
 def dataset_of(scenario: Scenario) -> Dataset:
     """The series that a scenario names.
+
+    Read once per process, and again when a file has changed. Built-in series are in SEK, whatever
+    the scenario's currency.
 
     Raises:
         ScenarioError: if files are named relative to `EV_GYM_DATA` and that is not set.
         FileNotFoundError, DataError: if a file is missing or holds something else.
     """
-    folder = os.environ.get("EV_GYM_DATA") if scenario.data.source == "files" else None
-    return _dataset(scenario.data, scenario.currency, folder)
+    if scenario.data.source != "files":
+        return _dataset(scenario.data, "SEK", ())
+    return _dataset(scenario.data, scenario.currency, _files(scenario.data))
+
+
+def _files(data: Data) -> tuple[_File, ...]:
+    """The files of prices, base load and, unless it is constant, temperature."""
+    names = (data.price_file, data.load_file, data.temperature_file)
+    paths = [Path(name) for name in names if name is not None]
+    folder = os.environ.get("EV_GYM_DATA")
+    if folder is None and not all(path.is_absolute() for path in paths):
+        raise ScenarioError(
+            "EV_GYM_DATA is not set; allowed: the folder that holds "
+            + ", ".join(str(path) for path in paths)
+        )
+    return tuple(_file(Path(folder or ".") / path) for path in paths)
+
+
+def _file(path: Path) -> _File:
+    if not path.is_file():  # the reader's error says which role the missing file has
+        return _File(path, 0, 0)
+    stat = path.stat()
+    return _File(path, stat.st_mtime_ns, stat.st_size)
 
 
 @functools.lru_cache(maxsize=8)
-def _dataset(data: Data, currency: str, folder: str | None) -> Dataset:
+def _dataset(data: Data, currency: str, files: tuple[_File, ...]) -> Dataset:
     if data.source == "files":
-        return _from_files(data, currency, folder)
+        return _from_files(data, currency, [file.path for file in files])
+    assert data.start is not None  # `Data` takes None with files only
+    assert data.weeks is not None
     start = datetime.fromisoformat(data.start).replace(tzinfo=ZoneInfo(data.zone))
     start = start.astimezone(timezone.utc)
     if data.source == "classic":
@@ -69,22 +104,17 @@ def _dataset(data: Data, currency: str, folder: str | None) -> Dataset:
     )
 
 
-def _from_files(data: Data, currency: str, folder: str | None) -> Dataset:
-    paths = [Path(str(f)) for f in (data.price_file, data.load_file, data.temperature_file)]
-    if folder is None and not all(path.is_absolute() for path in paths):
-        raise ScenarioError(
-            "EV_GYM_DATA is not set; allowed: the folder that holds "
-            + ", ".join(str(path) for path in paths)
-        )
-    root = Path(folder or ".")
+def _from_files(data: Data, currency: str, paths: list[Path]) -> Dataset:
     return Dataset.from_csv(
-        price=root / paths[0],
-        load=root / paths[1],
-        temperature=root / paths[2],
+        price=paths[0],
+        load=paths[1],
+        temperature=data.temperature_c if data.temperature_file is None else paths[2],
         zone=data.zone,
         currency=currency,
+        eur_rate=data.eur_rate,
         start=data.start,
         weeks=data.weeks,
-        price_column=data.price_column,
         load_zone=data.load_zone,
+        stamp_zone=data.stamp_zone,
+        price_column=data.price_column,
     )

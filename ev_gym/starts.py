@@ -78,9 +78,11 @@ def start_minutes(scenario: Scenario, dataset: Dataset, split: str | None) -> ND
         inside |= (start >= first * week_min) & (start + need_min <= end * week_min)
     if not inside.any():
         longest = max((end - first for first, end in runs), default=0)
+        most = (longest * week_min - scenario.price_window_h * 60) // DAY_MIN - 1
+        fewer = f"at most {most} days, " if most > 0 else ""
         raise ScenarioError(
             f"split {split!r} has runs of at most {longest} weeks in this series of "
             f"{dataset.weeks}; {scenario.days} days and a look-ahead of {scenario.price_window_h} "
-            "hours do not fit in one; allowed: fewer days, a longer series, or split=None"
+            f"hours do not fit in one; allowed: {fewer}a longer series, or split=None"
         )
     return np.asarray(start[inside])

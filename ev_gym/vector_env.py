@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -59,13 +60,20 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         copy: bool = True,
         render_mode: str | None = None,
     ) -> None:
-        if isinstance(num_envs, bool) or not isinstance(num_envs, int) or num_envs < 1:
+        whole = isinstance(num_envs, numbers.Integral) and not isinstance(num_envs, bool)
+        if not whole or num_envs < 1:
             raise ValueError(f"num_envs is {num_envs!r}; allowed: a whole number from 1")
         if render_mode is not None:
             raise ValueError(f"render_mode is {render_mode!r}; allowed: None for a vector env")
+        modes = {mode.value: mode for mode in AutoresetMode}
+        if autoreset_mode not in (*modes, *modes.values()):
+            raise ValueError(
+                f"autoreset_mode is {autoreset_mode!r}; allowed: an AutoresetMode, or one of "
+                + ", ".join(map(repr, modes))
+            )
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
-        self.num_envs = num_envs
+        self.num_envs = int(num_envs)
         self.render_mode = None
         self.scenario = as_scenario(scenario)
         self.split = split

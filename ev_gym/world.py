@@ -30,6 +30,7 @@ Floats = NDArray[np.float64]
 PRICES_KNOWN_FROM_MIN = 13 * 60
 # An hour that begins at 23:30 ends on the next day; the clock's table goes on for it.
 CLOCK_MIN = DAY_MIN + 60
+HOURS_A_YEAR = 8766.0  # 365.25 days
 HOUR_DTYPE = np.dtype(
     [
         ("temperature_c", "f4"),
@@ -53,6 +54,7 @@ class World:
         levels_kw: (L,) power levels, or (0,).
         price: (slots,) all-in price per kWh, float64.
         hours: (H,) HOUR_DTYPE, one record per hour of the series.
+        hourly_price: (H,) all-in price per kWh, the mean of each hour, float64.
         price_hours: (H + window,) all-in hourly mean prices, float32, continued past the end.
         fill: (days, window) what stands in for prices beyond each local day's end, float32.
         clock: (CLOCK_MIN + 367, 2) sine and cosine of the minute of day and of the day of year.
@@ -69,6 +71,7 @@ class World:
     cars: NDArray[Any]
     levels_kw: Floats
     price: Floats
+    hourly_price: Floats
     hours: NDArray[Any]
     price_hours: NDArray[np.float32]
     fill: NDArray[np.float32]
@@ -115,8 +118,7 @@ class World:
 
     def start_at(self, minute: int) -> NDArray[Any]:
         """A table of one start, at that minute of the series."""
-        hourly = _mean_over(quarter_hour_prices(self.scenario, self.dataset), 15, 60)
-        return as_records(start_table(np.array([minute]), hourly, self.scenario))
+        return as_records(start_table(np.array([minute]), self.hourly_price, self.scenario))
 
 
 def _rebuild(scenario: Scenario, dataset: Dataset | None, split: str | None) -> World:
@@ -189,6 +191,7 @@ def _fill(dataset: Dataset, price_hours: Floats, window_h: int) -> Floats:
     for day, (first, end) in enumerate(itertools.pairwise(bounds)):
         by_hour = np.full(24, -1)
         by_hour[local[first:end][::-1] % DAY_MIN // 60] = index[first:end][::-1]
+        by_hour[0] = first if by_hour[0] < 0 else by_hour[0]
         for hour in range(1, 24):
             if by_hour[hour] < 0:
                 by_hour[hour] = by_hour[hour - 1]
@@ -206,9 +209,28 @@ def _clock() -> NDArray[np.float32]:
 
 def _base_load(scenario: Scenario, dataset: Dataset, slot_min: int) -> Floats:
     load_kw = _mean_over(dataset.load_kw, 15, slot_min)
-    if scenario.household.annual_kwh is not None:
-        load_kw = load_kw * (scenario.household.annual_kwh / (load_kw.mean() * 8760.0))
+    annual_kwh = scenario.household.annual_kwh
+    if annual_kwh is not None:
+        if load_kw.mean() <= 0.0:
+            raise ScenarioError(
+                f"Household.annual_kwh is {annual_kwh!r}, but the series' load is 0 throughout; "
+                "allowed: None"
+            )
+        load_kw = load_kw * (annual_kwh / (load_kw.mean() * HOURS_A_YEAR))
     return np.ascontiguousarray(load_kw)
+
+
+def _check_fits(scenario: Scenario, dataset: Dataset) -> None:
+    if dataset.currency != scenario.currency:
+        raise ScenarioError(
+            f"the data set's prices are in {dataset.currency!r}; allowed: the scenario's currency, "
+            f"{scenario.currency!r}"
+        )
+    if dataset.zone != scenario.data.zone:
+        raise ScenarioError(
+            f"the data set's zone is {dataset.zone!r}; allowed: the scenario's data.zone, "
+            f"{scenario.data.zone!r}"
+        )
 
 
 @functools.lru_cache(maxsize=16)
@@ -216,13 +238,9 @@ def build_world(scenario: Scenario, dataset: Dataset, split: str | None) -> Worl
     """The tables of a scenario on a data set; one and the same object for the same arguments.
 
     Raises:
-        ScenarioError: if the data set's currency is another, or the split does not fit.
+        ScenarioError: if the data set's currency or zone is another, or the split does not fit.
     """
-    if dataset.currency != scenario.currency:
-        raise ScenarioError(
-            f"the data set's prices are in {dataset.currency!r}; allowed: the scenario's currency, "
-            f"{scenario.currency!r}"
-        )
+    _check_fits(scenario, dataset)
     whole_hours = not np.any(dataset.calendar.offset_min % 60)
     shortest_min = dataset.price_minutes if whole_hours else 15
     price_slot_min = max(scenario.time_step_min, shortest_min)
@@ -245,6 +263,7 @@ def build_world(scenario: Scenario, dataset: Dataset, split: str | None) -> Worl
         cars=as_records(car_records(scenario)),
         levels_kw=np.array(scenario.charger.levels_kw or (), np.float64),
         price=_mean_over(quarters, 15, price_slot_min),
+        hourly_price=hourly,
         hours=as_records(hours),
         price_hours=np.concatenate([hourly, hourly[:window_h]]).astype(np.float32),
         fill=fill.astype(np.float32),

@@ -81,15 +81,16 @@ def vehicles(draw: st.DrawFn) -> Vehicle:
 
 
 @st.composite
-def chargers(draw: st.DrawFn, load_management: bool | None = None) -> Charger:
-    """A charger in amperes or with power levels."""
+def chargers(draw: st.DrawFn, load_management: bool | None = None, phases: int = 3) -> Charger:
+    """A charger in amperes or with power levels, on at most as many phases as the house has."""
     levels = ((0.0, 7.4), (0.0, 3.7, 11.0), (0.0, 1.4, 4.0, 7.4, 22.0))
     if load_management is None:
         load_management = draw(st.booleans())
+    levels_kw = draw(st.one_of(st.none(), st.sampled_from(levels)))
     return Charger(
-        phases=draw(st.sampled_from((1, 3))),
-        max_current_a=draw(st.integers(6, 32)),
-        levels_kw=draw(st.one_of(st.none(), st.sampled_from(levels))),
+        phases=draw(st.sampled_from((1, phases))),
+        max_current_a=draw(st.integers(6, 32)) if levels_kw is None else 16,
+        levels_kw=levels_kw,
         load_management=load_management,
     )
 
@@ -110,14 +111,13 @@ def drivings() -> st.SearchStrategy[Driving]:
 
 def tariffs() -> st.SearchStrategy[Tariff]:
     """Flat transfer, or one with high hours; prices that differ from each other."""
-    return st.builds(
-        Tariff,
-        transfer_high_per_kwh=st.sampled_from((None, 0.67)),
-        high_months=st.just((3, 4)),
-        vat=st.sampled_from((0.0, 0.25)),
-        public_price_per_kwh=st.sampled_from((0.0, 5.0)),
-        overload_price_per_kwh=st.sampled_from((0.0, 10.0)),
-    )
+    prices = {
+        "vat": st.sampled_from((0.0, 0.25)),
+        "public_price_per_kwh": st.sampled_from((0.0, 5.0)),
+        "overload_price_per_kwh": st.sampled_from((0.0, 10.0)),
+    }
+    high = {"transfer_high_per_kwh": st.just(0.67), "high_months": st.just((3, 4))}
+    return st.one_of(st.builds(Tariff, **prices), st.builds(Tariff, **prices, **high))
 
 
 WEIGHTS = st.one_of(
@@ -131,17 +131,18 @@ def scenarios(draw: st.DrawFn, **fixed: Any) -> Scenario:
     """A scenario of some days; `fixed` sets fields instead of drawing them."""
     step_min = draw(st.sampled_from((1, 5, 15, 30, 60)))
     fuse_a = st.sampled_from((6.0, 10.0, 16.0, 25.0, 63.0))
+    household = draw(
+        st.builds(
+            Household,
+            fuse_a=fuse_a,
+            phases=st.sampled_from((1, 3)),
+            annual_kwh=st.sampled_from((None, 12_000.0)),
+        )
+    )
     drawn = {
         "name": "drawn",
-        "household": draw(
-            st.builds(
-                Household,
-                fuse_a=fuse_a,
-                phases=st.sampled_from((1, 3)),
-                annual_kwh=st.sampled_from((None, 12_000.0)),
-            )
-        ),
-        "charger": draw(chargers()),
+        "household": household,
+        "charger": draw(chargers(phases=household.phases)),
         "vehicles": tuple(draw(st.lists(vehicles(), min_size=1, max_size=3))),
         "driving": draw(drivings()),
         "tariff": draw(tariffs()),

@@ -180,7 +180,7 @@ def test_run_writes_the_three_files_of_the_teaching_program(tmp_path: Path) -> N
     # Off at midnight, on from 01:00, off when 80 % is passed at 05:00.
     assert moments == ["00:00", "01:00", "05:00"]
     assert "charging on" in words[2]
-    assert "price 0.7086 SEK/kWh, house 0.77 kW, SoC 24.00 %" in words[2]
+    assert "price 0.7086 SEK/kWh, house 0.77 kW, SoC 20.00 %" in words[2]
     assert (tmp_path / "battery_plot.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -216,3 +216,40 @@ def test_errors_are_one_line_and_say_what_is_allowed(arguments: list[str], words
     assert result.exit_code != 0
     assert words in result.output
     assert "Traceback" not in result.output
+
+
+def test_scenarios_from_files_are_called_by_their_files(tmp_path: Path) -> None:
+    """Two files of overrides without a name do not run into one another."""
+    for fuse_a in (16, 25):
+        (tmp_path / f"fuse{fuse_a}.json").write_text(f'{{"household": {{"fuse_a": {fuse_a}}}}}')
+    arguments = ["benchmark", "--days", "1", "--households", "2", "--policy", "uncontrolled",
+                 "--scenario", str(tmp_path / "fuse16.json"),
+                 "--scenario", str(tmp_path / "fuse25.json"), "--out", str(tmp_path)]  # fmt: skip
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    summary = pd.read_csv(tmp_path / "summary.csv")
+    assert list(summary["scenario"]) == ["fuse16", "fuse25"]
+    assert list(summary["episodes"]) == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("twice", "said"),
+    [
+        (["--seed", "3", "--seed", "3"], "seed 3 is named twice"),
+        (["--policy", "random", "--policy", "random"], "policy random is named twice"),
+        (["--scenario", "classic", "--scenario", "classic"], "scenario classic is named twice"),
+    ],
+)
+def test_nothing_counts_twice(twice: list[str], said: str) -> None:
+    result = CliRunner().invoke(main, ["benchmark", *twice])
+    assert result.exit_code != 0
+    assert said in result.output
+
+
+def test_a_split_has_days_that_fit_by_default(tmp_path: Path) -> None:
+    arguments = ["benchmark", "--split", "test", "--households", "1", "--policy", "uncontrolled"]
+    result = CliRunner().invoke(main, [*arguments, "--quiet", "--out", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert len(pd.read_csv(tmp_path / "steps.csv.gz")) == 7 * 96
+    result = CliRunner().invoke(main, ["benchmark", "--split", "test", "--days", "13"])
+    assert "allowed: at most 11 days" in result.output

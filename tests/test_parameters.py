@@ -11,7 +11,7 @@ import pytest
 
 from ev_gym.equipment import Charger, Vehicle
 from ev_gym.parameters import ScenarioError, table_of
-from ev_gym.scenario import Data, Driving, Household, RewardWeights, Scenario, Tariff
+from ev_gym.scenario import DAILY, Data, Driving, Household, RewardWeights, Scenario, Tariff
 
 PARTS: tuple[type, ...] = (
     Household,
@@ -73,14 +73,28 @@ def test_impossible_values_are_refused(kind: type, field: Any) -> None:
         assert allowed.endswith(", or None") == bool(rule.get("optional"))
 
 
+def files_if_needed(given: dict[str, Any]) -> Data:
+    """The data as given; where that needs files, with such, and a temperature of either kind."""
+    files = {"source": "files", "price_file": "x.csv", "load_file": "x.csv"}
+    if given.get("source", "files") == "files":
+        temperature = {"temperature_file": "x.csv"} if given.get("temperature_c") is None else {}
+        if given.get("temperature_file", "x") is None:
+            temperature = {"temperature_c": 5.0}
+        unset = {"price_file", "load_file"} & {k for k, value in given.items() if value is None}
+        return Data(**given) if unset else Data(**{**files, **temperature, **given})
+    return Data(**given)
+
+
 @pytest.mark.parametrize(("kind", "field"), DECLARED)
 def test_bounds_themselves_are_allowed(kind: type, field: Any) -> None:
     """What a message allows is taken, with the few companions that some values need."""
     rule = field.metadata
     company: dict[str, dict[str, Any]] = {
-        "Data.source": {f"{n}_file": "x.csv" for n in ("price", "load", "temperature")},
-        "Tariff.high_from_h": {"high_to_h": 24},
-        "Tariff.high_to_h": {"high_from_h": 0},
+        "Tariff.high_from_h": {"high_to_h": 24, "transfer_high_per_kwh": 0.1},
+        "Tariff.high_to_h": {"high_from_h": 0, "transfer_high_per_kwh": 0.1},
+        "Tariff.high_months": {"transfer_high_per_kwh": 0.1},
+        "Tariff.high_weekdays": {"transfer_high_per_kwh": 0.1},
+        **{f"Driving.{name}": {"pattern": "daily"} for name in DAILY},
         "Vehicle.wanted_soc": {"min_soc": 0.0},
         "Vehicle.min_soc": {"wanted_soc": 1.0},
     }
@@ -98,7 +112,8 @@ def test_bounds_themselves_are_allowed(kind: type, field: Any) -> None:
         lowest = (rule["low"], rule["high"]) if rule.get("many") else "x"
         values = special.get(name, (lowest,))
     for value in (*values, *([None] if rule.get("optional") else [])):
-        part = kind(**{field.name: value, **company.get(name, {})})
+        with_value = {field.name: value, **company.get(name, {})}
+        part = files_if_needed(with_value) if kind is Data else kind(**with_value)
         wanted = tuple(value) if isinstance(value, list) else value
         assert getattr(part, field.name) == wanted
 
@@ -149,7 +164,7 @@ def test_equal_scenarios_have_one_fingerprint() -> None:
     base = Scenario()
     same = [
         Scenario(household=Household(fuse_a=20)),
-        Scenario(household=Household(fuse_a=np.float64(20), annual_kwh=np.int64(12000))),
+        Scenario(household=Household(fuse_a=np.float64(20))),
         Scenario(charger=Charger(max_current_a=np.int64(16))),
         Scenario(tariff=Tariff(high_months=[1, 2, 3, 11, 12])),  # type: ignore[arg-type]
     ]

@@ -188,7 +188,11 @@ def test_cars_take_no_more_than_they_may(case: Case) -> None:
 
 
 @settings(max_examples=examples(60))
-@given(chargers(load_management=True).flatmap(lambda charger: cases(charger=charger)))
+@given(
+    st.tuples(chargers(load_management=True), st.sampled_from((6.0, 16.0, 25.0))).flatmap(
+        lambda drawn: cases(charger=drawn[0], household=Household(fuse_a=drawn[1]))
+    )
+)
 def test_load_management_keeps_within_the_connection(case: Case) -> None:
     """Charging takes no more than the limit less the house's load, and nothing below that."""
     life = lived(*case)

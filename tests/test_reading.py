@@ -198,8 +198,9 @@ ERRORS: dict[str, tuple[str, int, str | None, str]] = {
         "price",
         1,
         "timestamp_utc;price_sek_per_kwh",
-        r"price.csv, row 2: 2 cells where the header has 1",
+        r"price.csv, row 1 \(header\): the file is separated by semicolons; .* commas, with a",
     ),
+    "tabs": ("load", 1, "time\tload_kw", r"load.csv, row 1 \(header\): .* by tabs; .* commas"),
     "twice a name": ("load", 1, "load_kw,load_kw", r"load.csv, row 1 .*\['load_kw'\] occur more"),
     "bad quotes": ("load", 2, '"2023-01-01T23:00Z"x,1', r"load.csv is not a comma-separated text"),
 }

@@ -72,5 +72,16 @@ def test_the_table_of_the_readme_is_what_the_benchmark_prints(tmp_path: Path) ->
     head = lines[0].split(",")
     for line in lines[1:]:
         row = dict(zip(head, line.split(","), strict=True))
-        bill = f"{float(row['cost_per_day']):.2f} | {float(row['cost_per_year']):.0f} |"
-        assert f"| `{row['policy']}` | {bill}" in README
+        figures = {name: float(row[name]) for name in head[4:]}
+        low, high = figures["cost_per_day_low"], figures["cost_per_day_high"]
+        cells = [
+            f"`{row['policy']}`",
+            f"{figures['cost_per_day']:.2f}",
+            f"{figures['cost_per_year']:.0f}",
+            f"{low:.2f} to {high:.2f}",
+            *(f"{figures[f'{term}_per_day']:.2f}" for term in ("energy", "missing", "public")),
+            f"{figures['settlement_per_day']:.2f}",
+            f"{figures['missing_kwh_per_day']:.2f}",
+            f"{figures['cheap_share']:.0%}",
+        ]
+        assert f"| {' | '.join(cells)} |" in README

@@ -14,10 +14,13 @@ import pytest
 
 import ev_gym
 from ev_gym.cars import known_cars
+from ev_gym.data import FILES
 from ev_gym.equipment import Charger, Vehicle, at_charger
 from ev_gym.parameters import ScenarioError
 from ev_gym.presets import preset, preset_names, preset_summary
 from ev_gym.scenario import (
+    DAILY,
+    HIGH,
     Household,
     RewardWeights,
     Scenario,
@@ -89,12 +92,20 @@ def paths(plain: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [path]
 
 
+# Parameters that are read only in the company of others.
+COMPANY: dict[str, dict[str, Any]] = {
+    **{name: {"pattern": "daily"} for name in DAILY},
+    **{name: {"transfer_high_per_kwh": 0.7} for name in HIGH},
+}
+
 OTHER: dict[str, Any] = {
     **{"name": "another", "phases": 1, "levels_kw": [0, 5], "load_management": False},
     **{"pattern": "daily", "routine_shares": [1, 0, 0], "transfer_high_per_kwh": 0.9},
     **{"high_months": [7], "high_weekdays": [5], "source": "classic", "zone": "UTC"},
     **{"start": "2024-01-01", "currency": "EUR", "time_step_min": 60, "connection_kw": 9},
-    **dict.fromkeys(("price_file", "load_file", "load_zone", "temperature_file"), "x.csv"),
+    **{"annual_kwh": 9000},
+    **dict.fromkeys(("price_file", "load_file", "load_zone", "temperature_file"), "y.csv"),
+    **{"temperature_c": 5, "eur_rate": 11, "stamp_zone": "UTC"},
     **{"price_column": "price", "ac_max_kw": 10, "min_soc": 0.2, "eta": 0.9, "days": 7},
 }
 
@@ -114,6 +125,13 @@ def test_hash_changes_with_every_parameter() -> None:
             owner[name] = OTHER[name]
         else:
             owner[name] = old - 1 if isinstance(old, int) else old * 0.95
+        owner.update(COMPANY.get(name, {}))
+        if place[0] == "data" and name in FILES:
+            owner.update({"source": "files", "price_file": "x.csv", "load_file": "x.csv"})
+            owner["temperature_file"] = None if name == "temperature_c" else "x.csv"
+            owner[name] = OTHER[name]
+        if place == ("household", "phases"):
+            plain["charger"]["phases"] = 1
         changed = Scenario.from_dict(plain)
         assert changed != base, place
         seen.add(changed.fingerprint())
@@ -153,7 +171,7 @@ def test_frozen_and_hashable() -> None:
         ({"household": 5}, "the scenario.household is 5; allowed: a dict of its parameters"),
         ({"household": None}, "the scenario.household is None"),
         ({"vehicles": {"name": "x"}}, "vehicles is {'name': 'x'}; allowed: a list of dicts"),
-        ({"vehicles": [5]}, "the scenario.vehicles is 5; allowed: a dict"),
+        ({"vehicles": [5]}, "vehicle is 5; allowed: a dict of parameters, or"),
         ({"vehicles": []}, "Scenario.vehicles holds 0"),
         ({"household": {"fuse_a": 0}}, "Household.fuse_a is 0; allowed: a number from 6 to 200 A"),
     ],
@@ -165,11 +183,11 @@ def test_overrides_that_are_refused(changes: dict[Any, Any], said: str) -> None:
 
 def test_overrides_on_a_preset() -> None:
     """Only what is named changes, and the caller's dict stays as it was."""
-    changes = {"preset": "classic", "days": 2, "charger": {"max_current_a": 32}}
+    changes = {"preset": "classic", "days": 2, "charger": {"load_management": True}}
     kept = copy.deepcopy(changes)
     scenario = as_scenario(changes)
     assert changes == kept
-    charger = dataclasses.replace(preset("classic").charger, max_current_a=32)
+    charger = dataclasses.replace(preset("classic").charger, load_management=True)
     assert scenario == dataclasses.replace(preset("classic"), days=2, charger=charger)
     assert as_scenario({"days": 2}) == dataclasses.replace(Scenario(), days=2)
     whole = as_scenario({"tariff": Tariff(vat=0.1), "vehicles": [Vehicle()]})

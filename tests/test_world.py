@@ -211,12 +211,12 @@ def test_window_holds_hourly_means_of_finer_prices(slot_min: int) -> None:
 
 
 def test_annual_consumption_scales_the_load() -> None:
-    """The mean over houses of a year of 8,760 hours; the houses keep their proportions."""
+    """The mean over houses of a year of 8,766 hours; the houses keep their proportions."""
     dataset = series()
     scenario = dataclasses.replace(PLAIN, household=Household(annual_kwh=9000.0))
     load_kw = build_world(scenario, dataset, None).load_kw
-    assert load_kw.mean() * 8760 == pytest.approx(9000.0)
-    np.testing.assert_allclose(load_kw / dataset.load_kw, 9000.0 / (dataset.load_kw.mean() * 8760))
+    assert load_kw.mean() * 8766 == pytest.approx(9000.0)
+    np.testing.assert_allclose(load_kw / dataset.load_kw, 9000.0 / (dataset.load_kw.mean() * 8766))
     np.testing.assert_array_equal(build_world(PLAIN, dataset, None).load_kw, dataset.load_kw)
 
 
@@ -318,10 +318,42 @@ def test_half_hour_zone() -> None:
         start, "Asia/Kolkata", rng.random((1, 1344)), rng.random(336), rng.random(336)
     )
     assert dataset.start == datetime(2023, 12, 31, 18, 30, tzinfo=timezone.utc)
-    scenario = dataclasses.replace(PLAIN, start_hour=0)
+    data = dataclasses.replace(PLAIN.data, zone="Asia/Kolkata")
+    scenario = dataclasses.replace(PLAIN, start_hour=0, data=data)
     world = build_world(scenario, dataset, None)
     assert world.starts["minute"].tolist() == [1440 * day for day in range(14)]
     for day in range(14):
         fields = seen(scenario, dataset, f"2024-01-{1 + day:02d}T00:00")
         assert fields["hour_cos"].tolist() == [[1.0]]
         assert fields["hours_known"].tolist() == [[24.0]]
+
+
+def test_fill_where_the_clock_changes_at_midnight() -> None:
+    """Cairo skips 00:00 on 26 April 2024: the first hour there is stands in for it."""
+    weeks, zone = 20, "Africa/Cairo"
+    hours = weeks * 168
+    dataset = Dataset(
+        datetime(2024, 1, 1, tzinfo=ZoneInfo(zone)),
+        zone,
+        np.ones((1, hours * 4)),
+        np.arange(hours) / 1000.0,
+        np.zeros(hours),
+    )
+    data = dataclasses.replace(PLAIN.data, zone=zone)
+    scenario = dataclasses.replace(PLAIN, data=data, start_hour=1)
+    fields = seen(scenario, dataset, "2024-04-26T01:00")
+    known = int(fields["hours_known"][0, 0])
+    assert known == 23
+    now = fields["price_h00"][0, 0]
+    # Unknown hours begin at the next midnight, for which 01:00 of the same day stands in.
+    assert fields[f"price_h{known:02d}"][0, 0] == now
+    assert fields[f"price_h{known + 1:02d}"][0, 0] == now
+
+
+def test_series_that_contradict_the_scenario_are_refused() -> None:
+    data = dataclasses.replace(PLAIN.data, zone="UTC")
+    with pytest.raises(ScenarioError, match="zone is 'Europe/Stockholm'; allowed"):
+        build_world(dataclasses.replace(PLAIN, data=data), stockholm_series(), None)
+    scenario = dataclasses.replace(PLAIN, household=Household(annual_kwh=9000.0))
+    with pytest.raises(ScenarioError, match="load is 0 throughout"):
+        build_world(scenario, dataclasses.replace(series(), load_kw=series().load_kw * 0), None)

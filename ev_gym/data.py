@@ -1,0 +1,70 @@
+"""Where a scenario's series come from; `ev_gym.sources` builds them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from ev_gym.parameters import ScenarioError, check, check_unread, choice, number, text
+
+FILES = (
+    *("price_file", "price_column", "eur_rate", "load_file", "load_zone"),
+    *("temperature_file", "temperature_c", "stamp_zone"),
+)
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where the series come from.
+
+    `synthetic`: the calibrated generator. `classic`: the teaching server's fixed day. `files`: the
+    CSV files named, relative to the folder in the environment variable `EV_GYM_DATA`, or absolute,
+    read by `Dataset.from_csv`; there, `start` and `weeks` may be None: the first Monday, all whole
+    weeks of the prices. Built-in series are in SEK.
+    """
+
+    source: str = choice(
+        "synthetic", "where the series come from", ("synthetic", "classic", "files")
+    )
+    zone: str = text("Europe/Stockholm", "IANA time zone of local hour, weekday and month")
+    start: str | None = text("2023-01-02", "first local Monday, as YYYY-MM-DD", optional=True)
+    weeks: int | None = number(52, "", "length in weeks", 1, 1000, whole=True, optional=True)
+    houses: int = number(16, "", "synthetic: number of houses", 1, 1000, whole=True)
+    price_file: str | None = text(None, "files: day-ahead prices", optional=True)
+    price_column: str | None = text(None, "files: column of the price", optional=True)
+    eur_rate: float | None = number(None, "SEK/EUR", "files: rate", 0.001, 1e6, optional=True)
+    load_file: str | None = text(None, "files: base load", optional=True)
+    load_zone: str | None = text(None, "files: time zone of the load's days", optional=True)
+    temperature_file: str | None = text(None, "files: outdoor temperature", optional=True)
+    temperature_c: float | None = number(
+        None, "deg C", "files: constant instead of temperature_file", -60, 60, optional=True
+    )
+    stamp_zone: str | None = text(None, "files: zone of stamps without offset", optional=True)
+
+    def __post_init__(self) -> None:
+        check(self)
+        try:
+            ZoneInfo(self.zone)
+        except (KeyError, ValueError, OSError):
+            raise ScenarioError(
+                f"Data.zone is {self.zone!r}; allowed: an IANA zone such as 'Europe/Stockholm'"
+            ) from None
+        try:
+            monday = self.start is None or date.fromisoformat(self.start).weekday() == 0
+        except ValueError:
+            monday = False
+        if not monday:
+            raise ScenarioError(f"Data.start is {self.start!r}; allowed: a Monday as YYYY-MM-DD")
+        files = self.source == "files"
+        if not files:
+            check_unread(self, FILES, f"source is {self.source!r}, not 'files'")
+        for name in ("price_file", "load_file") if files else ("start", "weeks"):
+            if getattr(self, name) is None:
+                allowed = "with files: a path" if files else "with source 'files' only"
+                raise ScenarioError(f"Data.{name} is None; allowed {allowed}")
+        if files and (self.temperature_file is None) == (self.temperature_c is None):
+            raise ScenarioError(
+                f"Data.temperature_file is {self.temperature_file!r} and Data.temperature_c is "
+                f"{self.temperature_c!r}; allowed with files: exactly one of the two"
+            )
