@@ -189,9 +189,7 @@ def test_policies_read_the_scenario_and_nothing_else_of_the_env() -> None:
 
 def test_actions_of_another_range_are_refused() -> None:
     """A rescaled env would take 0 for half power."""
-    env = gym.wrappers.RescaleAction(
-        gym.make("EVCharging-v0"), np.float32(-1), np.float32(1)
-    )
+    env = gym.wrappers.RescaleAction(gym.make("EVCharging-v0"), np.float32(-1), np.float32(1))
     with pytest.raises(ValueError, match="allowed: a Box from 0 to 1"):
         make_policy("load_based", env)
     with pytest.raises(ValueError, match="seed is -1; allowed"):

@@ -304,3 +304,24 @@ def test_measured_preset_needs_its_folder(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("EV_GYM_DATA", "no-such-folder")
     with pytest.raises(FileNotFoundError, match="no-such-folder"):
         dataset_of(preset("stockholm-measured"))
+
+
+def test_what_would_have_no_effect_is_refused() -> None:
+    """Instead of being silently ignored: the hours of another pattern, of a flat tariff."""
+    said = refused(lambda: as_scenario({"driving": {"arrival_h": 20}}))
+    assert said.startswith("Driving.arrival_h is 20.0, which has no effect because pattern is 'rou")
+    said = refused(lambda: as_scenario({"tariff": {"high_from_h": 8}}))
+    assert said.startswith("Tariff.high_from_h is 8, which has no effect because transfer_high")
+    said = refused(lambda: as_scenario({"preset": "classic", "charger": {"max_current_a": 32}}))
+    assert said.startswith("Charger.max_current_a is 32, which has no effect because levels_kw")
+    said = refused(lambda: as_scenario({"household": {"phases": 1}}))
+    assert said == (
+        "Charger.phases is 3, but Household.phases is 1; allowed: no more phases than the house has"
+    )
+    said = refused(lambda: as_scenario({"vehicles": ["Renault Zoe"]}))
+    assert said == (
+        "vehicle is 'Renault Zoe'; allowed: a dict of parameters, or {'model': 'Renault Zoe'}"
+    )
+    assert refused(lambda: Scenario.from_dict([1])) == (  # type: ignore[arg-type]
+        "scenario is [1]; allowed: a dict of overrides"
+    )

@@ -277,3 +277,9 @@ def test_unseeded_rows_differ_and_differ_between_envs() -> None:
 def test_impossible_numbers_of_envs(num_envs: Any) -> None:
     with pytest.raises(ValueError, match="num_envs is"):
         make(num_envs)
+
+
+def test_impossible_autoreset_modes_list_the_possible_ones() -> None:
+    with pytest.raises(ValueError, match=r"autoreset_mode is 'same_step'; allowed: .*'SameStep'"):
+        make(2, autoreset_mode="same_step")
+    assert make(np.int64(2)).num_envs == 2  # type: ignore[arg-type]

@@ -353,7 +353,7 @@ def test_fill_where_the_clock_changes_at_midnight() -> None:
 def test_series_that_contradict_the_scenario_are_refused() -> None:
     data = dataclasses.replace(PLAIN.data, zone="UTC")
     with pytest.raises(ScenarioError, match="zone is 'Europe/Stockholm'; allowed"):
-        build_world(dataclasses.replace(PLAIN, data=data), stockholm_series(), None)
+        build_world(dataclasses.replace(PLAIN, data=data), series(), None)
     scenario = dataclasses.replace(PLAIN, household=Household(annual_kwh=9000.0))
     with pytest.raises(ScenarioError, match="load is 0 throughout"):
         build_world(scenario, dataclasses.replace(series(), load_kw=series().load_kw * 0), None)
