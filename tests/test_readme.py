@@ -85,3 +85,21 @@ def test_the_table_of_the_readme_is_what_the_benchmark_prints(tmp_path: Path) ->
             f"{figures['cheap_share']:.0%}",
         ]
         assert f"| {' | '.join(cells)} |" in README
+
+
+def test_the_scenario_on_own_files_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The JSON of the README, with two files of three weeks in the folder of EV_GYM_DATA."""
+    hours = [f"2024-01-{1 + h // 24:02d} {h % 24:02d}:00" for h in range(21 * 24)]
+    for name, column in (("prices", "price_sek_per_kwh"), ("house", "load_kw")):
+        lines = [f"time,{column}", *(f"{hour},0.5" for hour in hours)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    (block,) = blocks("json")
+    (tmp_path / "mine.json").write_text(block)
+    monkeypatch.setenv("EV_GYM_DATA", str(tmp_path))
+    arguments = ["run", "--scenario", str(tmp_path / "mine.json"), "--out", str(tmp_path / "run")]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    log = (tmp_path / "run" / "battery_log.csv").read_text().splitlines()
+    row = dict(zip(log[0].split(","), log[1].split(","), strict=True))
+    assert float(row["load_kw"]) == 0.5
+    assert float(row["price_per_kwh"]) == pytest.approx((0.5 + 0.439 + 0.05) * 1.25)
