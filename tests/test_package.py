@@ -62,7 +62,8 @@ def test_import_is_light(tmp_path: Path) -> None:
 def test_env_loads_and_changes_no_more_than_it_needs(tmp_path: Path) -> None:
     """From any folder, by Gymnasium's own module prefix: no pandas, no pictures, no filters set."""
     code = (
-        "import json, sys, warnings, gymnasium, numpy, numba\n"
+        # Numba imports scipy.sparse where there is one, and some versions of that set a filter.
+        "import json, sys, warnings, gymnasium, numpy, numba, scipy.sparse\n"
         "filters = list(warnings.filters)\n"
         "env = gymnasium.make('ev_gym:EVCharging-v0')\n"
         "observation, _ = env.reset(seed=1)\n"
