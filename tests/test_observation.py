@@ -144,7 +144,7 @@ def test_infos_hold_the_declared_names(scenario: Any) -> None:
         last = {"settlement"} if info is infos[-1] else set()
         assert set(info) == INFO | CAR_INFO | {"reward_terms"} | last
         assert tuple(info["reward_terms"]) == REWARD_TERMS
-        assert sum(info["reward_terms"].values()) == reward
+        assert sum(info["reward_terms"].values()) == pytest.approx(reward, rel=1e-12, abs=1e-15)
         for name in INFO:
             assert type(info[name]) is (int if name == "now_min" else float), name
         for name in CAR_INFO:
