@@ -7,6 +7,7 @@ import itertools
 import math
 import pickle
 import random
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -200,6 +201,15 @@ def test_golden_rollout(name: str) -> None:
         assert found[key] == pytest.approx(value, rel=1e-9, abs=1e-12), key
     assert wanted["start_min"] == found["start_min"]
     assert wanted["house"] == found["house"]
+
+
+def test_golden_rollout_on_measured_series(
+    measured_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EV_GYM_DATA", str(measured_folder))
+    found = golden.rollout("stockholm-measured")
+    for key, value in golden.kept("stockholm-measured").items():
+        assert found[key] == pytest.approx(value, rel=1e-9, abs=1e-12), key
 
 
 def test_default_is_stockholm() -> None:
