@@ -17,10 +17,10 @@ def level_fractions(scenario: Scenario, vehicle: Vehicle) -> NDArray[np.float32]
     """The action of each level of a charger for a car: 0, then 6 A, 7 A and on; or its powers."""
     levels_kw = scenario.charger.levels_kw
     if levels_kw is not None:
-        steps, top = range(len(levels_kw)), len(levels_kw) - 1
+        steps, top = list(range(len(levels_kw))), len(levels_kw) - 1
     else:
         top = at_charger(vehicle, scenario.charger).max_current_a
-        steps = [0, *range(FLOOR_A, top + 1)]  # type: ignore[assignment]  # any ints do
+        steps = [0, *range(FLOOR_A, top + 1)]
     return np.array([step / top for step in steps], np.float32)
 
 
@@ -71,14 +71,15 @@ class ActionMap:
         if self.continuous:
             # A read-only or strided array would have the loops compiled once more for its kind.
             plain = type(actions) is np.ndarray and actions.dtype == np.float32
+            given: NDArray[np.float32] = actions
             if not (plain and actions.flags.carray):
-                actions = _numbers(actions, np.float32, "a number from 0 to 1")
-            if actions.shape == (rows, self.cars):
-                return actions  # type: ignore[no-any-return]  # an ndarray by now
-            if actions.size == rows * self.cars and actions.shape[-1:] == (self.cars,):
-                return actions.reshape(rows, self.cars)  # type: ignore[no-any-return]  # likewise
+                given = _numbers(actions, np.float32, "a number from 0 to 1")
+            if given.shape == (rows, self.cars):
+                return given
+            if given.size == rows * self.cars and given.shape[-1:] == (self.cars,):
+                return given.reshape(rows, self.cars)
             raise ActionError(
-                f"action has shape {actions.shape}; allowed: {self._shape(rows, (self.cars,))}"
+                f"action has shape {given.shape}; allowed: {self._shape(rows, (self.cars,))}"
             )
         return self._from_levels(_numbers(actions, np.int64, "a whole number"), rows)
 

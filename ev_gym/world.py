@@ -165,11 +165,11 @@ def _hours(dataset: Dataset) -> NDArray[Any]:
     local = 60 * index + calendar.offset_min
     day = local // DAY_MIN
     hours["temperature_c"] = dataset.temperature_c
-    hours["minute_of_day"] = local % DAY_MIN
+    hours["minute_of_day"] = calendar.minute_of_day
     hours["day_of_year"] = calendar.day_of_year
-    hours["weekend"] = local // DAY_MIN % 7 >= 5
+    hours["weekend"] = calendar.weekday >= 5
     # Prices are known to the end of today, from 13:00 to the end of tomorrow.
-    known_day = day + (local % DAY_MIN >= PRICES_KNOWN_FROM_MIN)
+    known_day = day + (calendar.minute_of_day >= PRICES_KNOWN_FROM_MIN)
     wrapped = np.arange(hours.size + 72)
     local_ahead = 60 * wrapped + calendar.offset_min[wrapped % hours.size]
     end = np.searchsorted(np.maximum.accumulate(local_ahead // DAY_MIN), known_day, side="right")
