@@ -73,6 +73,11 @@ _gym.register(
     entry_point="ev_gym.env:EVChargingEnv",
     vector_entry_point="ev_gym.vector_env:EVChargingVectorEnv",
 )
+_gym.register(
+    id="EVChargingRemote-v0",
+    entry_point="baselines.remote:RemoteEnv",
+    vector_entry_point="baselines.remote:RemoteVectorEnv",
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -73,7 +73,7 @@ class ActionMap:
             plain = type(actions) is np.ndarray and actions.dtype == np.float32
             given: NDArray[np.float32] = actions
             if not (plain and actions.flags.carray):
-                given = _numbers(actions, np.float32, "a number from 0 to 1")
+                given = as_numbers(actions, continuous=True)
             if given.shape == (rows, self.cars):
                 return given
             if given.size == rows * self.cars and given.shape[-1:] == (self.cars,):
@@ -81,7 +81,7 @@ class ActionMap:
             raise ActionError(
                 f"action has shape {given.shape}; allowed: {self._shape(rows, (self.cars,))}"
             )
-        return self._from_levels(_numbers(actions, np.int64, "a whole number"), rows)
+        return self._from_levels(as_numbers(actions, continuous=False), rows)
 
     def _from_levels(self, actions: NDArray[np.int64], rows: int) -> NDArray[np.float32]:
         own: tuple[int, ...] = () if self.cars == 1 else (self.cars,)
@@ -105,10 +105,17 @@ class ActionMap:
         return f"{own}" if rows == 1 else f"{(rows, *own)}"
 
 
-def _numbers(actions: Any, dtype: type, allowed: str) -> NDArray[Any]:
+def as_numbers(actions: Any, continuous: bool) -> NDArray[Any]:
+    """Actions of any shape as contiguous float32 (`continuous`) or int64 (discrete).
+
+    Raises:
+        ActionError: where they are not such numbers.
+    """
+    dtype = np.float32 if continuous else np.int64
     try:
         given = np.asarray(actions)
         with np.errstate(over="ignore"):
             return given.astype(dtype, order="C", casting="same_kind")
     except (TypeError, ValueError):
+        allowed = "a number from 0 to 1" if continuous else "a whole number"
         raise ActionError(f"action is {actions!r}; allowed: {allowed} for each vehicle") from None

@@ -82,14 +82,16 @@ def pass_calendar(
 
     At a departure the car is brought to its wanted SoC; the energy for that is added to
     `result.missing_kwh`. At a return the trip's energy leaves the battery; what was bought on the
-    road is added to `result.public_kwh`. Both are added to the car's `report.topup_kwh`.
+    road is added to `result.public_kwh`. Both are added to the car's `report.topup_kwh`. Where
+    `settings.stays_home` says that nobody leaves, a departure only passes: the next is planned.
     """
     waiting = True
     while waiting:
         if vehicle.plugged != 0 and vehicle.departure_min <= until_min:
-            missing_kwh = battery.leave(vehicle, car)
-            result.missing_kwh += missing_kwh
-            report.topup_kwh += missing_kwh
+            if settings.stays_home == 0:
+                missing_kwh = battery.leave(vehicle, car)
+                result.missing_kwh += missing_kwh
+                report.topup_kwh += missing_kwh
             plan_session(vehicle, settings, habits, offset_min, vehicle.departure_min)
         elif vehicle.plugged == 0 and vehicle.arrival_min <= until_min:
             public_kwh = battery.come_home(vehicle, car)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -158,9 +159,14 @@ class EVChargingEnv(gym.Env[NDArray[Any], Any]):
         return observation, reward, False, truncated, info
 
     @property
+    def series_start(self) -> datetime:
+        """UTC time of minute 0 of `now_min`."""
+        return self.simulator.world.dataset.start
+
+    @property
     def history(self) -> pd.DataFrame:
         """The episode so far: one row a step, the declared step fields, indexed by local time."""
-        return history_frame(self.simulator.world, self._history)
+        return history_frame(self.series_start, self.scenario.data.zone, self._history)
 
     def get_state(self) -> bytes:
         """The whole state; `set_state` continues from it bit for bit, random draws included."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,6 @@ from ev_gym.fields import (
     VEHICLE_STEP_DTYPE,
     VEHICLE_STEP_FIELDS,
 )
-from ev_gym.world import World
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,20 +102,24 @@ def vehicle_columns(name: str, cars: int) -> list[str]:
     return [name] if cars == 1 else [f"{name}_{k}" for k in range(cars)]
 
 
-def history_frame(world: World, history: History) -> pd.DataFrame:
+def history_frame(start: datetime, zone: str, history: History) -> pd.DataFrame:
     """The steps of one household as a table with a column for each declared field.
 
     The index is the start of each step in the household's local time; `reward` is the sum of the
     terms.
+
+    Args:
+        start: When the series began: minute 0 of `now_min`.
+        zone: The household's time zone.
+        history: The steps.
     """
-    return steps_frame(
-        world,
-        history.results[: history.length],
-        history.vehicle_results[: history.length],
-    )
+    length = history.length
+    return steps_frame(start, zone, history.results[:length], history.vehicle_results[:length])
 
 
-def steps_frame(world: World, results: NDArray[Any], vehicle_results: NDArray[Any]) -> pd.DataFrame:
+def steps_frame(
+    start: datetime, zone: str, results: NDArray[Any], vehicle_results: NDArray[Any]
+) -> pd.DataFrame:
     """Step records (steps,) and (steps, K) as a table, like `history_frame`."""
     import pandas as pd
 
@@ -128,7 +132,6 @@ def steps_frame(world: World, results: NDArray[Any], vehicle_results: NDArray[An
         columns[field] = results[field]
         reward += results[field]
     columns["reward"] = reward
-    start = pd.Timestamp(world.dataset.start)
-    stamps = start + pd.to_timedelta(results["now_min"], unit="min")
-    index = pd.DatetimeIndex(stamps, name="time").tz_convert(world.dataset.zone)
+    stamps = pd.Timestamp(start) + pd.to_timedelta(results["now_min"], unit="min")
+    index = pd.DatetimeIndex(stamps, name="time").tz_convert(zone)
     return pd.DataFrame(columns, index=index)

@@ -33,6 +33,7 @@ SETTINGS_DTYPE = np.dtype(
         ("departure_min", "i8"),
         ("trip_kwh", "f8"),
         ("start_soc", "f8"),
+        ("stays_home", "i1"),  # 1: the daily departure is planned, but nobody leaves
     ],
     align=True,
 )
@@ -81,6 +82,7 @@ def settings_record(
         "departure_min": round(60 * driving.departure_h),
         "trip_kwh": driving.trip_kwh,
         "start_soc": driving.start_soc,
+        "stays_home": False,  # `world.unending` sets it
     }
     for name, value in values.items():
         settings[name] = value

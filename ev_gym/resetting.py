@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta, timezone
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -48,6 +48,57 @@ def checked_seed(seed: Any, rows: int = 1) -> int:
     return int(seed)
 
 
+def row_seeds(seed: Any, rows: int) -> list[int | None]:
+    """The seed of each row: of a number s, row i's is s + i; or one number or None for each row.
+
+    Raises:
+        ResetError: for an impossible seed, or another number of them.
+    """
+    if seed is None:
+        return [None] * rows
+    if isinstance(seed, Sequence | np.ndarray):
+        if len(seed) != rows:
+            raise ResetError(f"seed holds {len(seed)} numbers; allowed: {rows}")
+        return [None if own is None else checked_seed(own) for own in seed]
+    first = checked_seed(seed, rows)
+    return [first + row for row in range(rows)]
+
+
+def checked_mask(mask: Any, rows: int, seeded: bool) -> NDArray[np.bool_]:
+    """Which rows a reset is for: a mask (rows,), or None for all.
+
+    Raises:
+        ResetError: for anything but a bool array (rows,) with a True in it; where the rows are not
+            `seeded` yet, also for one with a False in it.
+    """
+    if mask is None:
+        return np.ones(rows, np.bool_)
+    shape = (rows,)
+    fits = isinstance(mask, np.ndarray) and mask.dtype == np.bool_ and mask.shape == shape
+    if not fits or not mask.any():
+        raise ResetError(
+            f"option reset_mask is {mask!r}; allowed: a bool array {shape} with a True in it"
+        )
+    if not seeded and not mask.all():
+        raise ResetError("option reset_mask leaves rows out; the first reset needs all of them")
+    chosen: NDArray[np.bool_] = mask
+    return chosen
+
+
+def given_options(options: Any) -> dict[str, Any]:
+    """The options of a reset that are not None.
+
+    Raises:
+        ScenarioError: for an unknown option.
+        ResetError: for anything but a dict.
+    """
+    if not isinstance(options, Mapping | None):
+        raise ResetError(f"options is {options!r}; allowed: None or a dict of start, soc, house")
+    given = {key: value for key, value in (options or {}).items() if value is not None}
+    check_keys(given, OPTIONS, "the options of reset")
+    return given
+
+
 def fixed_by(options: Mapping[str, Any] | None, world: World) -> Fixed:
     """What the options of a reset fix.
 
@@ -61,10 +112,7 @@ def fixed_by(options: Mapping[str, Any] | None, world: World) -> Fixed:
         ScenarioError: for an unknown option.
         ResetError: for an impossible value, saying what is allowed.
     """
-    if not isinstance(options, Mapping | None):
-        raise ResetError(f"options is {options!r}; allowed: None or a dict of start, soc, house")
-    options = {key: value for key, value in (options or {}).items() if value is not None}
-    check_keys(options, OPTIONS, "the options of reset")
+    options = given_options(options)
     starts = None
     if "start" in options:
         starts = world.start_at(_minute_of(options["start"], world))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import gymnasium as gym
@@ -17,7 +18,7 @@ from ev_gym.actions import ActionMap
 from ev_gym.dataset import Dataset
 from ev_gym.infos import rows_info
 from ev_gym.observation import observation_space
-from ev_gym.resetting import ResetError, checked_seed, fixed_by
+from ev_gym.resetting import checked_mask, fixed_by, row_seeds
 from ev_gym.scenario import Scenario, as_scenario
 from ev_gym.simulator import Outputs, Simulator
 from ev_gym.sources import dataset_of
@@ -43,6 +44,11 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         copy: True: every call returns fresh arrays. False: views of one set of buffers, which the
             next call overwrites.
         render_mode: Only None; a batch has no picture.
+
+    Attributes:
+        outputs: The records behind what the last `reset` or `step` returned, for callers that want
+            whole records rather than a dict of fields; from the first reset on. After a reset
+            `rewards` and `truncated` hold nothing.
 
     Raises:
         ScenarioError: for an impossible scenario or split.
@@ -87,7 +93,13 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._all_rows = np.arange(num_envs)
         self._buffer = self.simulator.outputs()
+        self.outputs = self._buffer
         self._seeded = False
+
+    @property
+    def series_start(self) -> datetime:
+        """UTC time of minute 0 of `now_min`."""
+        return self.simulator.world.dataset.start
 
     def _outputs(self) -> Outputs:
         return self.simulator.outputs() if self.copy else self._buffer
@@ -109,9 +121,9 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
             ResetError: for an impossible seed, option or mask; nothing has changed then.
         """
         options = dict(options or {})
-        rows = self._masked_rows(options.pop("reset_mask", None))
+        mask = checked_mask(options.pop("reset_mask", None), self.num_envs, self._seeded)
         fixed = fixed_by(options, self.simulator.world)
-        seeds = self._seeds(seed)
+        seeds, rows = row_seeds(seed, self.num_envs), np.flatnonzero(mask)
         super().reset(seed=seed if isinstance(seed, int) else None)
         if not self._seeded:
             fresh = self.np_random.integers(2**63, size=self.num_envs, dtype=np.uint64)
@@ -120,7 +132,7 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         given = np.array([row for row in rows if seeds[row] is not None], np.int64)
         self.simulator.seed(np.array([seeds[row] for row in given], np.uint64), given)
         self.simulator.begin(rows, *fixed)
-        out = self._outputs()
+        self.outputs = out = self._outputs()
         self.simulator.report(self._all_rows, out)
         return out.observations, rows_info(out.results, out.vehicle_results)
 
@@ -146,6 +158,7 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         fractions = self._actions.fractions(actions, self.num_envs)
         next_step = self.autoreset_mode is AutoresetMode.NEXT_STEP
         ended = self.simulator.step(fractions, out, next_step)
+        self.outputs = out
         infos = self._end_episodes(out) if ended else {}
         infos |= rows_info(out.results, out.vehicle_results)
         return (
@@ -176,29 +189,6 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
             "final_info": last,
             "_final_info": ended.copy(),
         }
-
-    def _masked_rows(self, mask: Any) -> NDArray[np.int64]:
-        if mask is None:
-            return self._all_rows
-        shape = (self.num_envs,)
-        fits = isinstance(mask, np.ndarray) and mask.dtype == np.bool_ and mask.shape == shape
-        if not fits or not mask.any():
-            raise ResetError(
-                f"option reset_mask is {mask!r}; allowed: a bool array {shape} with a True in it"
-            )
-        if not self._seeded and not mask.all():
-            raise ResetError("option reset_mask leaves rows out; the first reset needs all of them")
-        return np.flatnonzero(mask)
-
-    def _seeds(self, seed: int | Sequence[int | None] | None) -> list[int | None]:
-        if seed is None:
-            return [None] * self.num_envs
-        if isinstance(seed, Sequence | np.ndarray):
-            if len(seed) != self.num_envs:
-                raise ResetError(f"seed holds {len(seed)} numbers; allowed: {self.num_envs}")
-            return [None if own is None else checked_seed(own) for own in seed]
-        first = checked_seed(seed, self.num_envs)
-        return [first + row for row in range(self.num_envs)]
 
     def get_state(self) -> bytes:
         """The whole state of all rows; `set_state` continues from it bit for bit."""

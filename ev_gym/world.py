@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -278,3 +278,23 @@ def build_world(scenario: Scenario, dataset: Dataset, split: str | None) -> Worl
         if isinstance(table, np.ndarray):
             table.flags.writeable = False
     return world
+
+
+def unending(world: World) -> World:
+    """The same world for a station, which runs on where an episode would end.
+
+    A car that the daily pattern keeps plugged in from 0 to 24 h and that drives nothing leaves at
+    midnight only for an episode's sake: what it is missing is settled then. On a station nobody
+    leaves: the SoC goes on and nothing is bought, but the coming midnight is still planned, and so
+    seen by policies, as the departure. All other driving is as in an episode. (A copy made by
+    pickle is an episode's world again.)
+    """
+    daily = world.scenario.driving
+    if daily.pattern != "daily" or (daily.arrival_h, daily.departure_h) != (0.0, 24.0):
+        return world
+    if daily.trip_kwh > 0.0:
+        return world
+    settings = world.settings.copy()
+    settings["stays_home"] = True
+    settings.flags.writeable = False
+    return replace(world, settings=settings)

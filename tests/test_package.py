@@ -127,10 +127,16 @@ def imports_of(path: Path) -> set[str]:
 
 
 def test_walls_between_the_rooms() -> None:
-    """`ev_gym` knows neither policies nor server; physics knows only compiling and arithmetic."""
+    """`ev_gym` knows neither policies nor server; policies, which may drive a server, know none.
+
+    Physics knows only compiling and arithmetic.
+    """
     for path in PACKAGE.rglob("*.py"):
         tops = {name.split(".")[0] for name in imports_of(path)}
         assert not tops & {"baselines", "server", "tests", "flask", "requests"}, path
+    for path in (ROOT / "baselines").rglob("*.py"):
+        tops = {name.split(".")[0] for name in imports_of(path)}
+        assert not tops & {"server", "tests", "flask"}, path
     for path in (PACKAGE / "physics").glob("*.py"):
         for name in imports_of(path):
             inside = name.startswith(("ev_gym.compiling", "ev_gym.physics"))
