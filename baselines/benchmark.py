@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,8 @@ class Plan:
         households: Number of households drawn for each seed.
         days: Length of each episode in days.
         split: Which weeks episodes come from.
+        url: Address of a server whose households to drive; None: local ones.
+        token: Its token; None: the environment variable EV_GYM_TOKEN, where set.
     """
 
     scenarios: tuple[Scenario, ...]
@@ -46,6 +49,8 @@ class Plan:
     households: int = 32
     days: int = 28
     split: str | None = None
+    url: str | None = None
+    token: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         names = {"scenario": [scenario.name for scenario in self.scenarios]}
@@ -78,6 +83,21 @@ def episode_seed(seed: int, household: int) -> int:
     return int(np.random.SeedSequence((seed, household)).generate_state(1, np.uint64)[0])
 
 
+def make_env(scenario: Scenario, plan: Plan) -> Any:
+    """A vector env with a row for each episode of the plan: a local one, or on a server."""
+    place: dict[str, Any] = {"id": "EVCharging-v0", "copy": False}
+    if plan.url is not None:
+        place = {"id": "EVChargingRemote-v0", "url": plan.url, "token": plan.token}
+    return gym.make_vec(
+        num_envs=len(plan.episodes),
+        vectorization_mode="vector_entry_point",
+        scenario=scenario,
+        split=plan.split,
+        autoreset_mode=AutoresetMode.DISABLED,
+        **place,
+    ).unwrapped
+
+
 def run_policy(
     scenario: Scenario, policy_name: str, plan: Plan, tick: Callable[[int], object]
 ) -> Run:
@@ -90,26 +110,19 @@ def run_policy(
         tick: Called with the number of steps taken since the last call.
     """
     seeds = [episode_seed(seed, household) for seed, household in plan.episodes]
-    env: Any = gym.make_vec(
-        "EVCharging-v0",
-        num_envs=len(seeds),
-        vectorization_mode="vector_entry_point",
-        scenario=scenario,
-        split=plan.split,
-        autoreset_mode=AutoresetMode.DISABLED,
-        copy=False,
-    ).unwrapped
+    env = make_env(scenario, plan)
     policy = make_policy(policy_name, env, seed=plan.seeds[0])
     steps, cars = scenario.horizon_steps, len(scenario.vehicles)
     results = np.empty((steps, len(seeds)), STEP_DTYPE)
     vehicle_results = np.empty((steps, len(seeds), cars), VEHICLE_STEP_DTYPE)
-    observations, _ = env.reset(seed=seeds)
-    policy.reset(np.arange(len(seeds)))
     infos: dict[str, Any] = {}
-    for step in range(steps):
-        observations, _, _, _, infos = env.step(policy(observations))
-        record_infos(infos, results[step], vehicle_results[step])
-        tick(1)
+    with contextlib.closing(env):
+        observations, _ = env.reset(seed=seeds)
+        policy.reset(np.arange(len(seeds)))
+        for step in range(steps):
+            observations, _, _, _, infos = env.step(policy(observations))
+            record_infos(infos, results[step], vehicle_results[step])
+            tick(1)
     return Run(scenario, policy_name, env, results, vehicle_results, infos["settlement"])
 
 
@@ -142,8 +155,8 @@ def episode_figures(run: Run, plan: Plan) -> pd.DataFrame:
         "currency": run.scenario.currency,
     }
     cost = np.zeros(len(pairs))
-    for term, field in zip(REWARD_TERMS, TERM_FIELDS, strict=True):
-        figures[f"{term}_per_day"] = -run.results[field].sum(axis=0) / days + 0.0
+    for term, column in zip(REWARD_TERMS, TERM_FIELDS, strict=True):
+        figures[f"{term}_per_day"] = -run.results[column].sum(axis=0) / days + 0.0
         cost += figures[f"{term}_per_day"]
     figures["settlement_per_day"] = run.settlement / days
     figures["cost_per_day"] = cost - figures["settlement_per_day"]
@@ -205,7 +218,10 @@ def all_steps(run: Run, plan: Plan) -> pd.DataFrame:
     pairs = plan.episodes
     for row, (seed, household) in enumerate(pairs):
         frame = steps_frame(
-            run.env.simulator.world, run.results[:, row], run.vehicle_results[:, row]
+            run.env.series_start,
+            run.scenario.data.zone,
+            run.results[:, row],
+            run.vehicle_results[:, row],
         ).reset_index()
         names = {"scenario": run.scenario.name, "policy": run.policy}
         for place, (name, value) in enumerate(

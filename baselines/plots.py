@@ -7,7 +7,7 @@ colour in all pictures, and the parts of a bill have others.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.lines import Line2D
@@ -301,13 +301,13 @@ def energy_shares(frame: pd.DataFrame) -> tuple[Floats, int]:
     return share / (share.sum() or 1.0), first_hour
 
 
-def battery(history: pd.DataFrame, scenario: Scenario, path: str | Path) -> Figure:
+def battery(history: pd.DataFrame, scenario: Scenario, path: str | Path | IO[bytes]) -> Figure:
     """One run: price, base load and charging, and state of charge, on a local time axis.
 
     Args:
         history: An env's history, indexed by local time.
         scenario: What was run.
-        path: Where the PNG goes.
+        path: Where the PNG goes, a file or an open one.
     """
     frame = history.rename_axis("time").reset_index()
     with png(path, 10.0, 6.0) as figure:

@@ -58,6 +58,7 @@ class Policy:
     """
 
     name = ""
+    draws = False  # whether decisions depend on how many there were before
 
     def __init__(self, scenario: Scenario, continuous: bool = True, seed: int = 0) -> None:
         self.scenario = scenario
@@ -75,6 +76,9 @@ class Policy:
 
     def reset(self, rows: NDArray[np.int64] | None = None) -> None:
         """Told at the start of every episode of these rows; None: of all."""
+
+    def resume(self, decisions: int) -> None:
+        """Told that a run goes on after so many decisions, which another policy object took."""
 
     def decide(self, view: View) -> Floats:
         """Fractions of maximum current, (n, K) from 0 to 1."""

@@ -105,7 +105,12 @@ class Random(Policy):
     """
 
     name = "random"
+    draws = True
     _step = 0
+
+    def resume(self, decisions: int) -> None:
+        """Go on with the numbers that come after so many decisions."""
+        self._step = decisions
 
     def decide(self, view: View) -> Floats:
         """Independent uniform fractions."""

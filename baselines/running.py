@@ -61,8 +61,16 @@ def soc_before(history: pd.DataFrame, scenario: Scenario, car: int) -> list[floa
     return [float(soc) for soc in before]
 
 
-def _moments(history: pd.DataFrame, scenario: Scenario) -> Iterator[str]:
-    """Lines on what changed from step to step, for each car."""
+def log_csv(history: pd.DataFrame) -> str:
+    """The battery log: a line for each step, its start in ISO 8601, and every declared field."""
+    frame = history.reset_index()
+    frame["time"] = [stamp.isoformat() for stamp in history.index]
+    table: str = frame.to_csv(index=False, lineterminator="\n")
+    return table
+
+
+def moments(history: pd.DataFrame, scenario: Scenario) -> Iterator[str]:
+    """The charging log: lines on what changed from step to step, for each car."""
     cars, currency = len(scenario.vehicles), scenario.currency
     columns = {
         name: vehicle_columns(name, cars)
@@ -109,11 +117,9 @@ def write(ride: Ride, scenario: Scenario, policy_name: str, folder: Path) -> lis
     folder.mkdir(parents=True, exist_ok=True)
     names = ("battery_log.csv", "charging_log.txt", "battery_plot.png")
     log, words, picture = (folder / name for name in names)
-    frame = ride.history.reset_index()
-    frame["time"] = [stamp.isoformat() for stamp in ride.history.index]
-    frame.to_csv(log, index=False, lineterminator="\n")
+    log.write_bytes(log_csv(ride.history).encode())
     lines = [f"{scenario.name}, {policy_name}"]
-    lines += _moments(ride.history, scenario)
+    lines += moments(ride.history, scenario)
     lines.append(bill(ride, scenario))
     words.write_text("\n".join(lines) + "\n", encoding="utf-8")
     plots.battery(ride.history, scenario, picture)
