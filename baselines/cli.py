@@ -8,28 +8,10 @@ from typing import Any
 
 import click
 
+from baselines.options import POLICY, SCENARIO_HELP, named_scenario
 from baselines.policy import POLICY_NAMES
 from ev_gym.presets import preset, preset_names, preset_summary
 from ev_gym.scenario import Scenario
-
-
-def _scenario(name: str) -> Scenario:
-    """A preset's name, or a JSON file of overrides, called by the file unless it has a name."""
-    import json
-
-    path = Path(name)
-    try:
-        if path.suffix != ".json":
-            return preset(name)
-        given = json.loads(path.read_text(encoding="utf-8"))
-        named = {"name": path.stem, **given} if isinstance(given, dict) else given
-        return Scenario.from_dict(named)
-    except (ValueError, OSError) as error:
-        raise click.BadParameter(f"{name}: {error}") from error
-
-
-SCENARIO_HELP = f"{', '.join(preset_names())}, or a .json file of overrides."
-POLICY = click.Choice(POLICY_NAMES)
 
 
 class _Errors(click.Group):
@@ -38,8 +20,12 @@ class _Errors(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except (ValueError, OSError) as error:
-            raise click.ClickException(str(error)) from error
+        except (ValueError, OSError, RuntimeError) as error:
+            from baselines.http_client import RemoteError
+
+            if isinstance(error, (ValueError, OSError, RemoteError)):
+                raise click.ClickException(str(error)) from error
+            raise
 
 
 @click.group(cls=_Errors, context_settings={"help_option_names": ["-h", "--help"]})
@@ -57,11 +43,56 @@ def run(scenario: str, policy: str, seed: int, days: int | None, out: Path) -> N
     """Drive one household and write battery_log.csv, charging_log.txt and battery_plot.png."""
     from baselines import running
 
-    chosen = _scenario(scenario)
+    chosen = named_scenario(scenario)
     ride = running.drive(chosen, policy, seed, days)
     paths = running.write(ride, chosen, policy, out)
     click.echo(running.bill(ride, chosen))
     click.echo("wrote " + ", ".join(str(path) for path in paths))
+
+
+@main.command()
+@click.option("--url", default="http://127.0.0.1:5000", show_default=True,
+              help="Address of the station.")  # fmt: skip
+@click.option("--policy", type=POLICY, default="price_based", show_default=True)
+@click.option("--token", envvar="EV_GYM_TOKEN", show_envvar=True, help="The station's token.")
+@click.option("--poll", "poll_s", type=click.FloatRange(min=0.001), default=0.1, show_default=True,
+              help="Seconds between two looks; a third of its quarter-hour or less.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), default="run", show_default=True)
+def drive(url: str, policy: str, token: str | None, poll_s: float, out: Path) -> None:
+    """Drive a charging station through one day and write the files of `run`.
+
+    The station speaks the classic protocol, as ev-gym-server does. Its day begins anew. Where the
+    day breaks off, the files hold what there was of it.
+    """
+    from baselines import drive as driving
+    from baselines import running
+    from baselines.classic_client import ClassicClient, StationError
+    from baselines.http_client import Client, RemoteError
+
+    out.mkdir(parents=True, exist_ok=True)  # fails before the day, not after it
+    client = Client(url, token, patience_s=driving.PATIENCE_S, tell=click.echo)
+    day = driving.Drive(ClassicClient(client), policy, click.echo, poll_s)
+    stopped: BaseException | None = None
+    try:
+        day.run()
+    except (RemoteError, StationError, KeyboardInterrupt) as error:
+        stopped = error
+    finally:
+        client.close()
+    mirror = day.mirror
+    written = f"nothing written to {out}"
+    if mirror.tick:
+        paths = running.write(mirror.ride, mirror.scenario, policy, out)
+        click.echo(running.bill(mirror.ride, mirror.scenario))
+        written = "wrote " + ", ".join(str(path) for path in paths)
+    if stopped is None:
+        click.echo(written)
+        return
+    told = f"stopped at {driving.clock(mirror.tick)} of the day; {written}"
+    if isinstance(stopped, KeyboardInterrupt):
+        click.echo(told, err=True)
+        sys.exit(130)  # what shells know as the end by Ctrl-C
+    raise click.ClickException(f"{stopped}\n{told}") from stopped
 
 
 @main.command()
@@ -76,6 +107,8 @@ def run(scenario: str, policy: str, seed: int, days: int | None, out: Path) -> N
               help="Households drawn for each seed.")  # fmt: skip
 @click.option("--days", type=click.IntRange(1, 366), help="Default: 28; 7 with --split test.")
 @click.option("--split", type=click.Choice(["train", "test"]), help="Default: all weeks.")
+@click.option("--url", help="Drive households on this server, e.g. http://127.0.0.1:5000.")
+@click.option("--token", envvar="EV_GYM_TOKEN", show_envvar=True, help="The server's token.")
 @click.option("--out", type=click.Path(path_type=Path), default="results", show_default=True)
 @click.option("--quiet", is_flag=True, help="No progress bar and no table.")
 def benchmark(
@@ -85,6 +118,8 @@ def benchmark(
     households: int,
     days: int | None,
     split: str | None,
+    url: str | None,
+    token: str | None,
     out: Path,
     quiet: bool,
 ) -> None:
@@ -96,12 +131,14 @@ def benchmark(
     from baselines import benchmark as bench
 
     plan = bench.Plan(
-        scenarios=tuple(_scenario(name) for name in scenarios),
+        scenarios=tuple(named_scenario(name) for name in scenarios),
         policies=policies or POLICY_NAMES,
         seeds=seeds,
         households=households,
         days=days or (7 if split == "test" else 28),
         split=split,
+        url=url,
+        token=token,
     )
     progress = partial(tqdm, file=sys.stderr, disable=quiet, leave=False)
     summary, steps = bench.compare(plan, progress)

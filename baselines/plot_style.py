@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import matplotlib.dates
 import numpy as np
@@ -56,7 +56,7 @@ def policy_color(name: str) -> str:
 
 
 @contextmanager
-def png(path: str | Path, width_in: float, height_in: float) -> Iterator[Figure]:
+def png(path: str | Path | IO[bytes], width_in: float, height_in: float) -> Iterator[Figure]:
     """A figure that is saved as PNG at the end.
 
     It is made in matplotlib's own default style, whatever the user's is, and carries neither a time
