@@ -1,0 +1,57 @@
+"""What a client may ask of a new session."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ev_gym.data import Data
+from ev_gym.presets import preset, preset_names
+from ev_gym.scenario import as_scenario
+from server.problems import Problem
+from server.replica import Spec
+
+if TYPE_CHECKING:
+    from server.config import Config
+
+# About a second to generate, and 60 MB.
+MAX_HOUSE_WEEKS = 5200
+
+
+def check_limits(spec: Spec, config: Config) -> None:
+    """Refuse a session that is too large, or that would read the server's own files.
+
+    Raises:
+        Problem: 422, saying what is allowed.
+    """
+    if not 1 <= spec.rows <= config.max_num_envs:
+        raise Problem(
+            422,
+            f"num_envs is {spec.num_envs}; allowed on this server: 1 to {config.max_num_envs}, "
+            "or null",
+        )
+    scenario = spec.scenario
+    if scenario.days > config.max_days:
+        raise Problem(
+            422, f"days is {scenario.days}; allowed on this server: 1 to {config.max_days}"
+        )
+    data = scenario.data
+    if data.source == "files":
+        if data not in _own_data(config):
+            raise Problem(
+                422,
+                "data.source is 'files', with files that this server does not offer; allowed: "
+                "the data of a preset or of the server's own scenario, or another source",
+            )
+        return
+    weeks, houses = data.weeks or 0, data.houses if data.source == "synthetic" else 1
+    if weeks * houses > MAX_HOUSE_WEEKS:
+        raise Problem(
+            422,
+            f"data.weeks times data.houses is {weeks} x {houses} = {weeks * houses}; allowed on "
+            f"this server: up to {MAX_HOUSE_WEEKS}",
+        )
+
+
+def _own_data(config: Config) -> list[Data]:
+    offered = [preset(name) for name in preset_names()]
+    return [scenario.data for scenario in (*offered, as_scenario(config.scenario))]

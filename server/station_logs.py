@@ -1,0 +1,69 @@
+"""What a station has lived through: as CSV, in words, and as a picture.
+
+The same files as those of `ev-gym run`, about the ticks since the last /discharge, of the last 31
+days at most.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ev_gym.infos import steps_frame
+from server.life import RECORD_DTYPE
+from server.problems import Problem
+from server.station import Station
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LAST_LINES = 20
+
+# A picture's style is the whole process's while it is drawn.
+_DRAWING = threading.Lock()
+
+
+def _history(station: Station) -> pd.DataFrame:
+    """The ticks so far as a table, like the history of an env."""
+    records = np.frombuffer(station.records(), RECORD_DTYPE)
+    dataset = station.life.world.dataset
+    return steps_frame(dataset.start, dataset.zone, records["house"], records["car"][:, np.newaxis])
+
+
+def log_csv(station: Station) -> str:
+    """The battery log so far: every declared step field, a line for each tick."""
+    from baselines import running
+
+    return running.log_csv(_history(station))
+
+
+def log_text(station: Station, lines: int | None = None) -> str:
+    """The charging log so far, in words; all of it, or the last lines."""
+    from baselines import running
+
+    told = list(running.moments(_history(station), station.life.scenario))
+    return "".join(f"{line}\n" for line in told[-lines if lines else None :])
+
+
+def picture(station: Station) -> bytes:
+    """The curve so far as PNG.
+
+    Raises:
+        Problem: 409 before the first tick is over.
+    """
+    from baselines import plots
+
+    history = _history(station)
+    if history.empty:
+        raise Problem(
+            409,
+            "no tick is over since the station began, so there is no curve yet; a tick takes "
+            f"{station.tick_s:g} s",
+        )
+    png = io.BytesIO()
+    with _DRAWING:
+        plots.battery(history, station.life.scenario, png)
+    return png.getvalue()
