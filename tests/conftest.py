@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests import postgres
 
 # Deadlines measure the machine, and the first example of a property compiles.
 settings.register_profile("ev_gym", deadline=None, derandomize=True, print_blob=True)
@@ -21,3 +25,11 @@ def measured_folder() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the measured series: set EV_GYM_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres_database() -> Iterator[Callable[[], str]]:
+    """Makes an empty PostgreSQL database: its URL. Skipped where PostgreSQL cannot be started."""
+    with postgres.running() as server:
+        numbers = itertools.count()
+        yield lambda: postgres.new_database(server, f"test_{next(numbers)}")

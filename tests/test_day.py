@@ -1,0 +1,51 @@
+"""The 24 prices and base loads of a local day, of whatever length."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ev_gym.scenario import as_scenario
+from ev_gym.sources import dataset_of
+from ev_gym.world import build_world
+from server import day
+
+
+def world_of(changes: dict[str, Any]) -> Any:
+    scenario = as_scenario(changes)
+    return build_world(scenario, dataset_of(scenario), None)
+
+
+@pytest.mark.parametrize(
+    ("day_name", "hours"), [("2023-03-26", 23), ("2023-10-29", 25), ("2023-06-01", 24)]
+)
+def test_24_numbers_on_days_of_any_length(day_name: str, hours: int) -> None:
+    world = world_of({"data": {"start": "2023-01-02"}})
+    assert world.dataset.zone == "Europe/Stockholm"
+    index = pd.date_range(world.dataset.start, periods=len(world.hours), freq="h").tz_convert(
+        "Europe/Stockholm"
+    )
+    spot = pd.Series(100 * world.dataset.price_per_kwh, index=index)
+    load = pd.Series(world.load_kw[1].reshape(-1, 4).mean(axis=1), index=index)
+    places = np.flatnonzero(index.strftime("%Y-%m-%d") == day_name)
+    assert len(places) == hours
+    for place in (places[0], places[-1]):
+        for told, series in (
+            (day.prices_ore(world, 60 * int(place) + 59), spot),
+            (day.loads_kw(world, 1, 60 * int(place)), load),
+        ):
+            own = series.iloc[places]
+            expected = own.groupby(own.index.hour).mean().reindex(range(24)).ffill()
+            np.testing.assert_allclose(told, expected, atol=0.005001)
+            assert all(value == round(value, 2) for value in told)
+
+
+def test_prices_of_quarters_are_told_by_the_hour() -> None:
+    world = world_of({"preset": "classic"})
+    quarters = replace(world.dataset, price_per_kwh=np.arange(672.0), price_minutes=15)
+    told = day.prices_ore(build_world(world.scenario, quarters, None), 1440)
+    assert told[:2] == [100 * (96 + 1.5), 100 * (100 + 1.5)]
