@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
+import requests
 from click.testing import CliRunner
 
 from baselines.cli import main
 from ev_gym.reference import markdown
+from tests.serving import serving
 
+USUAL = "http://127.0.0.1:5000"
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -23,21 +31,78 @@ def blocks(language: str) -> list[str]:
 def test_python_blocks_run_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One after the other, as a reader would type them into one session."""
+    """One after the other, as a reader would type them into one session, on a server of theirs."""
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    assert len(blocks("python")) >= 6
-    for block in blocks("python"):
-        exec(compile(block, "README.md", "exec"), names)
-    assert "hour_sin  sine of the local time of day" in capsys.readouterr().out
+    assert len(blocks("python")) >= 9
+    with serving(tmp_path) as url:
+        for block in blocks("python"):
+            if not block.rstrip().endswith(".run()"):
+                exec(compile(block.replace(USUAL, url), "README.md", "exec"), names)
+    out = capsys.readouterr().out
+    assert "hour_sin  sine of the local time of day" in out
+    assert "'ev_battery_charge_start_stopp': True" in out
+
+
+def test_the_server_from_python_serves(tmp_path: Path) -> None:
+    """The block that does not end by itself, in a process of its own."""
+    (block,) = [block for block in blocks("python") if block.rstrip().endswith(".run()")]
+    port = free_port()
+    home = {"XDG_DATA_HOME": str(tmp_path), "LOCALAPPDATA": str(tmp_path)}
+    code = block.replace("5000", str(port))
+    with subprocess.Popen([sys.executable, "-c", code], env={**os.environ, **home}) as server:
+        try:
+            assert answer_of(f"http://127.0.0.1:{port}/charge") == "20.0"
+        finally:
+            server.kill()
+
+
+def test_two_commands_start_the_server_and_drive_it_to_the_three_files(tmp_path: Path) -> None:
+    """The server's and the client's, on another port and database than a reader's own."""
+    (block,) = [block for block in blocks("sh") if block.startswith("ev-gym-server")]
+    serve, drive = (shlex.split(line)[1:] for line in block.splitlines())
+    port = free_port()
+    store = f"sqlite:///{tmp_path / 'server.db'}"
+    serve = ["-m", "server.cli", *serve, "--port", str(port), "--store", store]
+    command = [sys.executable, *serve]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as server:
+        try:
+            answer_of(f"http://127.0.0.1:{port}/charge")
+            out = str(tmp_path / "night")
+            drive = [*drive[:-1], out, "--url", f"http://127.0.0.1:{port}"]
+            result = CliRunner().invoke(main, drive)
+        finally:
+            server.terminate()
+    assert result.exit_code == 0, result.output
+    assert "charging cost 14.9665 SEK" in result.output
+    names = {"battery_log.csv", "charging_log.txt", "battery_plot.png"}
+    assert {path.name for path in Path(out).iterdir()} == names
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        return int(bound.getsockname()[1])
+
+
+def answer_of(url: str) -> str:
+    """What a server answers once it serves."""
+    until = time.monotonic() + 60
+    while True:
+        try:
+            return requests.get(url, timeout=30).text
+        except requests.ConnectionError:
+            assert time.monotonic() < until
+            time.sleep(0.1)
 
 
 def test_ev_gym_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     lines = [line for block in blocks("sh") for line in block.splitlines()]
     commands = [shlex.split(line)[1:] for line in lines if line.startswith("ev-gym ")]
-    assert {command[0] for command in commands} == {"scenarios", "run", "benchmark"}
+    assert {command[0] for command in commands} == {"scenarios", "run", "benchmark", "drive"}
     for command in commands:
+        if command[0] == "drive":
+            continue  # wants a server: below
         result = CliRunner().invoke(main, command)
         assert result.exit_code == 0, result.output
     assert (tmp_path / "run" / "battery_log.csv").exists()
@@ -48,7 +113,7 @@ def test_the_two_commands_stand_where_ci_finds_them() -> None:
     commands = re.findall(r"^python3 -m venv \.venv && .*$", README, flags=re.MULTILINE)
     assert [command.split(" && ")[1:] for command in commands] == [
         [".venv/bin/pip install .", ".venv/bin/ev-gym benchmark"],
-        [".venv/bin/pip install '.[test]'", ".venv/bin/pytest"],
+        [".venv/bin/pip install '.[test]'", ".venv/bin/pytest -n 2"],
     ]
 
 
