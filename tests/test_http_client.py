@@ -120,9 +120,8 @@ def failing(act: Any, method: str = "POST", patience_s: float = 0.0, **more: Any
     ("act", "said"),
     [
         (
-            problem(422, "action is 2.0; allowed: 0 to 1"),
-            "422 Unprocessable Entity: action is 2.0; allowed: 0 to 1; nothing happened on the "
-            "server",
+            problem(409, "the session's index is 7"),
+            "409 Conflict: the session's index is 7; nothing happened on the server",
         ),
         (
             problem(400, "/body/seed is true; allowed: a number"),
