@@ -87,7 +87,7 @@ class RemoteEnv(gym.Env[NDArray[Any], Any]):
             RemoteError: where there was no answer; calling again is safe.
         """
         asked = given_options(options) if options else {}
-        given = seed if seed is None else checked_seed(seed)
+        seed = given = None if seed is None else checked_seed(seed)
         if given is None and not self._seeded:
             if self._own_seed is None:
                 self._own_seed = int(self.np_random.integers(2**63))

@@ -97,6 +97,15 @@ def _draw_rows(seed: np.uint64, step: int, fractions: Floats) -> None:
             fractions[i, k] = uniform(key, step * cars + k)
 
 
+@compiled
+def _draw_ahead(seed: np.uint64, step: int, fractions: Floats) -> None:
+    steps, cars = fractions.shape
+    key = stream_key(seed, 0)
+    for i in range(steps):
+        for k in range(cars):
+            fractions[i, k] = uniform(key, (step + i) * cars + k)
+
+
 class Random(Policy):
     """Uniformly random currents: what an untrained agent does.
 
@@ -118,6 +127,12 @@ class Random(Policy):
         _draw_rows(np.uint64(self.seed), self._step, fractions)
         self._step += 1
         return fractions
+
+    def ahead(self, decisions: int, steps: int) -> NDArray[np.float32]:
+        """Row 0's actions (steps, K) after so many decisions: they depend on nothing it sees."""
+        fractions = np.empty((steps, len(self.levels)))
+        _draw_ahead(np.uint64(self.seed), decisions, fractions)
+        return fractions.astype(np.float32)
 
     def to_levels(self, fractions: Floats) -> NDArray[np.int64]:
         """Each level of the charger equally often."""

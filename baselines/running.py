@@ -112,7 +112,7 @@ def _decision(
 
 def write(ride: Ride, scenario: Scenario, policy_name: str, folder: Path) -> list[Path]:
     """Write `battery_log.csv`, `charging_log.txt` and `battery_plot.png`; the paths written."""
-    from baselines import plots
+    from baselines.battery_plot import battery
 
     folder.mkdir(parents=True, exist_ok=True)
     names = ("battery_log.csv", "charging_log.txt", "battery_plot.png")
@@ -122,7 +122,7 @@ def write(ride: Ride, scenario: Scenario, policy_name: str, folder: Path) -> lis
     lines += moments(ride.history, scenario)
     lines.append(bill(ride, scenario))
     words.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    plots.battery(ride.history, scenario, picture)
+    battery(ride.history, scenario, picture, policy_name)
     return [log, words, picture]
 
 

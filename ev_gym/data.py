@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
-from ev_gym.parameters import ScenarioError, check, check_unread, choice, number, text
+from ev_gym.parameters import (
+    PATH_LENGTH,
+    ScenarioError,
+    check,
+    check_unread,
+    choice,
+    number,
+    text,
+)
 
+# Well within what dates, time stamps and time zones can name.
+FIRST_DAY, END_DAY = date(1900, 1, 1), date(2200, 1, 1)
 FILES = (
     *("price_file", "price_column", "eur_rate", "load_file", "load_zone"),
     *("temperature_file", "temperature_c", "stamp_zone"),
@@ -28,15 +38,23 @@ class Data:
         "synthetic", "where the series come from", ("synthetic", "classic", "files")
     )
     zone: str = text("Europe/Stockholm", "IANA time zone of local hour, weekday and month")
-    start: str | None = text("2023-01-02", "first local Monday, as YYYY-MM-DD", optional=True)
+    start: str | None = text(
+        "2023-01-02",
+        "first local Monday, as YYYY-MM-DD; series lie between 1900 and 2200",
+        optional=True,
+    )
     weeks: int | None = number(52, "", "length in weeks", 1, 1000, whole=True, optional=True)
     houses: int = number(16, "", "synthetic: number of houses", 1, 1000, whole=True)
-    price_file: str | None = text(None, "files: day-ahead prices", optional=True)
+    price_file: str | None = text(
+        None, "files: day-ahead prices", longest=PATH_LENGTH, optional=True
+    )
     price_column: str | None = text(None, "files: column of the price", optional=True)
     eur_rate: float | None = number(None, "SEK/EUR", "files: rate", 0.001, 1e6, optional=True)
-    load_file: str | None = text(None, "files: base load", optional=True)
+    load_file: str | None = text(None, "files: base load", longest=PATH_LENGTH, optional=True)
     load_zone: str | None = text(None, "files: time zone of the load's days", optional=True)
-    temperature_file: str | None = text(None, "files: outdoor temperature", optional=True)
+    temperature_file: str | None = text(
+        None, "files: outdoor temperature", longest=PATH_LENGTH, optional=True
+    )
     temperature_c: float | None = number(
         None, "deg C", "files: constant instead of temperature_file", -60, 60, optional=True
     )
@@ -50,12 +68,7 @@ class Data:
             raise ScenarioError(
                 f"Data.zone is {self.zone!r}; allowed: an IANA zone such as 'Europe/Stockholm'"
             ) from None
-        try:
-            monday = self.start is None or date.fromisoformat(self.start).weekday() == 0
-        except ValueError:
-            monday = False
-        if not monday:
-            raise ScenarioError(f"Data.start is {self.start!r}; allowed: a Monday as YYYY-MM-DD")
+        self._check_start()
         files = self.source == "files"
         if not files:
             check_unread(self, FILES, f"source is {self.source!r}, not 'files'")
@@ -67,4 +80,20 @@ class Data:
             raise ScenarioError(
                 f"Data.temperature_file is {self.temperature_file!r} and Data.temperature_c is "
                 f"{self.temperature_c!r}; allowed with files: exactly one of the two"
+            )
+
+    def _check_start(self) -> None:
+        if self.start is None:
+            return
+        try:
+            first = date.fromisoformat(self.start)
+        except ValueError:
+            first = None
+        if first is None or first.weekday() != 0:
+            raise ScenarioError(f"Data.start is {self.start!r}; allowed: a Monday as YYYY-MM-DD")
+        length = timedelta(weeks=self.weeks or 0)
+        if not FIRST_DAY <= first <= END_DAY - length:
+            raise ScenarioError(
+                f"Data.start is {self.start!r} and Data.weeks is {self.weeks!r}; allowed: series "
+                f"from {FIRST_DAY} to {END_DAY}"
             )

@@ -30,7 +30,13 @@ class Charger:
     phases: int = choice(3, "phases of the charger", (1, 3))
     max_current_a: int = number(16, "A", "largest current per phase", 6, 80, whole=True)
     levels_kw: tuple[float, ...] | None = numbers(
-        None, "kW", "power levels instead of currents, rising from 0", 0, 100, optional=True
+        None,
+        "kW",
+        "power levels instead of currents, rising from 0",
+        0,
+        100,
+        many=100,
+        optional=True,
     )
     load_management: bool = choice(
         True, "keep charging within what the connection leaves", (True, False)

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 REQUIRED = dataclasses.MISSING
+NAME_LENGTH, PATH_LENGTH = 200, 1000  # characters
 
 
 class ScenarioError(ValueError):
@@ -49,15 +50,17 @@ def choice(default: Any, meaning: str, allowed: Iterable[Any]) -> Any:
     return dataclasses.field(default=default, metadata=rule)
 
 
-def numbers(default: Any, unit: str, meaning: str, low: float, high: float, **rule: Any) -> Any:
-    """A tuple of numbers, each between `low` and `high`."""
-    rule = {"unit": unit, "meaning": meaning, "low": low, "high": high, "many": True, **rule}
+def numbers(
+    default: Any, unit: str, meaning: str, low: float, high: float, *, many: int, **rule: Any
+) -> Any:
+    """A tuple of at most `many` numbers, each between `low` and `high`."""
+    rule = {"unit": unit, "meaning": meaning, "low": low, "high": high, "many": many, **rule}
     return dataclasses.field(default=default, metadata=rule)
 
 
-def text(default: Any, meaning: str, *, optional: bool = False) -> Any:
-    """A string."""
-    rule = {"unit": "", "meaning": meaning, "text": True, "optional": optional}
+def text(default: Any, meaning: str, *, longest: int = NAME_LENGTH, optional: bool = False) -> Any:
+    """A string of at most `longest` characters."""
+    rule = {"unit": "", "meaning": meaning, "text": longest, "optional": optional}
     return dataclasses.field(default=default, metadata=rule)
 
 
@@ -65,12 +68,12 @@ def _allowed(rule: Mapping[str, Any]) -> str:
     if "allowed" in rule:
         words = "one of " + ", ".join(repr(value) for value in rule["allowed"])
     elif rule.get("text"):
-        words = "a non-empty string"
+        words = f"a non-empty string of at most {rule['text']} characters"
     else:
         kind = "a whole number" if rule.get("whole") else "a number"
         words = f"{kind} from {rule['low']:g} to {rule['high']:g} {rule['unit']}".rstrip()
         if rule.get("many"):
-            words = f"a list, each entry {words}"
+            words = f"a list of at most {rule['many']}, each entry {words}"
     return words + (", or None" if rule.get("optional") else "")
 
 
@@ -87,9 +90,10 @@ def _is_allowed(value: Any, rule: Mapping[str, Any]) -> bool:
     if "allowed" in rule:
         return any(type(value) is type(known) and value == known for known in rule["allowed"])
     if rule.get("text"):
-        return isinstance(value, str) and bool(value)
+        return isinstance(value, str) and 0 < len(value) <= rule["text"]
     if rule.get("many"):
-        return isinstance(value, tuple) and all(_is_number(entry, rule) for entry in value)
+        fits = isinstance(value, tuple) and len(value) <= rule["many"]
+        return fits and all(_is_number(entry, rule) for entry in value)
     return _is_number(value, rule)
 
 
@@ -98,7 +102,7 @@ def _one_form(value: Any, rule: Mapping[str, Any]) -> Any:
     if value is None or "low" not in rule:
         return value
     if rule.get("many"):
-        return tuple(_one_form(entry, {**rule, "many": False}) for entry in value)
+        return tuple(_one_form(entry, {**rule, "many": 0}) for entry in value)
     return int(value) if rule.get("whole") else float(value) + 0.0
 
 

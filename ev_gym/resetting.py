@@ -166,7 +166,10 @@ def _minute_of(start: Any, world: World) -> int:
         )
     if moment.tzinfo is None:
         local, moment = moment, moment.replace(tzinfo=zone)
-        shown = moment.astimezone(timezone.utc).astimezone(zone).replace(tzinfo=None)
+        try:
+            shown = moment.astimezone(timezone.utc).astimezone(zone).replace(tzinfo=None)
+        except OverflowError:  # at an end of the calendar, far from every series
+            shown = local
         if shown != local and not by_day:
             raise ResetError(
                 f"option start is {start!r}, which summer time skips in {dataset.zone}; allowed: "

@@ -81,6 +81,7 @@ class Driving:
         "routines: shares of commuters, shift workers and people mostly at home; None: as measured",
         0,
         1,
+        many=3,
         optional=True,
     )
     arrival_h: float = number(17.0, "h", "daily: local hour of plug-in", 0, 24)
@@ -111,10 +112,10 @@ class Tariff:
     high_from_h: int = number(6, "h", "first local high hour", 0, 24, whole=True)
     high_to_h: int = number(22, "h", "end of the local high hours", 0, 24, whole=True)
     high_months: tuple[int, ...] = numbers(
-        (1, 2, 3, 11, 12), "", "months with high hours", 1, 12, whole=True
+        (1, 2, 3, 11, 12), "", "months with high hours", 1, 12, many=12, whole=True
     )
     high_weekdays: tuple[int, ...] = numbers(
-        (0, 1, 2, 3, 4), "", "weekdays with high hours, 0 is Monday", 0, 6, whole=True
+        (0, 1, 2, 3, 4), "", "weekdays with high hours, 0 is Monday", 0, 6, many=7, whole=True
     )
     vat: float = number(0.25, "", "value added tax", 0, 1)
     public_price_per_kwh: float = number(

@@ -154,8 +154,13 @@ def _asked(command: type[C]) -> C:
     Raises:
         Problem: 400 that says what is wrong with it and what to send.
     """
+    data = request_body()
+    if not data.strip():
+        told = f"is empty; send {command.send}"
+        errors = [{"where": "/body", "detail": told}]
+        raise Problem(400, f"/body {told}", errors=errors)
     try:
-        return parse(command, request_body())
+        return parse(command, data)
     except Problem as problem:
         told = f"{problem.detail}; send {command.send}"
         raise Problem(problem.status, told, **problem.extra) from None

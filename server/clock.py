@@ -7,8 +7,19 @@ tick that the clock shows.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from typing import NamedTuple
+
+_BEGAN_S = time.time() - time.monotonic()
+
+
+def steady_s() -> float:
+    """Seconds since 1970, by the wall clock when the process began.
+
+    From then on they go on evenly, also where the wall clock is set back or forward.
+    """
+    return _BEGAN_S + time.monotonic()
 
 
 class Anchor(NamedTuple):

@@ -24,6 +24,8 @@ from server.problems import Problem
 
 _MAGIC = npy.magic(1, 0)
 _LONGEST_HEADER = 10_000
+_SHOWN_BYTES = 200
+_TOO_LONG = 2**63
 _TERMS_FROM = len(NAMES)
 
 # Ten times as fast as the standard library's on an answer, which took a tenth of a step's time.
@@ -160,6 +162,12 @@ def _described(head: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
         shape, by_columns, dtype = npy.read_array_header_1_0(stream)
     except Exception as error:  # whatever a parser of Python literals may raise on such bytes
         raise Problem(400, f"the npy header cannot be read: {error}") from None
-    if any(length < 0 for length in shape):
-        raise Problem(400, f"the npy array has shape {shape}; allowed: no negative length")
+    whole = all(type(length) is int and 0 <= length < _TOO_LONG for length in shape)
+    if not whole or math.prod(shape) >= _TOO_LONG:  # too long perhaps even to be printed
+        begins = bytes(head[10 : 10 + _SHOWN_BYTES])
+        raise Problem(
+            400,
+            f"the npy header is {begins!r}; allowed: a shape of whole numbers, no negative length, "
+            f"and less than {_TOO_LONG} entries",
+        )
     return shape, by_columns, dtype

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from ev_gym.scenario import Scenario
+from server.clock import steady_s
 
 MIB = 1024 * 1024
 ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d+)?")
@@ -38,13 +38,14 @@ class Config:
         no_token: Whether it is open on purpose to all who reach it. Without that, a server without
             a token answers only to `localhost` and IP addresses, and `/v1` only to its own pages.
         cors_origins: Origins whose pages may call the classic protocol; ("*",): all, (): none.
-        station: Name under which the station's state is kept in the database.
+        station: Name under which the station's state is kept in the database, for each scenario
+            its own.
         max_body_bytes: Largest body of a request.
         max_num_envs: Most households in one session.
         max_days: Longest horizon of a session.
         max_sessions: Most sessions at a time.
         idle_s: Seconds without a request after which a session expires.
-        clock: Seconds since some moment, as `time.time`; tests pass their own.
+        clock: Seconds since some moment, never set back; tests pass their own.
     """
 
     scenario: str | Scenario | Mapping[str, Any] = "classic"
@@ -62,7 +63,7 @@ class Config:
     max_days: int = 366
     max_sessions: int = 1000
     idle_s: float = WEEK_S
-    clock: Callable[[], float] = time.time
+    clock: Callable[[], float] = steady_s
 
     def __post_init__(self) -> None:
         if not 1 <= self.seconds_per_hour <= 3600:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import sqlite3
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,12 @@ from server.problems import Problem
 
 LOG = logging.getLogger("server.database")
 BUSY_S = 10.0
-DRIVERS = ("sqlite", "postgresql")
+DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
 _ALLOWED = "sqlite:///FILE, or postgresql://USER:PASSWORD@HOST/NAME"
 
 
 def database_url(given: str | None) -> sa.URL:
-    """The URL of a database, None for the one by default; the folder of an SQLite file is made.
+    """The URL of a database; None for the one by default, whose folder is made.
 
     Raises:
         ConfigError: if it is no URL, of neither SQLite nor PostgreSQL, or in memory.
@@ -36,20 +37,28 @@ def database_url(given: str | None) -> sa.URL:
     else:
         try:
             url = sa.make_url(given)
-        except sa.exc.ArgumentError:
+        except (sa.exc.ArgumentError, ValueError):  # the latter for a port of letters
             raise ConfigError(f"store is {given!r}; allowed: {_ALLOWED}") from None
     shown = url.render_as_string(hide_password=True)
-    if url.get_backend_name() not in DRIVERS:
+    if url.drivername not in DRIVERS:
         raise ConfigError(f"store is {shown!r}; allowed: {_ALLOWED}")
     if url.drivername == "postgresql":
         return url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() == "sqlite":
+        # SQLite has no hosts, and options name drivers' URLs such as those of databases in memory.
+        if url.host or url.port or url.username or url.password or url.query:
+            raise ConfigError(f"store is {shown!r}; allowed: {_ALLOWED}")
         if url.database in (None, "", ":memory:"):
             raise ConfigError(f"store is {shown!r}, which no restart survives; allowed: {_ALLOWED}")
+        folder = Path(str(url.database)).parent
         try:
-            Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+            if given is None:
+                folder.mkdir(parents=True, exist_ok=True)
+            there = folder.is_dir()
         except OSError as error:
             raise ConfigError(f"cannot open the database {shown}: {error}") from error
+        if not there:
+            raise ConfigError(f"cannot open the database {shown}: there is no folder {folder}")
     return url
 
 
@@ -65,7 +74,7 @@ def open_engine(url: sa.URL, synchronous: str) -> sa.Engine:
     """
     if url.get_backend_name() != "sqlite":
         try:
-            return sa.create_engine(url)
+            return sa.create_engine(url, pool_pre_ping=True)  # connections that were cut off
         except ImportError as error:
             raise ConfigError(
                 f"PostgreSQL's driver is missing ({error}); pip install 'ev-gym[postgres]'"
@@ -100,6 +109,44 @@ def cause_of(error: BaseException) -> str:
     """What the driver says, in its first line, without statement and values."""
     text = str(getattr(error, "orig", None) or error).strip()
     return text.splitlines()[0] if text else type(error).__name__
+
+
+@contextlib.contextmanager
+def turn(lock: threading.Lock, connection: Callable[[], sa.Connection]) -> Iterator[sa.Connection]:
+    """SQLite's one connection for writing, for who waits `BUSY_S` at most in all.
+
+    Another process may hold SQLite's lock. Whose turn it is waits for that in SQLite, the others
+    here; so who has waited here has that much less time there.
+
+    Args:
+        lock: Guards the connection.
+        connection: Gives it, to who holds the lock.
+
+    Raises:
+        sqlalchemy.exc.TimeoutError: if its turn does not come.
+    """
+    until = time.monotonic() + BUSY_S
+    if not lock.acquire(timeout=BUSY_S):
+        raise TimeoutError("another process holds the database's lock")
+    try:
+        writer = connection()
+        left_s = max(0.0, until - time.monotonic())
+        late = left_s < 0.9 * BUSY_S
+        if late:
+            _wait_at_most(writer, left_s)
+        try:
+            yield writer
+        finally:
+            if late:
+                _wait_at_most(writer, BUSY_S)
+    finally:
+        lock.release()
+
+
+def _wait_at_most(writer: sa.Connection, seconds: float) -> None:
+    """How long SQLite waits for the lock of another process."""
+    driver: Any = writer.connection.driver_connection
+    driver.execute(f"PRAGMA busy_timeout = {round(1000 * seconds)}").close()
 
 
 @contextlib.contextmanager

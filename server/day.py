@@ -1,7 +1,8 @@
 """The prices and base loads of one local day, as the classic protocol tells them: 24 numbers.
 
 The number of an hour is the mean of all that carries its local name. Where summer time ends, two
-hours do; where it begins, the hour that the clocks skip is told like the hour before it.
+hours do; where it begins, the hour that the clocks skip is told like the one before it, or that of
+midnight like the one after.
 """
 
 from __future__ import annotations
@@ -36,8 +37,9 @@ def _by_hour(world: World, place_min: int, hourly: NDArray[np.float64]) -> list[
     day = local_min // DAY_MIN
     today = day == day[place_min // 60]
     hour, values = local_min[today] % DAY_MIN // 60, hourly[today]
-    told: list[float] = []
+    told, mean = [], float(values[0])
     for name in range(24):
         own = values[hour == name]
-        told.append(float(own.mean()) if own.size else told[-1])
-    return [round(value, 2) for value in told]
+        mean = float(own.mean()) if own.size else mean
+        told.append(round(mean, 2))
+    return told

@@ -50,6 +50,7 @@ from server.sessions import Spec
 
 TAG = Tag(name="Gymnasium", description="Sessions: reset and step an env, or a vector of them.")
 MOST_STEPS = 100_000  # of households in one page
+STEPS_LIMIT = 100  # operations in a page, where the client does not say
 
 _PATH = [in_path("id", "the session's id")]
 _BYTES = {"type": "string", "format": "binary"}
@@ -219,12 +220,12 @@ def steps() -> Response:
     sessions = services().sessions
     session = sessions.session(_id())
     rows = session.spec.rows
-    if asked.limit * rows > MOST_STEPS:
-        raise Problem(
-            422, f"limit is {asked.limit}; allowed with {rows} rows: at most {MOST_STEPS // rows}"
-        )
-    end = asked.first + asked.limit
-    shown = sessions.steps(_id(), asked.first, asked.limit)
+    most = max(1, MOST_STEPS // rows)
+    limit = min(STEPS_LIMIT, most) if asked.limit is None else asked.limit
+    if limit > most:
+        raise Problem(422, f"limit is {limit}; allowed with {rows} rows: at most {most}")
+    end = asked.first + limit
+    shown = sessions.steps(_id(), asked.first, limit)
     told = {
         "steps": list(descriptions.steps(shown, sessions.world(_id()))),
         "next": end if end < session.index else None,

@@ -61,6 +61,8 @@ def install(app: Flask, classic: Blueprint, config: Config) -> None:
             )
         if origin is None or origin.partition("://")[2] == request.host:
             return
+        if request.url_rule is None:
+            return  # a mistyped path is a 404, whoever asks
         welcome = config.cors_origins if request.blueprint == classic.name else ()
         if origin not in welcome and "*" not in welcome:
             allowed = ", ".join((request.host_url.rstrip("/"), *welcome))

@@ -5,8 +5,8 @@ tick was lived with, so a command holds for all of the tick in which it came, li
 env. With a policy, the policy decides at every tick until a client commands.
 
 Beyond the env's rules: the car begins with 20 %, on the first day that seed 0 draws, at 00:00; a
-car that is full turns the switch off; and where the daily pattern has the car at home from 0 to
-24 h (`classic`) midnight is no departure (`ev_gym.world.unending`).
+car that is full turns the switch off, unless charging is forced; and where the daily pattern has
+the car at home from 0 to 24 h (`classic`) midnight is no departure (`ev_gym.world.unending`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.policy import Policy, make_policy
+from baselines.rules import Random
 from ev_gym import state
 from ev_gym.actions import ActionMap
 from ev_gym.compiling import as_records
@@ -176,7 +177,8 @@ class Life:
 
         `auto` releases: a policy decides again, and without one charging stays as it is.
         """
-        switch = self.will.switch if mode == AUTO else mode == FORCE_ON
+        as_it_is = self.will.switch and self._policy is None
+        switch = as_it_is if mode == AUTO else mode == FORCE_ON
         return self._want(Will(switch, self.will.commanded and mode != AUTO, mode))
 
     def _want(self, will: Will) -> bool:
@@ -213,15 +215,28 @@ class Life:
 
     def _run(self, ticks: int, results: NDArray[Any], vehicle_results: NDArray[Any]) -> None:
         """Live so many ticks, the results going round in arrays (m,) and (m, 1)."""
-        if self._policy is not None and self._policy_decides and not self._policy.draws:
-            self._run_by(self._policy, ticks, results, vehicle_results)
+        if self._policy is not None and self._policy_decides:
+            if isinstance(self._policy, Random):
+                self._run_at_random(self._policy, ticks, results, vehicle_results)
+            else:
+                self._run_by(self._policy, ticks, results, vehicle_results)
             return
         step, energy_kwh = self._simulator.step_one, self._simulator.vehicles["energy_kwh"]
         full_kwh = self.scenario.vehicles[0].battery_kwh - FULL_KWH
         for tick in range(ticks):
             step(self._action(), self._observation, results, vehicle_results, tick % len(results))
-            if self.will.switch and energy_kwh[0, 0] >= full_kwh:
+            if self.will.switch and self.will.override == AUTO and energy_kwh[0, 0] >= full_kwh:
                 self.will = self.will._replace(switch=False)
+
+    def _run_at_random(
+        self, policy: Random, ticks: int, results: NDArray[Any], vehicle_results: NDArray[Any]
+    ) -> None:
+        """Live so many ticks by numbers that are drawn many at once."""
+        step, decided = self._simulator.step_one, int(self._simulator.households["steps"][0])
+        for first in range(0, ticks, LONGEST_STRETCH):
+            actions = policy.ahead(decided + first, min(ticks - first, LONGEST_STRETCH))
+            for tick, action in enumerate(actions, first):
+                step(action, self._observation, results, vehicle_results, tick % len(results))
 
     def _run_by(
         self, policy: Policy, ticks: int, results: NDArray[Any], vehicle_results: NDArray[Any]

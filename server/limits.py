@@ -13,8 +13,8 @@ from server.replica import Spec
 if TYPE_CHECKING:
     from server.config import Config
 
-# About a second to generate, and 60 MB.
-MAX_HOUSE_WEEKS = 5200
+# A second or two to generate (10 ms a house, 0.15 ms a week of one), and 60 MB.
+MAX_HOUSES, MAX_HOUSE_WEEKS = 100, 5200
 
 
 def check_limits(spec: Spec, config: Config) -> None:
@@ -50,6 +50,8 @@ def check_limits(spec: Spec, config: Config) -> None:
             f"data.weeks times data.houses is {weeks} x {houses} = {weeks * houses}; allowed on "
             f"this server: up to {MAX_HOUSE_WEEKS}",
         )
+    if houses > MAX_HOUSES:
+        raise Problem(422, f"data.houses is {houses}; allowed on this server: up to {MAX_HOUSES}")
 
 
 def _own_data(config: Config) -> list[Data]:

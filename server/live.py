@@ -19,6 +19,7 @@ from server.store import SessionRow
 from server.versions import program_version
 
 LOG = logging.getLogger("server.sessions")
+_BUILDING = threading.Lock()
 LIVE_BYTES = 1_000_000_000  # of envs, and of the series they live on
 
 
@@ -39,6 +40,7 @@ class Live:
         self.noted_at = row.used_at
         self.world = replica.env.simulator.world
         self.world_bytes = _bytes_of(self.world)
+        self.spec_bytes = len(row.spec)
 
 
 def _bytes_of(world: World) -> int:
@@ -68,7 +70,7 @@ class LiveSessions:
             self._all.move_to_end(live.id)
             room, worlds = LIVE_BYTES, set()
             for other in reversed(list(self._all.values())):
-                room -= other.replica.nbytes
+                room -= other.replica.nbytes + other.spec_bytes
                 if id(other.world) not in worlds:
                     worlds.add(id(other.world))
                     room -= other.world_bytes
@@ -86,6 +88,16 @@ class LiveSessions:
         with self._lock:
             for live in [live for live in self._all.values() if condition(live)]:
                 del self._all[live.id]
+
+
+def new_replica(spec: Spec) -> Replica:
+    """The env of a session, one after the other: their series may take a second to generate.
+
+    Raises:
+        ScenarioError, ResetError, ValueError, DataError, OSError: as `Replica` and its series.
+    """
+    with _BUILDING:
+        return Replica(spec)
 
 
 def session_row(session_id: str, replica: Replica, now: float) -> SessionRow:
@@ -111,7 +123,7 @@ def load(row: SessionRow) -> Live:
         )
     told = json.loads(row.spec)
     try:
-        live = Live(row, Replica(Spec.from_dict(told["spec"])))
+        live = Live(row, new_replica(Spec.from_dict(told["spec"])))
     except (ScenarioError, DataError, OSError) as error:
         LOG.warning("session %s cannot be loaded: %s", row.id, error)
         raise Problem(409, "the session's series cannot be read any more") from error

@@ -16,6 +16,8 @@ from werkzeug.exceptions import (
 )
 
 MEDIA_TYPE = "application/problem+json"
+# Of a longer detail, which shows a long value, the begin; and the end, which says what is allowed.
+LONGEST, BEGIN, END = 1500, 250, 1000
 LOG = logging.getLogger("server.errors")
 
 
@@ -36,7 +38,9 @@ class Problem(Exception):  # noqa: N818  # an answer, not an error of the progra
 
 
 def body(status: int, detail: str, **extra: Any) -> bytes:
-    """The JSON of a problem."""
+    """The JSON of a problem; a long value in its detail is shortened."""
+    if len(detail) > LONGEST:
+        detail = f"{detail[:BEGIN]} ... {detail[-END:]}"
     told = {
         "type": "about:blank",
         "title": http.HTTPStatus(status).phrase,

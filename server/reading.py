@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import functools
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
@@ -85,6 +87,7 @@ def parse(model: type[M], data: bytes) -> M:
     Raises:
         Problem: 400 that says where what is wrong.
     """
+    data = data.removeprefix(codecs.BOM_UTF8)  # which some shells put in front
     try:
         return model.model_validate_json(data)
     except ValidationError as error:
@@ -185,7 +188,12 @@ def _sentence(value: Any, said: Sequence[str]) -> str:
     wanted = [one.removeprefix(EXPECTED) for one in said if one.startswith(EXPECTED)]
     if not wanted:
         return said[0]
-    return f"is {_short(json.dumps(value))}; allowed: {' or '.join(dict.fromkeys(wanted))}"
+    return f"is {_short(json.dumps(value))}; allowed: {_or(wanted)}"
+
+
+def _or(wanted: Sequence[str]) -> str:
+    """What is allowed, in the words of JSON."""
+    return re.sub(r"\bNone\b", "null", " or ".join(dict.fromkeys(wanted)))
 
 
 def _names_at(model: type[BaseModel], place: tuple[Any, ...]) -> list[str]:

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, create_model
 from pydantic_core import PydanticCustomError
 
 from ev_gym.equipment import Vehicle
-from ev_gym.parameters import ScenarioError
+from ev_gym.parameters import NAME_LENGTH, ScenarioError
 from ev_gym.presets import preset_names, preset_summary
 from ev_gym.scenario import MAX_VEHICLES, Scenario, as_scenario
 from server.problems import Problem
@@ -28,11 +28,12 @@ def _kind(rule: Mapping[str, Any]) -> Any:
         if not isinstance(rule["allowed"][0], bool):
             kind = Annotated[Literal[rule["allowed"]], BeforeValidator(_no_bool)]
     elif rule.get("text"):
-        kind = Annotated[str, Field(min_length=1)]
+        kind = Annotated[str, Field(min_length=1, max_length=rule["text"])]
     else:
         bounds = Field(ge=rule["low"], le=rule["high"])
         kind = Annotated[int, bounds, WHOLE] if rule.get("whole") else Annotated[float, bounds]
-        kind = Listed[kind] if rule.get("many") else kind
+        if rule.get("many"):
+            kind = Annotated[Listed[kind], Field(max_length=rule["many"])]
     return kind | None if rule.get("optional") else kind
 
 
@@ -74,8 +75,9 @@ def _summary(part: type) -> str:
 _presets = Literal[preset_names()]  # type: ignore[valid-type]  # one of the names that there are
 _PRESETS = " ".join(f"{name}: {preset_summary(name)}" for name in preset_names())
 
+_Model = Annotated[str, Field(max_length=NAME_LENGTH)]
 VehicleOverrides = overrides_of(
-    Vehicle, model=_field(str, "known car to start from, such as Renault Zoe R110 ZE50")
+    Vehicle, model=_field(_Model, "known car to start from, such as Renault Zoe R110 ZE50")
 )
 ScenarioOverrides = overrides_of(
     Scenario,

@@ -97,6 +97,11 @@ class StepsQuery(Query):
     """Which operations of a session to show."""
 
     first: Index = Field(0, description="index of the first operation (reset or step)")
-    limit: int = Field(
-        100, ge=1, le=1000, description="operations at most; times rows at most 100,000"
+    limit: Annotated[
+        Annotated[int, Field(ge=1, le=1000)] | None,
+        WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 1000}),
+    ] = Field(
+        None,
+        description="operations at most; times rows at most 100,000; left out: 100, or as many as "
+        "that allows",
     )

@@ -43,6 +43,7 @@ HEADER_BYTES = 64 * 1024
 CONNECTIONS = 500
 PASSING_BYTES = 1024 * MIB
 DRAIN_S = 10.0
+READER_S = 20.0  # without a byte read, while a thread waits to write more
 
 
 class _Refusal(ErrorTask):  # type: ignore[misc]  # untyped
@@ -91,11 +92,29 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]  # untyped
             super().parse_header(header_plus)
         except (ValueError, TransferEncodingNotImplemented) as error:
             raise ParsingError(str(error)) from error
+        # A program on a bare socket may read until the connection ends; libraries name themselves.
+        if not self.headers.keys() & {"CONNECTION", "USER_AGENT"}:
+            self.headers["CONNECTION"] = "close"
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]  # untyped
     error_task_class = _Refusal
     parser_class = _Parser
+    connected: bool
+
+    def _flush_outbufs_below_high_watermark(self) -> None:
+        """Wait until the client has read enough for more to be written; with waitress, for ever.
+
+        The app's threads wait here, so a few clients that do not read would stop the server.
+        """
+        with self.outbuf_lock:
+            while self.connected and self.total_outbufs_len > self.adj.outbuf_high_watermark:
+                before = self.total_outbufs_len
+                self.server.pull_trigger()
+                self.outbuf_lock.wait(READER_S)
+                if self.total_outbufs_len == before:
+                    self.connected = False  # what is written next raises ClientDisconnected
+                    self.server.trigger.pull_trigger(self.handle_close)
 
 
 def bind(host: str, port: int) -> socket.socket:

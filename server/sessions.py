@@ -17,7 +17,6 @@ no race; if that is taken too it has lost as well. Nothing is ever done twice.
 from __future__ import annotations
 
 import contextlib
-import logging
 import re
 import secrets
 from collections.abc import Callable, Iterator
@@ -27,16 +26,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ev_gym.actions import as_numbers
-from ev_gym.dataset import DataError
-from ev_gym.resetting import ResetError
-from ev_gym.scenario import ScenarioError
-from ev_gym.simulator import ActionError
 from ev_gym.world import World
 from server.answers import Answer, Stepped, stepped
 from server.limits import check_limits
-from server.live import Live, LiveSessions, load, session_row
+from server.live import Live, LiveSessions, load, new_replica, session_row
 from server.observing import count_steps
 from server.problems import Problem
+from server.refusals import other_index, refusing, too_many, unknown
 from server.replica import RESET, STEP, Replica, Spec, reset_body, step_body
 from server.store import Gone, Operation, Store, Taken
 
@@ -45,7 +41,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Look", "Session", "Sessions", "Spec", "Stepped"]
 
-LOG = logging.getLogger("server.sessions")
 SNAPSHOT_EVERY = 1000
 REPLAY_BYTES = 4_000_000  # of operations read at a time
 USE_S = 60.0  # how exactly the time of the last use is known
@@ -108,16 +103,14 @@ class Sessions:
         """Make a session."""
         check_limits(spec, self._config)
         self._expire()
-        if self._store.count_sessions() >= self._config.max_sessions:
-            raise Problem(
-                429,
-                f"there are {self._config.max_sessions} sessions, as many as this server takes; "
-                "delete one, or wait until one that is not used expires",
-            )
-        with _refusing():
-            replica = Replica(spec)
+        most = self._config.max_sessions
+        if self._store.count_sessions() >= most:
+            raise too_many(most)
+        with refusing():
+            replica = new_replica(spec)
         row = session_row(secrets.token_urlsafe(24), replica, self._config.clock())
-        self._store.add_session(row)
+        if not self._store.add_session(row, most):  # others have been made meanwhile
+            raise too_many(most)
         return _session(self._live.keep(Live(row, replica)))
 
     def session(self, session_id: str) -> Session:
@@ -159,7 +152,7 @@ class Sessions:
         """
         live = self._of(session_id)
         spec = live.replica.spec
-        with live.lock, _refusing():
+        with live.lock, refusing():
             return self._do(live, RESET, lambda at: reset_body(spec, at, seed, options), index)
 
     def step(self, session_id: str, action: Any, index: int | None = None) -> Answer:
@@ -171,7 +164,7 @@ class Sessions:
             index: The index that the session is believed to have; None: whatever it has.
         """
         live = self._of(session_id)
-        with live.lock, _refusing():
+        with live.lock, refusing():
             actions = as_numbers(action, live.replica.spec.continuous)
             body = step_body(actions)
             return self._do(live, STEP, lambda _: body, index, actions)
@@ -234,7 +227,7 @@ class Sessions:
             if self._append(live, operation):
                 return answer
             self._catch_up(live)
-        raise _other_index(index, replica.index)
+        raise other_index(index, replica.index)
 
     def _append(self, live: Live, operation: Operation) -> bool:
         """Add what the replica has just done to the log, or undo it; whether nobody was faster."""
@@ -244,7 +237,7 @@ class Sessions:
             self._store.append(live.id, *operation, snapshot)
         except Gone:
             self._live.drop(live.id)
-            raise _unknown() from None
+            raise unknown() from None
         except Taken:
             replica.go_back()
             return False
@@ -262,7 +255,7 @@ class Sessions:
             asked = Operation(at, kind, body_at(at))
             if self._store.operations(live.id, at, at + 1) == [asked]:
                 return replica.last
-        raise _other_index(at, replica.index)
+        raise other_index(at, replica.index)
 
     @contextlib.contextmanager
     def _caught_up(self, session_id: str) -> Iterator[Live]:
@@ -277,7 +270,7 @@ class Sessions:
         end = self._store.next_index(live.id)
         if end < replica.index or (end == 0 and self._store.session(live.id) is None):
             self._live.drop(live.id)
-            raise _unknown()
+            raise unknown()
         if end - replica.index > 1:
             kept = self._store.snapshot(live.id, end - 1)
             if kept is not None and kept[0] > replica.index:
@@ -292,7 +285,7 @@ class Sessions:
             upto = min(end, replica.index + at_a_time)
             part = self._store.operations(session_id, replica.index, upto)
             if not part:  # deleted meanwhile
-                raise _unknown()
+                raise unknown()
             yield from part
 
     def _of(self, session_id: str) -> Live:
@@ -302,7 +295,7 @@ class Sessions:
         if live is None:
             row = self._store.session(session_id) if _ID.fullmatch(session_id) else None
             if row is None:
-                raise _unknown()
+                raise unknown()
             live = self._live.keep(load(row))
         now = self._config.clock()
         if now - live.noted_at >= self._use_s:
@@ -322,29 +315,3 @@ class Sessions:
 
 def _session(live: Live) -> Session:
     return Session(live.id, live.replica.spec, live.replica.index, live.version)
-
-
-@contextlib.contextmanager
-def _refusing() -> Iterator[None]:
-    """Have what the env refuses told as a problem with status 422."""
-    try:
-        yield
-    except (ActionError, ResetError, ScenarioError) as error:
-        raise Problem(422, str(error)) from error
-    except (DataError, FileNotFoundError) as error:
-        LOG.warning("a scenario's series cannot be read: %s", error)
-        raise Problem(422, "the scenario's series cannot be read on this server") from error
-
-
-def _unknown() -> Problem:
-    return Problem(404, "there is no such session: it was never made, deleted, or has expired")
-
-
-def _other_index(asked: int | None, index: int) -> Problem:
-    said = "other requests went first" if asked is None else f"index is {asked}"
-    return Problem(
-        409,
-        f"{said}; the session's index is {index}, the number of its resets and steps so far; "
-        "allowed: that, or the one before it with the same content as then",
-        index=index,
-    )

@@ -12,9 +12,16 @@ from server.tables import OPERATIONS, SESSIONS, SNAPSHOTS, STATION_TICKS, STATIO
 _ID = sa.bindparam("id", type_=sa.String())
 _FIRST = sa.bindparam("first", type_=sa.BigInteger())
 _END = sa.bindparam("end", type_=sa.BigInteger())
-ADD_SESSION = SESSIONS.insert()
-SESSION = sa.select(SESSIONS).where(SESSIONS.c.id == _ID)
+LARGEST = 2**63 - 1
 COUNT_SESSIONS = sa.select(sa.func.count()).select_from(SESSIONS)
+_NEW = sa.select(*(sa.bindparam(column.name, type_=column.type) for column in SESSIONS.c))
+_HAS_ROOM = COUNT_SESSIONS.scalar_subquery() < sa.bindparam("most", type_=sa.BigInteger())
+ADD_SESSION = (
+    SESSIONS.insert()
+    .from_select(SESSIONS.c.keys(), _NEW.where(_HAS_ROOM))
+    .execution_options(preserve_rowcount=True)
+)
+SESSION = sa.select(SESSIONS).where(SESSIONS.c.id == _ID)
 ADD_OPERATION = OPERATIONS.insert()
 ADD_SNAPSHOT = SNAPSHOTS.insert()
 LAST_INDEX = sa.select(sa.func.max(OPERATIONS.c.index)).where(OPERATIONS.c.session_id == _ID)

@@ -3,18 +3,21 @@
 Each request first brings the simulation to now, in whole ticks, under a lock; then it reads or
 commands. What has changed is saved before the answer goes out, so a station whose process dies
 goes on from what it last told. Simulated time stands still while no server runs: a server that
-starts has the saved tick begin at that moment. (Of several workers each does so as it starts; the
-others follow, and what had passed since the last save has then not passed.)
+starts has the saved tick begin at that moment.
 
 Several workers share a station through the database. A save is refused if another worker saved
-meanwhile; then its state is taken over, and everything is done again on top of it.
+meanwhile; then its state is taken over, and everything is done again on top of it. A worker that
+replaces another of its group changes nothing about the time, since the others went on.
 """
 
 from __future__ import annotations
 
 import logging
+import os
+import secrets
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +36,23 @@ LOG = logging.getLogger("server.station")
 _NO_RECORDS = np.empty(0, RECORD_DTYPE)
 
 
+def serving_group() -> str:
+    """Name of the workers that a worker which starts now joins; a fresh one for a lone server.
+
+    Those of one gunicorn are a group. In a container its id is the same at every start; then the
+    moment at which it began tells one from the next.
+    """
+    if not os.environ.get("SERVER_SOFTWARE", "").startswith("gunicorn"):
+        return secrets.token_hex(8)
+    master = os.getppid()
+    try:
+        began = Path(f"/proc/{master}/stat").read_bytes().rsplit(b")")[-1].split()[19]
+        boot = Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()
+    except (OSError, IndexError):
+        return f"gunicorn {master}"
+    return f"gunicorn {master} {began.decode()} {boot.decode()}"
+
+
 class Station:
     """The station that a server's settings describe, at the state that the database holds.
 
@@ -47,12 +67,14 @@ class Station:
 
     def __init__(self, store: Store, config: Config) -> None:
         scenario = as_scenario(config.scenario)
-        self.name = config.station
         self.life = Life(scenario, config.policy)
+        self.name = f"{config.station} {self.life.scenario.fingerprint()[:12]}"
+        self._policy = config.policy
         self._store = store
         self._program = program_version()
         self.tick_s = config.seconds_per_hour * scenario.step_h
         self._clock = TickClock(config.clock, self.tick_s)
+        self._group = f"{serving_group()} at {self.tick_s:g} s"  # ticks of one length, too
         self._lock = threading.Lock()
         self._version: int | None = None  # of the saved state that this process has; None: of none
         self._tick = self._first_tick = 0  # the present one, and that with which the history begins
@@ -84,7 +106,8 @@ class Station:
         with self._lock:
             while True:
                 version = self._follow()
-                due = self._clock.tick(self._anchor) - self._tick
+                # Another worker, whose clock is ahead, may have lived more.
+                due = max(0, self._clock.tick(self._anchor) - self._tick)
                 if due == 0 and command is None:
                     return self._shown
                 # Should anything fail from here on, the saved state is what counts.
@@ -102,13 +125,13 @@ class Station:
     def _follow(self, starting: bool = False) -> int:
         """Take over what another worker has saved; the version of the saved state.
 
-        When the server starts, the saved tick begins now, since time stood still.
+        When a server starts, the saved tick begins now, since time stood still.
         """
         while self._version is None or self._store.station_version(self.name) != self._version:
             row = self._store.load_station(self.name)
             if row is None or not self._take_over(row):
                 self._begin()
-            elif starting:
+            elif starting and row.saved["group"] != self._group:
                 self._anchor = Anchor(self._clock.now_s(), self._tick)
             else:
                 continue
@@ -125,12 +148,13 @@ class Station:
                 raise StateError(
                     f"it was saved by version {saved['version']}; this is {self._program}"
                 )
-            self.life.restore(row.state, Will(*saved["will"]))
+            # What clients wanted of a station that another policy led, or none, is over.
+            same = saved["policy"] == self._policy
+            self.life.restore(row.state, Will(*saved["will"]) if same else Will())
         except StateError as error:
             LOG.warning(
-                "station %r, saved on scenario %r, begins anew on %r: %s",
+                "station %r on scenario %r begins anew: %s",
                 self.name,
-                saved["scenario"],
                 self.life.scenario.name,
                 error,
             )
@@ -154,7 +178,8 @@ class Station:
         numbers = range(self._tick - len(records), self._tick)
         saved = {
             "version": self._program,
-            "scenario": self.life.scenario.name,
+            "group": self._group,
+            "policy": self._policy,
             "tick": self._tick,
             "first_tick": self._first_tick,
             "anchor": self._anchor,

@@ -1,7 +1,8 @@
 """What a station has lived through: as CSV, in words, and as a picture.
 
 The same files as those of `ev-gym run`, about the ticks since the last /discharge, of the last 31
-days at most.
+days at most. A station may outlive the dates that can be written: more than a century after its
+series began, the times told are those of the series' first round.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ev_gym.infos import steps_frame
+from ev_gym.starts import DAY_MIN
 from server.life import RECORD_DTYPE
 from server.problems import Problem
 from server.station import Station
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LAST_LINES = 20
+CENTURY_MIN = 36_525 * DAY_MIN
 
 # A picture's style is the whole process's while it is drawn.
 _DRAWING = threading.Lock()
@@ -29,8 +32,12 @@ _DRAWING = threading.Lock()
 def _history(station: Station) -> pd.DataFrame:
     """The ticks so far as a table, like the history of an env."""
     records = np.frombuffer(station.records(), RECORD_DTYPE)
-    dataset = station.life.world.dataset
-    return steps_frame(dataset.start, dataset.zone, records["house"], records["car"][:, np.newaxis])
+    world = station.life.world
+    house, dataset = records["house"].copy(), world.dataset
+    if len(house) and house["now_min"][0] > CENTURY_MIN:
+        round_min = int(world.settings["series_min"][0])
+        house["now_min"] -= house["now_min"][0] // round_min * round_min
+    return steps_frame(dataset.start, dataset.zone, house, records["car"][:, np.newaxis])
 
 
 def log_csv(station: Station) -> str:
@@ -54,7 +61,7 @@ def picture(station: Station) -> bytes:
     Raises:
         Problem: 409 before the first tick is over.
     """
-    from baselines import plots
+    from baselines.battery_plot import battery
 
     history = _history(station)
     if history.empty:
@@ -65,5 +72,5 @@ def picture(station: Station) -> bytes:
         )
     png = io.BytesIO()
     with _DRAWING:
-        plots.battery(history, station.life.scenario, png)
+        battery(history, station.life.scenario, png)
     return png.getvalue()

@@ -25,9 +25,10 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from server import statements
 from server.config import ConfigError
-from server.database import answering, cause_of, database_url, open_engine
+from server.database import answering, cause_of, database_url, open_engine, turn
 from server.tables import (
     SESSIONS,
+    SESSIONS_LOCK,
     STATION_TICKS,
     STATIONS,
     bring_to_head,
@@ -139,16 +140,24 @@ class Store:
             with answering(), self.engine.begin() as connection:
                 yield connection
             return
-        with answering(), self._writing:
-            if self._writer is None:
-                self._writer = self.engine.connect()
-            with self._writer.begin():
-                yield self._writer
+        with answering(), turn(self._writing, self._write_connection) as writer, writer.begin():
+            yield writer
 
-    def add_session(self, row: SessionRow) -> None:
-        """Add a session without operations."""
+    def _write_connection(self) -> sa.Connection:
+        if self._writer is None:
+            self._writer = self.engine.connect()
+        return self._writer
+
+    def add_session(self, row: SessionRow, most: int = statements.LARGEST) -> bool:
+        """Add a session without operations, unless there are `most` already; whether it is added.
+
+        Counting and adding is one statement. SQLite has one writer; PostgreSQL's wait for a lock.
+        """
         with self._writes() as connection:
-            connection.execute(statements.ADD_SESSION, row._asdict())
+            if self.engine.dialect.name == "postgresql":
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(SESSIONS_LOCK)))
+            done = connection.execute(statements.ADD_SESSION, {**row._asdict(), "most": most})
+        return done.rowcount == 1
 
     def session(self, session_id: str) -> SessionRow | None:
         """A session; None if there is none."""

@@ -11,8 +11,9 @@ from server.config import ConfigError
 
 HEAD = "0001"
 VERSION_TABLE = "ev_gym_schema"
-# Any number that other programs on the same PostgreSQL database hardly use for their own locks.
+# Any numbers that other programs on the same PostgreSQL database hardly use for their own locks.
 UPGRADE_LOCK = 0x45565F47594D
+SESSIONS_LOCK = UPGRADE_LOCK + 1
 
 METADATA = sa.MetaData()
 

@@ -176,6 +176,29 @@ def test_the_picture_shows_the_curve_so_far(client: Client) -> None:
     assert sizes[0] != sizes[1]
 
 
+def test_logs_of_a_station_that_outlives_the_calendar(client: Client) -> None:
+    """Up to a century the dates go on; then they are those of the first week, the hours stay."""
+    day_s, years = 96.0, []
+    for wait_days in (36_000, 700, 4_000_000):
+        client.clock.pass_s(wait_days * day_s + 20.0)
+        client.post("/charge", {"charging": "on"})
+        client.clock.pass_s(1.0)
+        info = client.get("/info")
+        head, *rows = client.session.get(client.url + "/log.csv", timeout=10).text.splitlines()
+        assert len(rows) == 31 * 96
+        last = dict(zip(head.split(","), rows[-1].split(","), strict=True))
+        began = pd.Timestamp(rows[0].split(",")[0])
+        end = pd.Timestamp(last["time"]) + pd.Timedelta(minutes=15)
+        assert end - began == pd.Timedelta(days=31)
+        assert (end.hour, end.minute) == (info["sim_time_hour"], info["sim_time_min"])
+        since = (pd.Timestamp(last["time"]) - pd.Timestamp("2024-01-01T00:00Z")).total_seconds()
+        assert float(last["now_min"]) == since / 60
+        assert client.session.get(client.url + "/log", timeout=10).text.startswith(str(end)[:4])
+        years.append((began.year, end.year))
+    assert years == [(2122, 2122), (2024, 2024), (2024, 2024)]
+    assert client.session.get(client.url + "/plot.png", timeout=30).status_code == 200
+
+
 # Other households.
 
 

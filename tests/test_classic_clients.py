@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -32,6 +34,7 @@ def client(served: Client) -> Client:
         ("/charge", {"charging": "on", "discharging": None}, {"charging": "on"}),
         ("/charge", {"charging": "on", "discharging": "off"}, {"charging": "on"}),
         ("/charge", {"id": None, "charging": "on", "mode": None}, {"charging": "on"}),
+        ("/charge", b'\xef\xbb\xbf{"charging": "on"}', {"charging": "on"}),
         ("/discharge", {"discharging": "off"}, {"discharging": "off"}),
         ("/discharge", {"charging": None, "discharging": "off"}, {"discharging": "off"}),
         ("/override", {"mode": "auto", "x": None}, {"charging": True, "override": "auto"}),
@@ -99,6 +102,23 @@ def test_slashes_collapse_on_any_wsgi_server() -> None:
     assert seen == ["/info", "/info", "/", "/v1/envs", "/a/b"]
 
 
+@pytest.mark.parametrize(("more", "closes"), [("", True), ("User-Agent: x\r\n", False)])
+def test_bare_sockets_may_read_until_the_end(client: Client, more: str, closes: bool) -> None:
+    """A program on a bare socket names neither itself nor what becomes of the connection."""
+    place = urlsplit(client.url)
+    with socket.create_connection((place.hostname, place.port), timeout=10) as link:
+        link.sendall(f"GET /info HTTP/1.1\r\nHost: localhost\r\n{more}\r\n".encode())
+        answer = b""
+        while not answer.endswith(START):
+            answer += link.recv(4096)
+        link.settimeout(0.3)
+        if closes:
+            assert link.recv(1) == b""
+        else:
+            with pytest.raises(TimeoutError):
+                link.recv(1)
+
+
 def test_an_upgrade_to_http_2_is_declined_and_the_request_answered(client: Client) -> None:
     answer = client.raw(f"GET /info HTTP/1.1\r\nHost: localhost\r\n{H2C}\r\n")
     assert answer.startswith(b"HTTP/1.1 200 OK")
@@ -143,7 +163,7 @@ KEYS = {"/charge": "charging", "/discharge": "discharging", "/override": "mode"}
         ("/charge", '{"charging": null}', "/body/charging", "'on' or 'off'"),
         ("/charge", '{"charging": NaN}', "/body/charging", "'on' or 'off'"),
         ("/charge", "{}", "/body/charging", "missing"),
-        ("/charge", "", "/body", "JSON"),
+        ("/charge", "", "/body", "is empty; send"),
         ("/charge", "charging=on", "/body", "JSON"),
         ("/charge", f"{{{ON}", "/body", "JSON"),
         ("/charge", f"[{{{ON}}}]", "/body", "an object"),

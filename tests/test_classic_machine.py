@@ -43,7 +43,7 @@ class Model:
             self.quarters -= 4
             self.tick += 1
             self.charged += self.on
-            self.on &= not self.full
+            self.on &= self.mode == "force_on" or not self.full
 
     @property
     def full(self) -> bool:

@@ -44,6 +44,20 @@ def test_24_numbers_on_days_of_any_length(day_name: str, hours: int) -> None:
             assert all(value == round(value, 2) for value in told)
 
 
+@pytest.mark.parametrize(
+    ("zone", "day_name"), [("America/Havana", "2023-03-12"), ("Africa/Cairo", "2023-04-28")]
+)
+def test_a_day_that_begins_at_one_o_clock(zone: str, day_name: str) -> None:
+    """Where clocks skip midnight's hour, it is told like the first one."""
+    world = world_of({"data": {"zone": zone, "start": "2023-01-02"}})
+    hours = pd.date_range(world.dataset.start, periods=len(world.hours), freq="h").tz_convert(zone)
+    places = np.flatnonzero(hours.strftime("%Y-%m-%d") == day_name)
+    assert list(hours[places].hour) == list(range(1, 24))
+    own = 100 * world.dataset.price_per_kwh[places]
+    told = day.prices_ore(world, 60 * int(places[3]))
+    np.testing.assert_allclose(told, [own[0], *own], atol=0.005001)
+
+
 def test_prices_of_quarters_are_told_by_the_hour() -> None:
     world = world_of({"preset": "classic"})
     quarters = replace(world.dataset, price_per_kwh=np.arange(672.0), price_minutes=15)

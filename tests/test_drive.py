@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import pytest
 from click.testing import CliRunner, Result
 
+from baselines import battery_plot, running
 from baselines import drive as driving
-from baselines import plots, running
 from baselines.classic_client import ClassicClient, Seen, StationError
 from baselines.cli import main
 from baselines.drive import Drive
@@ -39,7 +39,7 @@ class RunningClock(FakeClock):
 @pytest.fixture
 def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """The picture takes most of the time."""
-    monkeypatch.setattr(plots, "battery", lambda *_: None)
+    monkeypatch.setattr(battery_plot, "battery", lambda *_: None)
 
 
 @contextmanager

@@ -73,6 +73,21 @@ CREATIONS: list[tuple[bytes, int, str | None, str]] = [
     (b'{"scenario": {"vehicles": [{"model": "ID.3"}]}}', 422, None, "is ambiguous; say which"),
     (b'{"scenario": {"currency": "kr"}}', 422, None, "Scenario.currency is 'kr'"),
     (b'{"scenario": {"data": {"zone": "Mars"}}}', 422, None, "Data.zone is 'Mars'"),
+    (b'{"scenario": {"name": "' + b"x" * 201 + b'"}}', 400, "/body/scenario/name", "at most 200"),
+    (
+        b'{"scenario": {"vehicles": [{"model": "' + b"x" * 201 + b'"}]}}',
+        400,
+        "/body/scenario/vehicles/0/model",
+        "at most 200 characters",
+    ),
+    (
+        b'{"scenario": {"tariff": {"high_months": [' + b"1, " * 20_000 + b"1]}}}",
+        400,
+        "/body/scenario/tariff/high_months",
+        "at most 12 items",
+    ),
+    (b'{"scenario": {"data": {"start": "0001-01-01"}}}', 422, None, "from 1900-01-01 to 2200"),
+    (b'{"scenario": {"data": {"start": "9999-12-27", "weeks": 1}}}', 422, None, "'9999-12-27'"),
     (b'{"scenario": {"days": 4}}', 422, None, "days is 4; allowed on this server: 1 to 3"),
     (b'{"scenario": {"data": {"houses": 101}}}', 422, None, "52 x 101"),
     (
@@ -137,6 +152,8 @@ REQUESTS: list[tuple[str, str, dict[str, str], bytes, int, str | None, str]] = [
     ("POST", "/reset", {}, b'{"options": {"soc": 2}}', 422, None, "option soc is 2"),
     ("POST", "/reset", {}, b'{"options": {"house": -1}}', 422, None, "option house is -1"),
     ("POST", "/reset", {}, b'{"options": {"start": "now"}}', 422, None, "option start is 'now'"),
+    ("POST", "/reset", {}, b'{"options": {"start": "0001-01-01"}}', 422, None, "'0001-01-01'"),
+    ("POST", "/reset", {}, b'{"options": {"start": "9999-12-31T23:00"}}', 422, None, "'9999-12"),
     ("POST", "/reset", {}, b'{"options": {"reset_mask": [true]}}', 422, None, "reset_mask"),
     ("POST", "/reset?index=2", {}, b"", 400, "/query/index", "allowed: none"),
     ("GET", "?x=1", {}, b"", 400, "/query/x", "allowed: none"),
@@ -176,6 +193,27 @@ def test_bad_requests_are_refused_and_change_nothing(
     answer = bystander.http.request(method, bystander.url + path, data=body, headers=sent)
     check_refusal(answer, status, where, told)
     assert bystander.look() == before
+
+
+@pytest.mark.parametrize(
+    ("what", "body", "begin", "end"),
+    [
+        ("step", {"action": [1.0] * 10_000}, "action has shape (10000,)", "allowed: (1,)"),
+        ("step", {"action": [[1.0]] * 9_000 + [1.0]}, "action is [[1.0]", "for each vehicle"),
+        ("reset", {"seed": [1] * 9_000}, "seed is [1, 1", "a whole number from 0 to"),
+        ("reset", {"options": {"soc": [0.5] * 9_000}}, "option soc is [0.5", "or 1 of them"),
+        ("reset", {"options": {"start": "now" * 30_000}}, "option start is 'nownow", "T12:00'"),
+    ],
+)
+def test_long_values_are_told_in_short(
+    bystander: Remote, what: str, body: object, begin: str, end: str
+) -> None:
+    answer = bystander.post(what, body)
+    assert answer.status_code == 422
+    detail = answer.json()["detail"]
+    assert detail.startswith(begin)
+    assert end in detail[-120:]
+    assert len(answer.content) < 2000
 
 
 def test_after_all_that_the_session_goes_on_as_if_nothing_had_happened(

@@ -16,7 +16,7 @@ from ev_gym.env import EVChargingEnv
 from ev_gym.fields import STEP_DTYPE, VEHICLE_STEP_DTYPE
 from ev_gym.infos import TERM_FIELDS, steps_frame
 from ev_gym.vector_env import EVChargingVectorEnv
-from server import descriptions
+from server import descriptions, envs
 from server.sessions import Stepped
 from tests.serving import serving
 from tests.v1 import CARS, CLASSIC, Remote, check_refusal
@@ -110,9 +110,18 @@ def test_the_steps_of_rows_are_those_that_were_taken(url: str, http: requests.Se
     check_csv(http.get(f"{remote.url}/steps.csv").text, expected, indices, [0, 1] * 25)
 
 
-def test_a_page_has_at_most_100_000_steps_of_households(url: str, http: requests.Session) -> None:
+def test_a_page_has_at_most_100_000_steps_of_households(
+    url: str, http: requests.Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a limit it has as many as fit."""
     remote = Remote(http, url, scenario=CLASSIC, num_envs=200)
     assert http.get(f"{remote.url}/steps?limit=500").status_code == 200
+    monkeypatch.setattr(envs, "MOST_STEPS", 500)  # as for a session of many rows
+    for _ in range(3):
+        remote.told("reset")
+    assert http.get(f"{remote.url}/steps").json() == {"steps": [], "next": 2}
+    check_refusal(http.get(f"{remote.url}/steps?limit=3"), 422, None, "200 rows: at most 2")
+    monkeypatch.undo()
     answer = http.get(f"{remote.url}/steps?limit=501")
     check_refusal(answer, 422, None, "limit is 501; allowed with 200 rows: at most 500")
 

@@ -204,6 +204,8 @@ def test_pages_elsewhere_may_not_use_the_rest(open_url: str) -> None:
             assert origin in refused(answer, 403)
             assert "Access-Control-Allow-Origin" not in answer.headers
     assert re.search(r"^ev_gym_sessions 0.0$", ask("GET", f"{open_url}/metrics").text, re.M)
+    mistyped = ask("GET", f"{open_url}/infos", {"Origin": PAGE["Origin"]})
+    assert mistyped.status_code == 404
     own = {"Origin": open_url}
     assert ask("GET", f"{open_url}/docs/openapi.json", own).status_code == 200
     assert ask("POST", f"{open_url}/v1/envs", own, json={"num_envs": 0}).status_code in (400, 422)

@@ -19,7 +19,7 @@ from ev_gym.presets import preset
 from ev_gym.scenario import Scenario, as_scenario
 from ev_gym.sources import dataset_of
 from ev_gym.world import build_world, unending
-from server.life import FORCE_OFF, FORCE_ON, RECORD_DTYPE, Life
+from server.life import FORCE_OFF, FORCE_ON, RECORD_DTYPE, Life, Will
 from tests.strategies import examples
 
 DAY = 96
@@ -149,19 +149,32 @@ def test_while_the_car_is_away_nothing_charges() -> None:
     assert away["car"]["trip_kwh"].sum() == 9.0
 
 
-def test_a_full_car_turns_the_switch_off_also_when_forced() -> None:
-    for command in (lambda life: life.charge(True), lambda life: life.force(FORCE_ON)):
+def test_a_full_car_turns_the_switch_off_unless_it_is_forced() -> None:
+    for command in ("on", FORCE_ON):
         life = new_life("classic")
-        command(life)
+        commanded(life, command)
         life.live(20)
         assert (round(life.shown().percent, 2), life.will.switch) == (99.91, True)
         life.live(1)
-        assert (life.shown().percent, life.shown().charging, life.will.switch) == (
-            100.0,
-            False,
-            False,
-        )
+        shown = life.shown()
+        assert (shown.percent, shown.charging, shown.charge_kw) == (100.0, False, 0.0)
+        assert life.will.switch is (command == FORCE_ON)
     assert life.will.override == FORCE_ON
+    life.force("auto")
+    life.live(1)
+    assert not life.will.switch
+
+
+@pytest.mark.parametrize(("command", "kw"), [("on", 0.0), (FORCE_ON, 7.4)])
+def test_forced_charging_goes_on_after_a_trip(command: str, kw: float) -> None:
+    """At home from 17:00 to 07:06, and full before the first trip."""
+    life = new_life("nightly")
+    commanded(life, command)
+    life.live(4 * 7)
+    assert (round(life.shown().percent, 6), life.shown().charging) == (100.0, False)
+    life.live(4 * 10)
+    assert life.shown().percent < 90
+    assert life.shown().charge_kw == life.live(1)["car"]["charge_kw"][0] == kw
 
 
 def test_a_command_takes_precedence_over_the_policy_until_auto() -> None:
@@ -177,6 +190,14 @@ def test_a_command_takes_precedence_over_the_policy_until_auto() -> None:
     assert not life.live(20)["car"]["charge_kw"].any()  # 80 %
     life.charge(True)
     assert life.live(1)["car"]["charge_kw"] == 7.4
+
+
+def test_auto_leaves_nothing_of_a_command_where_a_policy_decides() -> None:
+    for command in ("on", FORCE_ON):
+        life = new_life("classic", "price_based")
+        commanded(life, command)
+        life.force("auto")
+        assert life.will == Will()
 
 
 def test_an_override_takes_precedence_over_the_policy() -> None:

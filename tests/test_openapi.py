@@ -143,6 +143,9 @@ def test_the_document_shows_each_parameters_unit_meaning_and_range(
             assert float(re.findall(r'"minimum": ([^,}]+)', text)[0]) == rule["low"]
             assert float(re.findall(r'"maximum": ([^,}]+)', text)[0]) == rule["high"]
             assert ('"type": "integer"' in text) == bool(rule.get("whole"))
+        for kind, name in (("text", "maxLength"), ("many", "maxItems")):
+            if kind in rule:
+                assert f'"{name}": {rule[kind]}' in json.dumps(own)
         if "allowed" in rule and not isinstance(rule["allowed"][0], bool):
             assert own["enum"] == list(rule["allowed"])
         assert ("null" in json.dumps(own.get("anyOf", ""))) == bool(rule.get("optional"))

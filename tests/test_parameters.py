@@ -45,7 +45,7 @@ def impossible(rule: Any) -> list[Any]:
         wrong = [None, "no such thing", 7.5, float(rule["allowed"][-1] == 1), []]
         return [v for v in wrong if not any(v is a for a in rule["allowed"])]
     if rule.get("text"):
-        wrong = ["", 5, True, ["SEK"], b"SEK"]
+        wrong = ["", 5, True, ["SEK"], b"SEK", "x" * (rule["text"] + 1)]
         return wrong if rule["optional"] else [*wrong, None]
     low, high = rule["low"], rule["high"]
     step = 1 if rule.get("whole") else 1e-6
@@ -53,7 +53,7 @@ def impossible(rule: Any) -> list[Any]:
     wrong += ["1", 10**400, 1j, np.bool_(True), object]
     wrong += [0.5 * (low + high) + 0.25] if rule.get("whole") else []
     if rule.get("many"):
-        wrong = [(low, value) for value in wrong] + [low, "ab", {low}]
+        wrong = [(low, value) for value in wrong] + [low, "ab", {low}, (low,) * (rule["many"] + 1)]
     return wrong if rule.get("optional") else [*wrong, None]
 
 
@@ -104,13 +104,16 @@ def test_bounds_themselves_are_allowed(kind: type, field: Any) -> None:
     if rule.get("text") or rule.get("many"):
         special = {
             "Data.zone": ("UTC", "Asia/Kolkata"),
-            "Data.start": ("2024-01-01",),
+            "Data.start": ("1900-01-01", "2198-12-31"),
             "Driving.routine_shares": ((0.0, 0.25, 0.75), [1, 0, 0]),
-            "Charger.levels_kw": ((0, 7.4), [0.0, 3.7, 100.0]),
+            "Charger.levels_kw": ((0, 7.4), [0.0, 3.7, 100.0], tuple(range(100))),
             "Scenario.currency": ("EUR",),
         }
-        lowest = (rule["low"], rule["high"]) if rule.get("many") else "x"
-        values = special.get(name, (lowest,))
+        if rule.get("many"):
+            others: tuple[Any, ...] = ((rule["low"], rule["high"]), (rule["low"],) * rule["many"])
+        else:
+            others = ("x", "x" * rule["text"])
+        values = special.get(name, others)
     for value in (*values, *([None] if rule.get("optional") else [])):
         with_value = {field.name: value, **company.get(name, {})}
         part = files_if_needed(with_value) if kind is Data else kind(**with_value)
@@ -133,6 +136,11 @@ def test_bounds_themselves_are_allowed(kind: type, field: Any) -> None:
         (lambda: Data(zone="/etc"), "Data.zone is '/etc'"),
         (lambda: Data(start="2023-01-03"), "Data.start is '2023-01-03'; allowed: a Monday"),
         (lambda: Data(start="monday"), "Data.start is 'monday'"),
+        (lambda: Data(start="0001-01-01"), "Data.start is '0001-01-01' and Data.weeks is 52; "),
+        (lambda: Data(start="1899-12-25"), "allowed: series from 1900-01-01 to 2200-01-01"),
+        (lambda: Data(start="9999-12-27", weeks=1), "Data.start is '9999-12-27'"),
+        (lambda: Data(start="2199-12-30", weeks=1), "Data.start is '2199-12-30'"),
+        (lambda: Data(start="2190-01-04", weeks=1000), "and Data.weeks is 1000; allowed: series"),
         (lambda: Data(source="files"), "Data.price_file is None; allowed with files: a path"),
         (lambda: Scenario(currency="kronor"), "Scenario.currency is 'kronor'; allowed: a three-"),
         (lambda: Scenario(vehicles=()), "Scenario.vehicles holds 0; allowed: 1 to 8 vehicles"),

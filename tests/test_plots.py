@@ -15,6 +15,7 @@ from matplotlib.dates import num2date
 from matplotlib.figure import Figure
 
 from baselines import plot_style, plots
+from baselines.battery_plot import battery
 from ev_gym.env import EVChargingEnv
 
 TERMS = ["energy_per_day", "missing_per_day", "public_per_day", "overload_per_day"]
@@ -94,7 +95,7 @@ def everything(folder: Path) -> dict[str, Callable[[], Figure]]:
         "cost_against_missing": lambda: plots.cost_against_missing(summary(), path),
         "week": lambda: plots.week(steps(), path),
         "heat_map": lambda: plots.heat_map(steps(), path),
-        "battery": lambda: plots.battery(env.history, env.scenario, path),
+        "battery": lambda: battery(env.history, env.scenario, path),
     }
 
 
@@ -323,11 +324,11 @@ def test_scenarios_with_other_zones_and_cars(tmp_path: Path) -> None:
 @pytest.mark.parametrize("cars", [1, 2])
 def test_a_battery_plot_is_the_history(cars: int, tmp_path: Path) -> None:
     env = EVChargingEnv({"vehicles": [{}] * cars, "driving": {"pattern": "daily"}})
-    env.reset(seed=3)
+    _, began = env.reset(seed=3)
     for _ in range(60):
         env.step(np.ones(cars, np.float32))
     history = env.history
-    figure = plots.battery(history, env.scenario, tmp_path / "battery_plot.png")
+    figure = battery(history, env.scenario, tmp_path / "battery_plot.png", "uncontrolled")
     (price,) = drawn(figure, "price_per_kwh")
     np.testing.assert_array_equal(price.get_data().values, history["price_per_kwh"])
     below = np.zeros(60)
@@ -340,8 +341,12 @@ def test_a_battery_plot_is_the_history(cars: int, tmp_path: Path) -> None:
         below = below + history[column].to_numpy()
     assert below.max() > 5.0
     for k in range(cars):
-        soc = drawn(figure, f"soc_{k}")[0].get_ydata()
-        np.testing.assert_array_equal(soc, history["soc" if cars == 1 else f"soc_{k}"])
+        line = drawn(figure, f"soc_{k}")[0]
+        assert num2date(line.get_xdata()[0], tz="UTC") == history.index[0]
+        assert line.get_ydata()[0] == pytest.approx(began["soc"][k])
+        np.testing.assert_array_equal(
+            line.get_ydata()[1:], history["soc" if cars == 1 else f"soc_{k}"]
+        )
     assert drawn(figure, "limit_kw")[0].get_ydata()[0] == pytest.approx(13.8)
     cost = f"{-history['reward'].sum():.2f} SEK"
-    assert figure.axes[0].get_title(loc="left") == f"stockholm, cost {cost}"
+    assert figure.axes[0].get_title(loc="left") == f"stockholm, uncontrolled: charging cost {cost}"

@@ -209,6 +209,17 @@ def test_impossible_resets_are_refused_in_the_words_of_the_local_env(
         live_alike(local, remote, 3)
 
 
+def test_seeds_of_numpy_are_seeds(url: str) -> None:
+    local, rows = EVChargingEnv(), EVChargingVectorEnv(2)
+    with closing(RemoteEnv(url)) as remote, closing(RemoteVectorEnv(2, url)) as remote_rows:
+        assert same(remote.reset(seed=np.int64(3)), local.reset(seed=3))  # type: ignore[arg-type]  # not declared
+        assert remote.np_random_seed == 3
+        live_alike(local, remote, 2)
+        assert same(remote_rows.reset(seed=np.int64(3)), rows.reset(seed=3))  # type: ignore[arg-type]  # likewise
+        actions = np.ones((2, 1), np.float32)
+        assert same(remote_rows.step(actions), rows.step(actions))
+
+
 @pytest.mark.parametrize(
     "options",
     [{"soc": "half"}, {"soc": np.nan}, {"house": 1.5}, {"start": 3}, {"soc": object()}],

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +17,10 @@ import pytest
 import sqlalchemy as sa
 
 from ev_gym.scenario import Scenario
+from server import live
 from server.config import Config
+from server.problems import Problem
+from server.replica import Replica
 from server.sessions import Sessions, Spec
 from server.store import Store
 from tests.serving import FakeClock
@@ -189,6 +196,9 @@ def test_limits(store: Store) -> None:
     assert detail(422, {"data": {"weeks": 53, "houses": 99}}) == (
         "data.weeks times data.houses is 53 x 99 = 5247; allowed on this server: up to 5200"
     )
+    assert detail(422, {"data": {"weeks": 5, "houses": 101}}) == (
+        "data.houses is 101; allowed on this server: up to 100"
+    )
     files = {"source": "files", "price_file": "/etc/passwd", "load_file": "x", "temperature_c": 1}
     assert "files that this server does not offer" in detail(422, {"data": files})
     # Its own data it offers, though here without the files.
@@ -200,6 +210,48 @@ def test_limits(store: Store) -> None:
     clock.pass_s(101)
     assert here.create(Spec(HOURLY)).index == 0  # the idle ones went
     assert here.count() == 1
+
+
+def test_sessions_made_at_once_are_no_more_than_fit(store: Store) -> None:
+    """Also by several workers, whose first look finds room for all; one env is built at a time."""
+    workers = [Sessions(store, Config(max_sessions=3)) for _ in range(2)]
+    together, building = threading.Barrier(8), []
+
+    def create(number: int) -> int:
+        together.wait(10)
+        try:
+            workers[number % 2].create(Spec(HOURLY))
+        except Problem as problem:
+            return problem.status
+        return 201
+
+    made = Replica.__init__
+
+    def slowly(replica: Replica, spec: Spec) -> None:
+        building.append(replica)
+        assert len(building) == 1
+        time.sleep(0.02)
+        made(replica, spec)
+        building.clear()
+
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(8) as pool:
+        patch.setattr(Replica, "__init__", slowly)
+        patch.setattr(store, "count_sessions", lambda: 0)
+        told = list(pool.map(create, range(8)))
+    assert sorted(told) == [201] * 3 + [429] * 5
+    assert store.count_sessions() == 3
+
+
+def test_memory_counts_what_clients_wrote(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = Sessions(store, Config())
+    long = replace(HOURLY, name="x" * 200)
+    sizes = [here._of(here.create(Spec(made)).id).spec_bytes for made in (HOURLY, long)]
+    assert sizes[1] - sizes[0] == 200 - len(HOURLY.name)
+    first, second = here._live._all.values()
+    room = first.replica.nbytes + second.replica.nbytes + first.world_bytes + sizes[0]
+    monkeypatch.setattr(live, "LIVE_BYTES", room)
+    here._live.keep(second)
+    assert list(here._live._all.values()) == [second]
 
 
 def test_seed_too_large_for_the_rows(here: Sessions) -> None:

@@ -1,11 +1,11 @@
-"""The station without HTTP: its time, what survives, and several workers."""
+"""The station without HTTP: its time, and what survives."""
 
 from __future__ import annotations
 
 import logging
 import subprocess
 import sys
-import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from server import station
+from server import life, station
 from server.clock import Anchor, TickClock
 from server.config import Config, ConfigError
 from server.life import FORCE_ON, RECORD_DTYPE
@@ -49,6 +49,19 @@ def test_the_clock_counts_whole_ticks_and_never_goes_backward() -> None:
         ticks.append(clock.tick(anchor))
     assert ticks == [7, 7, 8, 11, 11, 11, 12]
     assert clock.tick(Anchor(200.0, 3)) == 3  # of a worker whose clock is ahead
+
+
+def test_the_default_clock_goes_on_evenly_when_the_wall_clock_is_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, at_s = Config().clock, time.monotonic()
+    assert clock() == pytest.approx(time.time(), abs=60.0)
+    seen = []
+    for passed_s, wall_s in ((0.0, 2e9), (5.0, 1e9), (7.0, 3e9)):
+        monkeypatch.setattr(time, "monotonic", lambda passed_s=passed_s: at_s + passed_s)
+        monkeypatch.setattr(time, "time", lambda wall_s=wall_s: wall_s)
+        seen.append(clock())
+    np.testing.assert_allclose(np.diff(seen), [5.0, 2.0], atol=1e-6)
 
 
 @pytest.mark.parametrize(("seconds_per_hour", "tick_s"), [(1, 0.25), (4.0, 1.0), (3600, 900.0)])
@@ -96,7 +109,7 @@ def test_a_tick_begins_anew_with_discharge(store: Store) -> None:
     assert len(history(own)) == 1
 
 
-# What survives, and several workers.
+# What survives.
 
 
 def test_a_station_goes_on_where_it_was_and_time_stood_still(store: Store) -> None:
@@ -148,62 +161,8 @@ def test_what_was_told_survives_sigkill(tmp_path: Path) -> None:
     opened.close()
 
 
-def test_two_workers_are_one_station(store: Store) -> None:
-    clock = FakeClock()
-    config = Config(clock=clock)
-    first, second = Station(store, config), Station(store, config)
-    first.charge(True)
-    assert second.shown().charging
-    clock.pass_s(3.0)
-    assert second.shown() == first.shown()
-    second.discharge()
-    assert first.shown().energy_kwh == 9.26
-    assert not first.shown().charging
-    clock.pass_s(2.0)
-    assert len(history(first)) == len(history(second)) == 2
-
-
-@pytest.fixture
-def restless() -> Iterator[None]:
-    """Threads that take turns all the time."""
-    usual_s = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(usual_s)
-
-
-@pytest.mark.usefixtures("restless")
-def test_workers_that_race_lose_no_tick_and_double_none(store: Store) -> None:
-    """Threads on two workers while the clock runs; what counts is one gapless history."""
-    clock = FakeClock()
-    workers = [Station(store, Config(clock=clock)) for _ in range(2)]
-    failed: list[BaseException] = []
-
-    def hammer(own: Station, on: bool) -> None:
-        try:
-            for _ in range(40):
-                own.charge(on)
-                clock.now += 0.25
-                own.shown()
-        except BaseException as error:
-            failed.append(error)
-
-    threads = [threading.Thread(target=hammer, args=(workers[i % 2], i % 3 == 0)) for i in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failed
-    assert workers[0].shown() == workers[1].shown()
-    lived = history(workers[0])
-    np.testing.assert_array_equal(np.diff(lived["house"]["now_min"]), 15)
-    stored_kwh = 9.26 + lived["car"]["stored_kwh"].sum()
-    assert stored_kwh == pytest.approx(workers[0].shown().energy_kwh)
-    np.testing.assert_allclose(np.diff(lived["car"]["energy_kwh"]), lived["car"]["stored_kwh"][1:])
-
-
-@pytest.mark.parametrize("changed", ["scenario", "version"])
-def test_another_scenario_or_version_begins_anew_and_says_so(
+@pytest.mark.parametrize("changed", ["series", "version"])
+def test_other_series_or_another_version_begin_anew_and_say_so(
     store: Store, changed: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = FakeClock()
@@ -213,18 +172,56 @@ def test_another_scenario_or_version_begins_anew_and_says_so(
     assert own.shown().energy_kwh > 16
     if changed == "version":
         monkeypatch.setattr(station, "program_version", lambda: "another version")
-    scenario = {"preset": "classic", "name": "mine", "currency": "SEK"}
+    else:
+        series = own.life.world.dataset
+        dearer = replace(series, price_per_kwh=series.price_per_kwh + 1.0)
+        monkeypatch.setattr(life, "dataset_of", lambda _: dearer)
     with caplog.at_level(logging.WARNING, "server.station"):
-        again = Station(
-            store, Config(clock=clock, scenario=scenario if changed == "scenario" else "classic")
-        )
+        again = Station(store, Config(clock=clock))
     assert (again.shown().energy_kwh, len(history(again))) == (9.26, 0)
     (told,) = caplog.messages
-    assert "'classic'" in told
-    assert ("'mine'" if changed == "scenario" else "another version") in told
-    assert "begins anew" in told
+    assert "'classic' begins anew" in told
+    assert ("another version" if changed == "version" else "data set") in told
     clock.pass_s(2.0)
     assert len(history(again)) == 2
+
+
+def test_each_scenario_has_a_station_of_its_own_under_one_name(store: Store) -> None:
+    """At the same time, and one after the other."""
+    clock = FakeClock()
+    classic = Config(clock=clock)
+    mine = replace(classic, scenario={"preset": "classic", "name": "mine", "currency": "SEK"})
+    one = Station(store, classic)
+    one.charge(True)
+    clock.pass_s(4.0)
+    shown = one.shown()
+    other = Station(store, mine)
+    assert (other.shown().energy_kwh, len(history(other))) == (9.26, 0)
+    clock.pass_s(2.0)
+    assert [len(history(each)) for each in (one, other)] == [6, 2]
+    again = Station(store, classic)
+    assert again.shown() == one.shown() != shown
+    assert again.shown().charging
+    assert not Station(store, mine).shown().charging
+
+
+def test_a_station_led_by_another_policy_forgets_what_clients_wanted(store: Store) -> None:
+    clock = FakeClock()
+    by_hand = Config(clock=clock)
+    led = replace(by_hand, policy="price_based")  # which would wait for hour 2
+    Station(store, led).charge(True)
+    Station(store, led).force("auto")
+    assert not Station(store, by_hand).shown().charging
+    for mode in ("auto", FORCE_ON):
+        own = Station(store, by_hand)
+        own.charge(True)
+        own.force(mode)
+        assert Station(store, by_hand).shown().charging
+        own = Station(store, led)
+        assert (own.shown().charging, own.shown().override) == (False, "auto")
+        clock.pass_s(8.0)
+        assert own.shown().charging  # the policy, at 02:00
+        own.discharge()
 
 
 def test_the_history_is_that_of_the_last_31_days(store: Store) -> None:

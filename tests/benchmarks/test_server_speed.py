@@ -163,3 +163,16 @@ def test_memory_after_100_000_steps(tmp_path: Path, report: Report) -> None:
         f"100,000; database {size / 2**20:.1f} MiB"
     )
     assert after < 1.05 * before
+
+
+def test_ready_in_two_seconds(tmp_path: Path, report: Report) -> None:
+    """From the start of the process to the address on the terminal, once compiled."""
+    taken = []
+    for _ in range(6):
+        began = time.perf_counter()
+        with station(tmp_path) as (_, address), Connection(address) as connection:
+            taken.append(time.perf_counter() - began)
+            connection.ask(message("GET", "/info"))
+    seconds = statistics.median(taken[1:])
+    report(f"ready after {seconds:.2f} s")
+    assert seconds < 2.0
