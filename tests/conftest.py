@@ -8,8 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import requests
 from hypothesis import settings
 
+from server.config import Config
+from server.sessions import Sessions
+from server.store import Store
 from tests import postgres
 
 # Deadlines measure the machine, and the first example of a property compiles.
@@ -33,3 +37,24 @@ def postgres_database() -> Iterator[Callable[[], str]]:
     with postgres.running() as server:
         numbers = itertools.count()
         yield lambda: postgres.new_database(server, f"test_{next(numbers)}")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A database of its own, in SQLite."""
+    opened = Store(f"sqlite:///{tmp_path / 'server.db'}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def here(store: Store) -> Sessions:
+    """The sessions of a server on that database."""
+    return Sessions(store, Config())
+
+
+@pytest.fixture(scope="module")
+def http() -> Iterator[requests.Session]:
+    """A client that keeps its connection through the tests of a file."""
+    with requests.Session() as session:
+        yield session

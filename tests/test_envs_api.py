@@ -37,12 +37,6 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"{address}/v1/envs"
 
 
-@pytest.fixture(scope="module")
-def http() -> Iterator[requests.Session]:
-    with requests.Session() as session:
-        yield session
-
-
 @pytest.mark.parametrize("continuous", [True, False])
 @pytest.mark.parametrize("scenario", [CLASSIC, HOURLY, CARS])
 def test_a_single_session_answers_what_the_local_env_returns(

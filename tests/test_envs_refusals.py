@@ -30,12 +30,6 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"{address}/v1/envs"
 
 
-@pytest.fixture(scope="module")
-def http() -> Iterator[requests.Session]:
-    with requests.Session() as session:
-        yield session
-
-
 # What is sent, the status, where it is wrong, and a part of what is said.
 CREATIONS: list[tuple[bytes, int, str | None, str]] = [
     (b"{", 400, "/body", "Invalid JSON"),

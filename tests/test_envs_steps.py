@@ -28,12 +28,6 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"{address}/v1/envs"
 
 
-@pytest.fixture(scope="module")
-def http() -> Iterator[requests.Session]:
-    with requests.Session() as session:
-        yield session
-
-
 def check_csv(text: str, frame: pd.DataFrame, indices: list[int], rows: list[int]) -> None:
     """A table as CSV, every number bit for bit."""
     first, *lines = csv.reader(io.StringIO(text))

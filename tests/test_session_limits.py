@@ -6,10 +6,8 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,18 +39,6 @@ OWN = Scenario.from_dict(
         }
     }
 )
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(f"sqlite:///{tmp_path / 'server.db'}")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def here(store: Store) -> Sessions:
-    return Sessions(store, Config())
 
 
 BAD_STEPS = {

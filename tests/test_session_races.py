@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -25,18 +25,6 @@ from tests.session_twins import (
     refused,
     some_action,
 )
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(f"sqlite:///{tmp_path / 'server.db'}")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def here(store: Store) -> Sessions:
-    return Sessions(store, Config())
 
 
 def test_workers_take_turns(store: Store) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,18 +29,6 @@ from tests.session_twins import (
 )
 
 MODES = ("NextStep", "SameStep", "Disabled")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = Store(f"sqlite:///{tmp_path / 'server.db'}")
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def here(store: Store) -> Sessions:
-    return Sessions(store, Config())
 
 
 SPECS = [
