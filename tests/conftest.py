@@ -15,6 +15,7 @@ from server.config import Config
 from server.sessions import Sessions
 from server.store import Store
 from tests import postgres
+from tests.serving import serving
 
 # Deadlines measure the machine, and the first example of a property compiles.
 settings.register_profile("ev_gym", deadline=None, derandomize=True, print_blob=True)
@@ -58,3 +59,10 @@ def http() -> Iterator[requests.Session]:
     """A client that keeps its connection through the tests of a file."""
     with requests.Session() as session:
         yield session
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server for the tests of a file: its address."""
+    with serving(tmp_path_factory.mktemp("server"), max_num_envs=64) as address:
+        yield address

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from baselines import plot_style, plots
 from baselines.battery_plot import battery
 from ev_gym.env import EVChargingEnv
+from tests.drawings import bar_widths, drawn, texts
 
 TERMS = ["energy_per_day", "missing_per_day", "public_per_day", "overload_per_day"]
 MONEY = {  # energy, missing, public, overload, settlement, half the interval's width
@@ -69,18 +70,6 @@ def steps(
                 columns[f"topup_kwh{end}"] = (hour == 22) * (policy == "late") * 3.0
             frames.append(pd.DataFrame(columns))
     return pd.concat(frames, ignore_index=True)
-
-
-def drawn(within: Any, gid: str) -> list[Any]:
-    return list(within.findobj(lambda artist: artist.get_gid() == gid))
-
-
-def bar_widths(axes: Any, gid: str) -> list[float]:
-    return [bar.get_width() for bar in drawn(axes, gid)]
-
-
-def texts(within: Any) -> list[str]:
-    return [text.get_text() for text in within.findobj(mpl.text.Text) if text.get_text()]
 
 
 def everything(folder: Path) -> dict[str, Callable[[], Figure]]:
@@ -319,34 +308,3 @@ def test_scenarios_with_other_zones_and_cars(tmp_path: Path) -> None:
     week = plots.week(table, tmp_path / "week.png")
     assert len(drawn(week, "soc_0")) == 2
     assert not drawn(week, "soc_1")
-
-
-@pytest.mark.parametrize("cars", [1, 2])
-def test_a_battery_plot_is_the_history(cars: int, tmp_path: Path) -> None:
-    env = EVChargingEnv({"vehicles": [{}] * cars, "driving": {"pattern": "daily"}})
-    _, began = env.reset(seed=3)
-    for _ in range(60):
-        env.step(np.ones(cars, np.float32))
-    history = env.history
-    figure = battery(history, env.scenario, tmp_path / "battery_plot.png", "uncontrolled")
-    (price,) = drawn(figure, "price_per_kwh")
-    np.testing.assert_array_equal(price.get_data().values, history["price_per_kwh"])
-    below = np.zeros(60)
-    for name in ["load_kw", *(f"charge_kw_{k}" for k in range(cars))]:
-        values, edges, baseline = drawn(figure, name)[0].get_data()
-        column = "charge_kw" if cars == 1 and name == "charge_kw_0" else name
-        np.testing.assert_allclose(values - baseline, history[column], atol=1e-12)
-        np.testing.assert_allclose(baseline, below, atol=1e-12)
-        assert num2date(edges[0], tz="UTC") == history.index[0]
-        below = below + history[column].to_numpy()
-    assert below.max() > 5.0
-    for k in range(cars):
-        line = drawn(figure, f"soc_{k}")[0]
-        assert num2date(line.get_xdata()[0], tz="UTC") == history.index[0]
-        assert line.get_ydata()[0] == pytest.approx(began["soc"][k])
-        np.testing.assert_array_equal(
-            line.get_ydata()[1:], history["soc" if cars == 1 else f"soc_{k}"]
-        )
-    assert drawn(figure, "limit_kw")[0].get_ydata()[0] == pytest.approx(13.8)
-    cost = f"{-history['reward'].sum():.2f} SEK"
-    assert figure.axes[0].get_title(loc="left") == f"stockholm, uncontrolled: charging cost {cost}"
