@@ -9,9 +9,10 @@ import numpy as np
 from matplotlib.ticker import PercentFormatter
 
 from baselines.plot_style import edge_days, local_days, per_car, png
-from baselines.running import soc_before
-from ev_gym.rendering import CAR_COLORS, INK, PALE, cost_name
+from baselines.running import money_parts, soc_before
+from ev_gym.rendering import CAR_COLORS, INK, draw_flows
 from ev_gym.scenario import Scenario
+from ev_gym.scene import cost_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,10 +39,8 @@ def battery(
         price.stairs(values, edges, baseline=None, color=INK, lw=1.2, gid="price_per_kwh")
         price.set_ylim(min(0.0, price.get_ylim()[0]), None)
         price.set_ylabel(f"price ({scenario.currency}/kWh)")
-        cost = 0.0 - float(history["reward"].sum())
-        named = f"{scenario.name}, {policy}: " if policy else f"{scenario.name}: "
-        price.set_title(f"{named}charging {cost_name(scenario)} {cost:.2f} {scenario.currency}")
-        _stack(power, frame, scenario)
+        price.set_title(_title(history, scenario, policy))
+        _power(power, frame, scenario)
         for k, values in enumerate(per_car(frame, "soc").T):
             values = np.concatenate([soc_before(history, scenario, k)[:1], values])
             soc.plot(edges, values, color=CAR_COLORS[k], lw=1.5, gid=f"soc_{k}")
@@ -54,20 +53,20 @@ def battery(
     return figure
 
 
-def _stack(axes: Axes, frame: pd.DataFrame, scenario: Scenario) -> None:
-    """Base load and the cars' charging, one upon the other, below the connection's limit."""
-    edges, below = edge_days(frame), np.zeros(len(frame))
-    layers = [("load_kw", "base load", PALE, frame["load_kw"].to_numpy(np.float64))]
-    for k, values in enumerate(per_car(frame, "charge_kw").T):
-        layers.append((f"charge_kw_{k}", scenario.vehicles[k].name, CAR_COLORS[k], values))
-    for gid, label, color, layer_kw in layers:
-        above = below + layer_kw
-        axes.stairs(
-            above, edges, baseline=below, fill=True, color=color, lw=0, label=label, gid=gid
-        )
-        below = above
+def _title(history: pd.DataFrame, scenario: Scenario, policy: str) -> str:
+    cost = 0.0 - float(history["reward"].sum())
+    named = f"{scenario.name}, {policy}: " if policy else f"{scenario.name}: "
+    others = [f"{name} {money:.2f}" for name, money in money_parts(history, scenario).items()][1:]
+    more = f" ({', '.join(others)})" if others else ""
+    return f"{named}charging {cost_name(scenario)} {cost:.2f} {scenario.currency}{more}"
+
+
+def _power(axes: Axes, frame: pd.DataFrame, scenario: Scenario) -> None:
+    """Base load, charging, sun and what is given, below the connection's limit."""
+    names = [vehicle.name for vehicle in scenario.vehicles]
+    low_kw, high_kw = draw_flows(axes, edge_days(frame), frame, per_car(frame, "charge_kw"), names)
     limit_kw = scenario.household.limit_kw
     label = f"connection {limit_kw:.3g} kW"
     axes.axhline(limit_kw, color=INK, lw=1, ls=(0, (6, 3)), label=label, gid="limit_kw")
-    axes.set_ylim(0, 1.08 * max(limit_kw, float(below.max())))
+    axes.set_ylim(1.08 * low_kw, 1.08 * max(limit_kw, high_kw))
     axes.set_ylabel("power (kW)")

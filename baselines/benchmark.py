@@ -26,6 +26,22 @@ if TYPE_CHECKING:
 DAYS_A_YEAR = 365
 BOOTSTRAP_SAMPLES = 2000
 CHEAP_HOURS = 8  # a third of a day
+# Columns of the printed table: heading, column of the summary, its sign in the table, format.
+COLUMNS = (
+    ("a day", "cost_per_day", 1, ".2f"),
+    ("95 % from", "cost_per_day_low", 1, ".2f"),
+    ("to", "cost_per_day_high", 1, ".2f"),
+    ("a year", "cost_per_year", 1, ".0f"),
+    *((term, f"{term}_per_day", 1, ".2f") for term in REWARD_TERMS),
+    ("stored", "settlement_per_day", -1, ".2f"),
+    ("miss kWh", "missing_kwh_per_day", 1, ".2f"),
+    ("V2G kWh", "discharge_kwh_per_day", 1, ".2f"),
+    ("sold kWh", "exported_kwh_per_day", 1, ".2f"),
+    ("peak kW", "peak_kw", 1, ".2f"),
+    ("cheap", "cheap_share", 1, ".0%"),
+)
+# Left out where they are zero under every policy.
+WHERE_ANY = {"power", "wear", "public", "overload", "V2G kWh", "sold kWh"}
 
 
 @dataclass(frozen=True)
@@ -126,6 +142,12 @@ def run_policy(
     return Run(scenario, policy_name, env, results, vehicle_results, infos["settlement"])
 
 
+def charged_kw(run: Run) -> NDArray[np.float64]:
+    """Power that the cars draw, (steps, n); what others give back is not deducted."""
+    drawn: NDArray[np.float64] = run.vehicle_results["charge_kw"].clip(min=0.0).sum(axis=2)
+    return drawn
+
+
 def cheap_kwh(run: Run) -> NDArray[np.float64]:
     """Energy (kWh) charged in the cheapest third of the hours of each episode's days, (n,).
 
@@ -134,8 +156,7 @@ def cheap_kwh(run: Run) -> NDArray[np.float64]:
     per_hour = 60 // run.scenario.time_step_min
     shape = (run.scenario.days, 24, per_hour, -1)
     price = run.results["price_per_kwh"].reshape(shape).mean(axis=2)
-    charge_kw = run.vehicle_results["charge_kw"].sum(axis=2)
-    energy_kwh = charge_kw.reshape(shape).sum(axis=2) * run.scenario.step_h
+    energy_kwh = charged_kw(run).reshape(shape).sum(axis=2) * run.scenario.step_h
     rank = price.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable")
     cheap: NDArray[np.float64] = np.where(rank < CHEAP_HOURS, energy_kwh, 0.0).sum(axis=(0, 1))
     return cheap
@@ -160,10 +181,17 @@ def episode_figures(run: Run, plan: Plan) -> pd.DataFrame:
         cost += figures[f"{term}_per_day"]
     figures["settlement_per_day"] = run.settlement / days
     figures["cost_per_day"] = cost - figures["settlement_per_day"]
-    charge_kw = run.vehicle_results["charge_kw"].sum(axis=2)
-    figures["charge_kwh_per_day"] = charge_kw.sum(axis=0) * run.scenario.step_h / days
+    grid_kw, charge_kw = run.results["grid_kw"], charged_kw(run)
+    powers_kw = {
+        "charge": charge_kw,
+        "discharge": charge_kw - run.vehicle_results["charge_kw"].sum(axis=2),
+        "pv": run.results["pv_kw"],
+        "exported": (-grid_kw).clip(min=0.0),
+    }
+    for name, power_kw in powers_kw.items():
+        figures[f"{name}_kwh_per_day"] = power_kw.sum(axis=0) * run.scenario.step_h / days
     figures["missing_kwh_per_day"] = run.results["missing_kwh"].sum(axis=0) / days
-    figures["peak_kw"] = run.results["grid_kw"].max(axis=0)
+    figures["peak_kw"] = grid_kw.max(axis=0)
     figures["cheap_kwh_per_day"] = cheap_kwh(run) / days
     return pd.DataFrame(figures)
 
@@ -298,26 +326,22 @@ def write(summary: pd.DataFrame, steps: pd.DataFrame, folder: Path) -> list[Path
 
 
 def table(summary: pd.DataFrame) -> str:
-    """The summary as a table for a terminal."""
+    """The summary as a table for a terminal, without what a scenario does not have."""
     lines = []
     for (scenario, currency), group in summary.groupby(["scenario", "currency"], sort=False):
+        rows = group.sort_values("cost_per_day")
         lines.append(
-            f"{scenario}: {currency} for charging, mean of {group['episodes'].iloc[0]} episodes"
+            f"{scenario}: {currency} for charging, mean of {rows['episodes'].iloc[0]} episodes"
         )
-        lines.append(
-            f"{'policy':<16}{'a day':>8}{'95 %':>16}{'a year':>9}{'energy':>8}{'missing':>9}"
-            f"{'public':>8}{'overload':>9}{'stored':>8}{'miss kWh':>10}{'peak kW':>9}{'cheap':>7}"
+        columns = [["policy", *rows["policy"]]]
+        for heading, column, sign, form in COLUMNS:
+            if heading not in WHERE_ANY or rows[column].any():
+                columns.append([heading, *(f"{sign * value:{form}}" for value in rows[column])])
+        names, *others = (
+            [text.rjust(max(map(len, column))) for text in column] for column in columns
         )
-        for row in group.sort_values("cost_per_day").to_dict("records"):
-            low, high = row["cost_per_day_low"], row["cost_per_day_high"]
-            lines.append(
-                f"{row['policy']:<16}{row['cost_per_day']:>8.2f}{f'{low:.2f}..{high:.2f}':>16}"
-                f"{row['cost_per_year']:>9.0f}{row['energy_per_day']:>8.2f}"
-                f"{row['missing_per_day']:>9.2f}{row['public_per_day']:>8.2f}"
-                f"{row['overload_per_day']:>9.2f}{-row['settlement_per_day']:>8.2f}"
-                f"{row['missing_kwh_per_day']:>10.2f}{row['peak_kw']:>9.2f}"
-                f"{row['cheap_share']:>7.0%}"
-            )
+        left = [name.strip().ljust(len(name)) for name in names]
+        lines += ["  ".join(line) for line in zip(left, *others, strict=True)]
     return "\n".join(lines)
 
 

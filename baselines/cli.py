@@ -164,30 +164,58 @@ def scenarios(names: tuple[str, ...], as_json: bool) -> None:
 
 
 def _describe(name: str, scenario: Scenario) -> list[str]:
-    house, charger, tariff, data = (
-        scenario.household,
-        scenario.charger,
-        scenario.tariff,
-        scenario.data,
-    )
-    levels = charger.levels_kw
-    power = f"{charger.phases} x {charger.max_current_a} A"
-    if levels is not None:
-        power = "levels " + ", ".join(f"{level:g}" for level in levels) + " kW"
-    managed = "on" if charger.load_management else "off"
+    house, data, tariff = scenario.household, scenario.data, scenario.tariff
+    managed = "on" if scenario.charger.load_management else "off"
     cars = "; ".join(
         f"{car.name} ({car.battery_kwh:g} kWh, wants {car.wanted_soc:.0%})"
         for car in scenario.vehicles
     )
+    tax = tariff.energy_tax_per_kwh
     return [
         f"{name}: {preset_summary(name)}",
         f"  connection   {house.limit_kw:.1f} kW, load management {managed}",
-        f"  charger      {power}",
+        *_describe_sun(scenario),
+        f"  charger      {_describe_charger(scenario)}",
         f"  vehicles     {cars}",
         f"  driving      {scenario.driving.pattern}",
-        f"  price        spot + tax {tariff.energy_tax_per_kwh:g} + transfer "
+        f"  price        spot + tax {'by year' if tax is None else f'{tax:g}'} + transfer "
         f"{tariff.transfer_per_kwh:g} {scenario.currency}/kWh, VAT {tariff.vat:.0%}",
+        *_describe_power_charge(scenario),
         f"  series       {data.source}, {data.weeks} weeks from {data.start}, {data.zone}",
         f"  step         {scenario.time_step_min} min, {scenario.days} day(s) from "
         f"{scenario.start_hour}:00",
+    ]
+
+
+def _describe_sun(scenario: Scenario) -> list[str]:
+    sun = scenario.solar
+    if sun.peak_kw == 0.0:
+        return []
+    return [
+        f"  sun          {sun.peak_kw:g} kW of PV, inverter {sun.limit_kw:g} kW, "
+        f"tilt {sun.tilt_deg:g} deg, azimuth {sun.azimuth_deg:g} deg"
+    ]
+
+
+def _describe_charger(scenario: Scenario) -> str:
+    charger = scenario.charger
+    words = [f"{charger.phases} x {charger.max_current_a} A"]
+    if charger.levels_kw is not None:
+        words = ["levels " + ", ".join(f"{level:g}" for level in charger.levels_kw) + " kW"]
+    if charger.count is not None:
+        words.append(f"{charger.count} for {len(scenario.vehicles)} cars")
+    words += ["switches phases"] if charger.phase_switching else []
+    words += ["bidirectional"] if charger.bidirectional else []
+    return ", ".join(words)
+
+
+def _describe_power_charge(scenario: Scenario) -> list[str]:
+    tariff = scenario.tariff
+    if tariff.power_price_per_kw == 0.0:
+        return []
+    peaks = f"{tariff.power_days} highest hours" if tariff.power_days > 1 else "highest hour"
+    return [
+        f"  power charge {tariff.power_price_per_kw:g} {scenario.currency}/kW a month, mean of the "
+        f"{peaks}; hours outside {tariff.power_from_h}-{tariff.power_to_h} count "
+        f"{tariff.power_other_factor:g}"
     ]

@@ -41,6 +41,7 @@ POLICY_COLORS = {
     "load_based": "#E69F00",
     "price_based": "#0072B2",
     "cheapest_hours": "#56B4E9",
+    "peak_shaving": "#6A3D9A",
     "random": "#8C8C8C",
     "optimal": "#009E73",
     "mpc": "#CC79A7",

@@ -23,7 +23,7 @@ from baselines.plot_style import (
     png,
     policy_color,
 )
-from ev_gym.rendering import GREY, INK, PALE
+from ev_gym.rendering import GREY, INK, PALE, SOLD, SUN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 # Parts of a bill: column of the summary, its sign in the cost, colour, words.
 TERMS = (
     ("energy_per_day", 1.0, "#7F93AD", "energy from the grid"),
+    ("power_per_day", 1.0, "#2C4A6E", "power charge"),
+    ("wear_per_day", 1.0, "#A6983F", "battery wear"),
     ("missing_per_day", 1.0, "#A50F15", "missing at departure"),
     ("public_per_day", 1.0, "#F4A582", "bought on the road"),
     ("overload_per_day", 1.0, "#1A1A1A", "overload"),
@@ -47,10 +49,10 @@ def bills(summary: pd.DataFrame, path: str | Path) -> Figure:
 
     Args:
         summary: One row per scenario and policy, with `scenario`, `policy`, `currency`, the terms
-            `energy_per_day`, `missing_per_day`, `public_per_day`, `overload_per_day` (cost is
-            positive) and `settlement_per_day` (worth is positive), `cost_per_day` (the terms less
-            the settlement), its 95 % interval `cost_per_day_low` and `cost_per_day_high`, and
-            `cost_per_year`.
+            `energy_per_day`, `power_per_day`, `wear_per_day`, `missing_per_day`, `public_per_day`,
+            `overload_per_day` (cost is positive) and `settlement_per_day` (worth is positive),
+            `cost_per_day` (the terms less the settlement), its 95 % interval `cost_per_day_low` and
+            `cost_per_day_high`, and `cost_per_year`.
         path: Where the PNG goes.
     """
     scenarios = names_in(summary["scenario"])
@@ -89,7 +91,7 @@ def _bars(axes: Axes, rows: pd.DataFrame) -> None:
     for place, (end, cost, year) in enumerate(labels):
         words = f"{cost:.2f} a day, {year:.0f} a year"
         axes.text(end + 0.015 * span, place, words, va="center", fontsize=8)
-    axes.set_xlim(begin - 0.01 * span, begin + 1.3 * span)
+    axes.set_xlim(begin - 0.01 * span, begin + 1.37 * span)
     axes.set_yticks(places, list(rows["policy"]))
     for label, name in zip(axes.get_yticklabels(), rows["policy"], strict=True):
         label.set_color(policy_color(name))
@@ -169,21 +171,29 @@ def week(steps: pd.DataFrame, path: str | Path, currency: str | None = None) -> 
         same &= steps[column] == first[column]
     own = steps[same & (steps["time"] < first["time"] + np.timedelta64(7, "D"))]
     policies = names_in(own["policy"])
-    top_kw = max(float(own["load_kw"].max()), float(per_car(own, "charge_kw").sum(axis=1).max()))
+    charge_kw = per_car(own, "charge_kw")
+    top_kw = max(
+        float(own["load_kw"].max()),
+        float(own["pv_kw"].max()),
+        float(charge_kw.clip(min=0.0).sum(axis=1).max()),
+    )
+    low_kw = min(float(charge_kw.clip(max=0.0).sum(axis=1).min()), float(own["grid_kw"].min()), 0.0)
     with png(path, 10.0, 1.0 + 1.7 * len(policies)) as figure:
         ratios = {"height_ratios": [3, 1.1] * len(policies)}
         panels = figure.subplots(2 * len(policies), 1, sharex=True, gridspec_kw=ratios)
         for upper, lower, name in zip(panels[::2], panels[1::2], policies, strict=True):
             frame, color = own[own["policy"] == name], policy_color(name)
             _week_power(upper, frame, color, currency)
-            upper.set_ylim(0, 1.05 * top_kw or 1.0)
+            upper.set_ylim(1.05 * low_kw, 1.05 * top_kw or 1.0)
             upper.set_title(name, color=color, fontweight="bold")
             _week_soc(lower, frame, color)
         local_days(panels[-1], own[own["policy"] == policies[0]])
         figure.suptitle(f"{first['scenario']}: the same days under each policy (seed "
                         f"{first['seed']}, household {first['household']})",
                         fontsize=10.5, x=0.01, ha="left")  # fmt: skip
-        figure.legend(handles=_week_legend(), loc="outside lower left", ncols=6, fontsize=8)
+        handles = _week_legend(bool(own["pv_kw"].any()), low_kw < 0.0)
+        ncols = 6 if len(handles) < 6 else 4
+        figure.legend(handles=handles, loc="outside lower left", ncols=ncols, fontsize=8)
     return figure
 
 
@@ -199,8 +209,17 @@ def _week_power(axes: Axes, frame: pd.DataFrame, color: str, currency: str | Non
     right.tick_params(axis="y", colors=GREY)
     right.spines["right"].set_visible(True)
     load_kw = frame["load_kw"].to_numpy(np.float64)
-    charge_kw = per_car(frame, "charge_kw").sum(axis=1)
+    pv_kw, sold_kw = frame["pv_kw"].to_numpy(np.float64), frame["grid_kw"].clip(upper=0.0)
+    if pv_kw.any():
+        axes.stairs(pv_kw, edges, fill=True, color=SUN, lw=0, gid="pv_kw")
+    own_kw = per_car(frame, "charge_kw")
+    charge_kw, given_kw = (side.sum(axis=1) for side in (own_kw.clip(min=0), own_kw.clip(max=0)))
     axes.stairs(charge_kw, edges, fill=True, color=color, alpha=0.75, lw=0, gid="charge_kw")
+    if given_kw.any():
+        axes.stairs(given_kw, edges, fill=True, color=color, alpha=0.75, lw=0, gid="discharge_kw")
+    if sold_kw.any():
+        axes.stairs(sold_kw, edges, baseline=None, color=SOLD, lw=1, gid="sold_kw")
+        axes.axhline(0, color=GREY, lw=1)
     axes.stairs(load_kw, edges, baseline=None, color=INK, lw=0.7, gid="load_kw")
     axes.set_ylabel("power\n(kW)")
 
@@ -221,9 +240,12 @@ def _week_soc(axes: Axes, frame: pd.DataFrame, color: str) -> None:
     axes.grid(axis="y")
 
 
-def _week_legend() -> list[Any]:
+def _week_legend(sun: bool, below: bool) -> list[Any]:
+    charging = "charging, below zero discharging" if below else "charging"
     return [
-        Patch(color=PALE, label="charging (the policy's colour)"),
+        Patch(color=PALE, label=f"{charging} (the policy's colour)"),
+        *([Patch(color=SUN, label="sun")] if sun else []),
+        *([Line2D([], [], color=SOLD, lw=1, label="fed into the grid")] if below else []),
         Line2D([], [], color=INK, lw=0.7, label="base load"),
         Line2D([], [], color=PALE, lw=1.3, label="price (right axis)"),
         Line2D([], [], color=INK, ls="", marker="^", ms=4, label="departure"),
@@ -269,6 +291,8 @@ def heat_map(steps: pd.DataFrame, path: str | Path) -> Figure:
 def energy_shares(frame: pd.DataFrame) -> tuple[Floats, int]:
     """Share of the energy charged by rank of price and hour of the day, and the first hour.
 
+    What cars give back is not deducted.
+
     Args:
         frame: The steps of one scenario and policy, of one or many episodes.
 
@@ -288,7 +312,7 @@ def energy_shares(frame: pd.DataFrame) -> tuple[Floats, int]:
         "episode": episode,
         "elapsed_h": (time - pd.DatetimeIndex(started)) // pd.Timedelta(hours=1),
         "price": frame["price_per_kwh"].to_numpy(),
-        "charge": per_car(frame, "charge_kw").sum(axis=1),
+        "charge": per_car(frame, "charge_kw").clip(min=0.0).sum(axis=1),
         "hour": (time.hour.to_numpy() - first_hour) % 24,
     }
     by_hour = pd.DataFrame(steps).groupby(["episode", "elapsed_h"], as_index=False)

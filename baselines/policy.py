@@ -14,7 +14,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ev_gym.actions import level_fractions
-from ev_gym.equipment import FLOOR_A, at_charger
+from ev_gym.equipment import FLOOR_A, VOLT, at_charger
 from ev_gym.observation import observation_slices
 from ev_gym.scenario import Scenario
 
@@ -24,12 +24,14 @@ DAY_MIN = 24 * 60
 # Observations are float32; less than this is nothing.
 NOTHING_KWH = 1e-3
 ROUNDING_KW = 1e-4
+PHASE_KW_PER_A = VOLT / 1000.0
 
 _HOME = {
     "uncontrolled": "baselines.rules:Uncontrolled",
     "load_based": "baselines.rules:LoadBased",
     "price_based": "baselines.rules:PriceBased",
     "cheapest_hours": "baselines.rules:CheapestHours",
+    "peak_shaving": "baselines.rules:PeakShaving",
     "random": "baselines.rules:Random",
 }
 POLICY_NAMES = tuple(_HOME)
@@ -66,7 +68,14 @@ class Policy:
         self.seed = seed
         self.slices = observation_slices(scenario)
         self.limits = [at_charger(vehicle, scenario.charger) for vehicle in scenario.vehicles]
+        self.lowest = -1.0 if scenario.charger.bidirectional else 0.0
         self.levels = [level_fractions(scenario, vehicle) for vehicle in scenario.vehicles]
+        self.level_kw = [
+            np.minimum(scenario.charger.levels_kw, limit.max_kw)
+            if scenario.charger.levels_kw is not None
+            else levels * limit.max_current_a * limit.kw_per_a
+            for limit, levels in zip(self.limits, self.levels, strict=True)
+        ]
         self.battery_kw = np.array(
             [
                 vehicle.eta * limit.max_kw - vehicle.aux_kw
@@ -81,7 +90,7 @@ class Policy:
         """Told that a run goes on after so many decisions, which another policy object took."""
 
     def decide(self, view: View) -> Floats:
-        """Fractions of maximum current, (n, K) from 0 to 1."""
+        """Fractions of maximum current, (n, K) from 0 to 1, or from -1 if bidirectional."""
         raise NotImplementedError
 
     def __call__(self, observation: NDArray[np.float32]) -> Any:
@@ -120,7 +129,12 @@ class Policy:
         )
 
     def within_room(self, view: View, charging: NDArray[np.bool_]) -> Floats:
-        """Most that the cars marked (n, K) may take inside the headroom, in vehicle order."""
+        """Most that the cars marked (n, K) may take inside the headroom, in vehicle order.
+
+        The headroom is what the connection leaves in all. Where it is too little for 6 A on three
+        phases and the charger can switch, a car is asked to charge on one. What a single line
+        carries is not looked at: there load management, where it is on, keeps the fuse.
+        """
         left_kw = view.headroom_kw.copy()
         fractions = np.zeros(charging.shape)
         for k, limit in enumerate(self.limits):
@@ -130,13 +144,20 @@ class Policy:
                 level = np.maximum(fits.sum(axis=1) - 1, 0)
                 fraction, taken_kw = level / (len(powers) - 1), powers[level]
             else:
-                current_a = np.floor((left_kw + ROUNDING_KW) / limit.kw_per_a)
-                current_a = np.clip(current_a, 0, limit.max_current_a)
-                current_a[current_a < FLOOR_A] = 0.0
+                current_a = _amperes(left_kw, limit.kw_per_a, limit.max_current_a)
+                if limit.one_phase_a > 0:  # three amperes on one phase are one on three
+                    on_one_a = _amperes(left_kw, PHASE_KW_PER_A, limit.one_phase_a)
+                    current_a = np.where(current_a > 0.0, current_a, on_one_a / limit.phases)
                 fraction, taken_kw = current_a / limit.max_current_a, current_a * limit.kw_per_a
             fractions[:, k] = np.where(charging[:, k], fraction, 0.0)
             left_kw -= np.where(charging[:, k], taken_kw, 0.0)
         return fractions
+
+
+def _amperes(room_kw: Floats, kw_per_a: float, most_a: int) -> Floats:
+    """Whole amperes that fit into each room, at most `most_a`, none below 6 A."""
+    current_a = np.clip(np.floor((room_kw + ROUNDING_KW) / kw_per_a), 0, most_a)
+    return np.where(current_a < FLOOR_A, 0.0, current_a)
 
 
 def make_policy(name: str, env: Any, seed: int = 0) -> Policy:
@@ -155,8 +176,13 @@ def make_policy(name: str, env: Any, seed: int = 0) -> Policy:
     module, kind = _HOME[name].split(":")
     base = env.unwrapped
     space = getattr(base, "single_action_space", None) or env.action_space
-    if isinstance(space, spaces.Box) and not (np.all(space.low == 0) and np.all(space.high == 1)):
-        raise ValueError(f"the env's actions are {space}; allowed: a Box from 0 to 1, or levels")
+    lowest = -1 if base.scenario.charger.bidirectional else 0
+    if isinstance(space, spaces.Box) and not (
+        np.all(space.low == lowest) and np.all(space.high == 1)
+    ):
+        raise ValueError(
+            f"the env's actions are {space}; allowed: a Box from {lowest} to 1, or levels"
+        )
     if not 0 <= seed < 2**64:
         raise ValueError(f"seed is {seed!r}; allowed: a whole number from 0 to {2**64 - 1}")
     policy: Policy = getattr(importlib.import_module(module), kind)(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.policy import NOTHING_KWH, Floats, Policy, View
+from baselines.policy import NOTHING_KWH, ROUNDING_KW, Floats, Policy, View
 from ev_gym.compiling import compiled
 from ev_gym.episode import stream_key, uniform
 
@@ -28,8 +28,8 @@ class Uncontrolled(Policy):
 class LoadBased(Policy):
     """Charge while the house leaves room, to the wanted SoC: the teaching server's first task.
 
-    Knows the base load of now. It never asks for more than the connection leaves, and ignores
-    prices.
+    Knows what base load and sun leave of the connection now. It never asks for more than that, all
+    lines together, and ignores prices.
     """
 
     name = "load_based"
@@ -70,6 +70,31 @@ class PriceBased(Policy):
         return self.within_room(view, view.plugged & charging)
 
 
+class PeakShaving(Policy):
+    """As evenly as possible over the stay: the least power that still reaches the wanted SoC.
+
+    Knows planned departure and wanted SoC, and stays inside the house's room. For tariffs with a
+    power charge. Where less than 6 A would do it charges with 6 A from the arrival on, prices or
+    not; it fails where load or the taper take the last hours' room.
+    """
+
+    name = "peak_shaving"
+
+    def decide(self, view: View) -> Floats:
+        """The lowest level of the charger that is enough until departure."""
+        wanting = view.plugged & (view.energy_to_wanted_kwh > NOTHING_KWH)
+        fractions = self.within_room(view, wanting)
+        for k, (car, levels) in enumerate(zip(self.scenario.vehicles, self.levels, strict=True)):
+            hours = np.maximum(view.hours_to_departure[:, k], 1.0 / 60.0)
+            stored_kw = view.energy_to_wanted_kwh[:, k] / hours
+            enough = np.searchsorted(
+                self.level_kw[k], (stored_kw + car.aux_kw) / car.eta - ROUNDING_KW
+            )
+            least = levels[np.minimum(enough, len(levels) - 1)]
+            fractions[:, k] = np.minimum(fractions[:, k], least)
+        return fractions
+
+
 class CheapestHours(Policy):
     """The eight cheapest hours of the coming day, inside the house's room, to the wanted SoC.
 
@@ -107,7 +132,7 @@ def _draw_ahead(seed: np.uint64, step: int, fractions: Floats) -> None:
 
 
 class Random(Policy):
-    """Uniformly random currents: what an untrained agent does.
+    """Uniformly random actions, discharging included where it is allowed: an untrained agent.
 
     Row i draws its own numbers from `seed` and i, whatever the number of rows, and goes on drawing
     through all episodes.
@@ -122,20 +147,25 @@ class Random(Policy):
         self._step = decisions
 
     def decide(self, view: View) -> Floats:
-        """Independent uniform fractions."""
-        fractions = np.zeros(view.plugged.shape)
-        _draw_rows(np.uint64(self.seed), self._step, fractions)
+        """Independent fractions, uniform over the action space."""
+        drawn = np.zeros(view.plugged.shape)
+        _draw_rows(np.uint64(self.seed), self._step, drawn)
         self._step += 1
-        return fractions
+        return self._spread(drawn)
 
     def ahead(self, decisions: int, steps: int) -> NDArray[np.float32]:
         """Row 0's actions (steps, K) after so many decisions: they depend on nothing it sees."""
-        fractions = np.empty((steps, len(self.levels)))
-        _draw_ahead(np.uint64(self.seed), decisions, fractions)
-        return fractions.astype(np.float32)
+        drawn = np.empty((steps, len(self.levels)))
+        _draw_ahead(np.uint64(self.seed), decisions, drawn)
+        return self._spread(drawn).astype(np.float32)
 
     def to_levels(self, fractions: Floats) -> NDArray[np.int64]:
         """Each level of the charger equally often."""
         counts = np.array([len(own) for own in self.levels])
-        levels: NDArray[np.int64] = np.minimum((fractions * counts).astype(np.int64), counts - 1)
+        drawn = (fractions - self.lowest) / (1.0 - self.lowest)
+        levels: NDArray[np.int64] = np.minimum((drawn * counts).astype(np.int64), counts - 1)
         return levels
+
+    def _spread(self, drawn: Floats) -> Floats:
+        """Numbers from 0 to 1 as fractions from the lowest to 1; exact, so it can be undone."""
+        return self.lowest + (1.0 - self.lowest) * drawn

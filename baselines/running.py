@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -74,10 +75,11 @@ def moments(history: pd.DataFrame, scenario: Scenario) -> Iterator[str]:
     cars, currency = len(scenario.vehicles), scenario.currency
     columns = {
         name: vehicle_columns(name, cars)
-        for name in ("plugged", "current_a", "charge_kw", "topup_kwh", "trip_kwh")
+        for name in ("plugged", "current_a", "phases", "charge_kw", "topup_kwh", "trip_kwh")
     }
     socs = [soc_before(history, scenario, k) for k in range(cars)]
-    was: list[tuple[float, float] | None] = [None] * cars
+    switching = scenario.charger.phase_switching
+    was: list[tuple[float, ...] | None] = [None] * cars
     rows = (dict(zip(history.columns, row, strict=True)) for row in history.to_numpy())
     for step, (time, row) in enumerate(zip(history.index, rows, strict=True)):
         for k in range(cars):
@@ -85,9 +87,10 @@ def moments(history: pd.DataFrame, scenario: Scenario) -> Iterator[str]:
             own["soc"] = socs[k][step]
             who = "" if cars == 1 else f"car {k}: "
             stamp = f"{time:%Y-%m-%d %H:%M}  {who}"
-            now = (own["plugged"], own["current_a"])
-            if now != was[k]:
-                yield stamp + _decision(own, row, was[k], currency)
+            before, now = was[k], (own["plugged"], own["phases"], own["current_a"])
+            if now != before:
+                arrived = "" if before is not None and before[0] else "plugged in, "
+                yield stamp + _decision(own, row, arrived, switching, currency)
             if own["topup_kwh"] > MOVED_KWH:
                 yield stamp + f"{own['topup_kwh']:.2f} kWh bought at a public charger"
             if own["trip_kwh"] > MOVED_KWH:
@@ -96,7 +99,7 @@ def moments(history: pd.DataFrame, scenario: Scenario) -> Iterator[str]:
 
 
 def _decision(
-    own: dict[str, float], row: dict[str, float], was: tuple[float, float] | None, currency: str
+    own: dict[str, float], row: dict[str, float], arrived: str, switching: bool, currency: str
 ) -> str:
     state = (
         f"price {row['price_per_kwh']:.4f} {currency}/kWh, house {row['load_kw']:.2f} kW, "
@@ -104,10 +107,12 @@ def _decision(
     )
     if own["plugged"] == 0:
         return f"away; {state}"
-    arrived = "" if was is not None and was[0] else "plugged in, "
     if own["current_a"] == 0:
         return f"{arrived}charging off; {state}"
-    return f"{arrived}charging on, {own['current_a']:.3g} A, {own['charge_kw']:.2f} kW; {state}"
+    doing = "charging on" if own["current_a"] > 0 else "discharging"
+    phase = " on one phase" if switching and own["phases"] == 1 else ""
+    flow = f"{abs(own['current_a']):.3g} A{phase}, {abs(own['charge_kw']):.2f} kW"
+    return f"{arrived}{doing}, {flow}; {state}"
 
 
 def write(ride: Ride, scenario: Scenario, policy_name: str, folder: Path) -> list[Path]:
@@ -126,14 +131,30 @@ def write(ride: Ride, scenario: Scenario, policy_name: str, folder: Path) -> lis
     return [log, words, picture]
 
 
+def money_parts(history: pd.DataFrame, scenario: Scenario) -> dict[str, float]:
+    """Money for charging of those kinds that a run had: grid energy always, by name."""
+    parts = {
+        "from the grid": history["energy_cost"] - history["house_cost"],
+        "power charge": history["power_cost"] - history["house_power_cost"],
+    }
+    spent = {name: float(part.sum()) for name, part in parts.items()}
+    lost_kwh = vehicle_columns("wear_kwh", len(scenario.vehicles))
+    spent["battery wear"] = math.fsum(
+        vehicle.wear_price_per_kwh * float(history[column].sum())
+        for vehicle, column in zip(scenario.vehicles, lost_kwh, strict=True)
+    )
+    return {name: money for name, money in spent.items() if money or name == "from the grid"}
+
+
 def bill(ride: Ride, scenario: Scenario) -> str:
     """The bill of a run in words."""
     history, currency = ride.history, scenario.currency
-    grid = (history["energy_cost"] - history["house_cost"]).sum()
+    grid, *others = money_parts(history, scenario).items()
+    more = "".join(f", {name} {money:.4f} {currency}" for name, money in others)
     socs = [history[name].iloc[-1] for name in vehicle_columns("soc", len(scenario.vehicles))]
     final = ", ".join(f"{100 * soc:.2f} %" for soc in socs)
     return (
-        f"charging cost {grid:.4f} {currency} from the grid, with all terms "
+        f"charging cost {grid[1]:.4f} {currency} {grid[0]}{more}, with all terms "
         f"{-ride.total_reward:.4f} {currency}; missing at departures "
         f"{history['missing_kwh'].sum():.2f} kWh; final SoC {final}"
     )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         RewardWeights,
         Scenario,
         ScenarioError,
+        Solar,
         Tariff,
         Vehicle,
     )
@@ -41,6 +42,7 @@ _HOME = {
     "RewardWeights": "scenario",
     "Scenario": "scenario",
     "ScenarioError": "scenario",
+    "Solar": "scenario",
     "Tariff": "scenario",
     "Vehicle": "scenario",
     "observation_fields": "observation",
@@ -60,6 +62,7 @@ __all__ = [
     "RewardWeights",
     "Scenario",
     "ScenarioError",
+    "Solar",
     "Tariff",
     "Vehicle",
     "observation_fields",

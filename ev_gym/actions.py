@@ -8,19 +8,29 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from ev_gym.equipment import FLOOR_A, Vehicle, at_charger
+from ev_gym.equipment import FLOOR_A, at_charger
 from ev_gym.scenario import Scenario
 from ev_gym.simulator import ActionError
+from ev_gym.vehicle import Vehicle
 
 
 def level_fractions(scenario: Scenario, vehicle: Vehicle) -> NDArray[np.float32]:
-    """The action of each level of a charger for a car: 0, then 6 A, 7 A and on; or its powers."""
+    """The action of each level of a charger for a car: 0, then 6 A, 7 A and on; or its powers.
+
+    Where phases are switched, 6 to 17 A on one phase come before 6 A on three. A bidirectional
+    charger's levels begin with the largest current of discharging.
+    """
     levels_kw = scenario.charger.levels_kw
     if levels_kw is not None:
-        steps, top = list(range(len(levels_kw))), len(levels_kw) - 1
+        steps, top = [float(k) for k in range(len(levels_kw))], len(levels_kw) - 1
     else:
-        top = at_charger(vehicle, scenario.charger).max_current_a
-        steps = [0, *range(FLOOR_A, top + 1)]
+        limits = at_charger(vehicle, scenario.charger)
+        top = limits.max_current_a
+        # Three amperes on one phase are one on three.
+        on_one = range(FLOOR_A, min(limits.one_phase_a, 3 * FLOOR_A - 1) + 1)
+        steps = [0.0, *(current_a / 3 for current_a in on_one), *range(FLOOR_A, top + 1)]
+        if scenario.charger.bidirectional:
+            steps = [-step for step in steps[:0:-1]] + steps
     return np.array([step / top for step in steps], np.float32)
 
 
@@ -29,7 +39,8 @@ class ActionMap:
 
     Args:
         scenario: The scenario.
-        continuous: True for `Box(0, 1, (K,))`; False for `Discrete` (K = 1) or `MultiDiscrete`.
+        continuous: True for `Box(0, 1, (K,))`, with a bidirectional charger `Box(-1, 1, (K,))`;
+            False for `Discrete` (K = 1) or `MultiDiscrete`.
     """
 
     def __init__(self, scenario: Scenario, continuous: bool) -> None:
@@ -38,7 +49,8 @@ class ActionMap:
         self.levels = [level_fractions(scenario, vehicle) for vehicle in scenario.vehicles]
         self.space: spaces.Space[Any]
         if continuous:
-            self.space = spaces.Box(0.0, 1.0, (self.cars,), np.float32)
+            lowest = -1.0 if scenario.charger.bidirectional else 0.0
+            self.space = spaces.Box(lowest, 1.0, (self.cars,), np.float32)
         elif self.cars == 1:
             self.space = spaces.Discrete(len(self.levels[0]))
         else:
@@ -66,7 +78,7 @@ class ActionMap:
 
         Raises:
             ActionError: for a wrong shape or type, or a level that does not exist. Whether
-                fractions are numbers from 0 to 1 is checked where they are used.
+                fractions lie in the action space is checked where they are used.
         """
         if self.continuous:
             # A read-only or strided array would have the loops compiled once more for its kind.
@@ -117,5 +129,5 @@ def as_numbers(actions: Any, continuous: bool) -> NDArray[Any]:
         with np.errstate(over="ignore"):
             return given.astype(dtype, order="C", casting="same_kind")
     except (TypeError, ValueError):
-        allowed = "a number from 0 to 1" if continuous else "a whole number"
+        allowed = "a number" if continuous else "a whole number"
         raise ActionError(f"action is {actions!r}; allowed: {allowed} for each vehicle") from None

@@ -15,19 +15,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ev_gym.dataset import (
-    HOURS_PER_WEEK,
-    PRICE_MINUTES,
-    DataError,
-    check_currency,
-    check_local_monday,
-    find_zone,
-)
-from ev_gym.reading import Table, utc_text
+from ev_gym.dataset import HOURS_PER_WEEK, PRICE_MINUTES, check_currency
+from ev_gym.local_time import DataError, check_local_monday, find_zone
+from ev_gym.reading import Table, Tables, utc_text
 from ev_gym.units import (
     MAX_TEMPERATURE_C,
     Columns,
     Series,
+    irradiance_series,
     load_series,
     price_series,
     temperature_series,
@@ -49,28 +44,25 @@ class Options(NamedTuple):
     load_zone: str | None
 
 
-def aligned(
-    price: Table, load: Table, temperature: Table | float | None, columns: Columns, options: Options
-) -> dict[str, Any]:
+def aligned(tables: Tables, columns: Columns, options: Options) -> dict[str, Any]:
     """The fields of a `Dataset`, from its tables."""
     zone, load_zone = options.zone, options.load_zone or options.zone
     find_zone(zone)
     find_zone(load_zone, "load_zone")
     check_currency(options.currency)
     _check_rate(options.eur_rate)
-    prices = price_series(price, columns.price, options.currency, options.eur_rate)
+    prices = price_series(tables.price, columns.price, options.currency, options.eur_rate)
     if prices.step_s not in [60 * minutes for minutes in PRICE_MINUTES]:
         raise _step_error(prices, "15, 30 or 60 minutes")
     start_s, weeks = price_calendar(prices, options)
     end_s = start_s + weeks * WEEK_S
-    loads = in_steps(load_series(load, columns.load), QUARTER_S, 0)
-    if isinstance(temperature, Table):
-        degrees = in_steps(
-            temperature_series(temperature, columns.temperature), HOUR_S, start_s % HOUR_S
-        )
-        temperature_c = paired(degrees, zone, start_s, end_s, zone)[0]
+    loads = in_steps(load_series(tables.load, columns.load), QUARTER_S, 0)
+    if isinstance(tables.temperature, Table):
+        degrees = temperature_series(tables.temperature, columns.temperature)
+        hourly = in_steps(degrees, HOUR_S, start_s % HOUR_S)
+        temperature_c = paired(hourly, zone, start_s, end_s, zone)[0]
     else:
-        temperature_c = np.full(weeks * HOURS_PER_WEEK, _constant_temperature(temperature))
+        temperature_c = np.full(weeks * HOURS_PER_WEEK, _constant_temperature(tables.temperature))
     return {
         "start": datetime.fromtimestamp(start_s, timezone.utc),
         "zone": zone,
@@ -79,7 +71,17 @@ def aligned(
         "temperature_c": temperature_c,
         "price_minutes": prices.step_s // 60,
         "currency": options.currency,
+        **_sky(tables.irradiance, start_s, end_s),
     }
+
+
+def _sky(table: Table | None, start_s: int, end_s: int) -> dict[str, NDArray[np.float64]]:
+    """The irradiances of a `Dataset`; the sun knows no summer time, so paired by UTC."""
+    if table is None:
+        return {}
+    names, light = irradiance_series(table)
+    hourly = paired(in_steps(light, HOUR_S, start_s % HOUR_S), "UTC", start_s, end_s, "UTC")
+    return {f"{name}_w_per_m2": row for name, row in zip(names, hourly, strict=True)}
 
 
 # Resolution.

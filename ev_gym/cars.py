@@ -1,8 +1,9 @@
 """The 31 car models of Open EV Data (MIT licence, frozen April 2022) with ADAC's AC losses.
 
-`cars.csv` holds usable battery, phases and AC power of each. Where ADAC measured total charging
-losses (2022, as the press reported them), `eta` and `aux_kw` of `P_battery = eta * P_ac - P_aux`
-are fitted to its two or three points; the other models take the default of `Vehicle`.
+`cars.csv` holds usable battery, phases, AC power and consumption of each. Where ADAC measured total
+charging losses (2022, as the press reported them), `eta` and `aux_kw` of
+`P_battery = eta * P_ac - P_aux` are fitted to its two or three points; the other models take the
+default of `Vehicle`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ def known_cars() -> dict[str, dict[str, Any]]:
                 "battery_kwh": float(row["battery_kwh"]),
                 "phases": int(row["phases"]),
                 "ac_max_kw": float(row["ac_max_kw"]),
+                "kwh_per_100km": float(row["kwh_per_100km"]),
             }
             if row["eta"]:
                 car |= {"eta": float(row["eta"]), "aux_kw": float(row["aux_kw"])}

@@ -20,7 +20,7 @@ from ev_gym.parameters import (
 FIRST_DAY, END_DAY = date(1900, 1, 1), date(2200, 1, 1)
 FILES = (
     *("price_file", "price_column", "eur_rate", "load_file", "load_zone"),
-    *("temperature_file", "temperature_c", "stamp_zone"),
+    *("temperature_file", "temperature_c", "irradiance_file", "stamp_zone"),
 )
 
 
@@ -57,6 +57,12 @@ class Data:
     )
     temperature_c: float | None = number(
         None, "deg C", "files: constant instead of temperature_file", -60, 60, optional=True
+    )
+    irradiance_file: str | None = text(
+        None,
+        "files: GHI, with DHI and DNI where measured; solar panels need it",
+        longest=PATH_LENGTH,
+        optional=True,
     )
     stamp_zone: str | None = text(None, "files: zone of stamps without offset", optional=True)
 

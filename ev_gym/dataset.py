@@ -1,4 +1,4 @@
-"""Aligned series of a household's surroundings: base load, spot price and temperature.
+"""Aligned series of a household's surroundings: base load, spot price, temperature and sky.
 
 A `Dataset` holds whole weeks on one calendar. Time runs in UTC from `start`, which is a Monday
 00:00 on the local clock; local hour, weekday and month follow from the IANA time zone, so a week
@@ -14,13 +14,14 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timezone
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ev_gym.local_time import Calendar, DataError, check_local_monday, local_calendar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,81 +29,17 @@ if TYPE_CHECKING:
 HOURS_PER_WEEK = 168
 QUARTERS_PER_WEEK = 672
 PRICE_MINUTES = (15, 30, 60)
+MAX_IRRADIANCE_W_PER_M2 = 1500.0
+# Series of the sky by name, with the largest plausible value.
+SKY = {
+    "clearness": 2.0,
+    "ghi_w_per_m2": MAX_IRRADIANCE_W_PER_M2,
+    "dhi_w_per_m2": MAX_IRRADIANCE_W_PER_M2,
+    "dni_w_per_m2": MAX_IRRADIANCE_W_PER_M2,
+}
+SKIES: list[list[str]] = [[], ["clearness"], *(list(SKY)[1:end] for end in (2, 3, 4))]
 
-
-class DataError(ValueError):
-    """A series that cannot be used; the message names the file or array, the row and the value."""
-
-
-class Calendar(NamedTuple):
-    """The local clock, one entry per hour elapsed since the start; read-only int64 of one length.
-
-    Attributes:
-        offset_min: Local clock minus elapsed time, in minutes, relative to the first hour:
-            `local_minute = minute + offset_min[minute // 60]`. The first entry is 0.
-        minute_of_day: Local minute of the day (0 to 1439) at which the hour begins.
-        weekday: Local weekday, 0 = Monday.
-        month: Local month, 1 to 12.
-        day_of_year: Local day of the year, 1 to 366.
-    """
-
-    offset_min: NDArray[np.int64]
-    minute_of_day: NDArray[np.int64]
-    weekday: NDArray[np.int64]
-    month: NDArray[np.int64]
-    day_of_year: NDArray[np.int64]
-
-
-def find_zone(name: str, what: str = "zone") -> ZoneInfo:
-    """The time zone of that IANA name; a `DataError` that says `what` where there is none."""
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError, TypeError, AttributeError):
-        # Which of them is raised depends on how the name is wrong (empty, a folder, a number).
-        raise DataError(
-            f"{what} = {name!r} is not a known time zone; allowed is an IANA name such as "
-            "'Europe/Stockholm'"
-        ) from None
-
-
-def check_local_monday(start: datetime, zone: str) -> None:
-    """Refuse (`DataError`) an aware time that is not a Monday 00:00 on the clock of `zone`."""
-    local = start.astimezone(find_zone(zone))
-    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
-    if local.weekday() != 0 or local.replace(tzinfo=None) != midnight:
-        monday = (midnight + timedelta(days=7 - local.weekday())).date()
-        raise DataError(
-            f"start = {start.isoformat()} is {local:%A %Y-%m-%d %H:%M} in {zone}; allowed is a "
-            f"Monday 00:00 there, the next is {monday}"
-        )
-
-
-def local_calendar(start: datetime, zone: str, hours: int) -> Calendar:
-    """The local clock of `zone` at each of `hours` hours from `start` (aware).
-
-    A zone whose clock changes inside such an hour (Lord Howe Island only) shows the change from
-    the next hour on.
-    """
-    tz = find_zone(zone)
-    utc_s = int(start.timestamp()) + 3600 * np.arange(hours, dtype=np.int64)
-    offsets = (datetime.fromtimestamp(s, tz).utcoffset() for s in utc_s.tolist())
-    offset_s = np.fromiter(
-        ((offset or timedelta()).total_seconds() for offset in offsets), np.int64, count=hours
-    )
-    local_s = utc_s + offset_s
-    day = local_s // 86400
-    dates = day.astype("datetime64[D]")
-    new_year = dates.astype("datetime64[Y]").astype("datetime64[D]").astype(np.int64)
-    calendar = Calendar(
-        offset_min=(offset_s - offset_s[0]) // 60,
-        minute_of_day=local_s % 86400 // 60,
-        weekday=(day + 3) % 7,  # 1970-01-01, day 0, was a Thursday
-        month=dates.astype("datetime64[M]").astype(np.int64) % 12 + 1,
-        day_of_year=day - new_year + 1,
-    )
-    for array in calendar:
-        array.setflags(write=False)
-    return calendar
+__all__ = ["DataError", "Dataset", "check_currency"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,11 +48,12 @@ class Dataset:
 
     The arrays are copied and made read-only. `calendar` and `fingerprint` are computed once.
 
-    *Users' series.* `from_csv` and `from_frame` read prices, base load and temperature. Nothing
-    is filled in: a gap, unsorted or duplicate stamps, an empty cell, text instead of a number, a
-    value outside the plausible range (load 0 to 100 kW, price -100 to 100 per kWh, temperature
-    -60 to 60 deg C) is an error that names file, row and stamp. Rows count as in an editor, the
-    header being row 1; of a DataFrame they are positions, from 0.
+    *Users' series.* `from_csv` and `from_frame` read prices, base load, temperature and, for solar
+    panels, irradiance. Nothing is filled in: a gap, unsorted or duplicate stamps, an empty cell,
+    text instead of a number, a value outside the plausible range (load 0 to 100 kW, price -100 to
+    100 per kWh, temperature -60 to 60 deg C, irradiance 0 to 1500 W/m2) is an error that names
+    file, row and stamp. Rows count as in an editor, the header being row 1; of a DataFrame they
+    are positions, from 0.
 
     *Stamps.* The column `timestamp_utc`, else the first, holds the start of each interval in
     ISO 8601 with `Z` or an offset. Stamps without offset need `stamp_zone`, and then a local time
@@ -123,11 +61,13 @@ class Dataset:
 
     *Units* are read from the end of a column's name: load `_kw`, `_w` or `_kwh` (energy per
     interval), several columns of one unit being several houses; price `_<currency>_per_kwh` or
-    `_<currency>_per_mwh`, with `ore` for hundredths of SEK, NOK or DKK; temperature `_c`.
+    `_<currency>_per_mwh`, with `ore` for hundredths of SEK, NOK or DKK; temperature `_c`;
+    irradiance `ghi_w_per_m2` (global horizontal), with `dhi_w_per_m2` (diffuse) where measured,
+    and with both `dni_w_per_m2` (beam).
 
     *Resolution.* Load comes in quarter-hours: finer series are averaged, 30 and 60 minutes
-    repeated. Prices stay in their 15, 30 or 60 minutes. Temperature comes in hours; finer series
-    are averaged.
+    repeated. Prices stay in their 15, 30 or 60 minutes. Temperature and irradiance come in hours;
+    finer series are averaged.
 
     *Calendar.* The prices set it: whole weeks from their first Monday 00:00 local time, or from
     `start` for `weeks`. Load or temperature that covers all these weeks is paired with the prices
@@ -138,7 +78,7 @@ class Dataset:
     influenced. Week 53 takes week 52, unless the file has a whole week 53. An hour that spring
     skips in the file takes the hour before; the two like-named hours of autumn get the same
     values, those of the first of them in the file. A file paired so must hold all of the ISO
-    weeks 1 to 52.
+    weeks 1 to 52. Irradiance is paired by week, weekday and hour of UTC, which the sun follows.
 
     Attributes:
         start: First instant, aware (kept in UTC); a Monday 00:00 on the local clock of `zone`.
@@ -149,10 +89,18 @@ class Dataset:
         temperature_c: Outdoor temperature, shape (weeks * 168,): hourly, degrees Celsius.
         price_minutes: Length of a price interval: 15, 30 or 60 minutes.
         currency: Three-letter code (ISO 4217) of the prices.
+        clearness: Sky of generated series, shape (weeks * 168,): hourly GHI over that of a clear
+            sky (`ev_gym.sun.clear_sky`), 0 to 2. None: no such series.
+        ghi_w_per_m2: Measured sky, instead of clearness: hourly mean global horizontal irradiance,
+            shape (weeks * 168,), W/m2. What follows from it stands in `ev_gym.sun`.
+        dhi_w_per_m2: Diffuse horizontal irradiance, likewise; None: split off GHI by a model.
+        dni_w_per_m2: Beam irradiance on a plane facing the sun, likewise; only with the other two,
+            which it checks.
 
     Raises:
         DataError: Shapes that disagree, no whole weeks, a value that is not finite, a negative
-            load, a start that is not a local Monday 00:00, an unknown zone.
+            load, a start that is not a local Monday 00:00, an unknown zone; a sky that is
+            implausible or lacks a part.
     """
 
     start: datetime
@@ -162,6 +110,10 @@ class Dataset:
     temperature_c: NDArray[np.float64]
     price_minutes: int = 60
     currency: str = "SEK"
+    clearness: NDArray[np.float64] | None = None
+    ghi_w_per_m2: NDArray[np.float64] | None = None
+    dhi_w_per_m2: NDArray[np.float64] | None = None
+    dni_w_per_m2: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         """Check every field and take read-only copies of the arrays."""
@@ -172,9 +124,10 @@ class Dataset:
         if self.price_minutes not in PRICE_MINUTES:
             raise DataError(f"price_minutes = {self.price_minutes!r}: allowed are {PRICE_MINUTES}")
         check_currency(self.currency)
-        for name in ("load_kw", "price_per_kwh", "temperature_c"):
+        for name in ("load_kw", "price_per_kwh", "temperature_c", *self._sky_names()):
             object.__setattr__(self, name, _read_only(name, getattr(self, name)))
         self._check_shapes()
+        self._check_sky()
         if self.load_kw.min() < 0.0:
             house, quarter = np.unravel_index(self.load_kw.argmin(), self.load_kw.shape)
             raise DataError(
@@ -200,6 +153,39 @@ class Dataset:
                 f"price_per_kwh has shape {self.price_per_kwh.shape}: with {self.weeks} weeks of "
                 f"temperature and price_minutes = {self.price_minutes} allowed is {prices}"
             )
+
+    def _sky_names(self) -> list[str]:
+        return [name for name in SKY if getattr(self, name) is not None]
+
+    def _check_sky(self) -> None:
+        names = self._sky_names()
+        if names not in SKIES:
+            raise DataError(
+                f"the sky is given by {', '.join(names)}; allowed are "
+                + "; ".join(", ".join(allowed) or "nothing" for allowed in SKIES)
+            )
+        hours = self.temperature_c.shape
+        for name in names:
+            values = getattr(self, name)
+            if values.shape != hours:
+                raise DataError(
+                    f"{name} has shape {values.shape}: with {self.weeks} weeks of temperature "
+                    f"allowed is {hours}"
+                )
+            bad = np.flatnonzero((values < 0.0) | (values > SKY[name]))
+            if bad.size:
+                raise DataError(
+                    f"{name}[{bad[0]}] = {values[bad[0]]}: allowed is 0 to {SKY[name]:g}"
+                )
+        if self.ghi_w_per_m2 is not None and self.dhi_w_per_m2 is not None:
+            # Measured diffuse may exceed global by the errors of two instruments.
+            bad = np.flatnonzero(self.dhi_w_per_m2 > 1.1 * self.ghi_w_per_m2 + 10.0)
+            if bad.size:
+                raise DataError(
+                    f"dhi_w_per_m2[{bad[0]}] = {self.dhi_w_per_m2[bad[0]]} where ghi_w_per_m2 = "
+                    f"{self.ghi_w_per_m2[bad[0]]}: allowed is at most GHI, give or take 10 % and "
+                    "10 W/m2"
+                )
 
     def __reduce__(self) -> tuple[type[Dataset], tuple[Any, ...]]:
         """Pickle and copy through the constructor, so that the arrays stay read-only."""
@@ -228,6 +214,9 @@ class Dataset:
         digest = hashlib.sha256(json.dumps(head).encode())
         for array in (self.load_kw, self.price_per_kwh, self.temperature_c):
             digest.update(array.astype("<f8", copy=False).data)
+        for name in self._sky_names():
+            digest.update(name.encode())
+            digest.update(getattr(self, name).astype("<f8", copy=False).data)
         return digest.hexdigest()
 
     @classmethod
@@ -237,6 +226,7 @@ class Dataset:
         load: str | os.PathLike[str],
         temperature: str | os.PathLike[str] | float | None = None,
         *,
+        irradiance: str | os.PathLike[str] | None = None,
         zone: str = "Europe/Stockholm",
         currency: str = "SEK",
         eur_rate: float | None = None,
@@ -255,6 +245,7 @@ class Dataset:
             price: File of spot prices without tax and VAT.
             load: File of base loads, of one house or several.
             temperature: File of outdoor temperatures, or one constant temperature in deg C.
+            irradiance: File of GHI, with DHI and DNI where measured; None: no sky.
             zone: IANA time zone of the local clock.
             currency: Currency of the data set (ISO 4217).
             eur_rate: `currency` per EUR, needed where prices are in EUR and `currency` is not.
@@ -275,8 +266,9 @@ class Dataset:
 
         options = aligning.Options(zone, currency, eur_rate, start, weeks, load_zone)
         columns = units.Columns(price_column, load_columns, temperature_column)
-        tables = reading.read_files(price, load, temperature, stamp_column, stamp_zone)
-        return cls(**aligning.aligned(*tables, columns, options))
+        files = reading.Given(price, load, temperature, irradiance)
+        tables = reading.read_files(files, stamp_column, stamp_zone)
+        return cls(**aligning.aligned(tables, columns, options))
 
     @classmethod
     def from_frame(
@@ -285,6 +277,7 @@ class Dataset:
         load: pd.Series[Any] | pd.DataFrame,
         temperature: pd.Series[Any] | pd.DataFrame | float | None = None,
         *,
+        irradiance: pd.Series[Any] | pd.DataFrame | None = None,
         zone: str = "Europe/Stockholm",
         currency: str = "SEK",
         eur_rate: float | None = None,
@@ -308,8 +301,8 @@ class Dataset:
 
         options = aligning.Options(zone, currency, eur_rate, start, weeks, load_zone)
         columns = units.Columns(price_column, load_columns, temperature_column)
-        tables = reading.read_frames(price, load, temperature)
-        return cls(**aligning.aligned(*tables, columns, options))
+        tables = reading.read_frames(reading.Given(price, load, temperature, irradiance))
+        return cls(**aligning.aligned(tables, columns, options))
 
 
 def check_currency(currency: str) -> None:

@@ -1,16 +1,22 @@
-"""The cars' calendar within a step: who leaves, what is settled then, and who comes home.
+"""The cars' calendar: who leaves, what is settled then, who comes home, and who gets a charger.
 
 When and how far somebody drives is drawn in `episode`; the fixed daily pattern is worked out here.
 Cars leave and return exactly at their minute, whatever the length of a step.
+
+Where there are fewer chargers than cars, cars take them in the order in which they came home (of
+those that came in the same minute, the first in the household's order), and a charger that becomes
+free goes to the car that waits longest. Nobody unplugs a car because it is full: so the cars at
+the chargers are always those that have been at home longest, and actions change nothing of it.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ev_gym import episode
 from ev_gym.compiling import compiled, compiled_apart
-from ev_gym.physics import battery
+from ev_gym.physics import ageing, battery, trip
 
 DAY_MIN = 24 * 60
 
@@ -24,47 +30,83 @@ def _next_daily(offset_min: Any, after_min: int, clock_min: int) -> int:
 
 
 @compiled
-def plan_session(vehicle: Any, settings: Any, habits: Any, offset_min: Any, left_min: int) -> None:
+def _plan_daily(vehicle: Any, car: Any, hours: Any, offset_min: Any, left_min: int) -> None:
+    """Write what the daily pattern says of a car that leaves at `left_min`."""
+    vehicle.arrival_min = _next_daily(offset_min, left_min, car.arrival_min)
+    vehicle.departure_min = _next_daily(offset_min, vehicle.arrival_min + 1, car.departure_min)
+    vehicle.trip_kwh = car.trip_kwh
+    if math.isnan(car.trip_kwh):
+        arrival_min = vehicle.arrival_min
+        vehicle.trip_kwh = trip.planned_kwh(car.trip_km, car, hours, left_min, arrival_min)
+
+
+@compiled
+def plan_session(
+    vehicle: Any, car: Any, habits: Any, hours: Any, offset_min: Any, left_min: int
+) -> None:
     """Write return, trip and next departure of a car that leaves at `left_min`."""
-    if settings.daily == 0:
-        episode.draw_session(vehicle, habits, offset_min, left_min)
+    if car.daily == 0:
+        episode.draw_session(vehicle, car, habits, hours, offset_min, left_min)
         return
-    arrival_min = _next_daily(offset_min, left_min, settings.arrival_min)
-    vehicle.arrival_min = arrival_min
-    vehicle.departure_min = _next_daily(offset_min, arrival_min + 1, settings.departure_min)
-    vehicle.trip_kwh = settings.trip_kwh
+    _plan_daily(vehicle, car, hours, offset_min, left_min)
     vehicle.session += 1
 
 
 @compiled
-def begin_daily(vehicle: Any, car: Any, settings: Any, offset_min: Any, start_min: int) -> None:
+def begin_daily(vehicle: Any, car: Any, hours: Any, offset_min: Any, start_min: int) -> None:
     """Set a car of the daily pattern at the start of an episode.
 
-    At the charger it has the pattern's SoC; away it has the wanted SoC, as it left, and the trip
-    is still to come.
+    At home it has the pattern's SoC; away it has the wanted SoC, as it left, and the trip is still
+    to come.
     """
-    # Two days, because the day on which summer time ends has 25 hours.
-    arrival_min = _next_daily(offset_min, start_min - 2 * DAY_MIN, settings.arrival_min)
-    departure_min = _next_daily(offset_min, arrival_min + 1, settings.departure_min)
-    while departure_min <= start_min:
-        arrival_min = _next_daily(offset_min, departure_min, settings.arrival_min)
-        departure_min = _next_daily(offset_min, arrival_min + 1, settings.departure_min)
+    # Three days, because the day on which summer time ends has 25 hours.
+    left_min = _next_daily(offset_min, start_min - 3 * DAY_MIN, car.departure_min)
+    _plan_daily(vehicle, car, hours, offset_min, left_min)
+    while vehicle.departure_min <= start_min:
+        _plan_daily(vehicle, car, hours, offset_min, vehicle.departure_min)
     vehicle.session = 0
-    vehicle.arrival_min = arrival_min
-    vehicle.departure_min = departure_min
-    vehicle.trip_kwh = settings.trip_kwh
-    if arrival_min <= start_min:
-        vehicle.plugged = 1
-        vehicle.energy_kwh = settings.start_soc * car.battery_kwh
+    if vehicle.arrival_min <= start_min:
+        vehicle.home = 1
+        vehicle.energy_kwh = car.start_soc * car.battery_kwh
     else:
-        vehicle.plugged = 0
+        vehicle.home = 0
         vehicle.energy_kwh = car.wanted_soc * car.battery_kwh
 
 
 @compiled
 def next_event_min(vehicle: Any) -> int:
     """Minute at which the car leaves, or comes home."""
-    return int(vehicle.departure_min if vehicle.plugged != 0 else vehicle.arrival_min)
+    return int(vehicle.departure_min if vehicle.home != 0 else vehicle.arrival_min)
+
+
+@compiled
+def plug_in(vehicles: Any, settings: Any) -> None:
+    """Set `plugged` of all cars: at a charger are those at home longest, as many as it has.
+
+    To be called at an episode's start, and at the end of each step in which somebody left or came:
+    a car charges from the next step on. At the start, a car that waits or has waited is found
+    charged as if it had had a charger since it came, an approximation.
+
+    Args:
+        vehicles: Records (K,) of the state.
+        settings: Record with the number of `chargers`.
+    """
+    for k in range(vehicles.shape[0]):
+        before = 0
+        for j in range(vehicles.shape[0]):
+            wait_min = vehicles[k].arrival_min - vehicles[j].arrival_min
+            if vehicles[j].home != 0 and (wait_min > 0 or (wait_min == 0 and j < k)):
+                before += 1
+        plugged = vehicles[k].home != 0 and before < settings.chargers
+        vehicles[k].plugged = 1 if plugged else 0
+
+
+@compiled
+def _count_jump(vehicle: Any, car: Any, before_kwh: float) -> None:
+    """Count a jump of the SoC as use of the battery; what is bought on the road passes through."""
+    if car.chemistry >= 0:
+        soc = vehicle.energy_kwh / car.battery_kwh
+        ageing.move(vehicle, before_kwh / car.battery_kwh, soc)
 
 
 @compiled_apart
@@ -73,6 +115,7 @@ def pass_calendar(
     car: Any,
     settings: Any,
     habits: Any,
+    hours: Any,
     offset_min: Any,
     until_min: int,
     result: Any,
@@ -80,21 +123,25 @@ def pass_calendar(
 ) -> None:
     """Let one car leave and come home as planned up to and including `until_min`.
 
-    At a departure the car is brought to its wanted SoC; the energy for that is added to
-    `result.missing_kwh`. At a return the trip's energy leaves the battery; what was bought on the
-    road is added to `result.public_kwh`. Both are added to the car's `report.topup_kwh`. Where
-    `settings.stays_home` says that nobody leaves, a departure only passes: the next is planned.
+    At a departure the car is brought to its wanted SoC, whether it was at a charger or waited for
+    one; the energy for that is added to `result.missing_kwh`. At a return the trip's energy leaves
+    the battery; what was bought on the road is added to `result.public_kwh`. Both are added to the
+    car's `report.topup_kwh`. Where `settings.stays_home` says that nobody leaves, a departure only
+    passes: the next is planned. `plug_in` is to follow.
     """
     waiting = True
     while waiting:
-        if vehicle.plugged != 0 and vehicle.departure_min <= until_min:
+        before_kwh = vehicle.energy_kwh
+        if vehicle.home != 0 and vehicle.departure_min <= until_min:
             if settings.stays_home == 0:
                 missing_kwh = battery.leave(vehicle, car)
+                _count_jump(vehicle, car, before_kwh)
                 result.missing_kwh += missing_kwh
                 report.topup_kwh += missing_kwh
-            plan_session(vehicle, settings, habits, offset_min, vehicle.departure_min)
-        elif vehicle.plugged == 0 and vehicle.arrival_min <= until_min:
+            plan_session(vehicle, car, habits, hours, offset_min, vehicle.departure_min)
+        elif vehicle.home == 0 and vehicle.arrival_min <= until_min:
             public_kwh = battery.come_home(vehicle, car)
+            _count_jump(vehicle, car, before_kwh)
             result.public_kwh += public_kwh
             report.topup_kwh += public_kwh
             report.trip_kwh += vehicle.trip_kwh

@@ -33,9 +33,10 @@ class EVChargingEnv(gym.Env[NDArray[Any], Any]):
     """A household with K electric cars: base load, prices, main fuse, wallbox, driving.
 
     ## Action
-    `Box(0, 1, (K,), float32)`: for each car the fraction of its maximum current at this charger.
-    The current is `floor(action * max_current_a + 1e-3)` amperes and 0 below 6 A; load management
-    then shares what the connection leaves. The action of a car that is away is ignored. With
+    `Box(0, 1, (K,), float32)`: for each car the fraction of its maximum current at this charger;
+    `Box(-1, 1, (K,))` with a bidirectional one, below 0 to discharge. The current is
+    `floor(|action| * max_current_a + 1e-3)` amperes and 0 below 6 A; load management then shares
+    what the connection leaves. The action of a car that is away is ignored. With
     `continuous=False`: `Discrete(L)` for one car, `MultiDiscrete` for several, over the charger's
     levels (0, 6 A, 7 A and so on, or its power levels).
 
@@ -44,13 +45,15 @@ class EVChargingEnv(gym.Env[NDArray[Any], Any]):
     step: clock, base load, headroom, temperature, all-in price now and of the window's hours (what
     is not published yet is filled with the same hour of the last known day), and for each car
     whether it is plugged in, its SoC, hours to departure, wanted SoC, energy to it, and the power
-    it could take. `ev_gym.observation_fields(scenario)` is the table.
+    it could take. Sun, export price, the month's peaks, phases and what a car could give stand
+    there where the scenario has them. `ev_gym.observation_fields(scenario)` is the table.
 
     ## Reward
     Minus the money that charging cost in the step, in `scenario.currency`: the sum of the terms in
-    `info["reward_terms"]`: `energy` (the bill of the house with its cars less that of the house
-    alone), `missing` (energy missing to the wanted SoC at a departure, bought at the public
-    charger's price), `public` (energy bought on the road, booked when the car returns), `overload`.
+    `info["reward_terms"]`: `energy` and `power` (bill and power charge of the house with its cars
+    less those of the house alone), `wear` (capacity that the batteries lost), `missing` (energy
+    missing to the wanted SoC at a departure, bought at the public charger's price), `public`
+    (energy bought on the road, booked when the car returns), `overload`.
 
     ## Episode
     Begins at the scenario's start hour of a drawn day with a drawn house and drivers; the horizon

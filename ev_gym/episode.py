@@ -11,10 +11,13 @@ returns, when it leaves, and how much energy it needs. A session scatters around
 - *Which hour.* A standard normal score, the driver's mean plus scatter, is looked up in a table of
   quantiles (31 scores from -3 to 3) of the measured hours. Who left after 10:00 and is back the
   same day was away for a tabled time; who leaves on the day of arrival stayed for a tabled time.
-- *Energy.* A score again, with steps for the time since the last session and for the stay.
+- *Distance.* A score again, with steps for the time since the last session and for the stay, is
+  looked up among the measured energies of a session. These stand for distances, the same for every
+  car; the energy of a trip follows from distance, car and outdoor temperature (`physics.trip`).
 
 Hours are local. Times are whole minutes since the series began, at a local Monday 00:00, and may
-be negative. `offset_min` holds, for each hour of the series, local time minus series time.
+be negative. `offset_min` holds, for each hour of the series, local time minus series time, and
+`hours` a record with `temperature_c`.
 Every draw of a driver or a session has its fixed place in the stream, whatever happens.
 """
 
@@ -26,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ev_gym.compiling import compiled
+from ev_gym.physics import trip
 from ev_gym.splitmix import mix, normal, stream_key, uniform
 
 __all__ = [
@@ -75,7 +79,6 @@ MIN_MINUTES = 30  # shortest stay and shortest time away
 MAX_MINUTES = 7 * 1440  # longest
 MAX_DAYS = 7
 WARM_UP_MIN, WARM_UP_MAX = 2 * 1440, 9 * 1440
-BATTERY_PER_WALL = 0.9  # a car typically loses a tenth when charging at about 7 kW AC
 MAX_WALL_KW = 7.4  # mean power of a session: 99.9 % of the measured ones had no more
 
 # Rows of the habits table.
@@ -94,9 +97,10 @@ ENERGY = 55  # kWh at the wall
 GAP_STEP = 56  # columns: step of the energy score by time since the last session
 STAY_STEP = 57  # columns: step of the energy score by stay
 STAY_NOISE = 58  # columns: scatter of the energy score by stay
+DISTANCE = 59  # km driven for each kWh at the wall
 HABITS = 13
 TOGETHER = 5  # so many habits, the first, are correlated
-HABIT_ROWS = 59
+HABIT_ROWS = 60
 
 DRIVER_DRAWS = 2 + HABITS
 SESSION_DRAWS = 5
@@ -106,7 +110,7 @@ def habits_table() -> NDArray[np.float64]:
     """The drivers' habits as compiled code reads them, from `calibration/driving.json`.
 
     Returns:
-        Array (59, 31), read-only: one habit a row, addressed by this module's constants.
+        Array (60, 31), read-only: one habit a row, addressed by this module's constants.
     """
     from ev_gym.calibration.driving import habits
 
@@ -218,8 +222,8 @@ def next_departure(vehicle: Any, habits: Any, offset_min: Any, arrival: Any, cou
 
 
 @compiled
-def session_kwh(vehicle: Any, habits: Any, gap_min: Any, stay_min: Any, counter: Any) -> Any:
-    """Battery energy used between two sessions, kWh, no more than the stay could charge."""
+def session_km(vehicle: Any, habits: Any, gap_min: Any, stay_min: Any, counter: Any) -> Any:
+    """Distance between two sessions, km; on average for no more than the stay could charge."""
     gap = 0
     for edge in LONG_GAP_H:
         if gap_min >= edge * 60:
@@ -231,7 +235,7 @@ def session_kwh(vehicle: Any, habits: Any, gap_min: Any, stay_min: Any, counter:
     score = vehicle.energy_score + habits[GAP_STEP, gap] + habits[STAY_STEP, stay]
     score += habits[STAY_NOISE, stay] * normal(vehicle.key, counter)
     wall_kwh = min(look_up(habits, ENERGY, score), MAX_WALL_KW * stay_min / 60.0)
-    return BATTERY_PER_WALL * wall_kwh
+    return habits[DISTANCE, 0] * wall_kwh
 
 
 @compiled
@@ -253,12 +257,13 @@ def positive_habit(vehicle: Any, habits: Any, number: Any) -> Any:
 
 
 @compiled
-def draw_driver(vehicle: Any, routine_weights: Any, habits: Any) -> None:
-    """Draw a driver: the routine by its weight (float64 (3,)), and the habits (DRIVER_FIELDS)."""
-    place = uniform(vehicle.key, 0) * (routine_weights[0] + routine_weights[1] + routine_weights[2])
+def draw_driver(vehicle: Any, car: Any, habits: Any) -> None:
+    """Draw a driver: the routine by the car's shares, and the habits (DRIVER_FIELDS)."""
+    commuter, shift, home = car.commuter_share, car.shift_share, car.home_share
+    place = uniform(vehicle.key, 0) * (commuter + shift + home)
     routine = 0
-    if place >= routine_weights[0]:
-        routine = 1 if place < routine_weights[0] + routine_weights[1] else 2
+    if place >= commuter:
+        routine = 1 if place < commuter + shift else 2
     vehicle.routine = routine
     vehicle.plug_in_odds = positive_habit(vehicle, habits, 0)
     vehicle.plug_in_later_odds = positive_habit(vehicle, habits, 1)
@@ -286,51 +291,55 @@ def draw_times(vehicle: Any, habits: Any, offset_min: Any, left_min: Any) -> Non
 
 
 @compiled
-def draw_trip(vehicle: Any, habits: Any, left_min: Any) -> None:
+def draw_trip(vehicle: Any, car: Any, habits: Any, hours: Any, left_min: Any) -> None:
     """Draw the trip between the departure at `left_min` and the return drawn last."""
     counter = DRIVER_DRAWS + SESSION_DRAWS * (vehicle.session - 1) + 4
     away_min = vehicle.arrival_min - left_min
     stay_min = vehicle.departure_min - vehicle.arrival_min
-    vehicle.trip_kwh = session_kwh(vehicle, habits, away_min, stay_min, counter)
+    km = session_km(vehicle, habits, away_min, stay_min, counter)
+    vehicle.trip_kwh = trip.planned_kwh(km, car, hours, left_min, vehicle.arrival_min)
 
 
 @compiled
-def draw_session(vehicle: Any, habits: Any, offset_min: Any, left_min: Any) -> None:
+def draw_session(
+    vehicle: Any, car: Any, habits: Any, hours: Any, offset_min: Any, left_min: Any
+) -> None:
     """Draw what follows a departure at `left_min`: the return, the trip and the next departure.
 
     Writes `arrival_min`, `departure_min` and `trip_kwh`, and counts `session`. Stays and times
     away last 30 minutes to 7 days.
     """
     draw_times(vehicle, habits, offset_min, left_min)
-    draw_trip(vehicle, habits, left_min)
+    draw_trip(vehicle, car, habits, hours, left_min)
 
 
 @compiled
 def begin_vehicle(
-    vehicle: Any, car: Any, routine_weights: Any, habits: Any, offset_min: Any, start_min: Any
+    vehicle: Any, car: Any, habits: Any, hours: Any, offset_min: Any, start_min: Any
 ) -> None:
     """Draw a driver and set the car as a long run would find it at `start_min`.
 
     Sessions are lived through from 2 to 9 days before: a whole week of beginnings, so that what
     repeats weekly or after the longest time away is met in every phase. A car charges at once on
-    arrival with `car.battery_kw` to the wanted SoC, and what the stay could not charge is bought
-    at departure, so each trip begins at the wanted SoC; it ends at the minimum SoC at least.
+    arrival with `car.battery_kw` to the wanted SoC, which is within the owner's limit, and what the
+    stay could not charge is bought at departure, so each trip begins at the wanted SoC; it ends at
+    the minimum SoC at least.
     """
     vehicle.session = 0
-    draw_driver(vehicle, routine_weights, habits)
+    draw_driver(vehicle, car, habits)
     early_min = int(uniform(vehicle.key, DRIVER_DRAWS - 1) * (WARM_UP_MAX - WARM_UP_MIN))
     left_min = start_min - WARM_UP_MIN - early_min
     vehicle.departure_min = left_min
     while vehicle.departure_min <= start_min:
         left_min = vehicle.departure_min
         draw_times(vehicle, habits, offset_min, left_min)
-    draw_trip(vehicle, habits, left_min)
+    draw_trip(vehicle, car, habits, hours, left_min)
     wanted_kwh = car.wanted_soc * car.battery_kwh
     if vehicle.arrival_min > start_min:
-        vehicle.plugged = 0
+        vehicle.home = 0
         vehicle.energy_kwh = wanted_kwh
     else:
-        vehicle.plugged = 1
+        vehicle.home = 1
         held_kwh = max(wanted_kwh - vehicle.trip_kwh, car.min_soc * car.battery_kwh)
         charged_kwh = car.battery_kw * (start_min - vehicle.arrival_min) / 60.0
         vehicle.energy_kwh = min(wanted_kwh, held_kwh + charged_kwh)

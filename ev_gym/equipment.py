@@ -1,13 +1,12 @@
-"""What charges: the wallbox, the car, and the limits of a car at a wallbox."""
+"""What charges: the wallbox, and the limits of a car at a wallbox."""
 
 from __future__ import annotations
 
 import itertools
 import math
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ev_gym.cars import car_row
 from ev_gym.parameters import (
     ScenarioError,
     check,
@@ -15,18 +14,25 @@ from ev_gym.parameters import (
     choice,
     number,
     numbers,
-    override,
-    text,
 )
+from ev_gym.vehicle import Vehicle
 
 VOLT = 230.0
 FLOOR_A = 6
+SWITCHING = ("switch_pause_min", "switch_hold_min")
 
 
 @dataclass(frozen=True)
 class Charger:
-    """The wallbox (EVSE). Currents are whole amperes, none below 6 A (IEC 61851-1)."""
+    """The wallboxes (EVSE), all alike. Currents are whole amperes, none below 6 A (IEC 61851-1).
 
+    With `phase_switching` a charger of three phases charges on one where less than 4.1 kW (6 A on
+    three) is asked for. How long a switch pauses and how long it is kept are estimates.
+    """
+
+    count: int | None = number(
+        None, "", "how many chargers; None: one for each car", 1, 8, whole=True, optional=True
+    )
     phases: int = choice(3, "phases of the charger", (1, 3))
     max_current_a: int = number(16, "A", "largest current per phase", 6, 80, whole=True)
     levels_kw: tuple[float, ...] | None = numbers(
@@ -41,6 +47,14 @@ class Charger:
     load_management: bool = choice(
         True, "keep charging within what the connection leaves", (True, False)
     )
+    bidirectional: bool = choice(False, "cars can be discharged (V2G)", (True, False))
+    phase_switching: bool = choice(
+        False, "charge on one phase where less than 6 A on three is asked for", (True, False)
+    )
+    switch_pause_min: float = number(1.0, "min", "charging pauses for a switch of phases", 0, 60)
+    switch_hold_min: int = number(
+        30, "min", "time for which a switch of phases is kept", 0, 1440, whole=True
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -51,59 +65,29 @@ class Charger:
                 raise ScenarioError(
                     f"Charger.levels_kw is {levels!r}; allowed: at least two rising levels from 0"
                 )
-            check_unread(self, ("max_current_a",), "levels_kw is given")
-
-
-@dataclass(frozen=True)
-class Vehicle:
-    """A car as the wallbox and its driver see it.
-
-    Losses: `P_battery = eta * P_ac - aux_kw`, fitted to ADAC's measurements of total AC charging
-    losses (2022, as the press reported them). AC power tapers only near full: over 111 published
-    DC curves the acceptance falls below the AC maximum above 97 % SoC (5th percentile).
-    """
-
-    name: str = text("car", "what the car is called")
-    battery_kwh: float = number(58.0, "kWh", "usable battery", 1, 500)
-    phases: int = choice(3, "phases of the on-board charger", (1, 2, 3))
-    ac_max_kw: float = number(11.0, "kW", "AC power of the on-board charger", 1, 50)
-    eta: float = number(0.94, "", "marginal efficiency from the wall to the battery", 0.5, 1)
-    aux_kw: float = number(0.2, "kW", "power the car itself takes while charging", 0, 1)
-    taper_from_soc: float = number(0.975, "", "SoC above which the acceptance falls", 0.5, 1)
-    wanted_soc: float = number(0.8, "", "SoC the driver wants at departure", 0, 1)
-    min_soc: float = number(0.1, "", "SoC the car returns with at least", 0, 1)
-
-    def __post_init__(self) -> None:
-        check(self)
-        if self.min_soc > self.wanted_soc:
+            amperes = ("max_current_a", "bidirectional", "phase_switching")
+            check_unread(self, amperes, "levels_kw is given")
+        if self.phase_switching and self.phases != 3:
             raise ScenarioError(
-                f"Vehicle.min_soc is {self.min_soc!r}; allowed: at most wanted_soc, "
-                f"{self.wanted_soc!r}"
+                f"Charger.phase_switching is True and Charger.phases is {self.phases}; allowed: "
+                "3 phases"
             )
-
-    @classmethod
-    def model(cls, name: str, /, **changes: Any) -> Vehicle:
-        """One of 31 known cars, for instance `Vehicle.model("Renault Zoe", wanted_soc=0.9)`.
-
-        Battery, phases and AC power: Open EV Data (MIT licence), as of April 2022. Losses: ADAC
-        2022 for the four models it measured, the default for the others.
-
-        Raises:
-            ScenarioError: for an unknown name, or one that fits several variants (it lists them).
-        """
-        return override(cls(**car_row(name)), changes, f"vehicle {name!r}")
+        if not self.phase_switching:
+            check_unread(self, SWITCHING, "phase_switching is False")
 
 
 class AtCharger(NamedTuple):
-    """A car's limits at a charger."""
+    """A car's limits at a charger; `one_phase_a` is 0 where it cannot be switched to one phase."""
 
+    phases: int
     max_current_a: int
     kw_per_a: float
     max_kw: float
+    one_phase_a: int
 
 
 def at_charger(vehicle: Vehicle, charger: Charger) -> AtCharger:
-    """Largest current, power per ampere and largest AC power of a car at this charger.
+    """Phases, largest current, power per ampere and largest AC power of a car at this charger.
 
     A car uses as many phases as both have. Its largest current is the least whole one with which
     it reaches its AC power within 1 %, as nameplates are rounded.
@@ -111,8 +95,10 @@ def at_charger(vehicle: Vehicle, charger: Charger) -> AtCharger:
     Raises:
         ScenarioError: if the car cannot take the 6 A below which no charger goes.
     """
-    kw_per_a = min(vehicle.phases, charger.phases) * VOLT / 1000.0
+    phases = min(vehicle.phases, charger.phases)
+    kw_per_a = phases * VOLT / 1000.0
     own_a = math.ceil(0.99 * vehicle.ac_max_kw / kw_per_a)
+    one_phase_a = 0
     if charger.levels_kw is not None:
         max_kw = min(charger.levels_kw[-1], vehicle.ac_max_kw)
         current_a = own_a
@@ -125,9 +111,11 @@ def at_charger(vehicle: Vehicle, charger: Charger) -> AtCharger:
                 f"(ac_max_kw is {vehicle.ac_max_kw!r}); allowed: at least 6 A; give the car or the "
                 "charger fewer phases"
             )
+        if charger.phase_switching and phases == 3:
+            one_phase_a = min(charger.max_current_a, vehicle.one_phase_max_a)
     if vehicle.eta * max_kw <= vehicle.aux_kw:
         raise ScenarioError(
             f"vehicle {vehicle.name!r} needs aux_kw {vehicle.aux_kw!r} and gets {max_kw:g} kW; "
             "allowed: less than eta times the charger's power"
         )
-    return AtCharger(current_a, kw_per_a, max_kw)
+    return AtCharger(phases, current_a, kw_per_a, max_kw, one_phase_a)

@@ -13,9 +13,11 @@ from ev_gym.compiling import compiled
 from ev_gym.dataset import Dataset
 from ev_gym.episode import MAX_MINUTES
 from ev_gym.physics.battery import acceptable_ac_kw
+from ev_gym.physics.power_charge import FACTOR, PRICE
 from ev_gym.scenario import Scenario, as_scenario
 from ev_gym.sources import dataset_of
-from ev_gym.world import CLOCK_MIN, World, build_world
+from ev_gym.tables import CLOCK_MIN
+from ev_gym.world import World, build_world
 
 HEAD_NAMES = (
     "hour_sin",
@@ -39,6 +41,20 @@ VEHICLE_NAMES = (
 )
 HEAD = len(HEAD_NAMES)
 
+# Fields that exist where a scenario has what they tell of; they stand behind all others.
+POWER_NAMES = ("peak_kw", "hour_kwh", "hour_factor", "power_price_per_kw")
+
+
+def extra_names(scenario: Scenario) -> tuple[list[str], list[str]]:
+    """Further fields of this scenario: of the house, and of each vehicle."""
+    charger, sun = scenario.charger, scenario.solar.peak_kw > 0.0
+    house = ["pv_kw"] if sun else []
+    house += ["export_price_per_kwh"] if sun or charger.bidirectional else []
+    house += POWER_NAMES if scenario.tariff.power_price_per_kw > 0.0 else ()
+    vehicle = ["phases"] if charger.phase_switching else []
+    vehicle += ["discharge_kw"] if charger.bidirectional else []
+    return house, vehicle
+
 
 class ObservationField(NamedTuple):
     """One field of the observation: where it stands, what it means, and its true bounds.
@@ -59,9 +75,12 @@ def observation_slices(scenario: Scenario) -> dict[str, slice]:
     window_h, cars = scenario.price_window_h, len(scenario.vehicles)
     names = [*HEAD_NAMES, *(f"price_h{h:02d}" for h in range(window_h))]
     slices = {name: slice(i, i + 1) for i, name in enumerate(names)}
-    for i, name in enumerate(VEHICLE_NAMES):
-        first = len(names) + i * cars
-        slices[name] = slice(first, first + cars)
+    place = len(names)
+    house, vehicle = extra_names(scenario)
+    for group, count in ((VEHICLE_NAMES, cars), (house, 1), (vehicle, cars)):
+        for name in group:
+            slices[name] = slice(place, place + count)
+            place += count
     return slices
 
 
@@ -74,17 +93,18 @@ def _above(value: float) -> float:
 
 
 def world_fields(world: World) -> tuple[ObservationField, ...]:
-    """The table of a world; bounds of load, price and temperature are those of its series."""
+    """The table of a world; bounds of load, sun, prices and temperature are those of its series."""
     scenario = world.scenario
     window_h, limit_kw = scenario.price_window_h, scenario.household.limit_kw
-    load = (_below(world.load_kw.min()), _above(world.load_kw.max()))
-    room = (_below(limit_kw - world.load_kw.max()), _above(limit_kw - world.load_kw.min()))
-    temperature = world.hours["temperature_c"]
+    load = (_below(world.tables.load_kw.min()), _above(world.tables.load_kw.max()))
+    sun_kw = _above(world.tables.pv_kw.max()) if world.tables.pv_kw.size else 0.0
+    room = (_below(limit_kw - load[1]), _above(limit_kw - load[0] + sun_kw))
+    temperature = world.tables.hours["temperature_c"]
     degrees = (_below(temperature.min()), _above(temperature.max()))
-    price = (_below(world.price.min()), _above(world.price.max()))
-    hours = (_below(world.price_hours.min()), _above(world.price_hours.max()))
-    capacity_kwh = _above(world.cars["battery_kwh"].max())
-    power_kw = _above(world.cars["max_kw"].max())
+    price = (_below(world.tables.price.min()), _above(world.tables.price.max()))
+    hours = (_below(world.hourly_price.min()), _above(world.hourly_price.max()))
+    capacity_kwh = _above(world.tables.cars["battery_kwh"].max())
+    power_kw = _above(world.tables.cars["max_kw"].max())
     stay_h = MAX_MINUTES / 60.0
     money = f"{scenario.currency}/kWh"
     described = {
@@ -94,7 +114,7 @@ def world_fields(world: World) -> tuple[ObservationField, ...]:
         "day_cos": ("", "cosine of the local day of the year", -1.0, 1.0),
         "weekend": ("", "1 on Saturday and Sunday", 0.0, 1.0),
         "load_kw": ("kW", "base load of the coming step", *load),
-        "headroom_kw": ("kW", "connection's limit less the base load", *room),
+        "headroom_kw": ("kW", "connection's limit less the base load, with the sun", *room),
         "temperature_c": ("deg C", "outdoor temperature", *degrees),
         "price_per_kwh": (money, "all-in price of the coming step", *price),
         "hours_known": ("h", "hours of published prices, the running one included", 0.0, window_h),
@@ -105,6 +125,7 @@ def world_fields(world: World) -> tuple[ObservationField, ...]:
         "energy_to_wanted_kwh": ("kWh", "missing in the battery; away 0", 0.0, capacity_kwh),
         "available_kw": ("kW", "AC power the car could take now; away 0", 0.0, power_kw),
     }
+    described |= _extras(world, load[1], money, scenario.currency)
     for h in range(window_h):
         meaning = f"mean all-in price of the hour {h} h ahead; 0 is the running hour"
         described[f"price_h{h:02d}"] = (money, meaning, *hours)
@@ -113,6 +134,39 @@ def world_fields(world: World) -> tuple[ObservationField, ...]:
         for name, place in observation_slices(scenario).items()
         for unit, meaning, low, high in [described[name]]
     )
+
+
+def _extras(
+    world: World, load_kw: float, money: str, currency: str
+) -> dict[str, tuple[str, str, float, float]]:
+    """Unit, meaning and bounds of the fields that only some scenarios have."""
+    power_kw = float(world.tables.cars["max_kw"].sum())
+    most_kw = _above(load_kw + power_kw)
+    sun_kw = _above(world.tables.pv_kw.max()) if world.tables.pv_kw.size else 0.0
+    earned = (0.0, 0.0)
+    if world.tables.export_price.size:
+        earned = (_below(world.tables.export_price.min()), _above(world.tables.export_price.max()))
+    dearest = _above((world.tables.rates[:, 0] * world.tables.rates[:, 1]).max())
+    return {
+        "pv_kw": ("kW", "what the sun gives in the coming step", 0.0, sun_kw),
+        "export_price_per_kwh": (money, "price of an exported kWh in the coming step", *earned),
+        "peak_kw": (
+            "kW",
+            "the power charge grows with hours above it",
+            0.0,
+            most_kw,
+        ),
+        "hour_kwh": ("kWh", "import of the running hour so far, as it counts", 0.0, most_kw),
+        "hour_factor": ("", "factor by which the running hour counts", 0.0, 1.0),
+        "power_price_per_kw": (
+            f"{currency}/kW",
+            "what a kW more, imported for the running hour, adds beyond the peak",
+            0.0,
+            dearest,
+        ),
+        "phases": ("", "phases in use", 1.0, 3.0),
+        "discharge_kw": ("kW", "AC power the car could give now; away 0", 0.0, _above(power_kw)),
+    }
 
 
 def observation_fields(
@@ -150,8 +204,8 @@ def observation_space(world: World) -> spaces.Box:
 @compiled
 def observe(household: Any, vehicles: Any, tables: Any, observation: Any) -> None:
     """Write what is known before the coming step into `observation`, (D,) float32."""
-    settings, cars, hours, price_hours = tables[0][0], tables[1], tables[4], tables[5]
-    fill, clock = tables[6], tables[7]
+    settings, cars, hours = tables.settings[0], tables.cars, tables.hours
+    price_windows, clock = tables.price_windows, tables.clock
     minute = household.place_min
     index = minute // 60
     hour = hours[index]
@@ -163,18 +217,15 @@ def observe(household: Any, vehicles: Any, tables: Any, observation: Any) -> Non
     observation[3] = day_of_year[1]
     observation[4] = hour.weekend
     observation[5] = household.load_kw
-    observation[6] = settings.limit_kw - household.load_kw
+    observation[6] = settings.limit_kw - household.load_kw + household.pv_kw
     observation[7] = household.temperature_c
     observation[8] = household.price_per_kwh
-    # Slices, because counting from 0 lets the compiler copy several numbers at once.
-    window = observation[HEAD : HEAD + fill.shape[1]]
-    known = min(int(hour.hours_known), window.shape[0])
-    observation[9] = known
-    published, unknown, guess = price_hours[index:], window[known:], fill[hour.fill_row]
-    for h in range(known):
-        window[h] = published[h]
-    for h in range(unknown.shape[0]):
-        unknown[h] = guess[h]
+    # A slice, because counting from 0 lets the compiler copy several numbers at once.
+    prices = price_windows[index]
+    window = observation[HEAD : HEAD + prices.shape[0]]
+    observation[9] = min(int(hour.hours_known), window.shape[0])
+    for h in range(window.shape[0]):
+        window[h] = prices[h]
     count = vehicles.shape[0]
     cars_part = observation[HEAD + window.shape[0] :]
     for k in range(count):
@@ -189,3 +240,32 @@ def observe(household: Any, vehicles: Any, tables: Any, observation: Any) -> Non
         cars_part[3 * count + k] = car.wanted_soc if here else 0.0
         cars_part[4 * count + k] = short_kwh if here else 0.0
         cars_part[5 * count + k] = acceptable_ac_kw(vehicle.energy_kwh, car) if here else 0.0
+    _observe_extras(household, vehicles, tables, cars_part[len(VEHICLE_NAMES) * count :])
+
+
+@compiled
+def _observe_extras(household: Any, vehicles: Any, tables: Any, extras: Any) -> None:
+    """Write the fields of `extra_names`."""
+    settings, cars, rates = tables.settings[0], tables.cars, tables.rates
+    place, count = 0, vehicles.shape[0]
+    if tables.pv_kw.shape[0] > 0:
+        extras[place] = household.pv_kw
+        place += 1
+    if tables.export_price.shape[0] > 0:
+        extras[place] = household.export_price_per_kwh
+        place += 1
+    if settings.power_days > 0:
+        factor = rates[household.power_class, FACTOR]
+        extras[place] = household.low_peak_kw
+        extras[place + 1] = household.hour_kwh
+        extras[place + 2] = factor
+        extras[place + 3] = factor * rates[household.power_class, PRICE]
+        place += 4
+    if settings.switching != 0:
+        for k in range(count):
+            extras[place + k] = vehicles[k].phases
+        place += count
+    if settings.bidirectional != 0:
+        for k in range(count):
+            gives = vehicles[k].plugged != 0 and vehicles[k].energy_kwh > cars[k].floor_kwh
+            extras[place + k] = cars[k].max_kw if gives else 0.0

@@ -64,8 +64,16 @@ def text(default: Any, meaning: str, *, longest: int = NAME_LENGTH, optional: bo
     return dataclasses.field(default=default, metadata=rule)
 
 
+def section(kind: type, meaning: str) -> Any:
+    """A dataclass of parameters of its own, or None."""
+    rule = {"unit": "", "meaning": meaning, "section": kind, "optional": True}
+    return dataclasses.field(default=None, metadata=rule)
+
+
 def _allowed(rule: Mapping[str, Any]) -> str:
-    if "allowed" in rule:
+    if "section" in rule:
+        words = f"a {rule['section'].__name__}"
+    elif "allowed" in rule:
         words = "one of " + ", ".join(repr(value) for value in rule["allowed"])
     elif rule.get("text"):
         words = f"a non-empty string of at most {rule['text']} characters"
@@ -86,7 +94,9 @@ def _is_number(value: Any, rule: Mapping[str, Any]) -> bool:
 
 def _is_allowed(value: Any, rule: Mapping[str, Any]) -> bool:
     if value is None:
-        return bool(rule.get("optional"))
+        return bool(rule.get("optional")) or None in rule.get("allowed", ())
+    if "section" in rule:
+        return isinstance(value, rule["section"])
     if "allowed" in rule:
         return any(type(value) is type(known) and value == known for known in rule["allowed"])
     if rule.get("text"):
@@ -179,9 +189,13 @@ def override(base: T, changes: Any, where: str) -> T:
     names = [field.name for field in dataclasses.fields(base)]  # type: ignore[arg-type]  # T is one of our dataclasses
     check_keys(changes, names, where)
     new = {}
+    rules = {field.name: field.metadata for field in dataclasses.fields(base)}  # type: ignore[arg-type]  # likewise
     for key, value in changes.items():
         current = getattr(base, key)
+        if current is None and "section" in rules[key] and isinstance(value, Mapping):
+            current = rules[key]["section"]()
         nested = dataclasses.is_dataclass(current) and not isinstance(value, type(current))
+        nested = nested and not (value is None and rules[key].get("optional"))
         new[key] = override(current, value, f"{where}.{key}") if nested else value
     return dataclasses.replace(base, **new)  # type: ignore[type-var]  # likewise
 

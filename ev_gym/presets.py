@@ -6,12 +6,35 @@ import difflib
 from typing import Any
 
 from ev_gym.parameters import ScenarioError
-from ev_gym.scenario import Charger, Data, Driving, Household, Scenario, Tariff, Vehicle
+from ev_gym.scenario import (
+    Charger,
+    Data,
+    Driving,
+    Household,
+    Scenario,
+    Solar,
+    Tariff,
+    Vehicle,
+)
 
 
 def _stockholm() -> Scenario:
-    """A Swedish house and one car; built-in series of sixteen houses."""
+    """A Swedish house with Ellevio's tariff and one car; built-in series of sixteen houses."""
     return Scenario()
+
+
+def _stockholm_villa() -> Scenario:
+    """A villa with two cars that can be discharged, and 10 kW of PV; otherwise as `stockholm`."""
+    return Scenario(
+        name="stockholm-villa",
+        household=Household(fuse_a=25.0, annual_kwh=18_000.0),
+        solar=Solar(peak_kw=10.0, inverter_kw=8.0),
+        charger=Charger(bidirectional=True, phase_switching=True),
+        vehicles=(
+            Vehicle.model("Volkswagen ID.3 58 kWh"),
+            Vehicle.model("Nissan Leaf 40 kWh", line=2),
+        ),
+    )
 
 
 def _stockholm_measured() -> Scenario:
@@ -46,6 +69,7 @@ def _classic() -> Scenario:
                 taper_from_soc=1.0,
                 wanted_soc=0.8,
                 min_soc=0.0,
+                chemistry=None,
             ),
         ),
         driving=Driving(
@@ -61,6 +85,7 @@ def _classic() -> Scenario:
 
 _PRESETS = {
     "stockholm": _stockholm,
+    "stockholm-villa": _stockholm_villa,
     "stockholm-measured": _stockholm_measured,
     "classic": _classic,
 }

@@ -12,13 +12,13 @@ import os
 import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ev_gym.dataset import DataError, find_zone
+from ev_gym.local_time import DataError, find_zone
 
 _OFFSET = re.compile(r"[T ][\d:.,]+ ?(Z|[+-]\d\d(:?\d\d)?)$")
 
@@ -66,31 +66,52 @@ def _where(name: str, first_row: int, seconds: NDArray[np.int64], index: int) ->
 # Files and frames.
 
 
-def read_files(
-    price: str | os.PathLike[str],
-    load: str | os.PathLike[str],
-    temperature: str | os.PathLike[str] | float | None,
-    stamp_column: str | None,
-    stamp_zone: str | None,
-) -> tuple[Table, Table, Table | float | None]:
-    """The files of `Dataset.from_csv`; a constant temperature passes as it is."""
-    prices = read_csv(price, "price", stamp_column, stamp_zone)
-    loads = read_csv(load, "load", stamp_column, stamp_zone)
-    if not isinstance(temperature, (str, os.PathLike)):
-        return prices, loads, temperature
-    return prices, loads, read_csv(temperature, "temperature", stamp_column, stamp_zone)
+class Given(NamedTuple):
+    """What the caller of `Dataset.from_csv` or `from_frame` hands over: files or frames."""
+
+    price: Any
+    load: Any
+    temperature: Any
+    irradiance: Any
 
 
-def read_frames(
-    price: Any, load: Any, temperature: Any
-) -> tuple[Table, Table, Table | float | None]:
-    """The objects of `Dataset.from_frame`; a constant temperature passes as it is."""
-    prices, loads = read_frame(price, "price"), read_frame(load, "load")
-    if temperature is None:
-        return prices, loads, None
-    if isinstance(temperature, numbers.Real):
-        return prices, loads, float(temperature)
-    return prices, loads, read_frame(temperature, "temperature")
+class Tables(NamedTuple):
+    """The same, read; a constant temperature passes as it is."""
+
+    price: Table
+    load: Table
+    temperature: Table | float | None
+    irradiance: Table | None
+
+
+def read_files(files: Given, stamp_column: str | None, stamp_zone: str | None) -> Tables:
+    """The files of `Dataset.from_csv`."""
+
+    def read(role: str) -> Table:
+        return read_csv(getattr(files, role), role, stamp_column, stamp_zone)
+
+    constant = not isinstance(files.temperature, (str, os.PathLike))
+    return Tables(
+        read("price"),
+        read("load"),
+        files.temperature if constant else read("temperature"),
+        None if files.irradiance is None else read("irradiance"),
+    )
+
+
+def read_frames(frames: Given) -> Tables:
+    """The objects of `Dataset.from_frame`."""
+    degrees, light = frames.temperature, frames.irradiance
+    if isinstance(degrees, numbers.Real):
+        degrees = float(degrees)
+    elif degrees is not None:
+        degrees = read_frame(degrees, "temperature")
+    return Tables(
+        read_frame(frames.price, "price"),
+        read_frame(frames.load, "load"),
+        degrees,
+        None if light is None else read_frame(light, "irradiance"),
+    )
 
 
 def read_csv(

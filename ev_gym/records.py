@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ev_gym.episode import SHARES, habits_table
 from ev_gym.equipment import at_charger
+from ev_gym.physics import ageing, thermal
+from ev_gym.physics.charger import LINE_KW_PER_A, LINES
 from ev_gym.scenario import Scenario
+from ev_gym.vehicle import Vehicle
 
 SHIFT_OF_MIN = {15: 0, 30: 1, 60: 2}
 
@@ -16,23 +21,35 @@ SETTINGS_DTYPE = np.dtype(
     [
         ("step_min", "i8"),
         ("step_h", "f8"),
+        ("steps_per_h", "f8"),
         ("horizon_steps", "i8"),
         ("limit_kw", "f8"),
+        ("by_line", "i1"),  # 1: the fuse of each line is looked at; 0: all lines are alike
+        ("fuse_a", "f8"),
+        ("load_1_a_per_kw", "f8"),  # what a kW of base load takes on each line
+        ("load_2_a_per_kw", "f8"),
+        ("load_3_a_per_kw", "f8"),
+        ("sun_a_per_kw", "f8"),  # and what a kW of sun gives on each
+        ("export_limit_kw", "f8"),
         ("load_management", "i1"),
+        ("bidirectional", "i1"),
+        ("produces", "i1"),  # 1: sun or cars can feed the house and the grid
+        ("switching", "i1"),  # between one and three phases
+        ("chargers", "i8"),
         ("series_min", "i8"),
         ("price_shift", "i8"),  # slots are quarter-hours times a power of two
         ("load_shift", "i8"),
+        ("netted", "i1"),  # imports and exports within a step
+        ("power_days", "i8"),  # 0: no power charge
+        ("ageing", "i1"),  # 1: some car's battery ages
         ("public_price_per_kwh", "f8"),
         ("overload_price_per_kwh", "f8"),
         ("energy_weight", "f8"),
+        ("power_weight", "f8"),
+        ("wear_weight", "f8"),
         ("missing_weight", "f8"),
         ("public_weight", "f8"),
         ("overload_weight", "f8"),
-        ("daily", "i1"),
-        ("arrival_min", "i8"),
-        ("departure_min", "i8"),
-        ("trip_kwh", "f8"),
-        ("start_soc", "f8"),
         ("stays_home", "i1"),  # 1: the daily departure is planned, but nobody leaves
     ],
     align=True,
@@ -41,8 +58,10 @@ SETTINGS_DTYPE = np.dtype(
 CAR_DTYPE = np.dtype(
     [
         ("battery_kwh", "f8"),
+        ("limit_kwh", "f8"),  # where charging at home stops
+        ("floor_kwh", "f8"),  # below which nothing is discharged
         ("max_current_a", "f8"),
-        ("kw_per_a", "f8"),
+        ("kw_per_a", "f8"),  # on all its phases
         ("max_kw", "f8"),  # AC power at this charger
         ("battery_kw", "f8"),  # what of it reaches the battery
         ("accept_kw", "f8"),  # what the battery accepts below the taper
@@ -51,9 +70,43 @@ CAR_DTYPE = np.dtype(
         ("aux_kw", "f8"),
         ("wanted_soc", "f8"),
         ("min_soc", "f8"),
+        ("one_phase_a", "f8"),  # largest current on one phase; 0: never switched
+        ("pause_h", "f8"),  # what a switch of phases costs
+        ("hold_min", "i8"),  # and how long it is kept
+        ("phases", "i8"),
+        ("on_1", "f8"),  # 1: it takes current from that line, on all its phases
+        ("on_2", "f8"),
+        ("on_3", "f8"),
+        ("one_1", "f8"),  # the same on one phase
+        ("one_2", "f8"),
+        ("one_3", "f8"),
+        ("priority", "i8"),
+        ("chemistry", "i8"),  # -1: no heat, no ageing
+        ("new_kwh", "f8"),  # capacity of the new battery
+        ("wear_price_per_kwh", "f8"),
+        ("calendar_loss", "f8"),  # at the start of an episode
+        ("cycle_loss", "f8"),
+        ("rise_k_per_kwh", "f8"),  # of the pack, see `physics.thermal`
+        ("heat_kept", "f8"),
+        ("heat_mean", "f8"),
+        ("kwh_per_km", "f8"),
+        ("daily", "i1"),
+        ("arrival_min", "i8"),
+        ("departure_min", "i8"),
+        ("trip_km", "f8"),  # of the daily pattern
+        ("trip_kwh", "f8"),  # likewise; NaN: by distance
+        ("start_soc", "f8"),
+        ("commuter_share", "f8"),
+        ("shift_share", "f8"),
+        ("home_share", "f8"),
     ],
     align=True,
 )
+
+
+def _fill(record: NDArray[Any], values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        record[name] = value
 
 
 def settings_record(
@@ -61,50 +114,126 @@ def settings_record(
 ) -> NDArray[Any]:
     """(1,) SETTINGS_DTYPE: the scenario's numbers; series and slots in minutes."""
     settings = np.zeros(1, SETTINGS_DTYPE)
-    weights, driving, tariff = scenario.reward_weights, scenario.driving, scenario.tariff
-    values = {
-        "step_min": scenario.time_step_min,
-        "step_h": scenario.step_h,
-        "horizon_steps": scenario.horizon_steps,
-        "limit_kw": scenario.household.limit_kw,
-        "load_management": scenario.charger.load_management,
-        "series_min": world_min,
-        "price_shift": SHIFT_OF_MIN[price_slot_min],
-        "load_shift": SHIFT_OF_MIN[load_slot_min],
-        "public_price_per_kwh": tariff.public_price_per_kwh,
-        "overload_price_per_kwh": tariff.overload_price_per_kwh,
-        "energy_weight": weights.energy,
-        "missing_weight": weights.missing,
-        "public_weight": weights.public,
-        "overload_weight": weights.overload,
-        "daily": driving.pattern == "daily",
-        "arrival_min": round(60 * driving.arrival_h),
-        "departure_min": round(60 * driving.departure_h),
-        "trip_kwh": driving.trip_kwh,
-        "start_soc": driving.start_soc,
-        "stays_home": False,  # `world.unending` sets it
-    }
-    for name, value in values.items():
-        settings[name] = value
+    house, charger, tariff = scenario.household, scenario.charger, scenario.tariff
+    _fill(
+        settings,
+        {
+            "step_min": scenario.time_step_min,
+            "step_h": scenario.step_h,
+            "steps_per_h": 60 / scenario.time_step_min,
+            "horizon_steps": scenario.horizon_steps,
+            "limit_kw": house.limit_kw,
+            "fuse_a": house.fuse_a,
+            "export_limit_kw": (
+                house.limit_kw if house.export_limit_kw is None else house.export_limit_kw
+            ),
+            "load_management": charger.load_management,
+            "bidirectional": charger.bidirectional,
+            "produces": charger.bidirectional or scenario.solar.peak_kw > 0.0,
+            "switching": charger.phase_switching,
+            "chargers": charger.count or len(scenario.vehicles),
+            "series_min": world_min,
+            "price_shift": SHIFT_OF_MIN[price_slot_min],
+            "load_shift": SHIFT_OF_MIN[load_slot_min],
+            "netted": tariff.netting == "step",
+            "power_days": tariff.power_days if tariff.power_price_per_kw > 0.0 else 0,
+            "ageing": any(vehicle.chemistry is not None for vehicle in scenario.vehicles),
+            "public_price_per_kwh": tariff.public_price_per_kwh,
+            "overload_price_per_kwh": tariff.overload_price_per_kwh,
+            "stays_home": False,  # `world.unending` sets it
+        },
+    )
+    _fill(settings, _lines(scenario))
+    weights = scenario.reward_weights
+    _fill(settings, {f"{name}_weight": value for name, value in vars(weights).items()})
     return settings
 
 
+def _lines(scenario: Scenario) -> dict[str, Any]:
+    """Shares of the base load on the lines, and whether the lines can differ at all."""
+    house = scenario.household
+    shares = (*(house.line_shares or (1.0 / house.phases,) * house.phases), 0.0, 0.0)
+    limits = [at_charger(vehicle, scenario.charger) for vehicle in scenario.vehicles]
+    even = house.line_shares is None or len(set(house.line_shares)) == 1
+    alike = all(own.phases == house.phases and own.one_phase_a == 0 for own in limits)
+    by_line = house.connection_kw is None and not (even and alike)
+    return {
+        "by_line": by_line,
+        "load_1_a_per_kw": shares[0] / LINE_KW_PER_A,
+        "load_2_a_per_kw": shares[1] / LINE_KW_PER_A,
+        "load_3_a_per_kw": shares[2] / LINE_KW_PER_A,
+        "sun_a_per_kw": 1.0 / (LINES * LINE_KW_PER_A),
+    }
+
+
 def car_records(scenario: Scenario) -> NDArray[Any]:
-    """(K,) CAR_DTYPE: the cars as they are at this charger."""
+    """(K,) CAR_DTYPE: the cars as they are at this charger, with their drivers."""
     cars = np.zeros(len(scenario.vehicles), CAR_DTYPE)
     for k, vehicle in enumerate(scenario.vehicles):
-        limits = at_charger(vehicle, scenario.charger)
-        cars[k] = (
-            vehicle.battery_kwh,
-            limits.max_current_a,
-            limits.kw_per_a,
-            limits.max_kw,
-            vehicle.eta * limits.max_kw - vehicle.aux_kw,
-            vehicle.eta * vehicle.ac_max_kw - vehicle.aux_kw,
-            vehicle.taper_from_soc * vehicle.battery_kwh,
-            vehicle.eta,
-            vehicle.aux_kw,
-            vehicle.wanted_soc,
-            vehicle.min_soc,
-        )
+        record = cars[k : k + 1]
+        _fill(record, _at_home(vehicle, scenario))
+        _fill(record, _health(vehicle, scenario))
+        _fill(record, _driver(vehicle, scenario))
     return cars
+
+
+def _at_home(vehicle: Vehicle, scenario: Scenario) -> dict[str, Any]:
+    limits = at_charger(vehicle, scenario.charger)
+    lines = [(vehicle.line - 1 + more) % LINES + 1 for more in range(limits.phases)]
+    return {
+        "battery_kwh": vehicle.battery_kwh,
+        "limit_kwh": vehicle.limit_soc * vehicle.battery_kwh,
+        "floor_kwh": vehicle.floor_soc * vehicle.battery_kwh,
+        "max_current_a": limits.max_current_a,
+        "kw_per_a": limits.kw_per_a,
+        "max_kw": limits.max_kw,
+        "battery_kw": vehicle.eta * limits.max_kw - vehicle.aux_kw,
+        "accept_kw": vehicle.eta * vehicle.ac_max_kw - vehicle.aux_kw,
+        "taper_kwh": vehicle.taper_from_soc * vehicle.battery_kwh,
+        "eta": vehicle.eta,
+        "aux_kw": vehicle.aux_kw,
+        "wanted_soc": vehicle.wanted_soc,
+        "min_soc": vehicle.min_soc,
+        "one_phase_a": limits.one_phase_a,
+        "pause_h": scenario.charger.switch_pause_min / 60.0,
+        "hold_min": scenario.charger.switch_hold_min,
+        "phases": limits.phases,
+        **{f"on_{line}": 1.0 for line in lines},
+        f"one_{vehicle.line}": 1.0,
+        "priority": vehicle.priority,
+    }
+
+
+def _health(vehicle: Vehicle, scenario: Scenario) -> dict[str, Any]:
+    if vehicle.chemistry is None:
+        return {"chemistry": -1}
+    chemistry = ageing.CHEMISTRIES[vehicle.chemistry]
+    calendar_loss, cycle_loss = ageing.losses_at_age(chemistry, vehicle.battery_age_years)
+    rise_k_per_kwh, kept, mean = thermal.constants(vehicle.battery_kwh, scenario.step_h)
+    return {
+        "chemistry": chemistry,
+        "new_kwh": vehicle.battery_kwh / (1.0 - calendar_loss - cycle_loss),
+        "wear_price_per_kwh": vehicle.wear_price_per_kwh,
+        "calendar_loss": calendar_loss,
+        "cycle_loss": cycle_loss,
+        "rise_k_per_kwh": rise_k_per_kwh,
+        "heat_kept": kept,
+        "heat_mean": mean,
+    }
+
+
+def _driver(vehicle: Vehicle, scenario: Scenario) -> dict[str, Any]:
+    driving = vehicle.driving or scenario.driving
+    shares = driving.routine_shares or habits_table()[SHARES, :3]
+    return {
+        "kwh_per_km": vehicle.kwh_per_100km / 100.0,
+        "daily": driving.pattern == "daily",
+        "arrival_min": round(60 * driving.arrival_h),
+        "departure_min": round(60 * driving.departure_h),
+        "trip_km": driving.trip_km,
+        "trip_kwh": math.nan if driving.trip_kwh is None else driving.trip_kwh,
+        "start_soc": driving.start_soc,
+        "commuter_share": shares[0],
+        "shift_share": shares[1],
+        "home_share": shares[2],
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ev_gym import equipment, scenario
+from ev_gym import equipment, scenario, vehicle
 from ev_gym.fields import (
     HOUSEHOLD_STATE,
     REWARD_TERMS,
@@ -18,9 +18,10 @@ from ev_gym.parameters import table_of
 
 PARTS = (
     ("household", scenario.Household),
+    ("solar", scenario.Solar),
     ("charger", equipment.Charger),
-    ("vehicles", equipment.Vehicle),
-    ("driving", scenario.Driving),
+    ("vehicles", vehicle.Vehicle),
+    ("driving", vehicle.Driving),
     ("tariff", scenario.Tariff),
     ("data", scenario.Data),
     ("reward_weights", scenario.RewardWeights),

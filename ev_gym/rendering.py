@@ -1,19 +1,14 @@
 """Pictures of an episode: what has been, and what is known of what comes.
 
-Drawn from the history and the current observation only. The horizontal axis counts elapsed hours
-since the series began, as the history's `now_min` does, so steps are equally wide on the days when
-summer time begins or ends; its labels are the local clock. An artist's `gid` is what it shows.
+Drawn from the history and the current observation only, as `ev_gym.scene` gathers them; the
+horizontal axis counts elapsed hours. An artist's `gid` is what it shows.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
-from zoneinfo import ZoneInfo
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
-import gymnasium as gym
 import numpy as np
 from matplotlib import style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -21,10 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-from ev_gym.infos import vehicle_columns
-from ev_gym.observation import HEAD, world_fields
-from ev_gym.scenario import RewardWeights, Scenario
-from ev_gym.simulator import Outputs
+from ev_gym.scene import Floats, Scene, scene
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,16 +25,14 @@ if TYPE_CHECKING:
 
     from ev_gym.env import EVChargingEnv
 
-Floats = NDArray[np.float64]
-
 WIDTH_PX, HEIGHT_PX, DPI = 960, 640, 100
-PAST_H = 48
 # Okabe and Ito's colours, which colour-blind readers tell apart (https://jfly.uni-koeln.de/color/),
 # with two others for their yellow (too light for text) and black.
 CAR_COLORS = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A6A00", "#6A3D9A",
 )  # fmt: skip
 INK, GREY, PALE = "#333333", "#8C8C8C", "#C4C4C4"
+SUN, SOLD = "#FFE08A", "#A07D00"
 STYLE: dict[str, Any] = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -53,130 +43,6 @@ STYLE: dict[str, Any] = {
     "xtick.color": INK,
     "ytick.color": INK,
 }
-
-
-class Plan(NamedTuple):
-    """What a car that is plugged in shall hold, and when (hours, and on the local clock)."""
-
-    departure_h: float
-    departure: str
-    wanted_soc: float
-
-
-class Scene(NamedTuple):
-    """Everything that a picture shows; times are in hours since the series began."""
-
-    title: str
-    price_unit: str
-    cars: tuple[str, ...]
-    limit_kw: float  # what the connection carries
-    past: pd.DataFrame  # the history's last 48 hours, n rows
-    edges_h: Floats  # (n + 1,) starts of those steps, and now
-    soc: Floats  # (n + 1, K) at these times
-    charge_kw: Floats  # (n, K) of those steps, as in the history
-    plugged: Floats  # (n, K) of those steps, as in the history
-    load_kw: float  # base load of the coming step
-    step_h: float
-    ahead_h: Floats  # (m + 1,) edges of the price window's hours; the first is now
-    ahead_price: Floats  # (m,) prices of the window
-    known: int  # how many of them are published
-    plans: tuple[Plan | None, ...]  # K, None for a car that is away
-    right_h: float  # where the picture ends
-    ticks: list[tuple[float, str]]  # place and label of the marks on the local clock
-
-
-def _local_time(env: EVChargingEnv, hour: float) -> datetime:
-    dataset = env.simulator.world.dataset
-    return (dataset.start + timedelta(hours=hour)).astimezone(ZoneInfo(dataset.zone))
-
-
-def _ticks(env: EVChargingEnv, left_h: float, right_h: float) -> list[tuple[float, str]]:
-    """Every sixth hour of the local clock, or twelfth; midnight carries the date."""
-    every_h = 6 if right_h - left_h <= 60 else 12
-    ticks = []
-    for quarter in range(math.ceil(4 * left_h), math.floor(4 * right_h) + 1):
-        local = _local_time(env, quarter / 4)
-        if local.minute == 0 and local.hour % every_h == 0:
-            date = f"\n{local:%a} {local.day} {local:%b}" if local.hour == 0 else ""
-            ticks.append((quarter / 4, f"{local.hour:02d}{date}"))
-    return ticks
-
-
-def cost_name(scenario: Scenario) -> str:
-    """What minus the reward is: money, unless its terms have weights."""
-    return "cost" if scenario.reward_weights == RewardWeights() else "weighted cost"
-
-
-def _title(scenario: Scenario, now: datetime, history: pd.DataFrame) -> str:
-    return (
-        f"{scenario.name}, {now:%a} {now.day} {now:%b %Y %H:%M}, {cost_name(scenario)} so far "
-        f"{0.0 - math.fsum(history['reward']):.2f} {scenario.currency}"
-    )
-
-
-def _per_car(frame: pd.DataFrame, name: str, cars: int) -> Floats:
-    return frame[vehicle_columns(name, cars)].to_numpy(np.float64)
-
-
-def _soc(past: pd.DataFrame, current: Outputs, scenario: Scenario) -> Floats:
-    """SoC at the edges of the steps; the first follows from its step's balance of energy."""
-    if not len(past):
-        return np.asarray(current.vehicle_results["soc"])
-    cars, names = len(scenario.vehicles), ("energy_kwh", "stored_kwh", "topup_kwh", "trip_kwh")
-    energy, stored, topup, trip = (_per_car(past[:1], name, cars) for name in names)
-    capacity_kwh = [vehicle.battery_kwh for vehicle in scenario.vehicles]
-    before = (energy - stored - topup + trip) / capacity_kwh
-    return np.concatenate([before, _per_car(past, "soc", cars)])
-
-
-def _plans(env: EVChargingEnv, seen: dict[str, Any], now_h: float) -> Iterator[Plan | None]:
-    for plugged, hours, wanted_soc in zip(
-        seen["plugged"], seen["hours_to_departure"], seen["wanted_soc"], strict=True
-    ):
-        departure_h = now_h + float(hours)
-        clock = f"{_local_time(env, departure_h):%a %H:%M}"
-        yield Plan(departure_h, clock, float(wanted_soc)) if plugged else None
-
-
-def scene(env: EVChargingEnv) -> Scene:
-    """What is to be drawn of an env, whose state stays as it is.
-
-    Raises:
-        gymnasium.error.ResetNeeded: before the first reset.
-    """
-    if env.simulator.households["episode"][0] == 0:
-        raise gym.error.ResetNeeded("call reset() before render()")
-    scenario, simulator = env.scenario, env.simulator
-    current = simulator.outputs()
-    simulator.report(np.zeros(1, np.int64), current)
-    fields = world_fields(simulator.world)
-    seen = {field.name: current.observations[0, field.slice] for field in fields}
-    history = env.history
-    past = history.iloc[-round(PAST_H / scenario.step_h) :]
-    now_h = float(current.results["now_min"][0]) / 60.0
-    edges_h = np.append(past["now_min"].to_numpy(np.float64) / 60.0, now_h)
-    cars, window_h = len(scenario.vehicles), scenario.price_window_h
-    right_h = float(edges_h[0]) + min(PAST_H, 24 * scenario.days) + window_h
-    names = [f"{k}: {vehicle.name}" for k, vehicle in enumerate(scenario.vehicles)]
-    return Scene(
-        title=_title(scenario, _local_time(env, now_h), history),
-        price_unit=f"{scenario.currency}/kWh",
-        cars=tuple(names) if cars > 1 else (scenario.vehicles[0].name,),
-        limit_kw=scenario.household.limit_kw,
-        past=past,
-        edges_h=edges_h,
-        soc=_soc(past, current, scenario),
-        charge_kw=_per_car(past, "charge_kw", cars),
-        plugged=_per_car(past, "plugged", cars),
-        load_kw=float(seen["load_kw"][0]),
-        step_h=scenario.step_h,
-        ahead_h=np.append(now_h, math.floor(now_h) + np.arange(1.0, window_h + 1)),
-        ahead_price=current.observations[0, HEAD : HEAD + window_h].astype(np.float64),
-        known=int(seen["hours_known"][0]),
-        plans=tuple(_plans(env, seen, now_h)),
-        right_h=right_h,
-        ticks=_ticks(env, float(edges_h[0]), right_h),
-    )
 
 
 def _beside(axes: Axes, y: float, text: str, color: str, weight: str = "normal") -> None:
@@ -209,28 +75,68 @@ def _draw_price(axes: Axes, shown: Scene) -> None:
     _beside(axes, 0.74, "assumed (dashed): as the\nlast known day", GREY)
 
 
-def _draw_power(axes: Axes, shown: Scene) -> None:
-    load_kw = shown.past["load_kw"].to_numpy(np.float64)
-    below = np.zeros(len(load_kw))
-    layers = [("load_kw", PALE, load_kw)]
-    layers += [
-        (f"charge_kw_{k}", CAR_COLORS[k], shown.charge_kw[:, k]) for k in range(len(shown.cars))
-    ]
-    for gid, color, layer_kw in layers:
+def draw_flows(
+    axes: Axes, edges: Floats, steps: pd.DataFrame, charge_kw: Floats, cars: Sequence[str]
+) -> tuple[float, float]:
+    """Draw where power comes from and where it goes; the least and the most drawn (kW).
+
+    Upwards base load and the cars' charging, one upon the other, with the sun as an area behind
+    them; downwards what the cars give, and as a line what is fed into the grid.
+
+    Args:
+        axes: Where to draw.
+        edges: (n + 1,) starts of the steps and the end of the last.
+        steps: Their `load_kw`, `pv_kw` and `grid_kw`, n rows.
+        charge_kw: (n, K), below 0 where a car gives.
+        cars: K names, for a legend.
+    """
+    load_kw, pv_kw, grid_kw = (
+        steps[name].to_numpy(np.float64) for name in ("load_kw", "pv_kw", "grid_kw")
+    )
+    if pv_kw.any():
+        axes.stairs(pv_kw, edges, fill=True, color=SUN, lw=0, label="sun", gid="pv_kw")
+    above, below = np.zeros(len(load_kw)), np.zeros(len(load_kw))
+    layers = [("load_kw", "base load", PALE, load_kw)]
+    for k, name in enumerate(cars):
+        layers.append((f"charge_kw_{k}", name, CAR_COLORS[k], charge_kw[:, k].clip(min=0.0)))
+    for gid, label, color, layer_kw in layers:
         if len(layer_kw):
-            axes.stairs(below + layer_kw, shown.edges_h, baseline=below, fill=True, color=color,
-                        lw=0, gid=gid)  # fmt: skip
-        below = below + layer_kw
+            axes.stairs(above + layer_kw, edges, baseline=above, fill=True, color=color, lw=0,
+                        label=label, gid=gid)  # fmt: skip
+        above = above + layer_kw
+    for k in range(len(cars)):
+        given_kw = (-charge_kw[:, k]).clip(min=0.0)
+        if given_kw.any():
+            axes.stairs(below - given_kw, edges, baseline=below, fill=True, color=CAR_COLORS[k],
+                        lw=0, gid=f"discharge_kw_{k}")  # fmt: skip
+        below = below - given_kw
+    sold_kw = grid_kw.clip(max=0.0)
+    if pv_kw.any():
+        axes.stairs(pv_kw, edges, baseline=None, color=SOLD, lw=0.7)
+    if sold_kw.any():
+        axes.stairs(sold_kw, edges, baseline=None, color=SOLD, lw=1.2, label="fed into the grid",
+                    gid="sold_kw")  # fmt: skip
+        axes.axhline(0, color=GREY, lw=1.2)
+    lowest_kw = min(below.min(initial=0.0), sold_kw.min(initial=0.0))
+    return float(lowest_kw), float(max(above.max(initial=0.0), pv_kw.max(initial=0.0)))
+
+
+def _draw_power(axes: Axes, shown: Scene) -> None:
+    low_kw, high_kw = draw_flows(axes, shown.edges_h, shown.past, shown.charge_kw, shown.cars)
     now_h = shown.edges_h[-1]
-    axes.plot([now_h, now_h + shown.step_h], [shown.load_kw] * 2, color=GREY, lw=1.5, gid="next")
+    for gid, next_kw, color in (("next", shown.load_kw, GREY), ("next_pv", shown.pv_kw, SOLD)):
+        if gid == "next" or next_kw > 0.0:
+            axes.plot([now_h, now_h + shown.step_h], [next_kw] * 2, color=color, lw=1.5, gid=gid)
     axes.axhline(shown.limit_kw, color=INK, lw=1, ls=(0, (6, 3)), gid="limit_kw")
-    axes.set_ylim(0, 1.12 * max(shown.limit_kw, shown.load_kw, below.max(initial=0.0)))
+    axes.set_ylim(1.12 * low_kw, 1.12 * max(shown.limit_kw, shown.load_kw, shown.pv_kw, high_kw))
     axes.locator_params(axis="y", nbins=4)
     axes.set_ylabel("power (kW)")
     _beside(axes, 0.98, f"connection {shown.limit_kw:.3g} kW", INK)
-    for k, name in enumerate(shown.cars):
-        _beside(axes, 0.83 - 0.095 * k, name, CAR_COLORS[k])
-    _beside(axes, 0.83 - 0.095 * len(shown.cars), "base load", GREY)
+    names = [*zip(shown.cars, CAR_COLORS, strict=False), ("base load", GREY)]
+    names += [("sun (area)", SOLD)] if shown.past["pv_kw"].any() else []
+    names += [("fed into the grid (line)", SOLD)] if low_kw < 0.0 else []
+    for i, (name, color) in enumerate(names):
+        _beside(axes, 0.83 - min(0.095, 0.86 / len(names)) * i, name, color)
 
 
 def _stays(edges_h: Floats, plugged: Floats) -> Iterator[tuple[float, float]]:

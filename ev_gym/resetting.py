@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from ev_gym.living import AS_DRAWN
 from ev_gym.parameters import check_keys
-from ev_gym.rows import AS_DRAWN
 from ev_gym.world import World
 
 OPTIONS = ("start", "soc", "house")
@@ -122,7 +122,7 @@ def fixed_by(options: Mapping[str, Any] | None, world: World) -> Fixed:
 def _house(house: Any, world: World) -> int:
     if house is None:
         return AS_DRAWN
-    count = world.load_kw.shape[0]
+    count = world.tables.load_kw.shape[0]
     whole = isinstance(house, numbers.Integral) and not isinstance(house, bool)
     if not whole or not 0 <= int(house) < count:
         raise ResetError(

@@ -4,138 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ev_gym import driving, episode
 from ev_gym.compiling import compiled, compiled_apart
+from ev_gym.living import AS_DRAWN, begin, live, look_around, report_start
 from ev_gym.observation import observe
-from ev_gym.physics import household as household_physics
-from ev_gym.physics import meter
 
-AS_DRAWN = -1
 BLOCK_ROWS = 64
-
-
-@compiled
-def _look_around(household: Any, tables: Any) -> None:
-    """Bring base load, price and temperature of the coming step into the household's record."""
-    settings, price, hours, load_kw = tables[0][0], tables[3], tables[4], tables[8]
-    minute = household.place_min
-    household.load_kw = load_kw[household.house, (minute // 15) >> settings.load_shift]
-    household.price_per_kwh = price[(minute // 15) >> settings.price_shift]
-    household.temperature_c = hours[minute // 60].temperature_c
-
-
-@compiled
-def _open_report(household: Any, result: Any) -> None:
-    """Write what the house and the market do in the coming step."""
-    result.now_min = household.now_min
-    result.load_kw = household.load_kw
-    result.price_per_kwh = household.price_per_kwh
-    result.temperature_c = household.temperature_c
-    result.missing_kwh = 0.0
-    result.public_kwh = 0.0
-
-
-@compiled
-def _report_charge(vehicles: Any, cars: Any, reports: Any) -> float:
-    """Write each car's energy and SoC; the energy in all batteries (kWh)."""
-    stored_kwh = 0.0
-    for k in range(vehicles.shape[0]):
-        reports[k].energy_kwh = vehicles[k].energy_kwh
-        reports[k].soc = vehicles[k].energy_kwh / cars[k].battery_kwh
-        stored_kwh += vehicles[k].energy_kwh
-    return stored_kwh
-
-
-@compiled
-def _live(
-    household: Any, vehicles: Any, tables: Any, actions: Any, result: Any, reports: Any
-) -> float:
-    """One step of one household; its reward."""
-    settings, cars, levels_kw = tables[0][0], tables[1], tables[2]
-    offset_min, habits = tables[9], tables[10]
-    _open_report(household, result)
-    household_physics.charge_cars(
-        household.now_min, vehicles, cars, levels_kw, settings, actions, result, reports
-    )
-    household.now_min += settings.step_min
-    household.place_min += settings.step_min
-    if household.place_min >= settings.series_min:
-        household.place_min -= settings.series_min
-    household.steps += 1
-    now_min = household.now_min
-    for k in range(vehicles.shape[0]):
-        vehicle = vehicles[k]
-        if driving.next_event_min(vehicle) <= now_min:
-            driving.pass_calendar(
-                vehicle, cars[k], settings, habits, offset_min, now_min, result, reports[k]
-            )
-    meter.buy_elsewhere(result, settings)
-    stored_kwh = _report_charge(vehicles, cars, reports)
-    if household.steps >= settings.horizon_steps:
-        household.over = 1
-        change_kwh = stored_kwh - household.start_stored_kwh
-        household.settlement = change_kwh * household.settlement_price
-    return float(
-        result.energy_term + result.missing_term + result.public_term + result.overload_term
-    )
-
-
-@compiled_apart
-def _begin(household: Any, vehicles: Any, tables: Any, starts: Any, house: int, socs: Any) -> None:
-    """Draw a new episode of one household; `house` and `socs` fix what they give."""
-    settings, cars, load_kw = tables[0][0], tables[1], tables[8]
-    offset_min, habits, routine_shares = tables[9], tables[10], tables[11]
-    key = episode.stream_key(household.key, household.episode)
-    household.episode += 1
-    household.house = int(episode.uniform(key, 0) * load_kw.shape[0])
-    if house != AS_DRAWN:
-        household.house = house
-    start = starts[int(episode.uniform(key, 1) * starts.shape[0])]
-    start_min = start.minute
-    household.settlement_price = start.settlement_price
-    household.start_min = start_min
-    household.now_min = start_min
-    household.place_min = start_min % settings.series_min
-    household.steps = 0
-    household.over = 0
-    household.settlement = 0.0
-    household.start_stored_kwh = 0.0
-    for k in range(vehicles.shape[0]):
-        vehicle, car = vehicles[k], cars[k]
-        vehicle.key = episode.stream_key(key, k)
-        vehicle.asked_a = 0.0
-        vehicle.current_a = 0.0
-        vehicle.offered_kw = 0.0
-        if settings.daily != 0:
-            driving.begin_daily(vehicle, car, settings, offset_min, start_min)
-        else:
-            episode.begin_vehicle(vehicle, car, routine_shares, habits, offset_min, start_min)
-        if socs.shape[0] > 0:
-            vehicle.energy_kwh = socs[k] * car.battery_kwh
-        household.start_stored_kwh += vehicle.energy_kwh
-    _look_around(household, tables)
-
-
-@compiled_apart
-def _report_start(household: Any, vehicles: Any, tables: Any, result: Any, reports: Any) -> None:
-    """Write the results of a step that has not been taken: no charging, no money."""
-    settings = tables[0][0]
-    _open_report(household, result)
-    meter.charge_bills(result, settings, 0.0)
-    result.grid_kw = 0.0
-    result.overload_kw = 0.0
-    result.energy_cost = 0.0
-    result.house_cost = 0.0
-    meter.buy_elsewhere(result, settings)
-    for k in range(vehicles.shape[0]):
-        reports[k].plugged = float(vehicles[k].plugged)
-        reports[k].current_a = 0.0
-        reports[k].charge_kw = 0.0
-        reports[k].stored_kwh = 0.0
-        reports[k].loss_kwh = 0.0
-        reports[k].topup_kwh = 0.0
-        reports[k].trip_kwh = 0.0
-    _report_charge(vehicles, tables[1], reports)
 
 
 @compiled
@@ -144,7 +17,7 @@ def begin_rows(
 ) -> None:
     """Draw a new episode for each of the rows (m,)."""
     for i in rows:
-        _begin(households[i], vehicles[i], tables, starts, house, socs)
+        begin(households[i], vehicles[i], tables, starts, house, socs)
 
 
 @compiled
@@ -159,16 +32,16 @@ def report_rows(
 ) -> None:
     """Write what each of the rows (m,) shows before a step."""
     for i in rows:
-        _report_start(households[i], vehicles[i], tables, results[i], vehicle_results[i])
+        report_start(households[i], vehicles[i], tables, results[i], vehicle_results[i])
         observe(households[i], vehicles[i], tables, observations[i])
 
 
 @compiled
-def bad_actions(actions: Any) -> int:
-    """How many actions are no number from 0 to 1."""
+def bad_actions(actions: Any, lowest: float) -> int:
+    """How many actions are no number from `lowest` to 1."""
     bad = 0
     for action in actions.flat:
-        bad += not 0.0 <= action <= 1.0
+        bad += not lowest <= action <= 1.0
     return bad
 
 
@@ -185,10 +58,10 @@ def _begin_or_live(
 ) -> float:
     """A new episode where the last one is over, else a step; the reward."""
     if household.over != 0:
-        _begin(household, vehicles, tables, starts, AS_DRAWN, no_socs)
-        _report_start(household, vehicles, tables, result, reports)
+        begin(household, vehicles, tables, starts, AS_DRAWN, no_socs)
+        report_start(household, vehicles, tables, result, reports)
         return 0.0
-    return _live(household, vehicles, tables, actions, result, reports)
+    return live(household, vehicles, tables, actions, result, reports)
 
 
 @compiled_apart
@@ -202,7 +75,7 @@ def _live_all(
     rewards: Any,
 ) -> None:
     for i in range(households.shape[0]):
-        rewards[i] = _live(
+        rewards[i] = live(
             households[i], vehicles[i], tables, actions[i], results[i], vehicle_results[i]
         )
 
@@ -211,7 +84,7 @@ def _live_all(
 def _look_around_all(households: Any, tables: Any, truncated: Any) -> int:
     ended = 0
     for i in range(households.shape[0]):
-        _look_around(households[i], tables)
+        look_around(households[i], tables)
         truncated[i] = households[i].over != 0
         ended += households[i].over
     return ended
@@ -282,12 +155,13 @@ def step_one(
 
     The first number is -1 - k where the action of vehicle k is bad; nothing has changed then.
     """
+    lowest = -1.0 if tables.settings[0].bidirectional != 0 else 0.0
     for k in range(actions.shape[0]):
-        if not 0.0 <= actions[k] <= 1.0:
+        if not lowest <= actions[k] <= 1.0:
             return -1 - k, 0.0
-    reward = _live(
+    reward = live(
         household[0], vehicles[0], tables, actions, results[place], vehicle_results[place]
     )
-    _look_around(household[0], tables)
+    look_around(household[0], tables)
     observe(household[0], vehicles[0], tables, observation)
     return int(household[0].over), reward

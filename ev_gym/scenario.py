@@ -14,11 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ev_gym.data import Data
-from ev_gym.equipment import VOLT, Charger, Vehicle, at_charger
+from ev_gym.equipment import VOLT, Charger, at_charger
 from ev_gym.parameters import (
     ScenarioError,
     check,
-    check_unread,
     choice,
     number,
     numbers,
@@ -26,6 +25,9 @@ from ev_gym.parameters import (
     text,
     to_plain,
 )
+from ev_gym.solar import Solar
+from ev_gym.tariff import TARIFFS, Tariff, tariff
+from ev_gym.vehicle import Driving, Vehicle
 
 MAX_VEHICLES = 8
 
@@ -34,7 +36,8 @@ MAX_VEHICLES = 8
 class Household:
     """The house and its connection to the grid.
 
-    Three phases of 230 V: 16 A are 11 kW, 20 A 14 kW, 25 A 17 kW (3 x 230 V x I).
+    Three phases of 230 V: 16 A are 11 kW, 20 A 14 kW, 25 A 17 kW (3 x 230 V x I). The fuse guards
+    each line by itself, so a car on one phase can exceed it where the total power would not.
     """
 
     fuse_a: float = number(20.0, "A", "main fuse, per phase", 6, 200)
@@ -48,11 +51,30 @@ class Household:
         optional=True,
     )
     connection_kw: float | None = number(
-        None, "kW", "limit of the connection; None: what the fuse gives", 1, 500, optional=True
+        None,
+        "kW",
+        "limit of all lines together, instead of the fuse on each; None: the fuse",
+        1,
+        500,
+        optional=True,
+    )
+    export_limit_kw: float | None = number(
+        None, "kW", "most power fed into the grid; None: the connection's", 0, 500, optional=True
+    )
+    line_shares: tuple[float, ...] | None = numbers(
+        None, "", "shares of the base load on the lines; None: equal", 0, 1, many=3, optional=True
     )
 
     def __post_init__(self) -> None:
         check(self)
+        shares = self.line_shares
+        if shares is not None and (
+            len(shares) != self.phases or not math.isclose(sum(shares), 1.0)
+        ):
+            raise ScenarioError(
+                f"Household.line_shares is {shares!r}; allowed: one share for each of the "
+                f"{self.phases} phases, together 1"
+            )
 
     @property
     def limit_kw(self) -> float:
@@ -62,85 +84,13 @@ class Household:
         return self.phases * VOLT * self.fuse_a / 1000.0
 
 
-DAILY = ("arrival_h", "departure_h", "trip_kwh", "start_soc")
-HIGH = ("high_from_h", "high_to_h", "high_months", "high_weekdays")
-
-
-@dataclass(frozen=True)
-class Driving:
-    """When the cars come and go.
-
-    `routines`: drivers whose habits and sessions follow 56 residents of Trondheim (Sorensen et al.
-    2021, doi:10.1016/j.dib.2021.107105). `daily`: the same hours every day.
-    """
-
-    pattern: str = choice("routines", "how cars come and go", ("routines", "daily"))
-    routine_shares: tuple[float, ...] | None = numbers(
-        None,
-        "",
-        "routines: shares of commuters, shift workers and people mostly at home; None: as measured",
-        0,
-        1,
-        many=3,
-        optional=True,
-    )
-    arrival_h: float = number(17.0, "h", "daily: local hour of plug-in", 0, 24)
-    departure_h: float = number(7.0, "h", "daily: local hour of departure", 0, 24)
-    trip_kwh: float = number(8.0, "kWh", "daily: energy of the trip between two stays", 0, 500)
-    start_soc: float = number(0.5, "", "daily: SoC at the start of an episode", 0, 1)
-
-    def __post_init__(self) -> None:
-        check(self)
-        shares = self.routine_shares
-        if shares is not None and (len(shares) != 3 or not math.isclose(sum(shares), 1.0)):
-            raise ScenarioError(
-                f"Driving.routine_shares is {shares!r}; allowed: three shares that add up to 1"
-            )
-        unread = DAILY if self.pattern == "routines" else ("routine_shares",)
-        check_unread(self, unread, f"pattern is {self.pattern!r}")
-
-
-@dataclass(frozen=True)
-class Tariff:
-    """What one kWh costs beyond the spot price; all without VAT unless said otherwise."""
-
-    energy_tax_per_kwh: float = number(0.439, "SEK/kWh", "energy tax (Sweden 2025: 0.439)", 0, 10)
-    transfer_per_kwh: float = number(0.05, "SEK/kWh", "grid transfer", 0, 10)
-    transfer_high_per_kwh: float | None = number(
-        None, "SEK/kWh", "grid transfer in the high hours; None: flat", 0, 10, optional=True
-    )
-    high_from_h: int = number(6, "h", "first local high hour", 0, 24, whole=True)
-    high_to_h: int = number(22, "h", "end of the local high hours", 0, 24, whole=True)
-    high_months: tuple[int, ...] = numbers(
-        (1, 2, 3, 11, 12), "", "months with high hours", 1, 12, many=12, whole=True
-    )
-    high_weekdays: tuple[int, ...] = numbers(
-        (0, 1, 2, 3, 4), "", "weekdays with high hours, 0 is Monday", 0, 6, many=7, whole=True
-    )
-    vat: float = number(0.25, "", "value added tax", 0, 1)
-    public_price_per_kwh: float = number(
-        5.0, "SEK/kWh", "a public charger's price, with VAT, per kWh stored (an estimate)", 0, 100
-    )
-    overload_price_per_kwh: float = number(
-        10.0, "SEK/kWh", "price of energy drawn above the connection's limit", 0, 1000
-    )
-
-    def __post_init__(self) -> None:
-        check(self)
-        if self.high_from_h >= self.high_to_h:
-            raise ScenarioError(
-                f"Tariff.high_to_h is {self.high_to_h!r}; allowed: later than high_from_h, "
-                f"{self.high_from_h!r}"
-            )
-        if self.transfer_high_per_kwh is None:
-            check_unread(self, HIGH, "transfer_high_per_kwh is None")
-
-
 @dataclass(frozen=True)
 class RewardWeights:
     """Factors on the reward's terms; all 1 means that the reward is money."""
 
     energy: float = number(1.0, "", "grid energy for charging", 0, 1000)
+    power: float = number(1.0, "", "power charge for charging", 0, 1000)
+    wear: float = number(1.0, "", "capacity that the batteries lost", 0, 1000)
     missing: float = number(1.0, "", "energy missing at departure", 0, 1000)
     public: float = number(1.0, "", "energy bought on the road", 0, 1000)
     overload: float = number(1.0, "", "energy above the connection's limit", 0, 1000)
@@ -151,6 +101,7 @@ class RewardWeights:
 
 _PARTS = {
     "household": Household,
+    "solar": Solar,
     "charger": Charger,
     "driving": Driving,
     "tariff": Tariff,
@@ -165,12 +116,13 @@ class Scenario:
 
     name: str = text("stockholm", "what the scenario is called")
     household: Household = field(default_factory=Household)
+    solar: Solar = field(default_factory=Solar)
     charger: Charger = field(default_factory=Charger)
     vehicles: tuple[Vehicle, ...] = field(
         default_factory=lambda: (Vehicle.model("Volkswagen ID.3 58 kWh"),)
     )
     driving: Driving = field(default_factory=Driving)
-    tariff: Tariff = field(default_factory=Tariff)
+    tariff: Tariff = field(default_factory=lambda: TARIFFS["ellevio"])
     data: Data = field(default_factory=Data)
     reward_weights: RewardWeights = field(default_factory=RewardWeights)
     currency: str = text("SEK", "currency of every price and bill")
@@ -194,8 +146,18 @@ class Scenario:
                 f"Charger.phases is {self.charger.phases}, but Household.phases is "
                 f"{self.household.phases}; allowed: no more phases than the house has"
             )
+        if self.charger.count is not None and self.charger.count > len(vehicles):
+            raise ScenarioError(
+                f"Charger.count is {self.charger.count}; allowed: at most one for each of the "
+                f"{len(vehicles)} vehicles"
+            )
         for vehicle in vehicles:
             at_charger(vehicle, self.charger)
+            if vehicle.line > self.household.phases:
+                raise ScenarioError(
+                    f"Vehicle.line is {vehicle.line}, but Household.phases is "
+                    f"{self.household.phases}; allowed: a line that the house has"
+                )
 
     def _check_parts(self) -> None:
         for name, kind in _PARTS.items():
@@ -206,6 +168,11 @@ class Scenario:
         if not (len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()):
             raise ScenarioError(
                 f"Scenario.currency is {code!r}; allowed: a three-letter code such as 'SEK'"
+            )
+        if self.tariff.energy_tax_per_kwh is None and code != "SEK":
+            raise ScenarioError(
+                "Tariff.energy_tax_per_kwh is None, which is Sweden's energy tax in SEK, but "
+                f"Scenario.currency is {code!r}; allowed: a number"
             )
 
     @property
@@ -228,6 +195,7 @@ class Scenario:
         """The preset named by the key `"preset"` (`stockholm` where absent) with overrides.
 
         `vehicles` is a list of dicts; a dict with the key `"model"` starts from that known car.
+        `tariff` is a dict or a known tariff's name, such as `"goteborg"`.
 
         Raises:
             ScenarioError: for an unknown key or an impossible value, saying what is allowed.
@@ -243,6 +211,8 @@ class Scenario:
             if not isinstance(given, (list, tuple)):
                 raise ScenarioError(f"vehicles is {given!r}; allowed: a list of dicts")
             changes["vehicles"] = tuple(_vehicle(entry, base.vehicles[0]) for entry in given)
+        if isinstance(changes.get("tariff"), str):
+            changes["tariff"] = tariff(changes["tariff"])
         return override(base, changes, "the scenario")
 
     def fingerprint(self) -> str:
@@ -291,6 +261,7 @@ __all__ = [
     "RewardWeights",
     "Scenario",
     "ScenarioError",
+    "Solar",
     "Tariff",
     "Vehicle",
     "as_scenario",

@@ -16,8 +16,8 @@ from ev_gym import rows as rows_code
 from ev_gym import threads
 from ev_gym.compiling import as_records, entry_point
 from ev_gym.fields import HOUSEHOLD_DTYPE, STEP_DTYPE, VEHICLE_DTYPE, VEHICLE_STEP_DTYPE
+from ev_gym.living import AS_DRAWN
 from ev_gym.observation import observation_bounds
-from ev_gym.rows import AS_DRAWN
 from ev_gym.world import World
 
 
@@ -59,6 +59,7 @@ class Simulator:
         self.households = as_records(np.zeros(count, HOUSEHOLD_DTYPE))
         self.vehicles = as_records(np.zeros((count, cars), VEHICLE_DTYPE))
         self._no_socs = np.empty(0)
+        self._lowest = -1.0 if world.scenario.charger.bidirectional else 0.0
         self._parts = threads.parts(count)
         self._bad_actions: Callable[..., int] | None = None
         self._step_rows: Callable[..., int] | None = None
@@ -124,7 +125,8 @@ class Simulator:
         """Step every row, or with `autoreset` begin a new episode where the last one is over.
 
         Args:
-            actions: (n, K) fractions of each car's maximum current, in [0, 1].
+            actions: (n, K) fractions of each car's maximum current, in [0, 1], or [-1, 1] if
+                bidirectional.
             out: Where observations, results, rewards and flags go.
             autoreset: Whether rows whose episode is over begin anew.
 
@@ -132,14 +134,14 @@ class Simulator:
             How many rows have reached their horizon.
 
         Raises:
-            ActionError: for a NaN or a number outside [0, 1]; nothing has changed then.
+            ActionError: for a NaN or a number outside that range; nothing has changed then.
         """
         actions = np.ascontiguousarray(actions)
         if self._bad_actions is None:
-            self._bad_actions = entry_point(rows_code.bad_actions, actions)
-        if self._bad_actions(actions):
-            fine = (actions >= 0.0) & (actions <= 1.0)
-            raise _bad_action(actions, int(fine.argmin()))
+            self._bad_actions = entry_point(rows_code.bad_actions, actions, self._lowest)
+        if self._bad_actions(actions, self._lowest):
+            fine = (actions >= self._lowest) & (actions <= 1.0)
+            raise _bad_action(actions, int(fine.argmin()), self._lowest)
         calls = [self._step_args(part, actions, out, autoreset) for part in self._parts]
         if self._step_rows is None:
             self._step_rows = entry_point(rows_code.step_rows, *calls[0])
@@ -167,14 +169,15 @@ class Simulator:
         """Step the first row only: whether its horizon is reached, and the reward.
 
         Args:
-            actions: (K,) contiguous, fractions of each car's maximum current, in [0, 1].
+            actions: (K,) contiguous, fractions of each car's maximum current, in [0, 1], or
+                [-1, 1] if bidirectional.
             observation: (D,) where the observation goes.
             results: (m,) STEP_DTYPE, and
             vehicle_results: (m, K) VEHICLE_STEP_DTYPE, histories that take the results at
             place: this row of theirs.
 
         Raises:
-            ActionError: for a NaN or a number outside [0, 1]; nothing has changed then.
+            ActionError: for a NaN or a number outside that range; nothing has changed then.
         """
         args = (
             self.households,
@@ -190,7 +193,7 @@ class Simulator:
             self._step_one = entry_point(rows_code.step_one, *args)
         over, reward = self._step_one(*args)
         if over < 0:
-            raise _bad_action(actions[np.newaxis], -1 - over)
+            raise _bad_action(actions[np.newaxis], -1 - over, self._lowest)
         return over > 0, reward
 
     def settlements(self) -> NDArray[np.float64]:
@@ -202,10 +205,10 @@ class Simulator:
         return np.array(self.households["settlement"])
 
 
-def _bad_action(actions: NDArray[np.float32], place: int) -> ActionError:
+def _bad_action(actions: NDArray[np.float32], place: int, lowest: float) -> ActionError:
     row, car = divmod(place, actions.shape[1])
     where = f" in row {row}" if len(actions) > 1 else ""
     return ActionError(
         f"action of vehicle {car}{where} is {float(actions[row, car])!r}; allowed: a number from "
-        "0 to 1"
+        f"{lowest:g} to 1"
     )

@@ -53,17 +53,18 @@ def dataset_of(scenario: Scenario) -> Dataset:
     return _dataset(scenario.data, scenario.currency, _files(scenario.data))
 
 
-def _files(data: Data) -> tuple[_File, ...]:
-    """The files of prices, base load and, unless it is constant, temperature."""
-    names = (data.price_file, data.load_file, data.temperature_file)
-    paths = [Path(name) for name in names if name is not None]
+def _files(data: Data) -> tuple[_File | None, ...]:
+    """The files of prices, base load, temperature and irradiance; None for one not named."""
+    names = (data.price_file, data.load_file, data.temperature_file, data.irradiance_file)
+    paths = [None if name is None else Path(name) for name in names]
+    named = [path for path in paths if path is not None]
     folder = os.environ.get("EV_GYM_DATA")
-    if folder is None and not all(path.is_absolute() for path in paths):
+    if folder is None and not all(path.is_absolute() for path in named):
         raise ScenarioError(
             "EV_GYM_DATA is not set; allowed: the folder that holds "
-            + ", ".join(str(path) for path in paths)
+            + ", ".join(str(path) for path in named)
         )
-    return tuple(_file(Path(folder or ".") / path) for path in paths)
+    return tuple(None if path is None else _file(Path(folder or ".") / path) for path in paths)
 
 
 def _file(path: Path) -> _File:
@@ -74,9 +75,9 @@ def _file(path: Path) -> _File:
 
 
 @functools.lru_cache(maxsize=8)
-def _dataset(data: Data, currency: str, files: tuple[_File, ...]) -> Dataset:
+def _dataset(data: Data, currency: str, files: tuple[_File | None, ...]) -> Dataset:
     if data.source == "files":
-        return _from_files(data, currency, [file.path for file in files])
+        return _from_files(data, currency, [file and file.path for file in files])
     assert data.start is not None  # `Data` takes None with files only
     assert data.weeks is not None
     start = datetime.fromisoformat(data.start).replace(tzinfo=ZoneInfo(data.zone))
@@ -91,6 +92,7 @@ def _dataset(data: Data, currency: str, files: tuple[_File, ...]) -> Dataset:
             temperature_c=np.full(24 * days, CLASSIC_TEMPERATURE_C),
             currency=currency,
         )
+    from ev_gym.clearness import built_in_clearness
     from ev_gym.synthetic import synthetic_series
 
     series = synthetic_series(start, data.weeks, data.houses, data.zone, REFERENCE_KWH)
@@ -101,14 +103,19 @@ def _dataset(data: Data, currency: str, files: tuple[_File, ...]) -> Dataset:
         price_per_kwh=series.price_per_kwh,
         temperature_c=series.temperature_c,
         currency=currency,
+        clearness=built_in_clearness(start, 168 * data.weeks),
     )
 
 
-def _from_files(data: Data, currency: str, paths: list[Path]) -> Dataset:
+def _from_files(data: Data, currency: str, paths: list[Path | None]) -> Dataset:
+    price, load, temperature, irradiance = paths
+    assert price is not None  # `Data` asks for these two
+    assert load is not None
     return Dataset.from_csv(
-        price=paths[0],
-        load=paths[1],
-        temperature=data.temperature_c if data.temperature_file is None else paths[2],
+        price=price,
+        load=load,
+        temperature=data.temperature_c if temperature is None else temperature,
+        irradiance=irradiance,
         zone=data.zone,
         currency=currency,
         eur_rate=data.eur_rate,

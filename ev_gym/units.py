@@ -1,4 +1,4 @@
-"""Columns of users' tables as series in kW, currency per kWh and degrees Celsius.
+"""Columns of users' tables as series in kW, currency per kWh, degrees Celsius and W/m2.
 
 The unit is read from the end of a column's name. The rules (units, plausible ranges) stand in
 the docstring of `ev_gym.dataset.Dataset`.
@@ -15,17 +15,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ev_gym.dataset import DataError
+from ev_gym.dataset import MAX_IRRADIANCE_W_PER_M2
+from ev_gym.local_time import DataError
 from ev_gym.reading import Table
 
 _PRICE = re.compile(r"(?:^|_)(ore|öre|[a-z]{3})_per_(kwh|mwh)$")
 _LOAD = re.compile(r"(?:^|(?<!_per)_)(kw|w|kwh)$")
 _TEMPERATURE = re.compile(r"(?:^|_)(c)$")
+_IRRADIANCE = re.compile(r"(?:^|_)(ghi|dhi|dni)_w_per_m2$")
+_IRRADIANCES = ["ghi", "dhi", "dni"]
 _ALLOWED = {
     "price": "a name that ends in _<currency>_per_kwh or _<currency>_per_mwh, as in "
     "'price_sek_per_kwh', 'price_ore_per_kwh', 'price_eur_per_mwh'",
     "load": "a name that ends in _kw, _w or _kwh (energy per interval), as in 'load_kw'",
     "temperature": "a name that ends in _c, as in 'temperature_c'",
+    "irradiance": "a name that ends in ghi_w_per_m2, dhi_w_per_m2 or dni_w_per_m2",
 }
 _KW_PER_UNIT = {"kw": 1.0, "w": 0.001}
 _MAX_LOAD_KW, _MAX_PRICE_PER_KWH, MAX_TEMPERATURE_C = 100.0, 100.0, 60.0
@@ -77,6 +81,26 @@ def temperature_series(table: Table, column: str | None) -> Series:
     return Series(table, int(table.seconds[0]), table.step_s, values[np.newaxis])
 
 
+def irradiance_series(table: Table) -> tuple[list[str], Series]:
+    """Names among ghi, dhi and dni, in this order, and their columns in W/m2, one row each."""
+    columns = _choose(table, "irradiance", _IRRADIANCE, None, "")
+    by_name = {_unit(_IRRADIANCE, column): column for column in columns}
+    names = [name for name in _IRRADIANCES if name in by_name]
+    if len(columns) > len(names):
+        raise DataError(f"{table.header}: {columns} name one irradiance twice")
+    if names != _IRRADIANCES[: len(names)]:
+        raise DataError(
+            f"{table.header}: irradiance is given by {columns}; allowed are GHI, GHI with DHI, or "
+            "both with DNI"
+        )
+    rows = []
+    for name in names:
+        values = _numbers(table, by_name[name])
+        _check_range(table, by_name[name], values, (0.0, MAX_IRRADIANCE_W_PER_M2), "W/m2")
+        rows.append(values)
+    return names, Series(table, int(table.seconds[0]), table.step_s, np.array(rows))
+
+
 def _unit(pattern: re.Pattern[str], column: str) -> str:
     """The unit at the end of a column's name, or "" where none of the pattern is there."""
     match = pattern.search(column.lower())
@@ -106,7 +130,7 @@ def _choose(
             f"{_ALLOWED[role]}"
         )
     many = len({_unit(pattern, name) for name in chosen}) > 1 if role == "load" else len(chosen) > 1
-    if wanted is None and many:
+    if wanted is None and many and role != "irradiance":
         raise DataError(f"{table.header}: several {role} columns, {chosen}; choose with {option}=")
     return chosen
 

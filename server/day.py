@@ -22,18 +22,18 @@ def prices_ore(world: World, place_min: int) -> list[float]:
     In hundredths of the currency per kWh, rounded to 2 decimals.
     """
     price = world.dataset.price_per_kwh
-    return _by_hour(world, place_min, ORE * price.reshape(len(world.hours), -1).mean(axis=1))
+    return _by_hour(world, place_min, ORE * price.reshape(len(world.tables.hours), -1).mean(axis=1))
 
 
 def loads_kw(world: World, house: int, place_min: int) -> list[float]:
     """Mean base loads of a house on the local day at a minute of the series, kW, 2 decimals."""
-    load_kw = world.load_kw[house]
-    return _by_hour(world, place_min, load_kw.reshape(len(world.hours), -1).mean(axis=1))
+    load_kw = world.tables.load_kw[house]
+    return _by_hour(world, place_min, load_kw.reshape(len(world.tables.hours), -1).mean(axis=1))
 
 
 def _by_hour(world: World, place_min: int, hourly: NDArray[np.float64]) -> list[float]:
     """Of a series by the hour (hours,), the means by local hour of one day."""
-    local_min = 60 * np.arange(len(hourly)) + world.offset_min
+    local_min = 60 * np.arange(len(hourly)) + world.tables.offset_min
     day = local_min // DAY_MIN
     today = day == day[place_min // 60]
     hour, values = local_min[today] % DAY_MIN // 60, hourly[today]

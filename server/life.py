@@ -2,11 +2,13 @@
 
 One tick is one step of the scenario. The switch as it stands when a tick is over is what the whole
 tick was lived with, so a command holds for all of the tick in which it came, like an action of an
-env. With a policy, the policy decides at every tick until a client commands.
+env. With a policy, the policy decides at every tick until a client commands. Commands only charge:
+a bidirectional charger feeds back where a policy says so.
 
 Beyond the env's rules: the car begins with 20 %, on the first day that seed 0 draws, at 00:00; a
-car that is full turns the switch off, unless charging is forced; and where the daily pattern has
-the car at home from 0 to 24 h (`classic`) midnight is no departure (`ev_gym.world.unending`).
+car that is full, or at its owner's limit, turns the switch off, unless charging is forced; and
+where the daily pattern has the car at home from 0 to 24 h (`classic`) midnight is no departure
+(`ev_gym.world.unending`).
 """
 
 from __future__ import annotations
@@ -66,7 +68,7 @@ class Shown(NamedTuple):
         place_min: The same as minute of the series.
         house: House of the data set.
         load_kw: Base load of the house.
-        charge_kw: AC power that the car draws at the start of the tick.
+        charge_kw: AC power that the car draws at the start of the tick; below 0 it feeds back.
         energy_kwh: Energy in the battery.
         capacity_kwh: Usable size of the battery.
         override: One of `MODES`.
@@ -222,7 +224,7 @@ class Life:
                 self._run_by(self._policy, ticks, results, vehicle_results)
             return
         step, energy_kwh = self._simulator.step_one, self._simulator.vehicles["energy_kwh"]
-        full_kwh = self.scenario.vehicles[0].battery_kwh - FULL_KWH
+        full_kwh = self.world.tables.cars["limit_kwh"][0] - FULL_KWH
         for tick in range(ticks):
             step(self._action(), self._observation, results, vehicle_results, tick % len(results))
             if self.will.switch and self.will.override == AUTO and energy_kwh[0, 0] >= full_kwh:
@@ -276,22 +278,24 @@ class Life:
         its series. A round that ends as it began, but for the calendar's counters, will do so
         for ever: all further rounds then only move those counters.
         """
-        round_min = int(self.world.settings["series_min"][0])
+        round_min = int(self.world.tables.settings["series_min"][0])
         round_ticks = round_min // self.scenario.time_step_min
         if not self._repeats or ticks < 2 * round_ticks:
             return 0
         house, car = self._simulator.households, self._simulator.vehicles
         done, before = 0, self._uncounted()
         while ticks - done >= round_ticks:
-            sessions = int(car["session"][0, 0])
+            sessions, held_until_min = car["session"].copy(), car["held_until_min"].copy()
             self._run(round_ticks, self._out.results, self._out.vehicle_results)
             done, after = done + round_ticks, self._uncounted()
             if after == before:
                 rounds = (ticks - done) // round_ticks
+                switched = car["held_until_min"] != held_until_min
                 house["now_min"] += rounds * round_min
                 house["steps"] += rounds * round_ticks
                 car["arrival_min"] += rounds * round_min
                 car["departure_min"] += rounds * round_min
+                car["held_until_min"] += rounds * round_min * switched
                 car["session"] += rounds * (car["session"] - sessions)
                 return done + rounds * round_ticks
             before = after
@@ -302,6 +306,8 @@ class Life:
         house, car = self._simulator.households.copy(), self._simulator.vehicles.copy()
         for name in ("arrival_min", "departure_min"):
             car[name] -= house["now_min"]
+        # A switch of phases that is kept no longer might as well have been at any time.
+        car["held_until_min"] = np.maximum(0, car["held_until_min"] - house["now_min"])
         house["now_min"] = house["steps"] = car["session"] = 0
         return self.will, house.item(0), car.item(0)
 
@@ -316,16 +322,17 @@ class Life:
             self._out.vehicle_results,
             0,
         )
+        flows = self._out.vehicle_results["charge_kw"][0, 0] != 0.0
+        offered_kw = float(ahead.vehicles["offered_kw"][0, 0])
         place_min = int(house["place_min"][0])
-        hour = self.world.hours[place_min // 60]
+        hour = self.world.tables.hours[place_min // 60]
         return Shown(
             minute_of_day=(int(hour["minute_of_day"]) + place_min % 60) % DAY_MIN,
             place_min=place_min,
             house=int(house["house"][0]),
             load_kw=float(house["load_kw"][0]),
-            charge_kw=min(
-                float(ahead.vehicles["offered_kw"][0, 0]),
-                float(self._observation[self._available]),
+            charge_kw=(
+                min(offered_kw, float(self._observation[self._available])) if flows else 0.0
             ),
             energy_kwh=float(self._simulator.vehicles["energy_kwh"][0, 0]),
             capacity_kwh=self.scenario.vehicles[0].battery_kwh,

@@ -13,7 +13,8 @@ from server.replica import Spec
 if TYPE_CHECKING:
     from server.config import Config
 
-# A second or two to generate (10 ms a house, 0.15 ms a week of one), and 60 MB.
+# Two seconds to generate (10 ms a house, 0.15 ms a week of one), one more for PV (1 ms a week, and
+# 300 MB meanwhile) and half a one for the power charge; then 80 MB.
 MAX_HOUSES, MAX_HOUSE_WEEKS = 100, 5200
 
 

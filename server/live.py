@@ -44,7 +44,8 @@ class Live:
 
 
 def _bytes_of(world: World) -> int:
-    tables = [*vars(world).values(), *vars(world.dataset).values()]
+    parts = (vars(world), world.tables._asdict(), vars(world.dataset))
+    tables = [table for part in parts for table in part.values()]
     return sum(table.nbytes for table in tables if isinstance(table, np.ndarray))
 
 

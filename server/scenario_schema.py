@@ -13,18 +13,22 @@ from typing import Annotated, Any, Literal, get_type_hints
 from pydantic import BeforeValidator, Discriminator, Field, Tag, create_model
 from pydantic_core import PydanticCustomError
 
-from ev_gym.equipment import Vehicle
 from ev_gym.parameters import NAME_LENGTH, ScenarioError
 from ev_gym.presets import preset_names, preset_summary
 from ev_gym.scenario import MAX_VEHICLES, Scenario, as_scenario
+from ev_gym.tariff import TARIFFS, Tariff
+from ev_gym.vehicle import Vehicle
 from server.problems import Problem
 from server.reading import WHOLE, Given, Listed
 
 
 def _kind(rule: Mapping[str, Any]) -> Any:
     """The type of a declared parameter."""
-    if "allowed" in rule:
-        kind: Any = bool
+    kind: Any
+    if "section" in rule:
+        kind = overrides_of(rule["section"])
+    elif "allowed" in rule:
+        kind = bool
         if not isinstance(rule["allowed"][0], bool):
             kind = Annotated[Literal[rule["allowed"]], BeforeValidator(_no_bool)]
     elif rule.get("text"):
@@ -72,6 +76,13 @@ def _summary(part: type) -> str:
     return (part.__doc__ or "").partition("\n")[0]
 
 
+NAME, OVERRIDES = "a name", "overrides"
+
+
+def _branch(value: Any) -> str:
+    return NAME if isinstance(value, str) else OVERRIDES
+
+
 _presets = Literal[preset_names()]  # type: ignore[valid-type]  # one of the names that there are
 _PRESETS = " ".join(f"{name}: {preset_summary(name)}" for name in preset_names())
 
@@ -79,21 +90,22 @@ _Model = Annotated[str, Field(max_length=NAME_LENGTH)]
 VehicleOverrides = overrides_of(
     Vehicle, model=_field(_Model, "known car to start from, such as Renault Zoe R110 ZE50")
 )
+_tariffs = Literal[tuple(TARIFFS)]  # type: ignore[valid-type]  # one of the names that there are
 ScenarioOverrides = overrides_of(
     Scenario,
+    tariff=_field(
+        Annotated[
+            Annotated[_tariffs, Tag(NAME)] | Annotated[overrides_of(Tariff), Tag(OVERRIDES)],
+            Discriminator(_branch),
+        ],
+        "what a kWh costs beyond the spot price: a known tariff's name, or overrides",
+    ),
     preset=_field(_presets, f"preset to start from; stockholm where left out. {_PRESETS}"),
     vehicles=_field(
         Annotated[Listed[VehicleOverrides], Field(min_length=1, max_length=MAX_VEHICLES)],  # type: ignore[valid-type]  # made above
         "the cars; each starts from its `model`, or from the preset's first car",
     ),
 )
-
-NAME, OVERRIDES = "a preset's name", "overrides of a preset"
-
-
-def _branch(value: Any) -> str:
-    return NAME if isinstance(value, str) else OVERRIDES
-
 
 GivenScenario = Annotated[
     Annotated[_presets, Tag(NAME)] | Annotated[ScenarioOverrides, Tag(OVERRIDES)],  # type: ignore[valid-type]  # likewise

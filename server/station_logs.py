@@ -35,7 +35,7 @@ def _history(station: Station) -> pd.DataFrame:
     world = station.life.world
     house, dataset = records["house"].copy(), world.dataset
     if len(house) and house["now_min"][0] > CENTURY_MIN:
-        round_min = int(world.settings["series_min"][0])
+        round_min = int(world.tables.settings["series_min"][0])
         house["now_min"] -= house["now_min"][0] // round_min * round_min
     return steps_frame(dataset.start, dataset.zone, house, records["car"][:, np.newaxis])
 

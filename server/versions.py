@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from importlib import metadata
 
 import numba
+import numpy as np
 
 from ev_gym.compiling import INTERPRETED, source_fingerprint
+from ev_gym.episode import habits_table
 from ev_gym.fields import LAYOUT_VERSION
 
 
@@ -15,8 +18,12 @@ from ev_gym.fields import LAYOUT_VERSION
 def program_version() -> str:
     """The package's version and, in brackets, what else the last bit of a result depends on.
 
-    The layout of the state, the sources of the env, and what runs them.
+    The layout of the state, the sources of the env with the habits that its drivers are drawn
+    from, what runs them, and what works out the tables they read (such as the sun's).
     """
+    sources = hashlib.sha256(source_fingerprint().encode() + habits_table().tobytes())
     runs = "interpreted" if INTERPRETED else f"numba {numba.__version__}"
     package = metadata.version("ev-gym")
-    return f"{package} ({LAYOUT_VERSION}, {source_fingerprint()[:12]}, {runs})"
+    return (
+        f"{package} ({LAYOUT_VERSION}, {sources.hexdigest()[:12]}, {runs}, numpy {np.__version__})"
+    )

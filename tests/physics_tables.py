@@ -2,26 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ev_gym.compiling import as_records
-from ev_gym.equipment import Charger, Vehicle
-from ev_gym.fields import VEHICLE_DTYPE
+from ev_gym.equipment import Charger
+from ev_gym.fields import VEHICLE_DTYPE, VEHICLE_STEP_DTYPE
+from ev_gym.physics import charger, household
 from ev_gym.presets import preset
+from ev_gym.records import car_records, settings_record
 from ev_gym.scenario import Scenario
-from ev_gym.sources import dataset_of
+from ev_gym.vehicle import Vehicle
 from ev_gym.world import World, build_world
 from tests.strategies import SERIES
 
 NO_LEVELS = np.empty(0)
+NEVER_MIN = 10**6
+
+
+class Tables(NamedTuple):
+    """The cars' parameters (K,), the scenario's, and the charger's levels."""
+
+    cars: Any
+    settings: Any
+    levels_kw: Any
+
+
+def tables_of(scenario: Scenario) -> Tables:
+    """The parameters of a scenario as the physics of a step takes them."""
+    return Tables(
+        as_records(car_records(scenario)),
+        as_records(settings_record(scenario, 14 * 24 * 60, 60, 15))[0],
+        np.array(scenario.charger.levels_kw or (), np.float64),
+    )
+
+
+def cars_at(*cars: Vehicle, **changes: Any) -> Tables:
+    """The same for a scenario with these cars."""
+    return tables_of(Scenario(vehicles=cars, **changes))
 
 
 def classic_car() -> Any:
     """The parameters of the teaching server's car at its charger."""
-    scenario = preset("classic")
-    return build_world(scenario, dataset_of(scenario), None).cars[0]
+    return tables_of(preset("classic")).cars[0]
 
 
 def world_of(*cars: Vehicle, **changes: Any) -> World:
@@ -31,7 +55,7 @@ def world_of(*cars: Vehicle, **changes: Any) -> World:
 
 def table_of(car: Vehicle, max_current_a: int = 32, phases: int = 3) -> Any:
     """The parameters of one car at a charger in amperes."""
-    return world_of(car, charger=Charger(phases=phases, max_current_a=max_current_a)).cars[0]
+    return cars_at(car, charger=Charger(phases=phases, max_current_a=max_current_a)).cars[0]
 
 
 def states(count: int = 1) -> Any:
@@ -39,3 +63,50 @@ def states(count: int = 1) -> Any:
     records = as_records(np.zeros(count, VEHICLE_DTYPE))
     records["plugged"] = 1
     return records
+
+
+def ready(cars: Any, energy_kwh: Any = 20.0) -> Any:
+    """Records of plugged cars with these parameters (K,), as an episode begins them."""
+    records = states(len(cars))
+    for k in range(len(cars)):
+        charger.begin(records[k], cars[k])
+    records["energy_kwh"], records["departure_min"] = energy_kwh, NEVER_MIN
+    return records
+
+
+class Step(NamedTuple):
+    """What a step of some cars did: the cars' reports (K,) and mean powers (kW)."""
+
+    reports: Any
+    charged_kw: float
+    discharged_kw: float
+    over_kw: float
+    alone_over_kw: float
+
+
+def step(
+    vehicles: Any,
+    tables: Tables,
+    actions: Any,
+    load_kw: float = 0.0,
+    pv_kw: float = 0.0,
+    now_min: int = 0,
+) -> Step:
+    """One step of these cars while the house takes and the sun gives so much."""
+    reports = as_records(np.full(len(vehicles), np.nan, VEHICLE_STEP_DTYPE))
+    fractions = np.array(actions, np.float32)
+    charged_kw, discharged_kw = household.charge_cars(
+        now_min,
+        vehicles,
+        tables.cars,
+        tables.levels_kw,
+        tables.settings,
+        load_kw,
+        pv_kw,
+        fractions,
+        reports,
+    )
+    over_kw, alone_over_kw = household.overload_kw(
+        vehicles, tables.cars, tables.settings, reports, load_kw, pv_kw
+    )
+    return Step(reports, charged_kw, discharged_kw, over_kw, alone_over_kw)

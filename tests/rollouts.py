@@ -15,9 +15,11 @@ THREE_CARS: dict[str, Any] = {
 
 
 def action_of(env: EVChargingEnv, step: int) -> Any:
-    """A fixed sequence of actions that visits off, low, and full power."""
+    """A fixed sequence of actions that visits off, low, and full power, also of discharging."""
     cars = len(env.scenario.vehicles)
     fractions = np.array([(7 * step + 3 * k) % 11 / 10 for k in range(cars)], np.float32)
+    if env.scenario.charger.bidirectional and env._actions.continuous:
+        return 2 * fractions - 1
     if env.action_space.shape == (cars,) and env.action_space.dtype == np.float32:
         return fractions
     count = [len(levels) for levels in env._actions.levels]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ev_gym.actions import ActionMap
 from ev_gym.env import EVChargingEnv
 from ev_gym.infos import rows_info
 from ev_gym.scenario import Scenario
@@ -25,9 +26,8 @@ HOME = Scenario.from_dict(
         "driving": {"pattern": "daily", "arrival_h": 0, "departure_h": 24, "trip_kwh": 0},
     }
 )
-TWO_CARS = Scenario.from_dict(
-    {"time_step_min": 60, "vehicles": [{"model": "Renault Zoe"}, {"battery_kwh": 60.0}]}
-)
+# Everything on: sun, two cars that can be discharged, switching of phases, power charge, ageing.
+TWO_CARS = Scenario.from_dict({"preset": "stockholm-villa", "time_step_min": 60})
 SCENARIOS = {"one car": HOURLY, "two cars": TWO_CARS}
 
 
@@ -147,6 +147,9 @@ def some_action(spec: Spec, choice: np.random.Generator) -> Any:
     cars = len(spec.scenario.vehicles)
     own: tuple[int, ...] = (cars,) if spec.continuous or cars > 1 else ()
     shape = own if spec.num_envs is None else (spec.num_envs, *own)
+    actions = ActionMap(spec.scenario, spec.continuous)
     if spec.continuous:
-        return choice.random(shape, np.float32)
-    return choice.integers(0, 2, shape)
+        lowest = -1.0 if spec.scenario.charger.bidirectional else 0.0
+        return choice.uniform(lowest, 1.0, shape).astype(np.float32)
+    levels = [len(own) for own in actions.levels]
+    return choice.integers(0, levels if cars > 1 else levels[0], shape)

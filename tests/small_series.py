@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from ev_gym import sun
 from ev_gym.dataset import Dataset
 from ev_gym.scenario import Household, Scenario, Tariff
 
@@ -30,6 +32,23 @@ def series(weeks: int = 52, price_minutes: int = 60, monday: datetime = WINTER) 
         temperature_c=rng.uniform(-20.0, 30.0, weeks * 168),
         price_minutes=price_minutes,
     )
+
+
+SKY_PLACE = {"latitude_deg": 59.33, "longitude_deg": 18.07}
+
+
+@functools.cache
+def sky_series(weeks: int = 2, monday: datetime = SUMMER) -> Dataset:
+    """The same series with irradiance "measured" in Stockholm: changing clouds, a third diffuse."""
+    data = series(weeks, monday=monday)
+    position = sun.sun_position(sun.sub_steps(data.start, weeks * 168), *SKY_PLACE.values())
+    up = np.maximum(position.cos_zenith, 0.0)
+    clouds = np.random.default_rng(6).uniform(0.2, 1.0, weeks * 168).repeat(12)
+    ghi = clouds * sun.clear_sky(up)
+    dni = np.divide(2.0 / 3.0 * ghi, up, out=np.zeros_like(ghi), where=up > 0.05)
+    dhi = ghi - dni * up
+    hours = {"ghi_w_per_m2": ghi, "dhi_w_per_m2": dhi, "dni_w_per_m2": dni}
+    return replace(data, **{name: sun.mean_over(value, 60) for name, value in hours.items()})
 
 
 def local_times(dataset: Dataset, hours: int) -> list[datetime]:

@@ -26,7 +26,7 @@ BAD_FRACTIONS = [
     ([], "action has shape (0,); allowed: (1,)"),
     (0.5, "action has shape (); allowed: (1,)"),
     ([[[0.5]]] * 2, "action has shape (2, 1, 1); allowed: (1,)"),
-    ("0.5", "action is '0.5'; allowed: a number from 0 to 1 for each vehicle"),
+    ("0.5", "action is '0.5'; allowed: a number for each vehicle"),
     (["on"], "action is ['on']; allowed: a number"),
     (None, "action is None; allowed: a number"),
     ([None], "action is [None]; allowed: a number"),
@@ -45,6 +45,19 @@ BAD_LEVELS = [
     (2**70, f"action is {2**70}; {LEVEL}"),
     ("on", f"action is 'on'; {LEVEL}"),
     (None, f"action is None; {LEVEL}"),
+]
+V2G = {"charger": {"bidirectional": True}}
+SIGNED = "allowed: a number from -1 to 1"
+BAD_SIGNED = [
+    ([math.nan], f"action of vehicle 0 is nan; {SIGNED}"),
+    ([-1.5], f"action of vehicle 0 is -1.5; {SIGNED}"),
+    ([-1.0 - 1e-6], "action of vehicle 0 is -1.00000"),
+    ([1.5], f"action of vehicle 0 is 1.5; {SIGNED}"),
+    ([-math.inf], f"action of vehicle 0 is -inf; {SIGNED}"),
+]
+BAD_SIGNED_LEVELS = [
+    (23, f"action of vehicle 0 is 23; {LEVEL} from 0 to 22"),
+    (-1, f"action of vehicle 0 is -1; {LEVEL} from 0 to 22"),
 ]
 BAD_OF_THREE = [
     ([0.5, math.nan, 0.5], f"action of vehicle 1 is nan; {FRACTION}"),
@@ -65,10 +78,12 @@ BAD_LEVELS_OF_THREE = [
     [
         ("stockholm", True, BAD_FRACTIONS),
         ("stockholm", False, BAD_LEVELS),
+        (V2G, True, BAD_SIGNED),
+        (V2G, False, BAD_SIGNED_LEVELS),
         (THREE_CARS, True, BAD_OF_THREE),
         (THREE_CARS, False, BAD_LEVELS_OF_THREE),
     ],
-    ids=["fractions", "levels", "three fractions", "three levels"],
+    ids=["fractions", "levels", "signed", "signed levels", "three fractions", "three levels"],
 )
 def test_wrong_actions_change_nothing(scenario: Any, continuous: bool, wrong: Any) -> None:
     """Each is refused in words that name it, and the state stays as it was, to the last byte."""
@@ -138,6 +153,21 @@ def test_a_level_equals_its_fraction() -> None:
             assert same(result, fractions.step(np.array([amperes / 16])))
             currents.add(result[4]["current_a"][0])
         assert amperes in currents
+
+
+def test_levels_of_a_bidirectional_charger() -> None:
+    """-16 to -6 A, 0, 6 to 16 A; the spaces say so, and each level equals its fraction."""
+    daily = {**V2G, "driving": {"pattern": "daily"}, "time_step_min": 5}
+    levels, fractions = EVChargingEnv(daily, continuous=False), EVChargingEnv(daily)
+    assert levels.action_space == gym.spaces.Discrete(23)
+    assert fractions.action_space == gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
+    options = {"start": "2023-05-08T18:00", "soc": 0.9}
+    assert same(levels.reset(seed=1, options=options), fractions.reset(seed=1, options=options))
+    for level, amperes in enumerate([*range(-16, -5), 0, *range(6, 17)]):
+        result = levels.step(level)
+        assert same(result, fractions.step(np.array([amperes / 16])))
+        assert result[4]["current_a"].tolist() == [amperes]
+        assert np.sign(result[4]["charge_kw"][0]) == np.sign(amperes)
 
 
 def test_levels_of_power_and_of_several_cars() -> None:

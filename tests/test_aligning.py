@@ -235,3 +235,45 @@ def test_energy_and_means_are_preserved(
     np.testing.assert_array_equal(data.price_per_kwh, in_calendar(price)[0])
     hour_c = in_calendar(warm).reshape(336, -1).mean(axis=1)
     np.testing.assert_allclose(data.temperature_c, hour_c, rtol=1e-12, atol=1e-12)
+
+
+# Irradiance.
+
+
+def test_irradiance_resolution() -> None:
+    begin = START - timedelta(minutes=20)
+    frame = column("ghi_w_per_m2", 10, np.arange(2 + 168 * 6) / 10, start=begin)
+    data = read(irradiance=frame)
+    np.testing.assert_allclose(data.ghi_w_per_m2[:2], [0.45, 1.05])
+    coarse = column("ghi_w_per_m2", 180, [1] * 56)
+    with pytest.raises(
+        DataError, match=r"irradiance frame, row 1 .*180 minutes; allowed are 60 min"
+    ):
+        read(irradiance=coarse)
+
+
+def test_irradiance_is_paired_by_time_where_it_covers_the_prices() -> None:
+    begin = START - timedelta(hours=5)
+    frame = column("ghi_w_per_m2", 60, np.arange(200), start=begin)
+    np.testing.assert_array_equal(read(irradiance=frame).ghi_w_per_m2, np.arange(5, 173))
+    with pytest.raises(DataError, match=r"irradiance frame, row 0 .*covers neither the calendar"):
+        read(irradiance=frame.iloc[:100])
+
+
+def test_irradiance_of_another_year_is_paired_by_utc() -> None:
+    """In 2024 summer time began a week later than in 2023 (ISO week 13, not 12)."""
+    monday = datetime(2023, 3, 26, 22, tzinfo=UTC)  # 2023-03-27, summer time has begun
+    year = pd.date_range("2024-01-01", "2024-12-31T23:00", freq="h", tz="UTC")
+    by_utc_hour = pd.DataFrame({"ghi_w_per_m2": year.hour.astype(float)}, index=year)
+    warm = pd.DataFrame({"t_c": year.hour.astype(float)}, index=year)
+    data = read(
+        price=column("sek_per_kwh", 60, np.arange(168) / 100, start=monday),
+        load=column("kw", 15, np.ones(672), start=monday),
+        temperature=warm,
+        irradiance=by_utc_hour,
+    )
+    assert data.start == monday
+    utc_hour = (22 + np.arange(168)) % 24
+    np.testing.assert_array_equal(data.ghi_w_per_m2, utc_hour)
+    # Temperature follows the local clock, which ran an hour behind in that week of 2024.
+    np.testing.assert_array_equal(data.temperature_c[:100], (utc_hour[:100] + 1) % 24)

@@ -1,75 +1,25 @@
-"""The battery's physics: losses, taper, leaving and coming home, by hand and by another method."""
+"""The battery's physics: taper, limit, discharging, leaving and coming home, by hand and by another
+method.
+"""
 
 from __future__ import annotations
 
-import csv
 import math
-from pathlib import Path
+from dataclasses import replace
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ev_gym.equipment import Vehicle
 from ev_gym.physics import battery
+from ev_gym.vehicle import Vehicle
 from tests.physics_tables import classic_car, states, table_of
 from tests.strategies import examples, vehicles
 
 AT_FULL = 0.1  # of the AC maximum, what the battery accepts at 100 %
 
 
-# --- losses ---
-
-
-def losses(vehicle: Vehicle, power_kw: float) -> float:
-    """Share of the energy drawn at a power, far from full, that is not stored."""
-    drawn_kwh, stored_kwh = battery.charge(0.0, table_of(vehicle), power_kw, 0.5)
-    assert drawn_kwh == pytest.approx(power_kw * 0.5, abs=1e-12)
-    return float(1.0 - stored_kwh / drawn_kwh)
-
-
-def test_losses_of_the_default_car() -> None:
-    """6 A on one phase (1.38 kW) about 21 %: 6 % + 0.2/1.38; 11 kW about 8 %: 6 % + 0.2/11."""
-    assert losses(Vehicle(), 1.38) == pytest.approx(0.20493, abs=1e-5)
-    assert losses(Vehicle(), 1.38) == pytest.approx(0.21, abs=0.01)
-    assert losses(Vehicle(), 11.0) == pytest.approx(0.07818, abs=1e-5)
-    assert losses(Vehicle(), 11.0) == pytest.approx(0.08, abs=0.01)
-
-
-# The model's loss less ADAC's, in percentage points. Two points fix the line, so for three cars
-# only rounding is left: 0.05 of the published figure, 0.05 of eta and 0.02 of P_aux at 2.3 kW.
-ADAC = {
-    "Renault Zoe": {(2.3, 24.2): 0.05, (11.0, 9.7): 0.04},
-    "Volkswagen ID.3 58 kWh": {(2.3, 13.6): -1.00, (5.5, 9.2): 0.66, (11.0, 9.0): -0.12},
-    "Tesla Model 3 SR+": {(2.3, 15.2): -0.02, (11.0, 7.7): -0.02},
-    "Fiat 500e": {(2.3, 12.7): -0.01, (11.0, 6.3): -0.01},
-}
-
-
-@pytest.mark.parametrize("name", ADAC)
-def test_losses_of_the_measured_cars(name: str) -> None:
-    """ADAC's published points, and how far from them the fitted line lies."""
-    for (power_kw, loss_percent), residual in ADAC[name].items():
-        found = 100.0 * losses(Vehicle.model(name), power_kw) - loss_percent
-        assert found == pytest.approx(residual, abs=0.01)
-        assert abs(found) < (1.01 if "ID.3" in name else 0.12)
-
-
-def test_losses_are_the_line_through_the_measurements(measured_folder: Path) -> None:
-    """Least squares of the power in the battery on AC power gives eta and aux_kw, to 3 digits."""
-    path = measured_folder / "ac_charging_loss_adac_2022.csv"
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    brands = {"VW ID.3": "VW ID.3 58 kWh", "Tesla Model 3": "Tesla Model 3 SR+"}
-    for name in {row["vehicle"] for row in rows}:
-        points = [row for row in rows if row["vehicle"] == name]
-        ac_kw = np.array([float(row["ac_power_kw"]) for row in points])
-        lost = np.array([float(row["total_loss_pct"]) for row in points]) / 100.0
-        eta, minus_aux_kw = np.polyfit(ac_kw, ac_kw * (1.0 - lost), 1)
-        car = Vehicle.model(brands.get(name, name))
-        assert car.eta == pytest.approx(eta, abs=6e-4), name
-        assert car.aux_kw == pytest.approx(-minus_aux_kw, abs=6e-4), name
+# --- charging ---
 
 
 def test_power_below_the_cars_own_consumption_stores_and_draws_nothing() -> None:
@@ -85,8 +35,13 @@ def test_power_below_the_cars_own_consumption_stores_and_draws_nothing() -> None
 
 # --- taper ---
 
-# 58 kWh, 10.14 kW into the battery; the default taper, a long one, and none.
-TAPERED = [Vehicle(), Vehicle(taper_from_soc=0.5), Vehicle(taper_from_soc=1.0)]
+# 58 kWh, 10.14 kW into the battery; the default taper, a long one, none, and a limit within one.
+TAPERED = [
+    Vehicle(),
+    Vehicle(taper_from_soc=0.5),
+    Vehicle(taper_from_soc=1.0),
+    Vehicle(taper_from_soc=0.5, limit_soc=0.995),
+]
 
 
 def accepted_kw(vehicle: Vehicle, energy_kwh: float) -> float:
@@ -100,9 +55,9 @@ def accepted_kw(vehicle: Vehicle, energy_kwh: float) -> float:
 
 
 def integrated_kwh(vehicle: Vehicle, energy_kwh: float, power_kw: float, hours: float) -> float:
-    """Energy stored, by fourth-order Runge-Kutta in small steps up to full."""
+    """Energy stored, by fourth-order Runge-Kutta in small steps up to the owner's limit."""
     battery_kw = vehicle.eta * power_kw - vehicle.aux_kw
-    steps = 4000
+    steps, limit_kwh = 4000, vehicle.limit_soc * vehicle.battery_kwh
     step_h = hours / steps
 
     def rate(now_kwh: float) -> float:
@@ -114,7 +69,7 @@ def integrated_kwh(vehicle: Vehicle, energy_kwh: float, power_kw: float, hours: 
         b = rate(now_kwh + 0.5 * step_h * a)
         c = rate(now_kwh + 0.5 * step_h * b)
         d = rate(now_kwh + step_h * c)
-        now_kwh = min(now_kwh + step_h * (a + 2 * b + 2 * c + d) / 6, vehicle.battery_kwh)
+        now_kwh = min(now_kwh + step_h * (a + 2 * b + 2 * c + d) / 6, limit_kwh)
     return now_kwh - energy_kwh
 
 
@@ -180,6 +135,104 @@ def test_acceptance_by_hand() -> None:
     assert battery.acceptable_ac_kw(58.0 * (1 - 1e-6), one_phase) == pytest.approx(1.2915, abs=1e-3)
 
 
+# --- the owner's limit ---
+
+
+def test_charging_stops_at_the_limit() -> None:
+    """80 % of 58 kWh are 46.4: from 46 kWh 0.4 are stored in 0.4/10.14 h; from 50 nothing is.
+
+    Drawn are (0.4 + 0.2 * 0.4/10.14) / 0.94 = 0.43392 kWh.
+    """
+    limited, whole = table_of(Vehicle(limit_soc=0.8)), table_of(Vehicle())
+    on_h = 0.4 / 10.14
+    drawn_kwh, stored_kwh = battery.charge(46.0, limited, 11.0, 0.25)
+    assert 46.0 + stored_kwh == limited["limit_kwh"] == 0.8 * 58.0
+    assert drawn_kwh == pytest.approx((0.4 + 0.2 * on_h) / 0.94, abs=1e-9)
+    assert drawn_kwh == pytest.approx(0.43392, abs=1e-5)
+    assert battery.charge(46.0, limited, 11.0, 9.0) == (drawn_kwh, stored_kwh)
+    assert battery.charge(46.0, limited, 11.0, 0.01) == battery.charge(46.0, whole, 11.0, 0.01)
+    for energy_kwh in (46.4, 50.0, 58.0):
+        assert battery.charge(energy_kwh, limited, 11.0, 1.0) == (0.0, 0.0)
+        assert battery.acceptable_ac_kw(energy_kwh, limited) == 0.0
+    assert battery.acceptable_ac_kw(46.0, limited) == pytest.approx(11.0, abs=1e-9)
+
+
+def test_a_limit_within_the_taper() -> None:
+    """From 97.5 to 98.75 % the power falls from 10.14 to 5.577 kW, in ln(10.14/5.577) / 6.2937 h.
+
+    The rate is 0.9 * 10.14 kW / 1.45 kWh = 6.2937 per hour.
+    """
+    car, knee_kwh = table_of(Vehicle(limit_soc=0.9875)), 0.975 * 58.0
+    limit_h = math.log(10.14 / 5.577) / (0.9 * 10.14 / 1.45)
+    assert limit_h == pytest.approx(0.09499, abs=1e-5)
+    assert battery.charge(knee_kwh, car, 11.0, 0.99 * limit_h)[1] < 0.725
+    drawn_kwh, stored_kwh = battery.charge(knee_kwh, car, 11.0, 1.0)
+    assert knee_kwh + stored_kwh == 0.9875 * 58.0
+    assert drawn_kwh == pytest.approx((0.725 + 0.2 * limit_h) / 0.94, abs=1e-9)
+
+
+# --- discharging ---
+
+
+def test_discharging_by_hand() -> None:
+    """11 kW at the wall take (11 + 0.2) / 0.94 = 11.91489 kW from the battery: 7.7 % are lost.
+
+    At 1.38 kW it is 1.68085 kW: 17.9 %.
+    """
+    car = table_of(Vehicle())
+    assert battery.discharge(40.0, car, 11.0, 0.5) == pytest.approx((5.5, 5.957447), abs=1e-6)
+    assert battery.discharge(40.0, car, 1.38, 0.5) == pytest.approx((0.69, 0.840426), abs=1e-6)
+    assert battery.discharge(40.0, car, 0.0, 0.5) == (0.0, 0.0)
+    assert battery.discharge(40.0, car, 11.0, 0.0) == (0.0, 0.0)
+
+
+def test_discharging_stops_at_the_floor() -> None:
+    """30 % of 58 kWh are 17.4: of 18 kWh 0.6 are taken, in 0.6/11.91489 h = 3 min; then nothing."""
+    car = table_of(Vehicle(floor_soc=0.3))
+    delivered_kwh, taken_kwh = battery.discharge(18.0, car, 11.0, 0.25)
+    assert 18.0 - taken_kwh == pytest.approx(17.4, abs=1e-12)
+    assert delivered_kwh == pytest.approx(11.0 * 0.6 / 11.914894, abs=1e-6)
+    assert battery.discharge(18.0, car, 11.0, 8.0) == (delivered_kwh, taken_kwh)
+    for energy_kwh in (17.4, 10.0, 0.0):
+        assert battery.discharge(energy_kwh, car, 11.0, 1.0) == (0.0, 0.0)
+    parts = [0.0, 0.0]
+    for _ in range(15):
+        delivered, taken = battery.discharge(18.0 - parts[1], car, 11.0, 1.0 / 60.0)
+        parts[0] += delivered
+        parts[1] += taken
+    assert parts == pytest.approx([delivered_kwh, taken_kwh], abs=1e-9)
+
+
+@settings(max_examples=examples(200))
+@given(
+    vehicles(), st.floats(0.0, 1.0), st.floats(0.0, 1.0), st.floats(0.0, 50.0), st.floats(0.0, 4.0)
+)
+def test_nothing_is_won_by_cycling(
+    vehicle: Vehicle, soc: float, floor_soc: float, power_kw: float, hours: float
+) -> None:
+    """Delivered = eta * taken - aux * time on; what is taken costs more at the wall to put back.
+
+    Charged with any power for as long as that takes, from the energy after to the energy before.
+    """
+    car = table_of(replace(vehicle, floor_soc=floor_soc))
+    before_kwh = soc * vehicle.battery_kwh
+    delivered_kwh, taken_kwh = battery.discharge(before_kwh, car, power_kw, hours)
+    after_kwh = before_kwh - taken_kwh
+    assert 0.0 <= delivered_kwh <= taken_kwh
+    assert after_kwh >= min(before_kwh, float(car["floor_kwh"])) - 1e-12
+    aux_kwh = vehicle.eta * taken_kwh - delivered_kwh
+    on_h = delivered_kwh / power_kw if power_kw > 0.0 else 0.0
+    assert aux_kwh == pytest.approx(vehicle.aux_kw * on_h, abs=1e-9)
+    for share in (0.3, 1.0):
+        drawn_kwh, stored_kwh = battery.charge(after_kwh, car, share * float(car["max_kw"]), 1e4)
+        if taken_kwh > 1e-6 and stored_kwh > taken_kwh:
+            assert drawn_kwh * taken_kwh / stored_kwh >= delivered_kwh - 1e-9
+            if vehicle.eta < 1.0:
+                assert drawn_kwh * taken_kwh / stored_kwh > delivered_kwh
+
+
+# --- how much ---
+
 POWERS = st.floats(0.0, 1.0)
 
 
@@ -239,7 +292,7 @@ def test_what_is_missing_at_departure_is_stored() -> None:
     vehicle["energy_kwh"] = 40.0
     assert battery.leave(vehicle[0], car) == pytest.approx(6.4, abs=1e-12)
     assert vehicle["energy_kwh"][0] == pytest.approx(46.4, abs=1e-12)
-    assert vehicle["plugged"][0] == 0
+    assert vehicle["home"][0] == 0
     vehicle["energy_kwh"] = 50.0
     assert battery.leave(vehicle[0], car) == 0.0
     assert vehicle["energy_kwh"][0] == 50.0
@@ -261,10 +314,10 @@ def test_a_trip_ends_at_the_minimum_at_least(
 ) -> None:
     """What the trip needs beyond what the car holds above its minimum is bought."""
     car, vehicle = table_of(Vehicle()), states()
-    vehicle["plugged"], vehicle["energy_kwh"], vehicle["trip_kwh"] = 0, before_kwh, trip_kwh
+    vehicle["home"], vehicle["energy_kwh"], vehicle["trip_kwh"] = 0, before_kwh, trip_kwh
     assert battery.come_home(vehicle[0], car) == pytest.approx(public_kwh, abs=1e-12)
     assert vehicle["energy_kwh"][0] == pytest.approx(after_kwh, abs=1e-12)
-    assert vehicle["plugged"][0] == 1
+    assert vehicle["home"][0] == 1
 
 
 @settings(max_examples=examples(200))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from baselines import benchmark, make_policy
+from baselines import benchmark, make_policy, running
 from baselines.cli import main
 from ev_gym.scenario import Scenario
 
@@ -90,7 +91,7 @@ def test_summary_is_the_mean_of_the_episodes(
         row = summary.query(f"scenario == '{scenario}' and policy == '{policy}'").iloc[0]
         episodes, days = 6, 2
         assert row["episodes"] == episodes
-        for term in ("energy", "missing", "public", "overload"):
+        for term in ("energy", "power", "wear", "missing", "public", "overload"):
             money = -math.fsum(own[f"{term}_term"]) / episodes / days
             assert row[f"{term}_per_day"] == pytest.approx(money, abs=1e-9)
         charged = math.fsum(own["charge_kw"]) * 0.25 / episodes / days
@@ -102,6 +103,45 @@ def test_summary_is_the_mean_of_the_episodes(
         assert row["cost_per_year"] == pytest.approx(365 * row["cost_per_day"], abs=1e-9)
         for name in ("cost_per_day", "cost_per_year", "missing_kwh_per_day", "peak_kw"):
             assert row[f"{name}_low"] <= row[name] <= row[f"{name}_high"]
+
+
+VILLA = Scenario.from_dict({"preset": "stockholm-villa"})
+
+
+def test_a_villa_has_its_energies_and_terms_in_the_summary_and_the_table() -> None:
+    """What cars give and what is sold, worked again from the steps; columns only where needed."""
+    classic = Scenario.from_dict({"preset": "classic"})
+    plan = benchmark.Plan((VILLA, classic), ("random", "uncontrolled"), (5,), 3, 2)
+    summary, steps = benchmark.compare(plan, silent)
+    for (scenario, policy), own in steps.groupby(["scenario", "policy"]):
+        row = summary.query(f"scenario == '{scenario}' and policy == '{policy}'").iloc[0]
+        cars = [own[c].dropna() for c in ("charge_kw", "charge_kw_0", "charge_kw_1") if c in own]
+        powers = {
+            "charge": [kw for car in cars for kw in car if kw > 0],
+            "discharge": [-kw for car in cars for kw in car if kw < 0],
+            "exported": [-kw for kw in own["grid_kw"] if kw < 0],
+            "pv": list(own["pv_kw"]),
+        }
+        for name, values in powers.items():
+            daily_kwh = math.fsum(values) * 0.25 / 3 / 2
+            assert row[f"{name}_kwh_per_day"] == pytest.approx(daily_kwh, abs=1e-9)
+            if policy == "random":
+                assert (daily_kwh > 0) == (name == "charge" or scenario == "stockholm-villa")
+    villa, small = benchmark.table(summary).split("classic: ")
+    head = villa.splitlines()[1].split()
+    assert head[:5] == ["policy", "a", "day", "95", "%"]
+    for column in ("power", "wear", "V2G", "sold"):
+        assert column in head
+        assert column not in small
+    line = next(line for line in villa.splitlines() if line.startswith("random"))
+    row = summary.query("scenario == 'stockholm-villa' and policy == 'random'").iloc[0]
+    shown = [float(cell) for cell in line.replace("%", "").split()[1:]]
+    names = ("cost_per_day", "cost_per_day_low", "cost_per_day_high", "cost_per_year",
+             "energy_per_day", "power_per_day", "wear_per_day", "missing_per_day")  # fmt: skip
+    np.testing.assert_allclose(shown[:8], row[list(names)].to_numpy(float), atol=0.5)
+    np.testing.assert_allclose(shown[4:8], row[list(names[4:])].to_numpy(float), atol=0.005)
+    assert row["wear_per_day"] > 0
+    assert row["power_per_day"] > 0
 
 
 def test_cheap_share_counts_energy_in_the_cheapest_third_of_hours() -> None:
@@ -184,6 +224,49 @@ def test_run_writes_the_three_files_of_the_teaching_program(tmp_path: Path) -> N
     assert (tmp_path / "battery_plot.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_run_tells_of_power_charge_wear_and_discharging(tmp_path: Path) -> None:
+    arguments = ["run", "--scenario", "stockholm-villa", "--policy", "random", "--seed", "3"]
+    result = CliRunner().invoke(main, [*arguments, "--out", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    log = pd.read_csv(tmp_path / "battery_log.csv")
+    grid = (log["energy_cost"] - log["house_cost"]).sum()
+    power, wear = -log["power_term"].sum(), -log["wear_term"].sum()
+    assert power > 1.0
+    assert wear > 1.0
+    money = (
+        f"{grid:.4f} SEK from the grid, power charge {power:.4f} SEK, battery wear {wear:.4f} SEK"
+    )
+    assert f"charging cost {money}, with all terms {-log['reward'].sum():.4f} SEK" in result.output
+    words = (tmp_path / "charging_log.txt").read_text(encoding="utf-8")
+    number, first = next(
+        (k, row) for row in log.to_dict("records") for k in (0, 1) if row[f"current_a_{k}"] < 0
+    )
+    phase = " on one phase" if first[f"phases_{number}"] == 1 else ""
+    flow = f"{-first[f'current_a_{number}']:.3g} A{phase}, {-first[f'charge_kw_{number}']:.2f} kW"
+    stamp = first["time"][:16].replace("T", " ")
+    assert re.search(rf"^{stamp}  car {number}: .*discharging, {flow}", words, re.MULTILINE)
+    assert "A on one phase, " in words
+
+
+def test_the_parts_of_a_bill_are_money_whatever_the_weights() -> None:
+    """Over a month: the power charge less that of the house alone, the wear at its price."""
+    weights = {"power": 0.0, "wear": 2.0}
+    parts = []
+    for changes in ({}, {"reward_weights": weights}):
+        scenario = Scenario.from_dict({"days": 31, **changes})
+        history = running.drive(scenario, "uncontrolled", 0, None).history
+        parts.append(running.money_parts(history, scenario))
+    assert parts[0] == parts[1]
+    assert history["house_power_cost"].sum() > 50.0
+    added = math.fsum(history["power_cost"]) - math.fsum(history["house_power_cost"])
+    assert parts[0]["power charge"] == pytest.approx(added)
+    assert parts[0]["battery wear"] == pytest.approx(-0.5 * history["wear_term"].sum())
+    assert set(parts[0]) == {"from the grid", "power charge", "battery wear"}
+    classic = Scenario.from_dict({"preset": "classic"})
+    ride = running.drive(classic, "uncontrolled", 0, None)
+    assert list(running.money_parts(ride.history, classic)) == ["from the grid"]
+
+
 def test_run_takes_a_scenario_from_a_json_file(tmp_path: Path) -> None:
     own = tmp_path / "own.json"
     own.write_text('{"preset": "classic", "name": "mine", "tariff": {"vat": 0.25}}')
@@ -196,7 +279,10 @@ def test_run_takes_a_scenario_from_a_json_file(tmp_path: Path) -> None:
 def test_scenarios_lists_what_the_presets_hold() -> None:
     result = CliRunner().invoke(main, ["scenarios"])
     for words in ("stockholm:", "stockholm-measured:", "classic:", "13.8 kW", "0, 7.4 kW",
-                  "Citroën e-Berlingo M (46.3 kWh, wants 80%)"):  # fmt: skip
+                  "Citroën e-Berlingo M (46.3 kWh, wants 80%)", "spot + tax by year",
+                  "65 SEK/kW a month, mean of the 3 highest hours",
+                  "10 kW of PV, inverter 8 kW", "3 x 16 A, switches phases, bidirectional",
+                  "Nissan Leaf 40 kWh"):  # fmt: skip
         assert words in result.output
     as_json = CliRunner().invoke(main, ["scenarios", "--json", "classic"])
     assert '"connection_kw": 11.0' in as_json.output

@@ -20,8 +20,9 @@ import pytest
 from click.testing import CliRunner
 
 import ev_gym.calibration
-from ev_gym.calibration import as_text, figures, series
+from ev_gym.calibration import as_text, figures, series, sky
 from ev_gym.calibration.__main__ import main
+from ev_gym.calibration.fitting import SCORES
 from ev_gym.calibration.measures import (
     load_figures,
     month_of,
@@ -297,7 +298,7 @@ def test_figures_are_figures() -> None:
             return max(map(longest, value.values()), default=0)
         return max(len(value), *map(longest, value)) if isinstance(value, list) else 0
 
-    assert longest(known) <= len(series.SCORES)
+    assert longest(known) <= len(SCORES)
 
 
 def test_derive_reproduces_the_file(measured_folder: Path) -> None:
@@ -310,8 +311,9 @@ def test_derive_names_a_missing_file(tmp_path: Path) -> None:
         series.derive(tmp_path)
 
 
-def test_command_writes_both_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command_writes_all_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(series, "derive", lambda folder: {"b": [1.5, 2], "a": str(folder)})
+    monkeypatch.setattr(sky, "derive", lambda folder: {"sun": 1.5})
     driving = SimpleNamespace(derive=lambda folder: {"c": {"d": []}})
     monkeypatch.setattr(ev_gym.calibration, "driving", driving, raising=False)
     result = CliRunner().invoke(main, [str(tmp_path), "--out", str(tmp_path / "new")])
@@ -321,3 +323,4 @@ def test_command_writes_both_files(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert '"b": [ 1.5, 2 ]\n' in text
     assert text.index('"a"') < text.index('"b"')
     assert json.loads((tmp_path / "new" / "driving.json").read_text()) == {"c": {"d": []}}
+    assert json.loads((tmp_path / "new" / "sun.json").read_text()) == {"sun": 1.5}

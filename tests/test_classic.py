@@ -141,7 +141,7 @@ def test_logs_are_those_of_a_local_run(client: Client, tmp_path: Path) -> None:
     told = client.session.get(client.url + "/log.csv", timeout=10)
     assert told.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert told.text.splitlines() == csv.read_text().splitlines()[:-1]  # to before midnight
-    assert told.text.splitlines()[1].startswith("2024-01-05T00:00:00+00:00,5760,0.88,8.28")
+    assert told.text.splitlines()[1].startswith("2024-01-05T00:00:00+00:00,5760,0.88,0.0,8.28")
     told = client.session.get(client.url + "/log.txt", timeout=10)
     assert told.headers["Content-Type"] == "text/plain; charset=utf-8"
     assert told.text.splitlines() == words.read_text().splitlines()[1:-1]
@@ -223,11 +223,12 @@ def test_another_preset_answers_its_own_house_prices_and_charger(tmp_path: Path)
         hour = {name: [row[i] for row in rows] for i, name in enumerate(head)}
         assert np.mean([float(kw) for kw in hour["load_kw"]]) == pytest.approx(loads[0], abs=0.006)
         assert client.get("/") == round(float(hour["energy_kwh"][-1]), 2)
-        world = Scenario().tariff
+        tariff = Scenario().tariff
         assert float(hour["price_per_kwh"][0]) == pytest.approx(
-            (prices[0] / 100 + world.energy_tax_per_kwh + world.transfer_per_kwh) * 1.25, abs=1e-4
-        )
+            (prices[0] / 100 + 0.392 + tariff.transfer_per_kwh) * 1.25, abs=1e-4
+        )  # the energy tax of 2023
         stamps = pd.to_datetime(pd.Series(hour["time"]), utc=True).dt.tz_convert("Europe/Stockholm")
+        assert set(stamps.dt.year) == {2023}
         assert list(stamps.dt.hour) == [0] * 4
 
 

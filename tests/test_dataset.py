@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ev_gym.dataset import DataError, Dataset, local_calendar
+from ev_gym.dataset import DataError, Dataset
+from ev_gym.local_time import local_calendar
 
 UTC = timezone.utc
 START = datetime(2023, 1, 1, 23, tzinfo=UTC)  # Monday 2023-01-02 00:00 in Stockholm
@@ -90,6 +91,70 @@ def test_fingerprint_depends_on_every_field() -> None:
         replace(base, price_minutes=30, price_per_kwh=np.repeat(base.price_per_kwh, 2)),
     ]
     assert len({base.fingerprint, *(data.fingerprint for data in changed)}) == 9
+
+
+def test_fingerprint_covers_the_sky() -> None:
+    sky = np.linspace(0.0, 1.0, 168)
+    skies = [
+        {},
+        {"clearness": sky},
+        {"clearness": sky[::-1]},
+        {"ghi_w_per_m2": sky},
+        {"ghi_w_per_m2": sky, "dhi_w_per_m2": sky},
+        {"ghi_w_per_m2": sky, "dhi_w_per_m2": sky, "dni_w_per_m2": sky},
+    ]
+    found = [small(**fields).fingerprint for fields in skies]
+    assert len(set(found)) == len(skies)
+    assert found == [small(**fields).fingerprint for fields in skies]
+    # A data set without sky keeps the fingerprint it had before there was one.
+    exact = {"load_kw": np.ones((2, 672)), "price_per_kwh": np.arange(168.0)}
+    plain = small(**exact, temperature_c=np.zeros(168))
+    assert plain.fingerprint == "cf10779efcb9c627f33385a5e4537faa3643223db1d198f8fc0dd493b4f46cd5"
+
+
+def test_sky_is_kept_read_only() -> None:
+    ghi = np.full(168, 100.0)
+    data = small(ghi_w_per_m2=ghi, dhi_w_per_m2=ghi / 2, dni_w_per_m2=ghi / 4)
+    ghi[:] = 5.0
+    other = pickle.loads(pickle.dumps(data))
+    for held in (data, other):
+        assert held.clearness is None
+        for name, value in (("ghi", 100.0), ("dhi", 50.0), ("dni", 25.0)):
+            values = getattr(held, f"{name}_w_per_m2")
+            np.testing.assert_array_equal(values, np.full(168, value))
+            assert not values.flags.writeable
+
+
+SUNNY = np.full(168, 400.0)
+
+
+@pytest.mark.parametrize(
+    ("sky", "message"),
+    [
+        ({"clearness": np.ones(167)}, r"clearness has shape \(167,\): with 1 weeks .* \(168,\)"),
+        ({"ghi_w_per_m2": np.ones((1, 168))}, r"ghi_w_per_m2 has shape \(1, 168\)"),
+        ({"clearness": np.full(168, 2.1)}, r"clearness\[0\] = 2.1: allowed is 0 to 2"),
+        ({"ghi_w_per_m2": np.arange(168) - 1.0}, r"ghi_w_per_m2\[0\] = -1.0: .* 0 to 1500"),
+        ({"ghi_w_per_m2": [*[0.0] * 167, 1501.0]}, r"ghi_w_per_m2\[167\] = 1501.0"),
+        ({"clearness": np.full(168, np.nan)}, r"clearness\[0\] = nan: allowed are finite"),
+        (
+            {"clearness": np.ones(168), "ghi_w_per_m2": SUNNY},
+            "the sky is given by clearness, ghi_w_per_m2; allowed are nothing; clearness; ghi_w_",
+        ),
+        ({"dhi_w_per_m2": SUNNY}, "the sky is given by dhi_w_per_m2; allowed are nothing; clear"),
+        (
+            {"ghi_w_per_m2": SUNNY, "dni_w_per_m2": SUNNY},
+            "given by ghi_w_per_m2, dni_w_per_m2; .*; ghi_w_per_m2, dhi_w_per_m2, dni_w_per_m2$",
+        ),
+        (
+            {"ghi_w_per_m2": SUNNY, "dhi_w_per_m2": SUNNY * 1.2},
+            r"dhi_w_per_m2\[0\] = 480.0 where ghi_w_per_m2 = 400.0: allowed is at most GHI",
+        ),
+    ],
+)
+def test_sky_is_checked(sky: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        small(**sky)
 
 
 @pytest.mark.parametrize(

@@ -20,17 +20,21 @@ def world_of(changes: dict[str, Any]) -> Any:
     return build_world(scenario, dataset_of(scenario), None)
 
 
+def clock(world: Any) -> pd.DatetimeIndex:
+    """The local time at which each hour of the series begins."""
+    utc = pd.date_range(world.dataset.start, periods=len(world.tables.hours), freq="h")
+    return utc.tz_convert(world.dataset.zone)
+
+
 @pytest.mark.parametrize(
     ("day_name", "hours"), [("2023-03-26", 23), ("2023-10-29", 25), ("2023-06-01", 24)]
 )
 def test_24_numbers_on_days_of_any_length(day_name: str, hours: int) -> None:
     world = world_of({"data": {"start": "2023-01-02"}})
     assert world.dataset.zone == "Europe/Stockholm"
-    index = pd.date_range(world.dataset.start, periods=len(world.hours), freq="h").tz_convert(
-        "Europe/Stockholm"
-    )
+    index = clock(world)
     spot = pd.Series(100 * world.dataset.price_per_kwh, index=index)
-    load = pd.Series(world.load_kw[1].reshape(-1, 4).mean(axis=1), index=index)
+    load = pd.Series(world.tables.load_kw[1].reshape(-1, 4).mean(axis=1), index=index)
     places = np.flatnonzero(index.strftime("%Y-%m-%d") == day_name)
     assert len(places) == hours
     for place in (places[0], places[-1]):
@@ -50,7 +54,7 @@ def test_24_numbers_on_days_of_any_length(day_name: str, hours: int) -> None:
 def test_a_day_that_begins_at_one_o_clock(zone: str, day_name: str) -> None:
     """Where clocks skip midnight's hour, it is told like the first one."""
     world = world_of({"data": {"zone": zone, "start": "2023-01-02"}})
-    hours = pd.date_range(world.dataset.start, periods=len(world.hours), freq="h").tz_convert(zone)
+    hours = clock(world)
     places = np.flatnonzero(hours.strftime("%Y-%m-%d") == day_name)
     assert list(hours[places].hour) == list(range(1, 24))
     own = 100 * world.dataset.price_per_kwh[places]

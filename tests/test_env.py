@@ -131,7 +131,8 @@ def test_what_was_returned_stays_as_it_was() -> None:
 @pytest.mark.parametrize("step_min", [1, 15, 60])
 def test_the_horizon_truncates(days: int, step_min: int) -> None:
     """After exactly so many days, never `terminated`; only the last info has a settlement."""
-    env = EVChargingEnv({"days": days, "time_step_min": step_min})
+    data = {"houses": 1, "weeks": 8}
+    env = EVChargingEnv({"days": days, "time_step_min": step_min, "data": data})
     for _ in range(2):
         _, start = env.reset(seed=8)
         assert "settlement" not in start
@@ -201,6 +202,11 @@ def test_golden_rollout(name: str) -> None:
         assert found[key] == pytest.approx(value, rel=1e-9, abs=1e-12), key
     assert wanted["start_min"] == found["start_min"]
     assert wanted["house"] == found["house"]
+
+
+def test_classic_is_as_it_was_to_the_bit() -> None:
+    """Every number that was kept before any of the physics that `classic` does without."""
+    assert golden.rollout("classic") == golden.kept("classic")
 
 
 def test_golden_rollout_on_measured_series(

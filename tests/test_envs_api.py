@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Iterator
 from importlib import metadata
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import requests
 
@@ -22,6 +25,7 @@ from tests.v1 import (
     CLASSIC,
     HOURLY,
     NPY,
+    VILLA,
     Remote,
     arrays,
     rows_text,
@@ -38,7 +42,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("continuous", [True, False])
-@pytest.mark.parametrize("scenario", [CLASSIC, HOURLY, CARS])
+@pytest.mark.parametrize("scenario", [CLASSIC, HOURLY, CARS, VILLA])
 def test_a_single_session_answers_what_the_local_env_returns(
     url: str, http: requests.Session, scenario: dict[str, Any], continuous: bool
 ) -> None:
@@ -207,6 +211,28 @@ def test_a_look_shows_the_state_and_the_last_answer(url: str, http: requests.Ses
             [dict(zip(own, car, strict=True)) for car in row] for row in vehicles.tolist()
         ],
     }
+
+
+@pytest.mark.parametrize("rows", [None, 2])
+def test_every_number_of_a_villa_is_one(url: str, http: requests.Session, rows: int | None) -> None:
+    """None is NaN or infinite, which JSON could only tell as null."""
+    scenario = {**VILLA, "driving": {"pattern": "daily", "arrival_h": 17, "departure_h": 7}}
+    remote = Remote(http, url, scenario=scenario, num_envs=rows, autoreset_mode="SameStep")
+    told = [remote.spec, remote.told("reset")]
+    for step in range(24):
+        fractions = [1.0 - step % 5 / 2, -1.0]
+        told.append(remote.told("step", {"action": [fractions] * rows if rows else fractions}))
+    steps = http.get(f"{remote.url}/steps").json()["steps"]
+    assert min(step["charge_kw"][0] for step in steps) < -1.0
+    assert max(step["charge_kw"][0] for step in steps) > 1.0
+    for spec in (remote.spec, look := remote.look()):  # what may be null
+        assert [spec.pop(name) for name in ("num_envs", "split")] == [rows, None]
+        spec.pop("scenario")
+    for answer in (*told, look, steps):
+        assert "null" not in json.dumps(answer)
+    frame = pd.read_csv(io.StringIO(http.get(f"{remote.url}/steps.csv").text))
+    assert len(frame) == 24 * (rows or 1)
+    assert np.isfinite(frame.drop(columns="time").to_numpy()).all()
 
 
 def test_a_repeated_request_is_answered_again_and_does_nothing(

@@ -19,7 +19,7 @@ from ev_gym.vector_env import EVChargingVectorEnv
 from server import descriptions, envs
 from server.sessions import Stepped
 from tests.serving import serving
-from tests.v1 import CARS, CLASSIC, Remote, check_refusal
+from tests.v1 import CLASSIC, VILLA, Remote, check_refusal
 
 
 @pytest.fixture(scope="module")
@@ -45,16 +45,15 @@ def test_steps_are_listed_across_resets(
     url: str, http: requests.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(descriptions, "ROWS_PER_PIECE", 3)
-    scenario = {**CARS, "vehicles": CARS["vehicles"][:2]}
-    env, remote = EVChargingEnv(scenario), Remote(http, url, scenario=scenario, seed=2)
+    env, remote = EVChargingEnv(VILLA), Remote(http, url, scenario=VILLA, seed=2)
     frames, indices, index = [], [], 0
     for count in (4, 0, 3):
         env.reset(seed=2)
         remote.told("reset", {"seed": 2})
         index += 1
         for _ in range(count):
-            env.step(np.ones(2, np.float32))
-            remote.told("step", {"action": [1, 1]})
+            env.step(np.array([1.0, -1.0], np.float32))
+            remote.told("step", {"action": [1, -1]})
             indices.append(index)
             index += 1
         frames.append(env.history)
@@ -136,7 +135,7 @@ def test_csv_is_written_as_the_steps_come() -> None:
 def test_the_reward_of_a_step_is_the_sum_of_its_terms_in_their_order() -> None:
     env = EVChargingEnv(CLASSIC)
     results, cars = np.zeros(1, STEP_DTYPE), np.zeros((1, 1), VEHICLE_STEP_DTYPE)
-    for field, value in zip(TERM_FIELDS, (0.1, 0.2, 0.3, 0.0), strict=True):
+    for field, value in zip(TERM_FIELDS, (0.1, 0.2, 0.3, 0.0, 0.0, 0.0), strict=True):
         results[field] = value
     world = env.simulator.world
     (told,) = descriptions.steps([Stepped(1, np.zeros(1, int), results, cars)], world)

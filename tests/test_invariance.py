@@ -24,6 +24,7 @@ from ev_gym.compiling import INTERPRETED
 from ev_gym.env import EVChargingEnv
 from ev_gym.scenario import (
     Charger,
+    Data,
     Driving,
     Household,
     RewardWeights,
@@ -36,6 +37,7 @@ from tests.strategies import (
     SEEDS,
     SERIES,
     examples,
+    lowest_of,
     scenarios,
     some_actions,
 )
@@ -53,6 +55,7 @@ def run_rows(scenario: Scenario, seeds: list[int], actions: Any) -> list[Any]:
         observation, rewards, _, truncated, infos = env.step(action)
         seen += [observation, rewards, truncated]
         seen += [infos[name] for name in ("soc", "charge_kw", "grid_kw", "topup_kwh", "now_min")]
+        seen += [infos[name] for name in ("pack_c", "health", "power_cost", "pv_kw")]
         seen += infos["reward_terms"].values()
     return seen
 
@@ -64,7 +67,7 @@ def test_rows_do_not_know_of_each_other(
 ) -> None:
     """Permuting rows permutes results bit for bit; leaving a row out changes no other row."""
     steps = min(scenario.horizon_steps + 5, 200)
-    actions = some_actions(action_seed, (steps, 4, len(scenario.vehicles)))
+    actions = some_actions(action_seed, (steps, 4, len(scenario.vehicles)), lowest_of(scenario))
     together = run_rows(scenario, seeds, actions)
     permuted = run_rows(scenario, [seeds[row] for row in order], actions[:, order])
     fewer = run_rows(scenario, seeds[:3], actions[:, :3])
@@ -240,7 +243,7 @@ def test_daily_driving_follows_the_local_clock(
 
 
 def rollout() -> dict[str, Any]:
-    """Fifty fixed steps of each preset without files and of a varied scenario, seeds 0 to 2.
+    """Fifty fixed steps of each preset without files and of varied scenarios, seeds 0 to 2.
 
     As arrays: what is drawn or counted, what is computed in float64, and the observations.
     """
@@ -250,14 +253,19 @@ def rollout() -> dict[str, Any]:
         tariff=Tariff(transfer_high_per_kwh=0.6),
         reward_weights=RewardWeights(energy=2.0),
         household=Household(fuse_a=16.0),
+        data=Data(houses=2, weeks=8),
         time_step_min=60,
     )
-    levels = Scenario(charger=Charger(levels_kw=(0.0, 3.7, 7.4)), time_step_min=5, days=3)
+    levels = {"charger": {"levels_kw": (0.0, 3.7, 7.4)}, "time_step_min": 5, "days": 3}
+    villa = {"preset": "stockholm-villa", "time_step_min": 60, "charger": {"count": 1}}
+    data = {"houses": 2, "weeks": 8}  # interpreted, the power charge of a year takes its time
+    presets = ({"data": data}, "classic", varied, {**levels, "data": data}, {**villa, "data": data})
     drawn, computed, observations = [], [], []
-    for scenario in ("stockholm", "classic", varied, levels):
+    for scenario in presets:
         env = EVChargingVectorEnv(3, scenario)
         observation, _ = env.reset(seed=0)
-        for action in some_actions(1, (50, 3, len(env.scenario.vehicles))):
+        shape = (50, 3, len(env.scenario.vehicles))
+        for action in some_actions(1, shape, lowest_of(env.scenario)):
             observation, rewards, _, _, infos = env.step(action)
             observations.append(observation.ravel())
             for table in (env.simulator.households, env.simulator.vehicles):

@@ -2,59 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from baselines.policy import make_policy
-from ev_gym.compiling import INTERPRETED
 from ev_gym.env import EVChargingEnv
 from ev_gym.observation import observation_slices
-from ev_gym.presets import preset
 from ev_gym.scenario import Scenario, as_scenario
 from ev_gym.sources import dataset_of
 from ev_gym.world import build_world, unending
 from server.life import FORCE_OFF, FORCE_ON, RECORD_DTYPE, Life, Will
-from tests.strategies import examples
+from tests.lives import DAY, SCENARIOS, commanded, new_life
 
-DAY = 96
 SEEN = ("hours_to_departure", "wanted_soc")
-NIGHTLY = Scenario.from_dict(
-    {
-        "preset": "classic",
-        "driving": {"arrival_h": 17.0, "departure_h": 7.1, "trip_kwh": 9.0},
-        "vehicles": [{"taper_from_soc": 0.9, "min_soc": 0.1}],
-    }
-)
-# An hour a day at the charger: 500 kWh take eight weeks.
-SLOW = Scenario.from_dict(
-    {
-        "preset": "classic",
-        "driving": {"arrival_h": 6.0, "departure_h": 7.0},
-        "vehicles": [{"battery_kwh": 500.0, "wanted_soc": 0.0}],
-    }
-)
-# At random, the seven hours before midnight fill the car every other day.
-OFTEN = Scenario.from_dict(
-    {
-        "preset": "classic",
-        "driving": {"arrival_h": 17.0, "departure_h": 7.0, "trip_kwh": 26.0},
-        "vehicles": [{"wanted_soc": 1.0}],
-    }
-)
-SCENARIOS = {"classic": preset("classic"), "stockholm": preset("stockholm"), "nightly": NIGHTLY}
-RARE = {"slow": SLOW, "often": OFTEN}
-
-
-def new_life(scenario: str, policy: str | None = None) -> Life:
-    life = Life({**SCENARIOS, **RARE}[scenario], policy)
-    life.begin()
-    return life
 
 
 def local_day(scenario: str, days: int, policy: str | None = None) -> np.ndarray[Any, Any]:
@@ -73,7 +36,7 @@ def local_day(scenario: str, days: int, policy: str | None = None) -> np.ndarray
 
 
 @pytest.mark.parametrize("policy", ["load_based", "price_based", "cheapest_hours", "random"])
-@pytest.mark.parametrize("scenario", ["classic", "stockholm"])
+@pytest.mark.parametrize("scenario", ["classic", "stockholm", "villa"])
 def test_ticks_are_the_env_s_steps(scenario: str, policy: str) -> None:
     """Bit for bit, to the end of the first day (classic: to the last step before midnight)."""
     life = new_life(scenario, policy)
@@ -124,14 +87,18 @@ def test_only_a_car_that_is_home_all_day_stays_home() -> None:
     def stays(**changes: Any) -> bool:
         scenario = as_scenario({"preset": "classic", "driving": changes})
         world = build_world(scenario, dataset_of(scenario), None)
-        assert world.settings["stays_home"][0] == 0
-        return bool(unending(world).settings["stays_home"][0])
+        assert world.tables.settings["stays_home"][0] == 0
+        return bool(unending(world).tables.settings["stays_home"][0])
 
     assert stays()
     assert not stays(trip_kwh=0.1)
     assert not stays(arrival_h=0.5)
     assert not stays(departure_h=23.0)
-    assert unending(build_world(Scenario(), dataset_of(Scenario()), None)).settings["daily"][0] == 0
+    assert not stays(trip_kwh=None)
+    own = Scenario.from_dict({"preset": "classic", "vehicles": [{"driving": {}}]})
+    for other in (own, Scenario()):
+        world = build_world(other, dataset_of(other), None)
+        assert unending(world) is world
 
 
 def test_while_the_car_is_away_nothing_charges() -> None:
@@ -163,6 +130,16 @@ def test_a_full_car_turns_the_switch_off_unless_it_is_forced() -> None:
     life.force("auto")
     life.live(1)
     assert not life.will.switch
+
+
+def test_a_car_at_its_owner_s_limit_is_full() -> None:
+    life = Life(Scenario.from_dict({"preset": "classic", "vehicles": [{"limit_soc": 0.8}]}), None)
+    life.begin()
+    life.charge(True)
+    life.live(15)
+    assert (round(life.shown().percent, 2), life.will.switch) == (79.94, True)
+    life.live(1)
+    assert (life.shown().percent, life.will.switch) == (80.0, False)
 
 
 @pytest.mark.parametrize(("command", "kw"), [("on", 0.0), (FORCE_ON, 7.4)])
@@ -238,67 +215,22 @@ def test_the_power_shown_is_what_the_tick_then_draws() -> None:
     assert len(powers) > 3
 
 
-# Unattended or asked at every tick, it is the same.
-
-COMMANDS = ("on", "off", FORCE_ON, FORCE_OFF, "auto")
-
-
-def commanded(life: Life, command: str) -> None:
-    if command in ("on", "off"):
-        life.charge(command == "on")
-    else:
-        life.force(command)
-
-
-@settings(max_examples=examples(40))
-@given(
-    scenario=st.sampled_from(sorted(SCENARIOS)),
-    policy=st.sampled_from((None, "load_based", "price_based", "random")),
-    days=st.lists(st.tuples(st.sampled_from(COMMANDS), st.integers(0, 150)), max_size=6),
-)
-def test_unattended_equals_polled(scenario: str, policy: str | None, days: Any) -> None:
-    alone, polled = new_life(scenario, policy), new_life(scenario, policy)
-    for command, ticks in days:
-        commanded(alone, command)
-        commanded(polled, command)
-        at_once = alone.live(ticks)
-        one_by_one = [polled.live(1) for _ in range(ticks) if polled.shown()]
-        if ticks:
-            np.testing.assert_array_equal(at_once, np.concatenate(one_by_one))
-        assert (alone.saved(), alone.will) == (polled.saved(), polled.will)
-        assert alone.shown() == polled.shown()
-
-
-@pytest.mark.parametrize(
-    ("scenario", "policy", "ticks"),
-    [
-        ("classic", None, 9000),
-        ("classic", "load_based", 6001),
-        ("slow", None, 9000),
-        ("often", "random", 31 * DAY + 4 * 7 * DAY),
-        ("nightly", None, 7111),
-        ("stockholm", None, 5000),
-        ("stockholm", "load_based", 4000),
-    ],
-)
-def test_skipped_rounds_are_as_if_lived(scenario: str, policy: str | None, ticks: int) -> None:
-    """Weeks beyond the history's 31 days: one stretch, or tick by tick."""
-    alone, polled = new_life(scenario, policy), new_life(scenario, policy)
-    if policy is None:
-        alone.charge(True)
-        polled.charge(True)
-    at_once = alone.live(ticks)
-    one_by_one = np.concatenate([polled.live(1) for _ in range(ticks)])
-    assert (alone.saved(), alone.will) == (polled.saved(), polled.will)
-    assert len(at_once) == 31 * DAY
-    np.testing.assert_array_equal(at_once, one_by_one[-31 * DAY :])
-
-
-@pytest.mark.parametrize("policy", [None, "price_based"])
-def test_a_year_unattended_is_caught_up_at_once_on_classic(policy: str | None) -> None:
-    life = new_life("classic", policy)
-    life.live(1)
-    began = time.perf_counter()
-    life.live(365 * 86400)  # a tick a second
-    assert time.perf_counter() - began < (60.0 if INTERPRETED else 5.0)
-    assert life.shown().minute_of_day == 15 * ((365 * 86400 + 1) % DAY)
+def test_the_power_shown_while_a_car_is_discharged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Below 0 as long as it gives something, as a policy might ask for; at its floor nothing."""
+    life = new_life("villa")
+    life.charge(True)
+    while life.shown().percent < 50:
+        life.live(1)
+    monkeypatch.setattr(life, "_action", lambda: np.full(1, -1.0, np.float32))
+    signs = []
+    for _ in range(20):
+        shown = life.shown()
+        (record,) = life.live(1)
+        drawn_kw = float(record["car"]["charge_kw"])
+        assert not shown.charging
+        assert np.sign(shown.charge_kw) == np.sign(drawn_kw)
+        assert shown.charge_kw <= drawn_kw
+        signs.append(np.sign(drawn_kw))
+    assert signs == sorted(signs)
+    assert set(signs) == {-1.0, 0.0}
+    assert round(life.shown().percent, 6) == 30.0

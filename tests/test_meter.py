@@ -1,4 +1,4 @@
-"""The meter's physics and one whole step of a household, each value worked out by hand."""
+"""The meter's physics: from power to money, each value worked out by hand."""
 
 from __future__ import annotations
 
@@ -11,30 +11,39 @@ import pytest
 
 from ev_gym.compiling import as_records
 from ev_gym.equipment import Charger, Vehicle
-from ev_gym.fields import STEP_DTYPE, VEHICLE_STEP_DTYPE
-from ev_gym.physics import household, meter
-from ev_gym.scenario import Household, RewardWeights, Tariff
-from tests.physics_tables import NO_LEVELS, states, world_of
+from ev_gym.fields import STEP_DTYPE
+from ev_gym.physics import meter
+from ev_gym.scenario import Household, RewardWeights, Scenario, Solar, Tariff
+from tests.physics_tables import Step, ready, step, tables_of
 
-# --- household: one step ---
+# --- one step, from the actions to the bill ---
 
 
-def one_step(load_management: bool, minutes_left: int) -> tuple[Any, Any]:
+def one_step(load_management: bool, minutes_left: int) -> tuple[Any, Step]:
     """Two cars ask for 16 A for a quarter-hour while the house takes 4 kW of 13.8."""
-    managed = Charger(load_management=load_management)
-    house = Household(fuse_a=20.0, annual_kwh=None)
-    world = world_of(Vehicle(), Vehicle(), charger=managed, household=house)
-    records = states(2)
-    records["energy_kwh"], records["departure_min"] = 20.0, [1000, 100 + minutes_left]
-    result = as_records(np.zeros(1, STEP_DTYPE))
-    result["load_kw"], result["price_per_kwh"] = 4.0, 2.0
-    reports = as_records(np.zeros(2, VEHICLE_STEP_DTYPE))
-    actions = np.ones(2, np.float32)
-    household.charge_cars(
-        100, records, world.cars, NO_LEVELS, world.settings[0], actions, result[0], reports
+    tables = tables_of(
+        Scenario(
+            vehicles=(Vehicle(), Vehicle()),
+            charger=Charger(load_management=load_management),
+            household=Household(fuse_a=20.0, annual_kwh=None),
+        )
     )
-    assert records["energy_kwh"].tolist() == (20.0 + reports["stored_kwh"]).tolist()
-    return result[0], reports
+    cars = ready(tables.cars)
+    cars["departure_min"] = [1000, 100 + minutes_left]
+    done = step(cars, tables, [1.0, 1.0], load_kw=4.0, now_min=100)
+    assert cars["energy_kwh"].tolist() == (20.0 + done.reports["stored_kwh"]).tolist()
+    result = record(load_kw=4.0, price_per_kwh=2.0)
+    meter.bill(result, tables.settings, done.charged_kw, done.discharged_kw)
+    meter.bill_overload(result, tables.settings, done.over_kw, done.alone_over_kw)
+    return result, done
+
+
+def record(**values: float) -> Any:
+    """A step's record with these values, the others 0."""
+    records = as_records(np.zeros(1, STEP_DTYPE))
+    for name, value in values.items():
+        records[name] = value
+    return records[0]
 
 
 def test_a_step_with_load_management_by_hand() -> None:
@@ -42,7 +51,8 @@ def test_a_step_with_load_management_by_hand() -> None:
 
     Each car draws 1.2075 kWh and stores 0.94 * 1.2075 - 0.05 = 1.08505; charging costs 4.83.
     """
-    result, reports = one_step(load_management=True, minutes_left=15)
+    result, done = one_step(load_management=True, minutes_left=15)
+    reports = done.reports
     assert reports["current_a"].tolist() == [7.0, 7.0]
     assert reports["charge_kw"].tolist() == pytest.approx([4.83, 4.83], abs=1e-12)
     assert reports["stored_kwh"].tolist() == pytest.approx([1.08505, 1.08505], abs=1e-12)
@@ -57,13 +67,13 @@ def test_a_step_without_load_management_by_hand() -> None:
 
     Then it draws 1.1 kWh, a mean of 4.4 kW: 19.4 kW at the meter.
     """
-    result, reports = one_step(load_management=False, minutes_left=15)
-    assert reports["charge_kw"].tolist() == [11.0, 11.0]
+    result, done = one_step(load_management=False, minutes_left=15)
+    assert done.reports["charge_kw"].tolist() == [11.0, 11.0]
     assert result["overload_kw"] == pytest.approx(12.2, abs=1e-12)
     assert result["overload_term"] == pytest.approx(-10.0 * 12.2 * 0.25, abs=1e-12)
-    result, reports = one_step(load_management=False, minutes_left=6)
-    assert reports["charge_kw"].tolist() == pytest.approx([11.0, 4.4], abs=1e-12)
-    assert reports["stored_kwh"][1] == pytest.approx(0.94 * 1.1 - 0.02, abs=1e-12)
+    result, done = one_step(load_management=False, minutes_left=6)
+    assert done.reports["charge_kw"].tolist() == pytest.approx([11.0, 4.4], abs=1e-12)
+    assert done.reports["stored_kwh"][1] == pytest.approx(0.94 * 1.1 - 0.02, abs=1e-12)
     assert result["grid_kw"] == pytest.approx(19.4, abs=1e-12)
 
 
@@ -102,19 +112,29 @@ def test_tax_of_2025_is_the_published_one(measured_folder: Path) -> None:
     assert transfer_ore == pytest.approx(float(grid["transfer_ore_per_kwh_inc_vat"]), abs=1e-9)
 
 
-def billed(load_kw: float, charge_kw: float, price: float = 2.0, **weights: float) -> Any:
-    """The record of a quarter-hour at a connection of 11.04 kW."""
-    world = world_of(
-        Vehicle(),
-        household=Household(fuse_a=16.0),
+def settings_of(tariff: Tariff | None = None, **weights: float) -> Any:
+    """The parameters of a quarter-hour at 11.04 kW that exports up to 6 kW of sun and V2G."""
+    house = Household(fuse_a=16.0, export_limit_kw=6.0)
+    scenario = Scenario(
+        household=house,
+        solar=Solar(peak_kw=10.0),
+        charger=Charger(bidirectional=True),
+        tariff=tariff or Tariff(),
         reward_weights=RewardWeights(**weights),
     )
-    record = as_records(np.zeros(1, STEP_DTYPE))
-    record["load_kw"], record["price_per_kwh"] = load_kw, price
-    record["missing_kwh"], record["public_kwh"] = 3.0, 0.5
-    meter.charge_bills(record[0], world.settings[0], charge_kw)
-    meter.buy_elsewhere(record[0], world.settings[0])
-    return record[0]
+    return tables_of(scenario).settings
+
+
+def billed(load_kw: float, charge_kw: float, price: float = 2.0, **weights: float) -> Any:
+    """The record of a quarter-hour in which 0.2 kWh of capacity worth 240 were lost, too."""
+    settings = settings_of(**weights)
+    result = record(load_kw=load_kw, price_per_kwh=price, missing_kwh=3.0, public_kwh=0.5)
+    over_kw, alone_kw = max(0.0, load_kw + charge_kw - 11.04), max(0.0, load_kw - 11.04)
+    meter.bill(result, settings, charge_kw, 0.0)
+    meter.bill_overload(result, settings, over_kw, alone_kw)
+    meter.bill_wear(result, settings, 240.0)
+    meter.buy_elsewhere(result, settings)
+    return result
 
 
 def test_both_bills_by_hand() -> None:
@@ -126,10 +146,12 @@ def test_both_bills_by_hand() -> None:
     found = {name: float(step[name]) for name in STEP_DTYPE.names or ()}
     expected = {
         "grid_kw": 9.4,
+        "pv_kw": 0.0,
         "overload_kw": 0.0,
         "energy_cost": 4.7,
         "house_cost": 1.0,
         "energy_term": -3.7,
+        "wear_term": -240.0,
         "missing_term": -15.0,
         "public_term": -2.5,
         "overload_term": 0.0,
@@ -157,9 +179,9 @@ def test_overload_is_the_cars_part(
 
 
 def test_weights_scale_the_terms_and_not_the_bills() -> None:
-    """Each weight its own term."""
+    """Each weight its own term; that of the power charge stands with its tests."""
     plain = billed(8.04, 7.0)
-    weights = {"energy": 2.0, "missing": 0.0, "public": 3.0, "overload": 0.5}
+    weights = {"energy": 2.0, "wear": 0.25, "missing": 0.0, "public": 3.0, "overload": 0.5}
     weighted = billed(8.04, 7.0, **weights)
     for name, weight in weights.items():
         assert plain[f"{name}_term"] != 0.0
@@ -167,3 +189,59 @@ def test_weights_scale_the_terms_and_not_the_bills() -> None:
         assert weighted[f"{name}_term"] == pytest.approx(expected, abs=1e-12), name
     for name in ("energy_cost", "house_cost", "grid_kw", "overload_kw"):
         assert weighted[name] == plain[name]
+
+
+# --- sun and V2G: what is sold ---
+
+BUYS, SELLS = 2.0, 0.5
+IN_FULL = Tariff(netting="none")
+
+
+def traded(
+    load_kw: float,
+    sun_kw: float,
+    charged_kw: float,
+    discharged_kw: float,
+    tariff: Tariff | None = None,
+) -> tuple[float, ...]:
+    """Sun used, power at the meter (kW), both bills of a quarter-hour, and the energy term."""
+    result = record(load_kw=load_kw, pv_kw=sun_kw, price_per_kwh=BUYS, export_price_per_kwh=SELLS)
+    meter.bill(result, settings_of(tariff), charged_kw, discharged_kw)
+    names = ("pv_kw", "grid_kw", "energy_cost", "house_cost", "energy_term")
+    return tuple(float(result[name]) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("powers", "expected"),
+    [
+        # 4 kW of sun on 1 kW of load: 3 sold. A car of 3 kW takes just those, worth 0.375.
+        ((1.0, 4.0, 3.0, 0.0), (4.0, 0.0, 0.0, -0.375, -0.375)),
+        # A car of 5 kW takes them and buys 2 kW, 1.00.
+        ((1.0, 4.0, 5.0, 0.0), (4.0, 2.0, 1.0, -0.375, -1.375)),
+        # A car gives the house its 1 kW, which costs 0.50, and sells 3 kW for 0.375.
+        ((1.0, 0.0, 0.0, 4.0), (0.0, -3.0, -0.375, 0.5, 0.875)),
+        # One car charges another: only the difference passes the meter.
+        ((1.0, 0.0, 5.0, 4.0), (0.0, 2.0, 1.0, 0.5, -0.5)),
+        # 9 kW of sun, of which 1 + 6 can be used or sold; a car that takes 2 kW wastes none.
+        ((1.0, 9.0, 0.0, 0.0), (7.0, -6.0, -0.75, -0.75, 0.0)),
+        ((1.0, 9.0, 2.0, 0.0), (9.0, -6.0, -0.75, -0.75, 0.0)),
+        # A car that sells, too, takes the sun's place: 6 kW leave the house all the same.
+        ((1.0, 9.0, 0.0, 5.0), (2.0, -6.0, -0.75, -0.75, 0.0)),
+    ],
+)
+def test_what_is_bought_and_sold_by_hand(
+    powers: tuple[float, ...], expected: tuple[float, ...]
+) -> None:
+    """A quarter-hour at 2.00 to buy and 0.50 to sell, netted within the step."""
+    assert traded(*powers) == pytest.approx(expected, abs=1e-12)
+
+
+def test_without_netting_every_kwh_is_bought_and_sold_in_full() -> None:
+    """1 kW of load costs 0.50 although 4 kW of sun are sold for 0.50; 3 kW of charging 1.50."""
+    sun_kw, grid_kw, cost, house, term = traded(1.0, 4.0, 3.0, 0.0, IN_FULL)
+    assert (sun_kw, grid_kw) == (4.0, 0.0)
+    assert (cost, house, term) == pytest.approx((1.5, 0.0, -1.5), abs=1e-12)
+    netted, in_full = settings_of(), settings_of(IN_FULL)
+    assert meter.import_kw(netted, 4.0, 1.5) == 2.5
+    assert meter.import_kw(netted, 4.0, 5.0) == 0.0
+    assert meter.import_kw(in_full, 4.0, 5.0) == 4.0

@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -17,8 +17,27 @@ import pytest
 import requests
 from pydantic.json_schema import models_json_schema
 
-from ev_gym.equipment import Vehicle
-from ev_gym.scenario import Charger, Data, Driving, Household, RewardWeights, Scenario, Tariff
+from ev_gym.fields import (
+    HOUSEHOLD_STATE,
+    REWARD_TERMS,
+    STEP_FIELDS,
+    VEHICLE_STATE,
+    VEHICLE_STEP_FIELDS,
+    Field,
+)
+from ev_gym.infos import NAMES
+from ev_gym.scenario import (
+    Charger,
+    Data,
+    Driving,
+    Household,
+    RewardWeights,
+    Scenario,
+    Solar,
+    Tariff,
+    Vehicle,
+)
+from ev_gym.tariff import TARIFFS
 from server import create_app, limits
 from server.schemas import NewEnv, Reset, Step
 from tests.serving import serving
@@ -72,7 +91,9 @@ def test_schemathesis_finds_nothing_with_all_checks(url: str, tmp_path: Path) ->
 
 
 def session_that_was_reset(url: str) -> str:
-    made = requests.post(f"{url}/v1/envs", json={"scenario": "classic"}, headers=TOKEN)
+    """With one car and everything on, so that all that is answered meets its schema."""
+    scenario = {"preset": "stockholm-villa", "vehicles": [{}]}
+    made = requests.post(f"{url}/v1/envs", json={"scenario": scenario}, headers=TOKEN)
     requests.post(f"{url}{made.headers['Location']}/reset", headers=TOKEN)
     return str(made.json()["id"])
 
@@ -123,7 +144,7 @@ def test_the_document_is_openapi_3_1_with_schemas_as_they_validate(
 
 
 @pytest.mark.parametrize(
-    "part", [Household, Charger, Vehicle, Driving, Tariff, Data, RewardWeights, Scenario]
+    "part", [Household, Solar, Charger, Vehicle, Driving, Tariff, Data, RewardWeights, Scenario]
 )
 def test_the_document_shows_each_parameters_unit_meaning_and_range(
     document: dict[str, Any], part: type
@@ -149,7 +170,39 @@ def test_the_document_shows_each_parameters_unit_meaning_and_range(
         if "allowed" in rule and not isinstance(rule["allowed"][0], bool):
             assert own["enum"] == list(rule["allowed"])
         assert ("null" in json.dumps(own.get("anyOf", ""))) == bool(rule.get("optional"))
+        if "section" in rule:
+            name = f"{rule['section'].__name__}Overrides"
+            assert own["anyOf"][0] == {"$ref": f"#/components/schemas/{name}"}
         assert "default" not in own
+
+
+def test_a_tariff_is_a_known_one_or_overrides(document: dict[str, Any]) -> None:
+    known, overrides = document["components"]["schemas"]["ScenarioOverrides"]["properties"][
+        "tariff"
+    ]["oneOf"]
+    assert known["enum"] == list(TARIFFS)
+    assert overrides == {"$ref": "#/components/schemas/TariffOverrides"}
+
+
+def test_the_document_shows_each_answered_fields_unit_and_meaning(
+    document: dict[str, Any],
+) -> None:
+    schemas = document["components"]["schemas"]
+
+    def check(shown: dict[str, Any], fields: Sequence[Field]) -> None:
+        for field in fields:
+            assert field.meaning in shown[field.name]["description"]
+            assert f"({field.unit})" in shown[field.name]["description"] or not field.unit
+
+    of_house = [field for field in STEP_FIELDS if field.name in NAMES]
+    for name in ("StepInfo", "StepInfos", "LastStepInfos"):
+        shown = schemas[name]["properties"]
+        check(shown, [*of_house, *VEHICLE_STEP_FIELDS])
+        assert set(shown["reward_terms"]["properties"]) == set(REWARD_TERMS)
+    check(schemas["Steps"]["properties"]["steps"]["items"]["properties"], STEP_FIELDS)
+    state = schemas["SessionLook"]["properties"]["state"]["properties"]
+    check(state["households"]["items"]["properties"], HOUSEHOLD_STATE)
+    check(state["vehicles"]["items"]["items"]["properties"], VEHICLE_STATE)
 
 
 def test_the_swagger_page_fetches_nothing_from_elsewhere(url: str) -> None:

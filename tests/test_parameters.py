@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,16 @@ import pytest
 
 from ev_gym.equipment import Charger, Vehicle
 from ev_gym.parameters import ScenarioError, table_of
-from ev_gym.scenario import DAILY, Data, Driving, Household, RewardWeights, Scenario, Tariff
+from ev_gym.scenario import (
+    Data,
+    Driving,
+    Household,
+    RewardWeights,
+    Scenario,
+    Solar,
+    Tariff,
+)
+from ev_gym.vehicle import DAILY
 
 PARTS: tuple[type, ...] = (
     Household,
@@ -19,6 +29,7 @@ PARTS: tuple[type, ...] = (
     Vehicle,
     Driving,
     Tariff,
+    Solar,
     Data,
     RewardWeights,
     Scenario,
@@ -41,6 +52,8 @@ def refused(make: Any) -> str:
 def impossible(rule: Any) -> list[Any]:
     """Values that a declared parameter must refuse, from its declaration."""
     wrong: list[Any]
+    if "section" in rule:
+        return [5, "daily", {}, Household()]
     if "allowed" in rule:
         wrong = [None, "no such thing", 7.5, float(rule["allowed"][-1] == 1), []]
         return [v for v in wrong if not any(v is a for a in rule["allowed"])]
@@ -94,18 +107,34 @@ def test_bounds_themselves_are_allowed(kind: type, field: Any) -> None:
         "Tariff.high_to_h": {"high_from_h": 0, "transfer_high_per_kwh": 0.1},
         "Tariff.high_months": {"transfer_high_per_kwh": 0.1},
         "Tariff.high_weekdays": {"transfer_high_per_kwh": 0.1},
+        "Tariff.power_high_months": {"power_low_per_kw": 20.0},
+        "Tariff.power_different_days": {"power_days": 3},
+        "Tariff.power_other_factor": {"power_to_h": 22},
         **{f"Driving.{name}": {"pattern": "daily"} for name in DAILY},
         "Vehicle.wanted_soc": {"min_soc": 0.0},
         "Vehicle.min_soc": {"wanted_soc": 1.0},
+        "Vehicle.limit_soc": {"min_soc": 0.0, "wanted_soc": 0.0},
+        "Charger.switch_pause_min": {"phase_switching": True},
+        "Charger.switch_hold_min": {"phase_switching": True},
+        **{f"Solar.{own.name}": {"peak_kw": 5.0} for own in dataclasses.fields(Solar)},
+        "Solar.peak_kw": {},
+        "Scenario.currency": {"tariff": Tariff()},
     }
     name = f"{kind.__name__}.{field.name}"
-    bounds = {"Tariff.high_from_h": (0, 23), "Tariff.high_to_h": (1, 24)}
+    bounds: dict[str, tuple[Any, ...]] = {
+        "Tariff.high_from_h": (0, 23),
+        "Tariff.high_to_h": (1, 24),
+        "Tariff.power_from_h": (0, 23),
+        "Tariff.power_to_h": (1, 24),
+        "Vehicle.driving": (Driving(), Driving(pattern="daily")),
+    }
     values = bounds.get(name, rule.get("allowed") or (rule.get("low"), rule.get("high")))
     if rule.get("text") or rule.get("many"):
         special = {
             "Data.zone": ("UTC", "Asia/Kolkata"),
             "Data.start": ("1900-01-01", "2198-12-31"),
             "Driving.routine_shares": ((0.0, 0.25, 0.75), [1, 0, 0]),
+            "Household.line_shares": ((0.0, 0.25, 0.75), [1, 0, 0]),
             "Charger.levels_kw": ((0, 7.4), [0.0, 3.7, 100.0], tuple(range(100))),
             "Scenario.currency": ("EUR",),
         }
@@ -129,7 +158,38 @@ def test_bounds_themselves_are_allowed(kind: type, field: Any) -> None:
         (lambda: Charger(levels_kw=(0.0,)), "at least two rising levels from 0"),
         (lambda: Charger(levels_kw=(1.0, 7.4)), "Charger.levels_kw is (1.0, 7.4)"),
         (lambda: Charger(levels_kw=(0.0, 7.4, 7.4)), "rising"),
+        (lambda: Charger(levels_kw=(0.0, 7.4), bidirectional=True), "Charger.bidirectional is Tru"),
+        (lambda: Charger(levels_kw=(0.0, 7.4), phase_switching=True), "because levels_kw is given"),
+        (lambda: Charger(phases=1, phase_switching=True), "Charger.phases is 1; allowed: 3 phases"),
+        (lambda: Charger(switch_hold_min=5), "no effect because phase_switching is False"),
         (lambda: Vehicle(min_soc=0.9), "Vehicle.min_soc is 0.9; allowed: at most wanted_soc, 0.8"),
+        (lambda: Vehicle(limit_soc=0.7), "Vehicle.wanted_soc is 0.8; allowed: at most limit_soc, "),
+        (
+            lambda: Vehicle(chemistry="lead"),
+            "allowed: one of 'nmc622', 'lfp', 'nca', 'nmc111', None",
+        ),
+        (
+            lambda: Vehicle(chemistry=None, battery_age_years=5.0),
+            "Vehicle.battery_age_years is 5.0, which has no effect because chemistry is None",
+        ),
+        (lambda: Vehicle(chemistry=None, wear_price_per_kwh=5.0), "Vehicle.wear_price_per_kwh is"),
+        (
+            lambda: Driving(pattern="daily", trip_km=50.0, trip_kwh=8.0),
+            "Driving.trip_km is 50.0, which has no effect because trip_kwh is given",
+        ),
+        (lambda: Solar(tilt_deg=40.0), "Solar.tilt_deg is 40.0, which has no effect because peak_"),
+        (lambda: Household(line_shares=(0.5, 0.5)), "Household.line_shares is (0.5, 0.5); allowed"),
+        (lambda: Household(line_shares=(0.5, 0.5, 0.5)), "each of the 3 phases, together 1"),
+        (lambda: Household(phases=1, line_shares=(0.5, 0.5, 0.0)), "each of the 1 phases"),
+        (lambda: Tariff(power_high_months=(1,)), "no effect because power_low_per_kw is None"),
+        (
+            lambda: Tariff(power_price_per_kw=50.0, power_from_h=22, power_to_h=6),
+            "Tariff.power_to_h is 6; allowed: later than power_from_h, 22",
+        ),
+        (
+            lambda: Tariff(power_price_per_kw=50.0, power_other_factor=0.5),
+            "Tariff.power_other_factor is 0.5, which has no effect because all hours count in full",
+        ),
         (lambda: Tariff(high_from_h=22, high_to_h=6), "Tariff.high_to_h is 6; allowed: later"),
         (lambda: Tariff(high_from_h=6, high_to_h=6), "than high_from_h, 6"),
         (lambda: Data(zone="Europe/Stokholm"), "Data.zone is 'Europe/Stokholm'; allowed: an IANA"),
@@ -150,6 +210,24 @@ def test_bounds_themselves_are_allowed(kind: type, field: Any) -> None:
         (lambda: Scenario(household={}), "Scenario.household is {}; allowed: a Household"),  # type: ignore[arg-type]
         (lambda: Scenario(charger=None), "Scenario.charger is None; allowed: a Charger"),  # type: ignore[arg-type]
         (lambda: Scenario(tariff=Driving()), "allowed: a Tariff"),  # type: ignore[arg-type]
+        (lambda: Scenario(solar=None), "Scenario.solar is None; allowed: a Solar"),  # type: ignore[arg-type]
+        (
+            lambda: Scenario(charger=Charger(count=2)),
+            "Charger.count is 2; allowed: at most one for each of the 1 vehicles",
+        ),
+        (
+            lambda: Scenario(
+                household=Household(phases=1),
+                charger=Charger(phases=1),
+                vehicles=(Vehicle(line=2),),
+            ),
+            "Vehicle.line is 2, but Household.phases is 1; allowed: a line that the house has",
+        ),
+        (
+            lambda: Scenario(currency="EUR", tariff=Tariff(energy_tax_per_kwh=None)),
+            "Tariff.energy_tax_per_kwh is None, which is Sweden's energy tax in SEK, but Scenario."
+            "currency is 'EUR'; allowed: a number",
+        ),
     ],
 )
 def test_impossible_combinations_are_refused(make: Any, said: str) -> None:
@@ -174,7 +252,7 @@ def test_equal_scenarios_have_one_fingerprint() -> None:
         Scenario(household=Household(fuse_a=20)),
         Scenario(household=Household(fuse_a=np.float64(20))),
         Scenario(charger=Charger(max_current_a=np.int64(16))),
-        Scenario(tariff=Tariff(high_months=[1, 2, 3, 11, 12])),  # type: ignore[arg-type]
+        replace(base, tariff=replace(base.tariff, high_months=[1, 2, 3, 11, 12])),
     ]
     for scenario in same:
         assert scenario == base

@@ -10,20 +10,21 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
-from matplotlib.dates import num2date
 from matplotlib.figure import Figure
 
 from baselines import plot_style, plots
 from baselines.battery_plot import battery
 from ev_gym.env import EVChargingEnv
-from tests.drawings import bar_widths, drawn, texts
+from ev_gym.fields import REWARD_TERMS
+from tests.drawings import bar_widths, drawn, steps, texts
 
-TERMS = ["energy_per_day", "missing_per_day", "public_per_day", "overload_per_day"]
-MONEY = {  # energy, missing, public, overload, settlement, half the interval's width
-    "uncontrolled": (9.0, 0.0, 0.1, 0.0, 0.7, 1.0),
-    "price_based": (5.0, 0.4, 0.2, 0.0, -0.1, 0.5),
-    "own_idea": (-1.0, 3.0, 0.0, 0.5, 0.0, 0.25),
+TERMS = [f"{term}_per_day" for term in REWARD_TERMS]
+MONEY = {  # the terms in their order, settlement, half the interval's width
+    "uncontrolled": (9.0, 2.0, 0.4, 0.0, 0.1, 0.0, 0.7, 1.0),
+    "price_based": (5.0, 1.0, 0.3, 0.4, 0.2, 0.0, -0.1, 0.5),
+    "own_idea": (-1.0, 0.0, 0.5, 3.0, 0.0, 0.5, 0.0, 0.25),
 }
 
 
@@ -41,35 +42,6 @@ def summary(scenario: str = "one", scale: float = 1.0, currency: str = "SEK") ->
     frame["cost_per_year"] = 365 * frame["cost_per_day"]
     frame["missing_kwh_per_day"] = frame["missing_per_day"] / 5.0
     return frame.drop(columns="half")
-
-
-def steps(
-    scenario: str = "one", zone: str = "Europe/Stockholm", cars: int = 1, days: int = 2
-) -> pd.DataFrame:
-    """Two policies on two households: hourly steps, prices that rise with the hour from noon on.
-
-    `early` charges 4 kW in the first six hours of each day, `late` 2 kW in the last twelve. Cars
-    leave at the end of each day, those of `late` with energy missing.
-    """
-    frames = []
-    start = pd.Timestamp("2023-03-24 12:00", tz=zone)
-    time = pd.date_range(start.tz_convert("UTC"), periods=24 * days, freq="h").tz_convert(zone)
-    hour = np.arange(24 * days) % 24
-    for policy, charge_kw in (("early", 4.0 * (hour < 6)), ("late", 2.0 * (hour >= 12))):
-        for household in (0, 1):
-            columns: dict[str, Any] = {
-                "scenario": scenario, "policy": policy, "seed": 0, "household": household,
-                "time": time, "load_kw": 0.5 + 0.1 * household + 0.01 * hour,
-                "price_per_kwh": 1.0 + hour + 100.0 * (np.arange(24 * days) // 24),
-            }  # fmt: skip
-            for k in range(cars):
-                end = "" if cars == 1 else f"_{k}"
-                columns[f"charge_kw{end}"] = charge_kw / cars
-                columns[f"soc{end}"] = 0.2 + 0.02 * hour + 0.1 * k
-                columns[f"plugged{end}"] = (hour < 23).astype(float)
-                columns[f"topup_kwh{end}"] = (hour == 22) * (policy == "late") * 3.0
-            frames.append(pd.DataFrame(columns))
-    return pd.concat(frames, ignore_index=True)
 
 
 def everything(folder: Path) -> dict[str, Callable[[], Figure]]:
@@ -122,7 +94,7 @@ def test_bars_are_as_long_as_the_bill(tmp_path: Path) -> None:
     ends = [(line[0][0], line[1][0]) for line in interval.get_segments()]
     expected = list(zip(rows["cost_per_day_low"], rows["cost_per_day_high"], strict=True))
     np.testing.assert_allclose(ends, expected)
-    assert "5.70 a day, 2080 a year" in texts(axes)
+    assert "7.00 a day, 2555 a year" in texts(axes)
     assert axes.get_xlabel() == "SEK per day"
 
 
@@ -134,19 +106,30 @@ def test_bars_of_either_sign_stand_on_each_other(tmp_path: Path) -> None:
         edges.append((bar.get_x(), bar.get_x() + bar.get_width()))
     assert edges[0][0] == 0.0
     assert [end for _, end in edges[:-1]] == pytest.approx([begin for begin, _ in edges[1:]])
-    assert edges[-1][1] == pytest.approx(5.7)
-    earned, missing = (drawn(axes, term)[2] for term in TERMS[:2])  # own_idea: energy earned money
+    assert edges[-1][1] == pytest.approx(7.0)
+    earned, wear = (drawn(axes, TERMS[i])[2] for i in (0, 2))  # own_idea: energy earned money
     assert (earned.get_x(), earned.get_width()) == (0.0, -1.0)
-    assert missing.get_x() == 0.0
+    assert (wear.get_x(), wear.get_width()) == (0.0, 0.5)
     stored = drawn(axes, "settlement_per_day")[0]  # uncontrolled: worth, left of all its costs
     assert (stored.get_x(), stored.get_width()) == (0.0, pytest.approx(-0.7))
+
+
+def test_all_words_of_the_bills_are_inside_the_picture(tmp_path: Path) -> None:
+    figure = plots.bills(summary(scale=10.0), tmp_path / "bills.png")
+    (axes,) = figure.axes
+    assert "70.00 a day, 25550 a year" in texts(axes)
+    FigureCanvasAgg(figure).draw()  # measures at the figure's own resolution
+    assert max(text.get_window_extent().x1 for text in axes.texts) < figure.bbox.x1 - 5
 
 
 def test_a_legend_names_only_what_is_on_the_bill(tmp_path: Path) -> None:
     without = summary().assign(overload_per_day=0.0)
     words = texts(plots.bills(without, tmp_path / "bills.png").legends[0])
     assert "overload" not in words
-    assert {"energy from the grid", "missing at departure", "total, 95 % interval"} <= set(words)
+    assert {
+        "energy from the grid", "power charge", "battery wear", "missing at departure",
+        "total, 95 % interval",
+    } <= set(words)  # fmt: skip
     assert "overload" in texts(plots.bills(summary(), tmp_path / "bills.png").legends[0])
 
 
@@ -212,47 +195,46 @@ def test_colours_depend_on_the_name_alone() -> None:
     assert not bill & {*colors, *plot_style.OTHER_COLORS}
 
 
-@pytest.mark.parametrize("cars", [1, 2])
-def test_a_week_is_that_of_the_first_household(cars: int, tmp_path: Path) -> None:
-    table = steps(cars=cars, days=9)
-    figure = plots.week(table, tmp_path / "week.png", "SEK")
-    panels = [axes for axes in figure.axes if axes.get_title(loc="left")]
-    assert [axes.get_title(loc="left") for axes in panels] == ["early", "late"]
-    for i, policy in enumerate(("early", "late")):
-        own = table[(table["policy"] == policy) & (table["household"] == 0)].head(7 * 24)
-        charging, load, price = (
-            drawn(figure, gid)[i] for gid in ("charge_kw", "load_kw", "price_per_kwh")
-        )
-        charge_kw = own.filter(like="charge_kw").sum(axis=1)
-        np.testing.assert_allclose(charging.get_data().values, charge_kw)
-        np.testing.assert_array_equal(load.get_data().values, own["load_kw"])
-        np.testing.assert_array_equal(price.get_data().values, own["price_per_kwh"])
-        edges = num2date(charging.get_data().edges, tz="UTC")
-        assert edges[0] == own["time"].iloc[0]
-        assert edges[-1] == own["time"].iloc[-1] + pd.Timedelta("1h")
-        assert to_hex(charging.get_facecolor()) == plot_style.policy_color(policy).lower()
-        for k in range(cars):
-            soc = drawn(figure, f"soc_{k}")[i]
-            np.testing.assert_array_equal(soc.get_ydata(), own["soc" if cars == 1 else f"soc_{k}"])
-            assert num2date(soc.get_xdata()[0], tz="UTC") == own["time"].iloc[1]
-            leaves, short = (drawn(figure, f"{gid}_{k}")[i] for gid in ("leaves", "short"))
-            marked, empty = (leaves, short) if policy == "early" else (short, leaves)
-            assert len(empty.get_xdata()) == 0
-            at = [moment.hour for moment in num2date(marked.get_xdata(), tz="UTC")]
-            assert at == [10] * 7  # 23 h after 11:00 UTC
-    labels = [axes.get_ylabel() for axes in figure.axes]
-    assert labels.count("price\n(SEK/kWh)") == labels.count("power\n(kW)") == 2
+# Colours as people without one kind of cone see them: linear RGB to linear RGB, severity 1
+# (Machado, Oliveira and Fernandes 2009, doi:10.1109/TVCG.2009.113).
+EYES = {
+    "usual": np.eye(3),
+    "protanopia": [
+        [0.152286, 1.052583, -0.204868],
+        [0.114503, 0.786281, 0.099216],
+        [-0.003882, -0.048116, 1.051998],
+    ],
+    "deuteranopia": [
+        [0.367322, 0.860646, -0.227968],
+        [0.280085, 0.672501, 0.047413],
+        [-0.011820, 0.042940, 0.968881],
+    ],
+    "tritanopia": [
+        [1.255528, -0.076749, -0.178779],
+        [-0.078411, 0.930809, 0.147602],
+        [0.004733, 0.691367, 0.303900],
+    ],
+}
+XYZ = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
 
 
-def test_days_are_marked_at_local_midnight(tmp_path: Path) -> None:
-    figure = plots.week(steps(days=7), tmp_path / "week.png")
-    lowest = figure.axes[3]
-    marks = num2date(lowest.get_xticks(), tz="Europe/Stockholm")
-    assert {moment.hour for moment in marks} == {0}  # summer time began on the 26th
-    assert [label.get_text() for label in lowest.get_xticklabels()][:2] == [
-        "Sat 25 Mar",
-        "Sun 26 Mar",
-    ]
+def lab(color: str, eyes: Any) -> Any:
+    """CIELAB of a colour as those eyes see it (sRGB, D65)."""
+    srgb = np.array(mpl.colors.to_rgb(color))
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    xyz = XYZ @ np.clip(np.array(eyes) @ linear, 0.0, 1.0) / [0.9505, 1.0, 1.089]
+    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("eyes", EYES)
+def test_everybody_tells_the_parts_of_a_bill_apart(eyes: str) -> None:
+    """A distance of 2.3 in CIELAB is just noticed; here it is more than six times that."""
+    assert {column for column, *_ in plots.TERMS} == {*TERMS, "settlement_per_day"}
+    seen = [lab(color, EYES[eyes]) for _, _, color, _ in plots.TERMS]
+    for i, one in enumerate(seen):
+        for other in seen[:i]:
+            assert np.linalg.norm(one - other) > 15.0
 
 
 def test_the_heat_map_ranks_hours_within_their_day() -> None:
@@ -281,6 +263,16 @@ def test_the_heat_map_takes_quarters_as_parts_of_hours() -> None:
     assert first_hour == 0
     assert share[22, 1] == pytest.approx(0.75)  # 01:00, the second dearest
     assert share[0, 23] == pytest.approx(0.25)  # 23:00, the cheapest
+
+
+def test_the_heat_map_does_not_deduct_what_cars_give() -> None:
+    """Two cars: one draws 3 kWh at the cheapest hour while the other gives, and 1 kWh later."""
+    time = pd.date_range("2023-06-01 00:00", periods=24, freq="h", tz="Europe/Stockholm")
+    frame = pd.DataFrame({"seed": 0, "household": 0, "time": time})
+    frame["price_per_kwh"] = 1.0 + np.arange(24)
+    frame["charge_kw_0"], frame["charge_kw_1"] = [3.0, 1.0] + [0.0] * 22, [-4.0] + [0.0] * 23
+    share, _ = plots.energy_shares(frame)
+    assert (share[0, 0], share[1, 1]) == (0.75, 0.25)
 
 
 def test_the_heat_map_says_how_much_is_cheap(tmp_path: Path) -> None:

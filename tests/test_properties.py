@@ -10,11 +10,13 @@ import functools
 import math
 import operator
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from ev_gym.env import EVChargingEnv
 from ev_gym.fields import REWARD_TERMS
@@ -28,15 +30,17 @@ from ev_gym.scenario import (
 )
 from tests.strategies import (
     SERIES,
+    Life,
     cases,
-    chargers,
     examples,
     lived,
+    managed_cases,
 )
 
 BALANCE_KWH = 1e-9
 
 Case = tuple[Scenario, str, int]
+Array = NDArray[Any]
 
 
 def added(terms: Iterable[float]) -> float:
@@ -47,7 +51,7 @@ def added(terms: Iterable[float]) -> float:
 @settings(max_examples=examples(60))
 @given(cases())
 def test_energy_is_conserved(case: Case) -> None:
-    """What the meter counts is the house plus the cars; what cars drew is stored or lost.
+    """Grid and sun feed the house and the cars; what cars drew is stored or lost.
 
     A battery changes by what charging stored, what was bought elsewhere, and the trips.
     """
@@ -55,11 +59,11 @@ def test_energy_is_conserved(case: Case) -> None:
     step_h = life.env.scenario.step_h
     drawn_kwh = life.of("charge_kw") * step_h
     stored_kwh, loss_kwh = life.of("stored_kwh"), life.of("loss_kwh")
-    grid_kwh = life.of("grid_kw") * step_h
-    cars_kwh = drawn_kwh.sum(axis=1)
-    assert np.abs(grid_kwh - life.of("load_kw") * step_h - cars_kwh).max() < BALANCE_KWH
+    fed_kw = life.of("grid_kw") + life.of("pv_kw")
+    used_kw = life.of("load_kw") + life.of("charge_kw").sum(axis=1)
+    assert np.abs(fed_kw - used_kw).max() * step_h < BALANCE_KWH
     assert np.abs(drawn_kwh - stored_kwh - loss_kwh).max() < BALANCE_KWH
-    assert stored_kwh.min() >= 0.0
+    assert np.all(stored_kwh * drawn_kwh >= 0.0)
     assert loss_kwh.min() >= 0.0
     after_kwh = life.before_kwh + stored_kwh + life.of("topup_kwh") - life.of("trip_kwh")
     assert np.abs(life.of("energy_kwh") - after_kwh).max() < BALANCE_KWH
@@ -68,52 +72,110 @@ def test_energy_is_conserved(case: Case) -> None:
 @settings(max_examples=examples(30))
 @given(cases())
 def test_losses_are_those_of_the_car(case: Case) -> None:
-    """A share 1 - eta of what is drawn, and aux power for as long as the car charged."""
+    """A share 1 - eta of what is put in, and aux power for as long as the car charged.
+
+    What is put in is drawn from the wall, or taken from the battery when it is discharged.
+    """
     life = lived(*case)
     scenario = life.env.scenario
-    drawn_kwh = life.of("charge_kw") * scenario.step_h
+    drawn_kwh, taken_kwh = life.of("charge_kw") * scenario.step_h, -life.of("stored_kwh")
+    input_kwh = np.where(drawn_kwh >= 0.0, drawn_kwh, taken_kwh)
     for k, vehicle in enumerate(scenario.vehicles):
-        aux_kwh = life.of("loss_kwh")[:, k] - (1.0 - vehicle.eta) * drawn_kwh[:, k]
+        aux_kwh = life.of("loss_kwh")[:, k] - (1.0 - vehicle.eta) * input_kwh[:, k]
         assert aux_kwh.min() > -BALANCE_KWH
         assert aux_kwh.max() < vehicle.aux_kw * scenario.step_h + BALANCE_KWH
-        charged = drawn_kwh[:, k] > 0.0
-        assert np.all(aux_kwh[~charged] == 0.0)
+        flowed = input_kwh[:, k] != 0.0
+        assert np.all(aux_kwh[~flowed] == 0.0)
         if vehicle.aux_kw:
-            assert np.all(life.of("loss_kwh")[charged, k] > 0.0)
+            assert np.all(life.of("loss_kwh")[flowed, k] > 0.0)
+
+
+def sun_let_through_kw(life: Life, used_kw: Array, given_kw: Array) -> Array:
+    """The sun, less what would leave the house above its export limit (T,)."""
+    house = life.env.scenario.household
+    limit_kw = house.limit_kw if house.export_limit_kw is None else house.export_limit_kw
+    return np.minimum(life.sun_kw(), np.maximum(0.0, limit_kw + used_kw - given_kw))
+
+
+def cost_of(life: Life, used_kw: Array, produced_kw: Array) -> Array:
+    """What the energy of each step costs (T,), netted within the step or each kWh in full."""
+    buys, sells = life.of("price_per_kwh"), life.of("export_price_per_kwh")
+    bought_kw, sold_kw = used_kw, produced_kw
+    if life.env.scenario.tariff.netting == "step":
+        bought_kw = np.maximum(0.0, used_kw - produced_kw)
+        sold_kw = np.maximum(0.0, produced_kw - used_kw)
+    return life.env.scenario.step_h * (bought_kw * buys - sold_kw * sells)
+
+
+def line_currents(life: Life, with_cars: bool) -> Array:
+    """Current on each line of the house (T, 3), by shares of the load, sun and each car's lines."""
+    scenario, house = life.env.scenario, life.env.scenario.household
+    shares = house.line_shares or (1.0 / house.phases,) * house.phases
+    load_kw = life.of("load_kw")[:, np.newaxis] * (*shares, 0.0, 0.0)[:3]
+    lines_a = (load_kw - life.sun_kw()[:, np.newaxis] / 3.0) / 0.23
+    if with_cars:
+        current_a = life.of("charge_kw") / 0.23 / np.maximum(1.0, life.of("phases"))
+        for k, vehicle in enumerate(scenario.vehicles):
+            for place in range(3):
+                takes = life.of("phases")[:, k] > place
+                lines_a[:, (vehicle.line - 1 + place) % 3] += takes * current_a[:, k]
+    return lines_a
+
+
+def by_line(scenario: Scenario) -> bool:
+    """Whether each line has a fuse of its own, rather than all a limit together."""
+    return scenario.household.connection_kw is None and scenario.household.phases == 3
+
+
+def over_kw(life: Life, with_cars: bool) -> Array:
+    """Power above the connection's limit (T,)."""
+    house = life.env.scenario.household
+    if by_line(life.env.scenario):
+        over_a = np.maximum(0.0, line_currents(life, with_cars) - house.fuse_a)
+        return 0.23 * over_a.sum(axis=1)
+    cars_kw = with_cars * life.of("charge_kw").sum(axis=1)
+    return np.maximum(0.0, life.of("load_kw") - life.sun_kw() + cars_kw - house.limit_kw)
 
 
 @settings(max_examples=examples(60))
 @given(cases())
 def test_every_kwh_is_billed(case: Case) -> None:
-    """Both bills are energy times price; the terms are what the cars drew, lacked and overloaded.
+    """Both bills are energy times price; the terms are what the cars did, lacked and overloaded.
 
     Over the episode the sums agree too, with `math.fsum`.
     """
     life = lived(*case)
     scenario = life.env.scenario
     step_h, weights, tariff = scenario.step_h, scenario.reward_weights, scenario.tariff
-    price, load_kw = life.of("price_per_kwh"), life.of("load_kw")
-    cars_kwh = life.of("charge_kw").sum(axis=1) * step_h
-    cost, house = life.of("energy_cost"), life.of("house_cost")
-    assert house == pytest.approx(load_kw * step_h * price, abs=1e-9)
-    assert cost - house == pytest.approx(cars_kwh * price, abs=1e-9)
+    charge_kw, load_kw = life.of("charge_kw"), life.of("load_kw")
+    used_kw = load_kw + np.maximum(charge_kw, 0.0).sum(axis=1)
+    given_kw = np.maximum(-charge_kw, 0.0).sum(axis=1)
+    sun_kw = sun_let_through_kw(life, used_kw, given_kw)
+    assert life.of("pv_kw") == pytest.approx(sun_kw, abs=1e-9)
+    cost = cost_of(life, used_kw, sun_kw + given_kw)
+    house = cost_of(life, load_kw, sun_let_through_kw(life, load_kw, 0.0 * load_kw))
+    assert life.of("energy_cost") == pytest.approx(cost, abs=1e-8)
+    assert life.of("house_cost") == pytest.approx(house, abs=1e-8)
+    power = life.of("power_cost") - life.of("house_power_cost")
+    assert life.of("power_cost").min() >= 0.0
+    assert power.any() <= (tariff.power_price_per_kw > 0.0)
+    wear_prices = [
+        car.wear_price_per_kwh * (car.chemistry is not None) for car in scenario.vehicles
+    ]
+    assert life.of("overload_kw") == pytest.approx(over_kw(life, True), abs=1e-8)
+    overload_kwh = (over_kw(life, True) - over_kw(life, False)) * step_h
     billed = {
-        "energy": -weights.energy * cars_kwh * price,
+        "energy": -weights.energy * (cost - house),
+        "power": -weights.power * power,
+        "wear": -weights.wear * (life.of("wear_kwh") @ np.array(wear_prices)),
         "missing": -weights.missing * tariff.public_price_per_kwh * life.of("missing_kwh"),
         "public": -weights.public * tariff.public_price_per_kwh * life.of("public_kwh"),
+        "overload": -weights.overload * tariff.overload_price_per_kwh * overload_kwh,
     }
-    limit_kw = scenario.household.limit_kw
-    house_over_kw = np.maximum(load_kw - limit_kw, 0.0)
-    over_kw = np.maximum(load_kw + cars_kwh / step_h - limit_kw, 0.0)
-    assert life.of("overload_kw") == pytest.approx(over_kw, abs=1e-9)
-    overload_kwh = (over_kw - house_over_kw) * step_h
-    billed["overload"] = -weights.overload * tariff.overload_price_per_kwh * overload_kwh
     assert set(billed) == set(REWARD_TERMS)
     for name, money in billed.items():
-        assert life.term(name) == pytest.approx(money, abs=1e-8), name
-        assert math.fsum(life.term(name)) == pytest.approx(math.fsum(money), abs=1e-8), name
-    both = math.fsum(np.concatenate([cost, -house]))
-    assert both == pytest.approx(math.fsum(cars_kwh * price), abs=1e-8)
+        assert life.term(name) == pytest.approx(money, abs=1e-7), name
+        assert math.fsum(life.term(name)) == pytest.approx(math.fsum(money), abs=1e-7), name
 
 
 @settings(max_examples=examples(40))
@@ -127,17 +189,24 @@ def test_the_reward_is_the_sum_of_its_terms(case: Case) -> None:
 
 
 def test_the_reward_adds_up_in_the_declared_order() -> None:
-    """Also in steps in which no term is 0: a car charges, leaves short, and returns empty."""
+    """Also in steps in which no term is 0: a car charges, leaves short, and returns empty.
+
+    That is the last hour of each 24 h, when wear is booked, and the one with a power charge.
+    """
+    prices = {"public_price_per_kwh": 0.037, "power_price_per_kw": 0.5}
+    hour = {"power_from_h": 7, "power_to_h": 8}
     scenario = Scenario(
         household=Household(fuse_a=6.0, phases=1),
         charger=Charger(phases=1, max_current_a=6, load_management=False),
+        vehicles=(Vehicle(wear_price_per_kwh=100.0),),
         driving=Driving(pattern="daily", departure_h=7.1, arrival_h=7.8, trip_kwh=100.0),
-        tariff=Tariff(public_price_per_kwh=0.037),  # terms of one size, so that the order matters
+        tariff=Tariff(**prices, **hour),  # terms of one size, so that the order matters
         time_step_min=60,
+        start_hour=8,
         days=6,
     )
     full = order_matters = 0
-    for seed in range(10):
+    for seed in range(15):
         life = lived(scenario, "hourly", seed, np.ones((scenario.horizon_steps, 1), np.float32))
         for info, reward in zip(life.infos, life.rewards, strict=True):
             terms = [info["reward_terms"][name] for name in REWARD_TERMS]
@@ -169,8 +238,13 @@ def test_bounds(case: Case) -> None:
     space = life.env.observation_space
     assert np.all(np.isfinite(space.low) & np.isfinite(space.high))
     assert all(space.contains(observation) for observation in life.observations)
-    for name in ("missing_kwh", "public_kwh", "topup_kwh", "trip_kwh", "overload_kw", "charge_kw"):
+    never_negative = ("missing_kwh", "public_kwh", "topup_kwh", "trip_kwh", "overload_kw", "pv_kw")
+    for name in (*never_negative, "wear_kwh"):
         assert life.of(name).min() >= 0.0, name
+    health = life.of("health")
+    assert health.min() > 0.0
+    assert health.max() <= 1.0
+    assert np.all(np.diff(health, axis=0) <= 0.0)
     bought_kwh = life.of("missing_kwh") + life.of("public_kwh")
     assert np.abs(bought_kwh - life.of("topup_kwh").sum(axis=1)).max() < BALANCE_KWH
 
@@ -178,35 +252,66 @@ def test_bounds(case: Case) -> None:
 @settings(max_examples=examples(40))
 @given(cases())
 def test_cars_take_no_more_than_they_may(case: Case) -> None:
-    """Nothing while away; no more than the charger and the car allow; whole amperes from 6 on."""
+    """Nothing while not at a charger; no more than charger, car and owner allow; whole amperes."""
     life = lived(*case)
-    scenario = life.env.scenario
-    charge_kw, current_a = life.of("charge_kw"), life.of("current_a")
+    scenario, charger = life.env.scenario, life.env.scenario.charger
+    charge_kw, current_a, phases = life.of("charge_kw"), life.of("current_a"), life.of("phases")
     away = life.of("plugged") == 0.0
     assert np.all(charge_kw[away] == 0.0)
     assert np.all(current_a[away] == 0.0)
+    assert np.all(phases[away] == 0.0)
+    assert life.of("plugged").sum(axis=1).max() <= (charger.count or len(scenario.vehicles))
+    assert charge_kw.min() >= 0.0 or charger.bidirectional
+    assert np.all(charge_kw * current_a >= 0.0)
+    flowed_kwh = life.before_kwh + life.of("stored_kwh")
     for k, vehicle in enumerate(scenario.vehicles):
-        phases = min(vehicle.phases, scenario.charger.phases)
-        assert charge_kw[:, k].max() <= vehicle.ac_max_kw + 1e-9
-        assert np.all(charge_kw[:, k] <= 0.23 * phases * current_a[:, k] + 1e-9)
-        if scenario.charger.levels_kw is None:
-            assert set(current_a[:, k]) <= {0.0, *range(6, scenario.charger.max_current_a + 1)}
+        all_phases = min(vehicle.phases, charger.phases)
+        used = set(phases[~away[:, k], k])
+        assert used <= {all_phases, *([1] if charger.phase_switching else [])}
+        assert np.abs(charge_kw[:, k]).max() <= vehicle.ac_max_kw + 1e-9
+        by_current_kw = 0.23 * phases[:, k] * np.abs(current_a[:, k])
+        assert np.all(np.abs(charge_kw[:, k]) <= by_current_kw + 1e-9)
+        limit_kwh = np.maximum(life.before_kwh[:, k], vehicle.limit_soc * vehicle.battery_kwh)
+        floor_kwh = np.minimum(life.before_kwh[:, k], vehicle.floor_soc * vehicle.battery_kwh)
+        assert np.all(flowed_kwh[:, k] <= limit_kwh + BALANCE_KWH)
+        assert np.all(flowed_kwh[:, k] >= floor_kwh - BALANCE_KWH)
+        if charger.levels_kw is None:
+            amperes = set(np.abs(current_a[:, k]))
+            assert amperes <= {0.0, *range(6, charger.max_current_a + 1)}
         else:
-            assert charge_kw[:, k].max() <= scenario.charger.levels_kw[-1] + 1e-9
+            assert charge_kw[:, k].max() <= charger.levels_kw[-1] + 1e-9
 
 
 @settings(max_examples=examples(60))
-@given(
-    st.tuples(chargers(load_management=True), st.sampled_from((6.0, 16.0, 25.0))).flatmap(
-        lambda drawn: cases(charger=drawn[0], household=Household(fuse_a=drawn[1]))
-    )
-)
+@given(managed_cases())
 def test_load_management_keeps_within_the_connection(case: Case) -> None:
-    """Charging takes no more than the limit less the house's load, and nothing below that."""
+    """Cars exceed neither the limit nor a line's fuse, whatever the house and other cars do.
+
+    On each line, or in all, charging takes no more than the house and discharging leave; and cars
+    that are discharged do not lift what a line gives above its fuse.
+    """
     life = lived(*case)
-    room_kw = np.maximum(life.env.scenario.household.limit_kw - life.of("load_kw"), 0.0)
-    assert np.all(life.of("charge_kw").sum(axis=1) <= room_kw + 2e-9)
+    scenario = life.env.scenario
+    house = scenario.household
+    if by_line(scenario):
+        alone_a, with_cars_a = line_currents(life, False), line_currents(life, True)
+        assert np.all(with_cars_a <= np.maximum(house.fuse_a, alone_a) + 1e-8)
+        assert np.all(with_cars_a >= np.minimum(-house.fuse_a, alone_a) - 1e-8)
+    else:
+        alone_kw = life.of("load_kw") - life.sun_kw()
+        total_kw = alone_kw + life.of("charge_kw").sum(axis=1)
+        assert np.all(total_kw <= np.maximum(house.limit_kw, alone_kw) + 2e-9)
     assert np.all(life.term("overload") > -1e-7)
+
+
+@settings(max_examples=examples(40))
+@given(cases())
+def test_no_more_is_sold_than_the_grid_takes(case: Case) -> None:
+    """Neither sun nor cars feed more into the grid than its limit."""
+    life = lived(*case)
+    house = life.env.scenario.household
+    limit_kw = house.limit_kw if house.export_limit_kw is None else house.export_limit_kw
+    assert life.of("grid_kw").min() >= -limit_kw - 2e-9
 
 
 @settings(max_examples=examples(60))
@@ -215,20 +320,19 @@ def test_cars_leave_as_they_want_and_return_as_the_trip_left_them(case: Case) ->
     """Who leaves has the wanted SoC at least; what was missing is what charging left missing."""
     life = lived(*case)
     cars = life.env.scenario.vehicles
-    plugged = np.array([info["plugged"] for info in life.infos[1:]])
-    here, energy_kwh = life.of("plugged")[:-1], life.of("energy_kwh")[:-1]
+    here, after, energy_kwh = life.home[:-1], life.home[1:], life.of("energy_kwh")
     for k, vehicle in enumerate(cars):
         wanted_kwh = vehicle.wanted_soc * vehicle.battery_kwh
         least_kwh = vehicle.min_soc * vehicle.battery_kwh
         # Steps in which the car left and stayed away, or came home and stayed there.
-        left = (here[:, k] == 1.0) & (plugged[:, k] == 0.0)
-        returned = (here[:, k] == 0.0) & (plugged[:, k] == 1.0)
+        left = here[:, k] & ~after[:, k]
+        returned = ~here[:, k] & after[:, k]
         assert np.all(energy_kwh[left, k] >= wanted_kwh)
-        charged_kwh = (life.before_kwh + life.of("stored_kwh"))[:-1][left, k]
+        charged_kwh = (life.before_kwh + life.of("stored_kwh"))[left, k]
         missing_kwh = np.maximum(wanted_kwh - charged_kwh, 0.0)
-        topup_kwh, trip_kwh = life.of("topup_kwh")[:-1, k], life.of("trip_kwh")[:-1, k]
+        topup_kwh, trip_kwh = life.of("topup_kwh")[:, k], life.of("trip_kwh")[:, k]
         assert topup_kwh[left] == pytest.approx(missing_kwh, abs=BALANCE_KWH)
-        before_kwh = life.before_kwh[:-1][returned, k]
+        before_kwh = life.before_kwh[returned, k]
         floor_kwh = np.minimum(before_kwh, least_kwh)
         after_kwh = np.maximum(before_kwh - trip_kwh[returned], floor_kwh)
         assert energy_kwh[returned, k] == pytest.approx(after_kwh, abs=BALANCE_KWH)

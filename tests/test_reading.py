@@ -233,6 +233,48 @@ def test_empty_and_binary_files(files: Files) -> None:
         files.read()
 
 
+LIGHT = ("ghi_w_per_m2", "dhi_w_per_m2", "dni_w_per_m2")
+
+
+def light_file(path: Path, *names: str) -> Path:
+    """A week of irradiance: 8, 4 and 2 W/m2 in the first hour, growing with the hours."""
+    values = dict(zip(LIGHT, (8.0, 4.0, 2.0), strict=True))
+    rows = [
+        ",".join([time, "9.5", *(f"{values[name] * (hour + 1):g}" for name in names)])
+        for hour, time in enumerate(stamps(168, 60))
+    ]
+    return write(path, ",".join(["timestamp_utc", "temperature_c", *names]), rows)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_irradiance_files(tmp_path: Path, files: Files, count: int) -> None:
+    path = light_file(tmp_path / "sun.csv", *LIGHT[:count])
+    data = files.read(irradiance=path)
+    hours = np.arange(1.0, 169.0)
+    for name, factor in zip(LIGHT[:count], (8.0, 4.0, 2.0), strict=False):
+        np.testing.assert_array_equal(getattr(data, name), factor * hours)
+    assert all(getattr(data, name) is None for name in LIGHT[count:])
+    assert data.clearness is None
+    turned = files.read(irradiance=light_file(tmp_path / "turned.csv", *LIGHT[:count][::-1]))
+    assert turned.fingerprint == data.fingerprint
+    assert files.read().ghi_w_per_m2 is None
+
+
+def test_irradiance_errors_name_the_file(tmp_path: Path, files: Files) -> None:
+    with pytest.raises(FileNotFoundError, match=r"irradiance file not found: .*nowhere\.csv"):
+        files.read(irradiance=tmp_path / "nowhere.csv")
+    path = light_file(tmp_path / "sun.csv", *LIGHT)
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:3], lines[3].replace("9.5,24", "9.5,"), *lines[4:]]))
+    with pytest.raises(
+        DataError, match=r"sun.csv, row 4 \(2023-01-02T01:00Z\): ghi_w_per_m2 is em"
+    ):
+        files.read(irradiance=path)
+    path.write_text("\n".join([*lines[:3], *lines[4:]]))
+    with pytest.raises(DataError, match=r"sun.csv, row 4 \(2023-01-02T02:00Z\): gap, 1 intervals"):
+        files.read(irradiance=path)
+
+
 # Stamps in local time.
 
 
@@ -335,6 +377,16 @@ def broken_frame(how: str) -> pd.DataFrame:
 def test_frame_errors_name_the_row(how: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         Dataset.from_frame(week_frame("sek_per_kwh", 60, 168), broken_frame(how), 5.0)
+
+
+def test_frame_of_irradiance() -> None:
+    price, load = week_frame("sek_per_kwh", 60, 168), week_frame("kw", 15, 672)
+    light = week_frame("ghi_w_per_m2", 60, 168)
+    for given in (light, light["ghi_w_per_m2"]):
+        data = Dataset.from_frame(price, load, 5.0, irradiance=given)
+        np.testing.assert_array_equal(data.ghi_w_per_m2, np.arange(168) / 100)
+    with pytest.raises(TypeError, match="irradiance: a pandas Series or DataFrame is needed"):
+        Dataset.from_frame(price, load, 5.0, irradiance=200.0)  # type: ignore[arg-type]
 
 
 def test_frame_of_another_kind_or_unit() -> None:

@@ -144,9 +144,13 @@ def test_the_table_of_the_readme_is_what_the_benchmark_prints(tmp_path: Path) ->
             f"{figures['cost_per_day']:.2f}",
             f"{figures['cost_per_year']:.0f}",
             f"{low:.2f} to {high:.2f}",
-            *(f"{figures[f'{term}_per_day']:.2f}" for term in ("energy", "missing", "public")),
+            *(
+                f"{figures[f'{term}_per_day']:.2f}"
+                for term in ("energy", "power", "wear", "missing", "public")
+            ),
             f"{figures['settlement_per_day']:.2f}",
             f"{figures['missing_kwh_per_day']:.2f}",
+            f"{figures['peak_kw']:.1f}",
             f"{figures['cheap_share']:.0%}",
         ]
         assert f"| {' | '.join(cells)} |" in README
@@ -167,4 +171,4 @@ def test_the_scenario_on_own_files_runs(tmp_path: Path, monkeypatch: pytest.Monk
     log = (tmp_path / "run" / "battery_log.csv").read_text().splitlines()
     row = dict(zip(log[0].split(","), log[1].split(","), strict=True))
     assert float(row["load_kw"]) == 0.5
-    assert float(row["price_per_kwh"]) == pytest.approx((0.5 + 0.439 + 0.05) * 1.25)
+    assert float(row["price_per_kwh"]) == pytest.approx((0.5 + 0.428 + 0.05) * 1.25)  # tax of 2024

@@ -30,6 +30,8 @@ TWO_CARS = {
     "household": {"fuse_a": 16},
     "time_step_min": 60,
 }
+# Sun, cars that can be discharged, switching of phases, power charge, ageing.
+VILLA = {"preset": "stockholm-villa", "time_step_min": 60}
 
 
 @pytest.mark.parametrize(
@@ -40,6 +42,8 @@ TWO_CARS = {
         (TWO_CARS, {}),
         ("stockholm", {"continuous": False}),
         (TWO_CARS, {"continuous": False, "split": "test"}),
+        (VILLA, {}),
+        (VILLA, {"continuous": False}),
         (Scenario(name="own", start_hour=7, time_step_min=30), {"split": "train"}),
     ],
     ids=str,
@@ -56,6 +60,22 @@ def test_a_remote_env_is_the_local_one(url: str, scenario: Any, settings: Any) -
         assert live_alike(local, remote, 2 * local.scenario.horizon_steps + 10) == 2
         assert same(remote.reset(seed=4), local.reset(seed=4))
         assert live_alike(local, remote, 5) == 0
+
+
+def test_the_villa_s_cars_are_discharged_and_age_remotely_too(url: str) -> None:
+    """What the comparison with the local env above is to have met."""
+    at_home = {**VILLA, "driving": {"pattern": "daily", "arrival_h": 17, "departure_h": 7}}
+    with closing(RemoteEnv(url, at_home)) as remote:
+        assert remote.action_space.low.tolist() == [-1.0, -1.0]
+        remote.reset(seed=5, options={"start": "2023-11-01"})
+        infos = [remote.step(np.array([-1.0, 0.2], np.float32))[4] for _ in range(24)]
+        history = remote.history
+        assert history["charge_kw_0"].min() < -5.0
+        assert (history["stored_kwh_0"] < 0.0).sum() == (history["charge_kw_0"] < 0.0).sum() > 0
+        assert set(history["phases_1"]) == {0.0, 1.0}
+        for name in ("export_price_per_kwh", "power_cost", "wear_kwh_0", "wear_kwh_1"):
+            assert history[name].max() > 0.0
+        assert [info["reward_terms"]["wear"] < 0.0 for info in infos] == [False] * 23 + [True]
 
 
 def test_an_episode_goes_on_after_its_end_as_it_does_locally(url: str) -> None:
@@ -143,7 +163,7 @@ def test_a_remote_vector_env_is_the_local_one(
 ) -> None:
     """Whole answers in every autoreset mode, rows out of step with each other by a masked reset."""
     settings: dict[str, Any] = {"continuous": continuous, "autoreset_mode": mode}
-    scenario = TWO_CARS if continuous else {"time_step_min": 60}
+    scenario = VILLA if continuous else {"time_step_min": 60}
     local = EVChargingVectorEnv(4, scenario, **settings)
     mask = np.array([False, True, False, True])
     remote: Any = gym.make_vec(
@@ -224,7 +244,8 @@ def test_the_benchmark_of_a_server_is_the_local_one(
     for name in ("summary.csv", "steps.csv.gz"):
         local, remote = (tmp_path / where / name for where in ("local", "remote"))
         assert local.read_bytes() == remote.read_bytes()
-    assert len((tmp_path / "remote" / "summary.csv").read_text().splitlines()) == 1 + 2 * 5
+    lines = (tmp_path / "remote" / "summary.csv").read_text().splitlines()
+    assert len(lines) == 1 + 2 * len(POLICY_NAMES)
 
 
 def test_the_benchmark_says_what_is_wrong_with_a_server(url: str) -> None:

@@ -94,6 +94,38 @@ def test_the_past_is_the_history(scenario: Any, steps: int) -> None:
     assert drawn(figure, "limit_kw").get_ydata()[0] == env.scenario.household.limit_kw
 
 
+def test_sun_discharging_and_what_is_sold() -> None:
+    """Sun and charging above zero, below it what cars give and what is fed into the grid."""
+    env = EVChargingEnv("stockholm-villa", render_mode="rgb_array")
+    env.reset(seed=3, options={"start": "2023-07-01", "soc": 0.6})
+    for step in range(90):
+        action = [(1.0, -1.0), (-1.0, 1.0)][step // 6 % 2]
+        observation, *_ = env.step(np.array(action, np.float32))
+    figure, history = rendering.picture(env), env.history
+    values = {name: drawn(figure, name).get_data().values for name in ("pv_kw", "sold_kw")}
+    np.testing.assert_array_equal(values["pv_kw"], history["pv_kw"])
+    np.testing.assert_array_equal(values["sold_kw"], history["grid_kw"].clip(upper=0.0))
+    above, below = history["load_kw"].to_numpy(), np.zeros(90)
+    for k in range(2):
+        own = history[f"charge_kw_{k}"].to_numpy()
+        up, down = (drawn(figure, f"{name}_kw_{k}").get_data() for name in ("charge", "discharge"))
+        np.testing.assert_allclose(up.baseline, above, atol=1e-12)
+        np.testing.assert_allclose(up.values - up.baseline, own.clip(min=0.0), atol=1e-12)
+        np.testing.assert_allclose(down.baseline, below, atol=1e-12)
+        np.testing.assert_allclose(down.values - down.baseline, own.clip(max=0.0), atol=1e-12)
+        above, below = up.values, down.values
+    np.testing.assert_allclose(above + below - history["pv_kw"], history["grid_kw"], atol=1e-9)
+    assert below.min() < -1.0
+    fields = {field.name: field.slice for field in ev_gym.observation_fields("stockholm-villa")}
+    assert drawn(figure, "next_pv").get_ydata()[0] == observation[fields["pv_kw"]][0] > 0.0
+    assert figure.axes[1].get_ylim()[0] < min(below.min(), values["sold_kw"].min())
+    assert {"sun (area)", "fed into the grid (line)"} <= set(texts(figure))
+
+    plain = rendering.picture(lived("stockholm", 30))
+    assert all(absent(plain, gid) for gid in ("pv_kw", "sold_kw", "discharge_kw_0", "next_pv"))
+    assert plain.axes[1].get_ylim()[0] == 0.0
+
+
 def test_the_state_of_charge_begins_where_the_episode_did() -> None:
     soc = drawn(rendering.picture(lived("classic", 2, soc=[0.35])), "soc_0").get_ydata()
     assert soc[0] == pytest.approx(0.35, abs=1e-12)
@@ -232,8 +264,9 @@ def test_every_panel_has_a_now_line_and_units() -> None:
     assert labels == ["price (SEK/kWh)", "power (kW)", "state of charge"]
 
 
-def test_eight_cars_fit() -> None:
-    figure = rendering.picture(lived({"vehicles": [{}] * 8}, 40))
+@pytest.mark.parametrize("preset", ["stockholm", "stockholm-villa"])
+def test_eight_cars_fit(preset: str) -> None:
+    figure = rendering.picture(lived({"preset": preset, "vehicles": [{}] * 8}, 40))
     colors = {to_hex(drawn(figure, f"soc_{k}").get_color()) for k in range(8)}
     assert len(colors) == 8
     box = figure.bbox
@@ -242,6 +275,10 @@ def test_eight_cars_fit() -> None:
         if text.get_text():
             assert extent.x1 <= box.x1, text
             assert extent.y1 <= box.y1, text
+    names = [text.get_window_extent() for text in figure.axes[1].texts]
+    assert len(names) == (10 if preset == "stockholm" else 12)
+    assert all(not box.overlaps(other) for i, box in enumerate(names) for other in names[:i])
+    assert min(box.y0 for box in names) > figure.axes[1].get_window_extent().y0 - 10
 
 
 def test_a_window_without_a_screen() -> None:

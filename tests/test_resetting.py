@@ -72,7 +72,7 @@ def test_start_hour_of_the_scenario() -> None:
 def test_soc_and_house() -> None:
     """One number for all cars, or one each; the house's own load is what is seen."""
     env = env_of(THREE_CARS)
-    load_kw = env.simulator.world.load_kw
+    load_kw = env.simulator.world.tables.load_kw
     _, info = env.reset(options={"soc": 0.25})
     assert info["soc"].tolist() == [0.25, 0.25, 0.25]
     for socs in ([0.0, 0.5, 1.0], (0, 0.5, 1), np.array([0.0, 0.5, 1.0], np.float32)):

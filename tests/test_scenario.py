@@ -19,15 +19,17 @@ from ev_gym.equipment import Charger, Vehicle, at_charger
 from ev_gym.parameters import ScenarioError
 from ev_gym.presets import preset, preset_names, preset_summary
 from ev_gym.scenario import (
-    DAILY,
-    HIGH,
+    Driving,
     Household,
     RewardWeights,
     Scenario,
+    Solar,
     Tariff,
     as_scenario,
 )
 from ev_gym.sources import dataset_of
+from ev_gym.tariff import HIGH, TARIFFS
+from ev_gym.vehicle import DAILY
 
 CLASSIC_PRICES_ORE = [
     *(85.28, 70.86, 68.01, 67.95, 68.01, 85.04, 87.86, 100.26, 118.45, 116.61, 105.93, 91.95),
@@ -51,7 +53,7 @@ def as_json(scenario: Scenario) -> Any:
 
 
 def test_presets_by_name() -> None:
-    assert preset_names() == ("stockholm", "stockholm-measured", "classic")
+    assert preset_names() == (*("stockholm", "stockholm-villa", "stockholm-measured", "classic"),)
     for name in preset_names():
         assert as_scenario(name) == preset(name) == ev_gym.preset(name)
         assert preset(name).name == name
@@ -96,6 +98,10 @@ def paths(plain: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 COMPANY: dict[str, dict[str, Any]] = {
     **{name: {"pattern": "daily"} for name in DAILY},
     **{name: {"transfer_high_per_kwh": 0.7} for name in HIGH},
+    **{field.name: {"peak_kw": 5.0} for field in dataclasses.fields(Solar)},
+    **{key: {"phase_switching": True} for key in ("switch_pause_min", "switch_hold_min")},
+    "peak_kw": {},
+    "power_high_months": {"power_low_per_kw": 20.0},
 }
 
 OTHER: dict[str, Any] = {
@@ -103,8 +109,15 @@ OTHER: dict[str, Any] = {
     **{"pattern": "daily", "routine_shares": [1, 0, 0], "transfer_high_per_kwh": 0.9},
     **{"high_months": [7], "high_weekdays": [5], "source": "classic", "zone": "UTC"},
     **{"start": "2024-01-01", "currency": "EUR", "time_step_min": 60, "connection_kw": 9},
-    **{"annual_kwh": 9000},
-    **dict.fromkeys(("price_file", "load_file", "load_zone", "temperature_file"), "y.csv"),
+    **{"annual_kwh": 9000, "export_limit_kw": 5, "line_shares": [0.5, 0.3, 0.2]},
+    **{"peak_kw": 4, "inverter_kw": 4, "count": 1, "bidirectional": True},
+    **{"phase_switching": True, "line": 3, "priority": 5, "chemistry": "lfp"},
+    **{"driving": {"pattern": "daily"}, "trip_kwh": 5, "energy_tax_per_kwh": 0.3},
+    **{"power_low_per_kw": 25, "power_high_months": [7], "power_weekdays": [5]},
+    **{"power_different_days": False, "export_fee_per_kwh": 0.1, "netting": "none"},
+    **dict.fromkeys(
+        ("price_file", "load_file", "load_zone", "temperature_file", "irradiance_file"), "y.csv"
+    ),
     **{"temperature_c": 5, "eur_rate": 11, "stamp_zone": "UTC"},
     **{"price_column": "price", "ac_max_kw": 10, "min_soc": 0.2, "eta": 0.9, "days": 7},
 }
@@ -132,6 +145,8 @@ def test_hash_changes_with_every_parameter() -> None:
             owner[name] = OTHER[name]
         if place == ("household", "phases"):
             plain["charger"]["phases"] = 1
+        if name == "currency":
+            plain["tariff"]["energy_tax_per_kwh"] = 0.3
         changed = Scenario.from_dict(plain)
         assert changed != base, place
         seen.add(changed.fingerprint())
@@ -147,7 +162,7 @@ def test_frozen_and_hashable() -> None:
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(part, name, "changed")
     assert {scenario: 1}[Scenario()] == 1
-    assert len({preset(name) for name in preset_names()}) == 3
+    assert len({preset(name) for name in preset_names()}) == 4
 
 
 @pytest.mark.parametrize(
@@ -203,7 +218,7 @@ def test_vehicles_by_dict_and_by_model() -> None:
         Vehicle.model("Fiat 500e"),
     ]
     scenario = as_scenario({"preset": "classic", "vehicles": given})
-    zoe = Vehicle("ours", 52.0, 3, 22.0, 0.941, 0.422, min_soc=0.2)
+    zoe = Vehicle("ours", 52.0, 3, 22.0, eta=0.941, aux_kw=0.422, min_soc=0.2, kwh_per_100km=17.4)
     assert scenario.vehicles == (
         dataclasses.replace(own, wanted_soc=0.9),
         zoe,
@@ -224,7 +239,7 @@ def test_all_known_cars() -> None:
             row["ac_max_kw"],
         )
         assert at_charger(car, Charger()).max_current_a >= 6
-    measured = {"ID.3": (0.921, 0.108), "Model 3": (0.943, 0.218), "500e": (0.954, 0.186)}
+    measured = {"ID.3": (0.921, 0.1082), "Model 3": (0.943, 0.218), "500e": (0.954, 0.186)}
     measured["Zoe"] = (0.941, 0.422)
     for name in known_cars():
         car = Vehicle.model(name)
@@ -233,15 +248,22 @@ def test_all_known_cars() -> None:
 
 
 def test_known_cars_equal_their_source(measured_folder: Any) -> None:
-    """Battery, phases and power are those of the file that the list was taken from."""
+    """Battery, phases, power and consumption are those of the file the list was taken from."""
     import csv
 
     with (measured_folder / "ev_models_openevdata_2022.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     source = sorted(
-        (float(r["usable_battery_kwh"]), int(r["ac_phases"]), float(r["ac_max_kw"])) for r in rows
+        (
+            float(row["usable_battery_kwh"]),
+            int(row["ac_phases"]),
+            float(row["ac_max_kw"]),
+            float(row["consumption_kwh_per_100km"]),
+        )
+        for row in rows
     )
-    ours = sorted((c["battery_kwh"], c["phases"], c["ac_max_kw"]) for c in known_cars().values())
+    names = ("battery_kwh", "phases", "ac_max_kw", "kwh_per_100km")
+    ours = sorted(tuple(car[name] for name in names) for car in known_cars().values())
     assert ours == source
 
 
@@ -277,6 +299,8 @@ def test_classic_is_the_teaching_servers_household() -> None:
     assert (classic.time_step_min, classic.start_hour, classic.days) == (15, 0, 1)
     assert classic.horizon_steps == 96
     assert classic.currency == "SEK"
+    assert (car.chemistry, driving.trip_kwh, classic.solar.peak_kw) == (None, 0.0, 0.0)
+    assert (tariff.power_price_per_kw, classic.charger.bidirectional) == (0.0, False)
     data = dataset_of(classic)
     assert (100 * data.price_per_kwh).tolist() == pytest.approx(CLASSIC_PRICES_ORE * 7, abs=1e-12)
     assert data.load_kw[:, ::4].tolist() == [CLASSIC_LOADS_KW * 7]
@@ -291,7 +315,41 @@ def test_stockholm_is_the_default() -> None:
     assert (scenario.time_step_min, scenario.start_hour, scenario.days) == (15, 12, 1)
     assert scenario.price_window_h == 36
     assert scenario.horizon_steps == 96
-    assert scenario.reward_weights == RewardWeights(1.0, 1.0, 1.0, 1.0)
+    assert scenario.reward_weights == RewardWeights(1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+
+
+def test_stockholm_and_its_villa() -> None:
+    """One car, Ellevio, heat and ageing; the villa adds PV, V2G and a second car, no more."""
+    plain, villa = preset("stockholm"), preset("stockholm-villa")
+    for scenario in (plain, villa):
+        assert scenario.tariff == TARIFFS["ellevio"]
+        assert all(car.chemistry == "nmc622" for car in scenario.vehicles)
+        assert all(car.wear_price_per_kwh == 1200.0 for car in scenario.vehicles)
+    assert (len(plain.vehicles), plain.solar.peak_kw, plain.charger.bidirectional) == (1, 0, False)
+    assert len(villa.vehicles) == 2
+    assert (villa.solar.peak_kw, villa.solar.limit_kw) == (10.0, 8.0)
+    assert villa.charger == Charger(bidirectional=True, phase_switching=True)
+    same = {"household": plain.household, "solar": plain.solar, "charger": plain.charger}
+    assert dataclasses.replace(villa, name=plain.name, vehicles=plain.vehicles, **same) == plain
+
+
+def test_tariffs_by_name_and_a_driving_of_ones_own() -> None:
+    """A tariff's name stands for the whole of it; a dict changes the preset's."""
+    for name, known in TARIFFS.items():
+        assert as_scenario({"tariff": name}).tariff == known
+        assert as_scenario({"preset": "classic", "tariff": name}).tariff == known
+    changed = as_scenario({"tariff": {"power_days": 1}}).tariff
+    assert changed == dataclasses.replace(TARIFFS["ellevio"], power_days=1)
+    said = refused(lambda: as_scenario({"tariff": "elevio"}))
+    assert said.startswith("unknown tariff 'elevio' (did you mean 'ellevio'?); tariffs: ellevio, ")
+    own = {"pattern": "daily", "trip_km": 70}
+    cars = as_scenario({"vehicles": [{}, {"driving": own}, {"driving": None}]}).vehicles
+    daily = Driving(pattern="daily", trip_km=70.0)
+    assert [car.driving for car in cars] == [None, daily, None]
+    said = refused(lambda: as_scenario({"vehicles": [{"driving": {"trip": 70}}]}))
+    assert said.startswith("unknown key 'trip' in the scenario.vehicles.driving (did you mean")
+    said = refused(lambda: as_scenario({"vehicles": [{"driving": "daily"}]}))
+    assert said == "Vehicle.driving is 'daily'; allowed: a Driving, or None"
 
 
 def test_measured_preset_needs_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from ev_gym.episode import habits_table
 from ev_gym.scenario import Scenario
-from server import live
+from server import live, versions
 from server.config import Config
 from server.problems import Problem
 from server.replica import Replica
@@ -108,7 +109,7 @@ def test_session_of_another_version_is_named(store: Store) -> None:
     name = here.create(Spec(HOURLY)).id
     here.reset(name)
     own = here.session(name).version
-    assert re.fullmatch(r"\S+ \(\d+, [0-9a-f]{12}, (numba \S+|interpreted)\)", own)
+    assert re.fullmatch(r"\S+ \(\d+, [0-9a-f]{12}, (numba \S+|interpreted), numpy \S+\)", own)
     with store.engine.begin() as connection:
         connection.execute(sa.text("UPDATE sessions SET version = '0.0.1 (1, abc, numba 0.1)'"))
     later = Sessions(store, Config())
@@ -125,6 +126,15 @@ def test_session_of_another_version_is_named(store: Store) -> None:
         )
     assert later.delete(name)
     assert later.count() == 0
+
+
+def test_other_habits_of_drivers_are_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They stand in no source file, and in no series."""
+    own, other = versions.program_version(), habits_table() * 1.0
+    monkeypatch.setattr(versions, "habits_table", lambda: other)
+    assert versions.program_version.__wrapped__() == own
+    other[0, 0] += 0.001
+    assert versions.program_version.__wrapped__() != own
 
 
 def test_session_on_other_series_is_refused(store: Store) -> None:
@@ -234,6 +244,10 @@ def test_memory_counts_what_clients_wrote(store: Store, monkeypatch: pytest.Monk
     sizes = [here._of(here.create(Spec(made)).id).spec_bytes for made in (HOURLY, long)]
     assert sizes[1] - sizes[0] == 200 - len(HOURLY.name)
     first, second = here._live._all.values()
+    world = first.world
+    parts = (world.tables, [world.hourly_price, world.starts], vars(world.dataset).values())
+    arrays = [part for own in parts for part in own if isinstance(part, np.ndarray)]
+    assert first.world_bytes == sum(array.nbytes for array in arrays) > 7_000_000
     room = first.replica.nbytes + second.replica.nbytes + first.world_bytes + sizes[0]
     monkeypatch.setattr(live, "LIVE_BYTES", room)
     here._live.keep(second)

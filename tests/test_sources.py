@@ -22,7 +22,7 @@ from ev_gym.env import EVChargingEnv
 from ev_gym.observation import observation_slices
 from ev_gym.parameters import ScenarioError
 from ev_gym.presets import preset
-from ev_gym.scenario import Data, Scenario
+from ev_gym.scenario import Data, Scenario, Tariff
 from ev_gym.sources import dataset_of
 
 FRIDAY = datetime(2024, 1, 5)
@@ -30,7 +30,12 @@ MONDAY = datetime(2024, 1, 7, 23, tzinfo=timezone.utc)
 ONLY_FILES: dict[str, Any] = {
     **{"price_file": "my.csv", "load_file": "my.csv", "temperature_file": "my.csv"},
     **{"price_column": "price_sek_per_kwh", "load_zone": "Europe/Paris"},
-    **{"temperature_c": 0.0, "eur_rate": 11.5, "stamp_zone": "Europe/Stockholm"},
+    **{
+        "irradiance_file": "my.csv",
+        "temperature_c": 0.0,
+        "eur_rate": 11.5,
+        "stamp_zone": "Europe/Stockholm",
+    },
 }
 
 
@@ -115,7 +120,9 @@ def test_rate_and_stamp_zone_reach_the_reader(own: dict[str, Any]) -> None:
     np.testing.assert_allclose(rate.price_per_kwh[:3], [0.40, 0.41, 0.42], rtol=1e-12)
     with pytest.raises(DataError, match=r"price.csv.*'eur_per_mwh' is not in SEK; needed is eur_r"):
         dataset_of(Scenario(data=Data(**{**own, "eur_rate": None})))
-    euro = dataset_of(Scenario(data=Data(**{**own, "eur_rate": None}), currency="EUR"))
+    tariff = Tariff(energy_tax_per_kwh=0.02)
+    data = Data(**{**own, "eur_rate": None})
+    euro = dataset_of(Scenario(data=data, currency="EUR", tariff=tariff))
     np.testing.assert_allclose(euro.price_per_kwh[:3], [0.040, 0.041, 0.042], rtol=1e-12)
     assert euro.currency == "EUR"
     with pytest.raises(DataError, match=r"price.csv, row 2: stamp '2024-01-05T00:00' has no offs"):
@@ -129,6 +136,22 @@ def test_temperature_from_a_file_or_constant(own: dict[str, Any], tmp_path: Path
     changes = {**own, "temperature_c": None, "temperature_file": path}
     measured = dataset_of(Scenario(data=Data(**changes)))
     np.testing.assert_array_equal(measured.temperature_c, np.tile(np.arange(24.0) - 10, 28))
+
+
+def test_irradiance_from_a_file(own: dict[str, Any], tmp_path: Path) -> None:
+    none = dataset_of(Scenario(data=Data(**own)))
+    assert none.ghi_w_per_m2 is None
+    path = write_csv(
+        tmp_path / "sun.csv", "ghi_w_per_m2", 60, lambda h: max(0, 400 - 100 * abs(h - 12))
+    )
+    data = Data(**{**own, "irradiance_file": path})
+    sunny = dataset_of(Scenario(data=data))
+    noon = np.maximum(0.0, 400.0 - 100.0 * np.abs(np.arange(24.0) - 12.0))
+    np.testing.assert_array_equal(sunny.ghi_w_per_m2, np.tile(noon, 28))
+    assert sunny.fingerprint != none.fingerprint
+    Path(path).unlink()
+    with pytest.raises(FileNotFoundError, match=r"irradiance file not found: .*sun\.csv"):
+        dataset_of(Scenario(data=data))
 
 
 def test_files_relative_to_the_folder(
@@ -175,10 +198,11 @@ def test_a_missing_file_is_named(own: dict[str, Any], tmp_path: Path, role: str)
 @pytest.mark.parametrize("name", ["stockholm", "classic"])
 def test_built_in_series_are_in_sek(name: str) -> None:
     with pytest.raises(ScenarioError, match="prices are in 'SEK'; allowed: the scenario's currenc"):
-        EVChargingEnv({"preset": name, "currency": "EUR"})
+        EVChargingEnv({"preset": name, "currency": "EUR", "tariff": {"energy_tax_per_kwh": 0.02}})
     swedish = dataset_of(preset(name))
     assert swedish.currency == "SEK"
-    assert dataset_of(dataclasses.replace(preset(name), currency="EUR")) is swedish
+    euro = dataclasses.replace(preset(name), currency="EUR", tariff=Tariff())
+    assert dataset_of(euro) is swedish
 
 
 def test_a_home_owners_files_from_end_to_end(own: dict[str, Any]) -> None:
@@ -188,7 +212,12 @@ def test_a_home_owners_files_from_end_to_end(own: dict[str, Any]) -> None:
     1.35875. The house takes 1 + 12 / 10 kW of the 3 x 230 V x 20 A = 13.8 kW.
     """
     driving = {"pattern": "daily", "arrival_h": 0.0, "departure_h": 24.0, "start_soc": 0.2}
-    scenario = {"data": own, "driving": {**driving, "trip_kwh": 0.0}}
+    scenario = {
+        "data": own,
+        "driving": {**driving, "trip_kwh": 0.0},
+        "vehicles": [{"model": "Volkswagen ID.3 58 kWh", "chemistry": None}],
+        "tariff": {"power_price_per_kw": 0.0, "energy_tax_per_kwh": 0.439},
+    }
     env = gym.make("EVCharging-v0", scenario=scenario)
     assert isinstance(env.unwrapped, EVChargingEnv)
     observation, _ = env.reset(seed=1, options={"start": "2024-01-10"})

@@ -49,6 +49,12 @@ def test_it_recommends_only_another_range_of_actions(scenario: Any) -> None:
     assert said_of(EVChargingEnv(scenario, continuous=False)) == []
 
 
+def test_it_has_nothing_to_say_of_actions_that_discharge() -> None:
+    """With a bidirectional charger the range is [-1, 1] already."""
+    assert said_of(EVChargingEnv("stockholm-villa")) == []
+    assert said_of(EVChargingEnv("stockholm-villa", continuous=False)) == []
+
+
 def test_measured_preset(measured_folder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EV_GYM_DATA", str(measured_folder))
     assert said_of(rescaled("stockholm-measured")) == []

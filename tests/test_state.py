@@ -20,7 +20,7 @@ from ev_gym.vector_env import EVChargingVectorEnv
 from tests.rollouts import THREE_CARS, live, same
 from tests.small_series import PLAIN, series
 
-SCENARIOS = ["stockholm", "classic", THREE_CARS]
+SCENARIOS = ["stockholm", "stockholm-villa", "classic", THREE_CARS]
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -170,7 +170,7 @@ def test_states_of_something_else_are_refused(elsewhere: str) -> None:
 def test_other_layouts_are_refused() -> None:
     env = lived()
     saved = env.get_state()
-    assert refused(env, version_of(saved, 2)) == "saved state has layout version 2; allowed: 1"
+    assert refused(env, version_of(saved, 1)) == "saved state has layout version 1; allowed: 2"
     renamed = saved.replace(b'"energy_kwh"', b'"energy_mwh"')
     assert refused(env, renamed).startswith("saved state has vehicle_layout [['plugged', '|i1'], ")
     narrower = saved.replace(b'["house", "<i8"]', b'["house", "<i4"]')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import subprocess
 import sys
 import time
@@ -14,13 +15,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ev_gym.scenario import as_scenario
 from server import life, station
 from server.clock import Anchor, TickClock
 from server.config import Config, ConfigError
 from server.life import FORCE_ON, RECORD_DTYPE
 from server.station import Station
 from server.store import Store
+from tests.power_life import by_the_rule
+from tests.power_life import clock as wall_clock
 from tests.serving import FakeClock
+from tests.small_series import STOCKHOLM
 
 DAY = 96
 
@@ -236,6 +241,45 @@ def test_the_history_is_that_of_the_last_31_days(store: Store) -> None:
     assert lived["house"]["now_min"][-1] + 15 == own.life._simulator.households["now_min"][0]
 
 
+@pytest.mark.parametrize("tariff", ["ellevio", "seom"])
+def test_the_months_of_a_station_add_up_to_their_invoices(store: Store, tariff: str) -> None:
+    """Across midnights, a change of clocks and the months' ends, whoever asks when.
+
+    The first month begins with the peaks that the house alone has had in it.
+    """
+    clock = FakeClock()
+    scenario = as_scenario({"preset": "stockholm", "tariff": tariff, "time_step_min": 60})
+    own = Station(store, Config(clock=clock, scenario=scenario))
+    lived = []
+    for days in (30, 1, 26, 31, 17):
+        own.charge(days != 26)
+        clock.pass_s(days * 24 * 4.0)
+        own.shown()
+        lived.append(history(own)["house"][-days * 24 :])
+    steps = np.concatenate(lived)
+    assert (np.diff(steps["now_min"]) == 60).all()
+    world, began = own.life.world, int(steps["now_min"][0]) // 60
+    alone_kwh = world.tables.load_kw[own.shown().house]
+    np.testing.assert_array_equal(alone_kwh[began : began + len(steps)], steps["load_kw"])
+    first = world.dataset.start.astimezone(STOCKHOLM).replace(tzinfo=None)
+    with_car_kwh = np.append(alone_kwh[:began], steps["grid_kw"])
+    months = np.array([(t.year, t.month) for t in wall_clock(first, len(with_car_kwh))])[began:]
+    for cost, kwh in (
+        ("power_cost", with_car_kwh),
+        ("house_power_cost", alone_kwh[: len(with_car_kwh)]),
+    ):
+        charges = by_the_rule(scenario.tariff, kwh, 60, first)
+        for month, before in by_the_rule(scenario.tariff, alone_kwh[:began], 60, first).items():
+            charges[month] -= before
+        told = {
+            month: math.fsum(steps[cost][(months == month).all(axis=1)])
+            for month in {tuple(month) for month in months.tolist()}
+        }
+        assert told == pytest.approx({month: charges[month] for month in told}, rel=1e-12)
+        assert len(told) == 4
+        assert min(told.values()) > 0.0
+
+
 def test_a_failed_save_changes_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = FakeClock()
     own = Station(store, Config(clock=clock))
@@ -256,9 +300,11 @@ def test_a_failed_save_changes_nothing(store: Store, monkeypatch: pytest.MonkeyP
 # What is refused.
 
 
-def test_a_station_has_one_vehicle(store: Store) -> None:
-    scenario = {"vehicles": [{}, {}]}
-    with pytest.raises(ConfigError, match=r"'stockholm' has 2 vehicles; allowed .*: exactly one"):
+@pytest.mark.parametrize(
+    ("scenario", "name"), [({"vehicles": [{}, {}]}, "stockholm"), ("stockholm-villa",) * 2]
+)
+def test_a_station_has_one_vehicle(store: Store, scenario: Any, name: str) -> None:
+    with pytest.raises(ConfigError, match=f"'{name}' has 2 vehicles; allowed .*: exactly one"):
         Station(store, Config(scenario=scenario))
 
 

@@ -147,3 +147,52 @@ def test_several_candidates_must_be_chosen_from() -> None:
     ):
         read(temperature=warm)
     assert read(temperature=warm, temperature_column="outdoor_c").temperature_c[10] == 1.0
+
+
+def light(**columns: Any) -> pd.DataFrame:
+    """A week of irradiance, W/m2."""
+    parts = [column(name, 60, np.full(168, value)) for name, value in columns.items()]
+    return pd.concat(parts, axis=1)
+
+
+def test_irradiance_columns() -> None:
+    frame = light(t_c=5.0, roof_DHI_w_per_m2=30.0, cloud_pct=8.0, ghi_w_per_m2=80.0)
+    data = read(irradiance=frame)
+    assert (data.ghi_w_per_m2[7], data.dhi_w_per_m2[7], data.dni_w_per_m2) == (80.0, 30.0, None)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        (
+            {"ghi": 1.0},
+            r"no known irradiance unit in \['ghi'\]; allowed is a name that ends in ghi_",
+        ),
+        ({"poa_w_per_m2": 1.0}, "no known irradiance unit"),
+        ({"ghi_kw_per_m2": 1.0}, "no known irradiance unit"),
+        (
+            {"dhi_w_per_m2": 1.0},
+            r"given by \['dhi_w_per_m2'\]; allowed are GHI, GHI with DHI, or both",
+        ),
+        (
+            {"ghi_w_per_m2": 2.0, "dni_w_per_m2": 1.0},
+            r"given by .*'dni_w_per_m2'\]; allowed are GHI",
+        ),
+        ({"ghi_w_per_m2": 1.0, "b_ghi_w_per_m2": 1.0}, "'b_ghi_w_per_m2'] name one irradiance twi"),
+    ],
+)
+def test_irradiance_columns_refused(columns: dict[str, float], message: str) -> None:
+    with pytest.raises(DataError, match=f"irradiance frame, names of the columns: .*{message}"):
+        read(irradiance=light(**columns))
+
+
+@pytest.mark.parametrize("name", ["ghi", "dhi", "dni"])
+def test_plausible_irradiance(name: str) -> None:
+    frame = light(ghi_w_per_m2=1500.0, dhi_w_per_m2=0.0, dni_w_per_m2=1500.0)
+    assert read(irradiance=frame).weeks == 1
+    for value in (-0.5, 1500.5):
+        wrong = frame.copy()
+        wrong.loc[wrong.index[5], f"{name}_w_per_m2"] = value
+        where = rf"irradiance frame, row 5 \(.*Z\): {name}_w_per_m2 = {value} is .* 0 to 1500 W/m2"
+        with pytest.raises(DataError, match=where):
+            read(irradiance=wrong)

@@ -14,6 +14,7 @@ from tests.rollouts import THREE_CARS
 HOURLY = {"time_step_min": 60}
 CLASSIC = {"preset": "classic", **HOURLY}
 CARS = {**THREE_CARS, **HOURLY}
+VILLA = {"preset": "stockholm-villa", **HOURLY}
 NPY = {"Accept": "application/x-npy"}
 JSON_TYPE = "application/json"
 

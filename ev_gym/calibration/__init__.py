@@ -18,7 +18,7 @@ _HERE = Path(__file__).parent
 
 @functools.cache
 def figures(name: str) -> dict[str, Any]:
-    """Return the figures of ``"series"`` or ``"driving"``; callers must not change them."""
+    """Return ``"series"``, ``"driving"`` or ``"sun"``; callers must not change what they get."""
     loaded: dict[str, Any] = json.loads((_HERE / f"{name}.json").read_text(encoding="utf-8"))
     return loaded
 

@@ -18,13 +18,13 @@ from ev_gym.calibration import as_text
     help="Folder to write to; the default is the package's own.",
 )
 def main(folder: Path, out: Path) -> None:
-    """Derive series.json and driving.json from the measured series in FOLDER."""
-    from ev_gym.calibration import driving, series
+    """Derive series.json, driving.json and sun.json from the measured series in FOLDER."""
+    from ev_gym.calibration import driving, series, sky
 
     out.mkdir(parents=True, exist_ok=True)
-    for name, derived in (("series", series.derive(folder)), ("driving", driving.derive(folder))):
+    for name, part in (("series", series), ("driving", driving), ("sun", sky)):
         path = out / f"{name}.json"
-        path.write_text(as_text(derived), encoding="utf-8", newline="\n")
+        path.write_text(as_text(part.derive(folder)), encoding="utf-8", newline="\n")
         click.echo(f"{path}: {path.stat().st_size} bytes")
 
 

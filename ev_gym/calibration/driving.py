@@ -3,7 +3,8 @@
 Source: Sorensen et al. 2021, "Residential electric vehicle charging datasets from apartment
 buildings", Data in Brief 36:107105 (doi:10.1016/j.dib.2021.107105), the private users. The folder
 needs `ev_sessions_trondheim_2018-2020.csv` with the columns user_id, user_type, plug_in_utc,
-plug_out_utc and energy_kwh.
+plug_out_utc and energy_kwh; `ev_models_openevdata_2022.csv` (type, consumption_kwh_per_100km); and
+the weather in Stockholm.
 
 Decisions:
 
@@ -17,6 +18,13 @@ Decisions:
 - Routines are rhythms, since the data tell no occupations. Shift worker: the hours of plug-in on
   weekdays spread by 4 hours or more (standard deviation). Mostly at home: of the others, those
   with less than 40 % of their weekday plug-outs between 5 and 10 h. Commuter: all others.
+- Distances. The sessions hold energies at the wall, and neither cars nor distances. A tenth of it
+  is taken for charging losses. The rest is a distance times the fleet's consumption, for which the
+  mean of the battery cars of Open EV Data stands, times the mean of the factor for temperature
+  (`ev_gym.physics.trip`) over the hours of Stockholm's weather, whose series is at hand; Trondheim
+  is some 2 deg C colder, which would make distances 2 % shorter. So an average car in Stockholm
+  uses what was measured, on average. What the seasons did to the measured energies is in the
+  distances too, so the energies of trips spread a little more than measured.
 - Users were watched for 10 days to 13 months. A figure pooled over sessions weighs the long-watched
   more; simulated drivers are all watched equally long, which is what the `drivers` figures are.
 """
@@ -31,8 +39,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ev_gym import calibration, episode
+from ev_gym.physics import trip
 
 SESSIONS_FILE = "ev_sessions_trondheim_2018-2020.csv"
+MODELS_FILE = "ev_models_openevdata_2022.csv"
+BATTERY_PER_WALL = 0.9  # a car typically loses a tenth when charging at about 7 kW AC
 ZONE = "Europe/Oslo"
 LEAST_SESSIONS = 20
 SHIFT_SPREAD_H = 4.0
@@ -54,6 +65,7 @@ HABIT_ROWS = {
     "gap_step": (episode.GAP_STEP, 1),
     "stay_step": (episode.STAY_STEP, 1),
     "stay_noise": (episode.STAY_NOISE, 1),
+    "km_per_kwh": (episode.DISTANCE, 1),
 }
 
 Floats = NDArray[np.float64]
@@ -64,14 +76,14 @@ def figures() -> dict[str, Any]:
     """The committed figures; callers must not change them.
 
     `habits` is what the generator reads, `pooled` (over sessions) and `drivers` (over drivers) are
-    what it should give back; see `derive`.
+    what it should give back, `fleet` is what distances rest on; see `derive`.
     """
     return calibration.figures("driving")
 
 
 @functools.cache
 def habits() -> Floats:
-    """The table of `ev_gym.episode.habits_table`: (59, 31), read-only."""
+    """The table of `ev_gym.episode.habits_table`: (60, 31), read-only."""
     named = figures()["habits"]
     table = np.zeros((episode.HABIT_ROWS, episode.KNOTS))
     table[episode.EXP] = np.exp(
@@ -254,15 +266,38 @@ def drivers(s: Sessions) -> dict[str, Any]:
     return {"drivers": len(each), **spread}
 
 
+def fleet(folder: Path) -> dict[str, float]:
+    """Consumption of an average car at 20 deg C, and the mean of the factor for temperature.
+
+    Raises:
+        FileNotFoundError: if the folder lacks one of the two files.
+    """
+    import pandas as pd
+
+    from ev_gym.calibration.fitting import read
+    from ev_gym.calibration.series import WEATHER_FILE
+
+    path = Path(folder) / MODELS_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"no {MODELS_FILE} in {folder}; it holds the cars' consumption")
+    models = pd.read_csv(path)
+    consumption = models.loc[models["type"] == "bev", "consumption_kwh_per_100km"].mean()
+    _, temperature_c = read(Path(folder) / WEATHER_FILE, "temperature_c")
+    factor = np.mean([trip.factor(degrees) for degrees in temperature_c.tolist()])
+    return {"kwh_per_100km": _rounded(consumption), "mean_factor": _rounded(factor)}
+
+
 def derive(folder: Path) -> dict[str, Any]:
     """The figures of `driving.json` from a folder of measured series.
 
     Raises:
-        FileNotFoundError: if the folder lacks the file of sessions.
+        FileNotFoundError: if the folder lacks one of the files.
     """
     from ev_gym.calibration.driving_habits import habit_rows
 
     sessions = read_sessions(folder)
+    average = fleet(folder)
+    km_per_kwh = BATTERY_PER_WALL * 100 / (average["kwh_per_100km"] * average["mean_factor"])
     routine = routines(sessions)
     chosen = sessions.where(routine[sessions.user] >= 0)
     users, user = np.unique(chosen.user, return_inverse=True)
@@ -272,5 +307,9 @@ def derive(folder: Path) -> dict[str, Any]:
         "users": len(routine),
         "pooled": pooled(sessions),
         "drivers": drivers(sessions),
-        "habits": habit_rows(chosen._replace(user=user.astype(np.int64)), routine[users]),
+        "fleet": average,
+        "habits": {
+            **habit_rows(chosen._replace(user=user.astype(np.int64)), routine[users]),
+            "km_per_kwh": [_rounded(km_per_kwh)],
+        },
     }

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ev_gym.synthetic import Clock, Floats, Ints
 
+LEAST_CLEAR_W_PER_M2 = 100.0  # with the sun lower, clearness is mostly error
 PROBABILITIES = (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
 
 
@@ -91,6 +92,36 @@ def load_figures(load: Floats, clock: Clock, away: NDArray[np.bool_]) -> dict[st
         "winter_to_summer": hourly[home & cold].mean() / hourly[home & warm].mean(),
         "away_mean": hourly[away].mean() if away.any() else 0.0,
         "away_days": away.sum() / 24.0,
+    }
+
+
+def sky_figures(clearness: Floats, clear: Floats, month: Ints) -> dict[str, Any]:
+    """Return statistics of hourly clearness, (n,), whole days.
+
+    ``clear`` is the GHI of the clear sky, W/m2; statistics of clearness itself are of the hours in
+    which it is above ``LEAST_CLEAR_W_PER_M2``.
+    """
+    seen = clear > LEAST_CLEAR_W_PER_M2
+    values, ghi = clearness[seen], clearness * clear
+    rest = np.where(seen, clearness - values.mean(), 0.0)
+    lags = {"1h": 1, "3h": 3, "6h": 6, "1d": 24, "2d": 48}
+    pairs = {name: seen[:-lag] & seen[lag:] for name, lag in lags.items()}
+    days = ghi.reshape(-1, 24).sum(axis=1) / clear.reshape(-1, 24).sum(axis=1)
+    bright, dark = (month >= 5) & (month <= 8), (month <= 2) | (month >= 11)
+    return {
+        "mean": values.mean(),
+        "sd": values.std(),
+        "quantiles": np.quantile(values, PROBABILITIES).tolist(),
+        "correlation": {
+            name: (rest[:-lag] * rest[lag:])[pairs[name]].mean() / values.var()
+            for name, lag in lags.items()
+        },
+        "hourly_change_sd": np.diff(clearness)[pairs["1h"]].std(),
+        "daily_sd": days.std(),
+        "daily_correlation_1d": correlation(days, 1),
+        "summer_share": ghi[bright].sum() / clear[bright].sum(),
+        "winter_share": ghi[dark].sum() / clear[dark].sum(),
+        "ghi_kwh_per_m2": ghi.mean() * 8.766,
     }
 
 

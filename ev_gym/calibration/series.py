@@ -9,11 +9,20 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
+from ev_gym.calibration.fitting import (
+    NEIGHBOURS,
+    SCORES,
+    fit_parts,
+    least_squares,
+    normal_scores,
+    quantiles,
+    read,
+    rounded,
+)
 from ev_gym.calibration.measures import (
     load_figures,
     means_by,
@@ -27,11 +36,9 @@ PRICE_FILE = "price_dayahead_SE3_hourly_2016-2024.csv"
 WEATHER_FILE = "weather_stockholm_hourly_2023-2024.csv"
 LOAD_FILE = "household_load_uci_sceaux_15min_2008.csv"
 YEARS = (2023, 2024)
-SCORES = np.linspace(-4.0, 4.0, 41)
 # A day counts as absence below this share of the year's mean: 25 days in August, no others.
 ABSENCE_BELOW = 0.3
 
-Parts = tuple[tuple[float, float], ...]
 # (time constant, period) in hours that the parts of the Gaussian processes are chosen from
 PRICE_PARTS = (
     (1, 0),
@@ -48,9 +55,6 @@ PRICE_PARTS = (
 )
 WEATHER_PARTS = ((3, 0), (12, 0), (24, 0), (48, 0), (120, 0), (360, 0))
 LOAD_PARTS = ((0.25, 0), (1, 0), (2, 0), (4, 0), (12, 0), (48, 0), (240, 0), (72, 24), (72, 12))
-
-# autocovariance of the mean of two neighbours: (shift of the lag, share); synthetic.smooth_gaussian
-NEIGHBOURS = ((-1, 0.25), (0, 0.5), (1, 0.25))
 
 # No measured Swedish house was at hand, so these are assumptions. A heat pump of a house in
 # central Sweden takes about half of what the house uses; heating begins somewhere below 17 deg C.
@@ -74,15 +78,15 @@ def derive(folder: Path) -> dict[str, Any]:
         FileNotFoundError: where one of the three files is missing.
     """
     tz = "Europe/Stockholm"
-    weather_start, temperature_c = _read(folder / WEATHER_FILE, "temperature_c")
+    weather_start, temperature_c = read(folder / WEATHER_FILE, "temperature_c")
     weather_start, temperature_c = _whole_years(weather_start, temperature_c, tz)
-    price_start, price = _read(folder / PRICE_FILE, "price_ore_per_kwh")
+    price_start, price = read(folder / PRICE_FILE, "price_ore_per_kwh")
     price_start, price = _whole_years(price_start, price / 100.0, tz)
     if price_start != weather_start or len(price) != len(temperature_c):
         raise ValueError(f"prices and weather do not both cover {YEARS[0]} to {YEARS[-1]}")
     clock = local_clock(price_start, len(price), tz)
     temperature, anomaly_c = _derive_temperature(temperature_c, clock)
-    load_start, load_kw = _read(folder / LOAD_FILE, "load_kw")
+    load_start, load_kw = read(folder / LOAD_FILE, "load_kw")
     load_clock = local_clock(load_start, len(load_kw) // 4, "Europe/Paris")
     derived: dict[str, Any] = {
         "temperature": temperature,
@@ -99,8 +103,8 @@ def derive(folder: Path) -> dict[str, Any]:
         derived["temperature"]["figures"][str(year)] = temperature_figures(
             temperature_c[kept], part
         )
-    rounded: dict[str, Any] = _rounded(derived)
-    return rounded
+    figures: dict[str, Any] = rounded(derived)
+    return figures
 
 
 def _derive_temperature(temperature_c: Floats, clock: Clock) -> tuple[dict[str, Any], Floats]:
@@ -109,7 +113,7 @@ def _derive_temperature(temperature_c: Floats, clock: Clock) -> tuple[dict[str, 
     by_hour = np.empty((24, terms.shape[1]))
     for hour in range(24):
         kept = clock.standard_hour == hour
-        by_hour[hour] = _least_squares(terms[kept], temperature_c[kept])
+        by_hour[hour] = least_squares(terms[kept], temperature_c[kept])
     mean_c = terms @ by_hour.mean(axis=0)
     cycle_c = np.einsum("ij,ij->i", terms, by_hour[clock.standard_hour]) - mean_c
     rest_c = temperature_c - mean_c - cycle_c
@@ -118,7 +122,7 @@ def _derive_temperature(temperature_c: Floats, clock: Clock) -> tuple[dict[str, 
     width = per_day(inner_c * cycle_c, clock) / per_day(cycle_c**2, clock)
     bright = per_day(np.abs(cycle_c), clock) > 1.0  # in winter there is no cycle to speak of
     weather_c = rest_c - width[clock.day] * cycle_c
-    variance = _least_squares(terms[:, :3], weather_c**2)
+    variance = least_squares(terms[:, :3], weather_c**2)
     scaled = weather_c / np.sqrt(terms[:, :3] @ variance)
     figures = {
         "source": f"Open-Meteo, Stockholm, hourly {YEARS[0]}-{YEARS[1]}",
@@ -127,7 +131,7 @@ def _derive_temperature(temperature_c: Floats, clock: Clock) -> tuple[dict[str, 
         "cycle_sd": width[bright].std(),
         "cycle_h": 48.0,
         "variance_by_season": variance.tolist(),
-        "parts": _fit_parts(
+        "parts": fit_parts(
             scaled, np.ones(len(scaled)), np.arange(0, 337), 1.0, WEATHER_PARTS, NEIGHBOURS
         ),
         "figures": {},
@@ -136,25 +140,25 @@ def _derive_temperature(temperature_c: Floats, clock: Clock) -> tuple[dict[str, 
 
 
 def _derive_price(price: Floats, anomaly_c: Floats, clock: Clock) -> dict[str, Any]:
-    score = _normal_scores(price)
+    score = normal_scores(price)
     terms = price_terms(clock)
     by_hour = np.empty((24, terms.shape[1]))
     for hour in range(24):
         kept = clock.hour == hour
-        by_hour[hour] = _least_squares(terms[kept], score[kept])
+        by_hour[hour] = least_squares(terms[kept], score[kept])
     rest = score - np.einsum("ij,ij->i", terms, by_hour[clock.hour])
     cold = anomaly_c[:, None] * season(clock.day_of_year, 1)
-    per_degree = _least_squares(cold, rest)
+    per_degree = least_squares(cold, rest)
     rest = rest - cold @ per_degree
     pace = _pace(price, score, clock)
     return {
         "source": f"Energinet, day-ahead prices of SE3, hourly {YEARS[0]}-{YEARS[1]}",
         "licence": "CC BY 4.0, Source: Energinet (energidataservice.dk)",
-        "quantiles": _quantiles(price),
+        "quantiles": quantiles(price),
         "hour_by_season_and_weekend": by_hour.tolist(),
         "hour_length_h": pace.tolist(),
         "per_degree_by_season": per_degree.tolist(),
-        "parts": _fit_parts(
+        "parts": fit_parts(
             rest, np.ones(len(rest)), np.arange(0, 24 * 29), 1.0, PRICE_PARTS, ((0, 1.0),)
         ),
         "figures": {},
@@ -168,7 +172,7 @@ def _pace(price: Floats, score: Floats, clock: Clock) -> Floats:
     mean slope that turns changes of the score into changes of the price; squared, since variance
     is what grows with time.
     """
-    slope = np.gradient(np.array(_quantiles(price)), SCORES)
+    slope = np.gradient(np.array(quantiles(price)), SCORES)
     change = np.append(0.0, np.diff(price))
     for weekend in (False, True):
         for hour in range(24):
@@ -187,11 +191,11 @@ def _derive_load(load_kw: Floats, clock: Clock) -> dict[str, Any]:
     home = ~away.repeat(4)
     relative = load_kw / load_kw[home].mean()
     score = np.zeros(len(load_kw))
-    score[home] = _normal_scores(relative[home])
-    quantiles = _quantiles(relative[home])
-    empty = np.interp(relative[~home], quantiles, SCORES)
+    score[home] = normal_scores(relative[home])
+    duration = quantiles(relative[home])
+    empty = np.interp(relative[~home], duration, SCORES)
     terms = season(clock.day_of_year, 1).repeat(4, axis=0)
-    by_season = _least_squares(terms[home], score[home])[1:]
+    by_season = least_squares(terms[home], score[home])[1:]
     score -= terms[:, 1:] @ by_season
     cell = clock.hour.repeat(4) + 24 * (clock.weekday >= 5).astype(np.int64).repeat(4)
     mean, spread = _by_cell(score[home], cell[home])
@@ -202,13 +206,13 @@ def _derive_load(load_kw: Floats, clock: Clock) -> dict[str, Any]:
     return {
         "source": "one house in Sceaux, France, quarter-hours of 2008 (UCI data set 235)",
         "licence": "CC BY 4.0, Hebrail and Berard, UCI Machine Learning Repository",
-        "quantiles": quantiles,
+        "quantiles": duration,
         "score_mean": mean.reshape(2, 24).tolist(),
         "score_sd": spread.reshape(2, 24).tolist(),
         "score_by_season": by_season.tolist(),
         "away_score_mean": empty.mean(),
         "away_score_sd": empty.std(),
-        "parts": _fit_parts(rest, home.astype(np.float64), lags, 0.25, LOAD_PARTS, NEIGHBOURS),
+        "parts": fit_parts(rest, home.astype(np.float64), lags, 0.25, LOAD_PARTS, NEIGHBOURS),
         "figures": {"2008": load_figures(load_kw, clock, away)},
     }
 
@@ -219,94 +223,8 @@ def _by_cell(values: Floats, cell: Ints) -> tuple[Floats, Floats]:
     return np.array([part.mean() for part in parts]), np.array([part.std() for part in parts])
 
 
-def _fit_parts(
-    series: Floats,
-    weight: Floats,
-    lags: Ints,
-    step_h: float,
-    parts: Parts,
-    kernel: tuple[tuple[int, float], ...],
-) -> list[list[float]]:
-    """Fit the variances of Gaussian parts to the autocovariance by non-negative least squares.
-
-    ``weight`` is 1 where the series is known and 0 elsewhere. Returns ``parts`` for
-    ``ev_gym.synthetic.gaussian``, without those that have no weight.
-    """
-    size = len(series)
-    measured = np.array(
-        [
-            (series[: size - lag] * series[lag:]).sum() / (weight[: size - lag] @ weight[lag:])
-            for lag in lags
-        ]
-    )
-    basis = sum(
-        share * _covariances(np.abs(lags + shift) * step_h, parts) for shift, share in kernel
-    )
-    weigh = 1.0 / np.sqrt(1.0 + lags)  # there are many long lags, and the short ones matter more
-    basis, measured = basis * weigh[:, None], measured * weigh
-    gram, target = basis.T @ basis, basis.T @ measured
-    share = np.zeros(len(parts))
-    for _ in range(20_000):  # coordinate descent: slow but short, and this runs once
-        for j in range(len(parts)):
-            share[j] = max(0.0, share[j] + (target[j] - gram[j] @ share) / gram[j, j])
-    return [[*part, float(s)] for part, s in zip(parts, share, strict=True) if s > 1e-3]
-
-
-def _covariances(time_h: Floats, parts: Parts) -> Floats:
-    """Return (n, parts) the autocovariance of each part, of variance 1, at each time lag."""
-    columns: list[Floats] = [np.exp(-time_h / constant) for constant, _ in parts]
-    for column, (_, period) in zip(columns, parts, strict=True):
-        if period:
-            column *= np.cos(2.0 * np.pi * time_h / period)
-    return np.column_stack(columns)
-
-
-def _normal_scores(values: Floats) -> Floats:
-    """Return the normal score of each value's rank; equal values share their mean rank."""
-    _, kind, count = np.unique(values, return_inverse=True, return_counts=True)
-    middle = (np.cumsum(count) - count / 2.0) / len(values)
-    normal = NormalDist()
-    return np.array([normal.inv_cdf(p) for p in middle.tolist()])[kind]
-
-
-def _quantiles(values: Floats) -> list[float]:
-    normal = NormalDist()
-    at: list[float] = np.quantile(values, [normal.cdf(score) for score in SCORES]).tolist()
-    return at
-
-
-def _least_squares(terms: Floats, values: Floats) -> Floats:
-    return np.asarray(np.linalg.lstsq(terms, values, rcond=None)[0], dtype=np.float64)
-
-
-def _read(path: Path, column: str) -> tuple[datetime, Floats]:
-    """Return the first stamp (UTC) and the values of one column of a gapless series."""
-    import pandas as pd
-
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file")
-    frame = pd.read_csv(path, usecols=["timestamp_utc", column])
-    stamps = pd.to_datetime(frame["timestamp_utc"], utc=True)
-    values = frame[column].to_numpy(dtype=np.float64)
-    if not np.isfinite(values).all() or stamps.diff().nunique() != 1:
-        raise ValueError(f"{path}: {column} has gaps")
-    start: datetime = stamps.iloc[0].to_pydatetime()
-    return start, values
-
-
 def _whole_years(start: datetime, values: Floats, zone: str) -> tuple[datetime, Floats]:
     """Cut an hourly series to the local calendar years ``YEARS``; return its start and values."""
     clock = local_clock(start, len(values), zone)
     kept = np.flatnonzero((clock.year >= YEARS[0]) & (clock.year <= YEARS[-1]))
     return start + timedelta(hours=int(kept[0])), values[kept]
-
-
-def _rounded(value: Any) -> Any:
-    """Round every number to four significant digits, so that a rerun gives the same bytes."""
-    if isinstance(value, dict):
-        return {key: _rounded(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_rounded(each) for each in value]
-    if isinstance(value, str | int):
-        return value
-    return float(f"{float(value):.4g}")

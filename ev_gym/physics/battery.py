@@ -1,8 +1,10 @@
-"""From AC power to stored energy: losses, the taper near full, and the energy that really fits.
+"""Between AC power and stored energy: losses both ways, the taper near full, what fits and is left.
 
 Losses follow `P_battery = eta * P_ac - P_aux`, the straight line through ADAC's measurements of
 total AC charging losses (2022, from press reports; for instance VW ID.3: eta 0.921, P_aux 108 W).
-So charging slowly wastes more. The acceptance of the battery is its AC maximum up to
+So charging slowly wastes more. A car that is discharged obeys the same law the other way round,
+`P_ac = eta * P_battery - P_aux`; that it has the same eta and P_aux is our assumption, for no
+measurement of it was found. The acceptance of the battery is its AC maximum up to
 `taper_kwh` and falls from there along a straight line; that it does so only over the last 2 to 3 %
 is seen in 111 published DC curves (5th percentile at 97 % SoC). That it ends at a tenth of the
 maximum at 100 % is our assumption. Within a step the taper is integrated exactly, so results do
@@ -33,10 +35,12 @@ def acceptance_kw(energy_kwh: float, car: Any) -> float:
 
 @compiled
 def acceptable_ac_kw(energy_kwh: float, car: Any) -> float:
-    """AC power (kW) that the car could draw at this energy (kWh)."""
-    accepted_kw = acceptance_kw(energy_kwh, car)
-    if accepted_kw <= 0.0:
+    """AC power (kW) that the car could draw at this energy (kWh): none at the owner's limit."""
+    if energy_kwh >= car.limit_kwh - FULL_KWH:
         return 0.0
+    if energy_kwh <= car.taper_kwh:
+        return float(car.max_kw)
+    accepted_kw = acceptance_kw(energy_kwh, car)
     return float(min(car.max_kw, (accepted_kw + car.aux_kw) / car.eta))
 
 
@@ -45,11 +49,12 @@ def charge(energy_kwh: float, car: Any, offered_kw: float, hours: float) -> tupl
     """Charge for some hours: the energy drawn (kWh, AC) and the energy stored (kWh).
 
     Constant power up to the energy where the acceptance meets it; above, dE/dt equals the falling
-    acceptance, whose solution is an exponential. A full car draws nothing. Power too small for the
-    car's own consumption stores nothing and is not drawn.
+    acceptance, whose solution is an exponential. Charging stops at the owner's limit,
+    `car.limit_kwh`, and a car at or above it draws nothing. Power too small for the car's own
+    consumption stores nothing and is not drawn.
     """
     power_kw = car.eta * offered_kw - car.aux_kw
-    room_kwh = car.battery_kwh - energy_kwh
+    room_kwh = car.limit_kwh - energy_kwh
     if power_kw <= 0.0 or room_kwh <= FULL_KWH or hours <= 0.0:
         return 0.0, 0.0
     band_kwh = car.battery_kwh - car.taper_kwh
@@ -57,20 +62,39 @@ def charge(energy_kwh: float, car: Any, offered_kw: float, hours: float) -> tupl
     flat_kwh = room_kwh
     if band_kwh > 0.0 and power_kw > at_full_kw:
         above_kwh = band_kwh * (1.0 - power_kw / car.accept_kw) / (1.0 - ACCEPTANCE_AT_FULL)
-        flat_kwh = max(0.0, car.taper_kwh + above_kwh - energy_kwh)
+        flat_kwh = min(room_kwh, max(0.0, car.taper_kwh + above_kwh - energy_kwh))
     flat_h = min(hours, flat_kwh / power_kw)
     on_h = flat_h
     stored_kwh = min(power_kw * flat_h, room_kwh)
     if flat_h < hours and flat_kwh < room_kwh:
         accepted_kw = acceptance_kw(energy_kwh + stored_kwh, car)
-        start_kw = max(at_full_kw, min(power_kw, accepted_kw))
         rate_per_h = car.accept_kw * (1.0 - ACCEPTANCE_AT_FULL) / band_kwh
-        taper_h = min(hours - flat_h, math.log(start_kw / at_full_kw) / rate_per_h)
+        end_kw = at_full_kw + rate_per_h * (car.battery_kwh - car.limit_kwh)
+        start_kw = max(end_kw, min(power_kw, accepted_kw))
+        taper_h = min(hours - flat_h, math.log(start_kw / end_kw) / rate_per_h)
         stored_kwh += start_kw / rate_per_h * -math.expm1(-rate_per_h * taper_h)
         on_h += taper_h
     if stored_kwh > room_kwh - FULL_KWH:
         stored_kwh = room_kwh
     return (stored_kwh + car.aux_kw * on_h) / car.eta, stored_kwh
+
+
+@compiled
+def discharge(energy_kwh: float, car: Any, offered_kw: float, hours: float) -> tuple[float, float]:
+    """Discharge for some hours: the energy delivered (kWh, AC) and taken from the battery (kWh).
+
+    At constant power: for `offered_kw` at the wall the battery gives `(offered_kw + aux) / eta`.
+    Discharging stops at the owner's floor, `car.floor_kwh`, and a car at or below it gives nothing.
+    """
+    left_kwh = energy_kwh - car.floor_kwh
+    if offered_kw <= 0.0 or left_kwh <= FULL_KWH or hours <= 0.0:
+        return 0.0, 0.0
+    power_kw = (offered_kw + car.aux_kw) / car.eta
+    on_h = min(hours, left_kwh / power_kw)
+    taken_kwh = power_kw * on_h
+    if taken_kwh > left_kwh - FULL_KWH:
+        taken_kwh = left_kwh
+    return min(offered_kw * on_h, taken_kwh), taken_kwh
 
 
 @compiled
@@ -82,7 +106,7 @@ def leave(vehicle: Any, car: Any) -> float:
     wanted_kwh = car.wanted_soc * car.battery_kwh
     missing_kwh = max(0.0, wanted_kwh - vehicle.energy_kwh)
     vehicle.energy_kwh = max(wanted_kwh, vehicle.energy_kwh)
-    vehicle.plugged = 0
+    vehicle.home = 0
     return float(missing_kwh)
 
 
@@ -96,5 +120,5 @@ def come_home(vehicle: Any, car: Any) -> float:
     before_kwh = vehicle.energy_kwh
     floor_kwh = min(before_kwh, car.min_soc * car.battery_kwh)
     vehicle.energy_kwh = max(floor_kwh, before_kwh - vehicle.trip_kwh)
-    vehicle.plugged = 1
+    vehicle.home = 1
     return float(max(0.0, vehicle.trip_kwh - (before_kwh - floor_kwh)))

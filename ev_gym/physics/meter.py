@@ -17,22 +17,64 @@ def all_in_price(spot_per_kwh: float, tax: float, transfer: float, vat: float) -
 
 
 @compiled
-def charge_bills(result: Any, settings: Any, charge_kw: float) -> None:
-    """Write both bills of a step, with and without the cars, and the terms that differ.
+def energy_cost(result: Any, settings: Any, used_kw: float, produced_kw: float) -> float:
+    """Cost of the energy of a step in which so much was used and produced on average (kW).
 
-    `result` holds the step's base load (kW) and price; `charge_kw` is what all cars drew. Energy
-    above the connection's limit costs the overload price, and only the cars' part of it counts.
+    What is bought costs the all-in price, what is sold earns the export price. With netting the
+    meter sees only the difference within the step.
     """
-    load_kw, step_h = result.load_kw, settings.step_h
-    result.grid_kw = load_kw + charge_kw
-    result.energy_cost = result.grid_kw * step_h * result.price_per_kwh
-    result.house_cost = load_kw * step_h * result.price_per_kwh
-    result.overload_kw = max(0.0, result.grid_kw - settings.limit_kw)
-    by_cars_kw = result.overload_kw - max(0.0, load_kw - settings.limit_kw)
+    if settings.netted == 0:
+        paid = used_kw * settings.step_h * result.price_per_kwh
+        return float(paid - produced_kw * settings.step_h * result.export_price_per_kwh)
+    net_kw = used_kw - produced_kw
+    price = result.price_per_kwh if net_kw >= 0.0 else result.export_price_per_kwh
+    return float(net_kw * settings.step_h * price)
+
+
+@compiled
+def import_kw(settings: Any, used_kw: float, produced_kw: float) -> float:
+    """Mean power bought (kW), which is what a power charge counts."""
+    return float(used_kw if settings.netted == 0 else max(0.0, used_kw - produced_kw))
+
+
+@compiled
+def bill(result: Any, settings: Any, charged_kw: float, discharged_kw: float) -> None:
+    """Write both energy bills of a step, with and without the cars, and their difference.
+
+    `result` holds the step's base load, sun (kW) and prices; `charged_kw` is what all cars drew and
+    `discharged_kw` what they gave. Sun that would exceed the export limit is cut off, with the cars
+    and without them alike.
+    """
+    load_kw, sun_kw = result.load_kw, result.pv_kw
+    used_kw = load_kw + charged_kw
+    if settings.produces == 0:
+        result.grid_kw = used_kw
+        result.energy_cost = used_kw * settings.step_h * result.price_per_kwh
+        result.house_cost = load_kw * settings.step_h * result.price_per_kwh
+    else:
+        result.pv_kw = min(sun_kw, max(0.0, settings.export_limit_kw + used_kw - discharged_kw))
+        produced_kw = result.pv_kw + discharged_kw
+        alone_kw = min(sun_kw, settings.export_limit_kw + load_kw)
+        result.grid_kw = used_kw - produced_kw
+        result.energy_cost = energy_cost(result, settings, used_kw, produced_kw)
+        result.house_cost = energy_cost(result, settings, load_kw, alone_kw)
     result.energy_term = -settings.energy_weight * (result.energy_cost - result.house_cost)
+
+
+@compiled
+def bill_overload(result: Any, settings: Any, over_kw: float, alone_over_kw: float) -> None:
+    """Write what was drawn above the connection's limit; only the cars' part of it is priced."""
+    result.overload_kw = over_kw
+    by_cars_kw = over_kw - alone_over_kw
     result.overload_term = (
-        -settings.overload_weight * settings.overload_price_per_kwh * by_cars_kw * step_h
+        -settings.overload_weight * settings.overload_price_per_kwh * by_cars_kw * settings.step_h
     )
+
+
+@compiled
+def bill_wear(result: Any, settings: Any, cost: float) -> None:
+    """Write the term for capacity that the batteries lost, priced per lost kWh."""
+    result.wear_term = -settings.wear_weight * cost
 
 
 @compiled

@@ -1,0 +1,157 @@
+"""What a picture of an episode shows: numbers from the history and from the current observation.
+
+Times are elapsed hours since the series began, as the history's `now_min` counts, so steps are
+equally wide on the days when summer time begins or ends; the marks are on the local clock.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from ev_gym.infos import vehicle_columns
+from ev_gym.observation import HEAD, world_fields
+from ev_gym.scenario import RewardWeights, Scenario
+from ev_gym.simulator import Outputs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ev_gym.env import EVChargingEnv
+
+Floats = NDArray[np.float64]
+
+PAST_H = 48
+
+
+class Plan(NamedTuple):
+    """What a car that is plugged in shall hold, and when (hours, and on the local clock)."""
+
+    departure_h: float
+    departure: str
+    wanted_soc: float
+
+
+class Scene(NamedTuple):
+    """Everything that a picture shows; times are in hours since the series began."""
+
+    title: str
+    price_unit: str
+    cars: tuple[str, ...]
+    limit_kw: float  # what the connection carries
+    past: pd.DataFrame  # the history's last 48 hours, n rows
+    edges_h: Floats  # (n + 1,) starts of those steps, and now
+    soc: Floats  # (n + 1, K) at these times
+    charge_kw: Floats  # (n, K) of those steps, as in the history
+    plugged: Floats  # (n, K) of those steps, as in the history
+    load_kw: float  # base load of the coming step
+    pv_kw: float  # what the sun gives in the coming step
+    step_h: float
+    ahead_h: Floats  # (m + 1,) edges of the price window's hours; the first is now
+    ahead_price: Floats  # (m,) prices of the window
+    known: int  # how many of them are published
+    plans: tuple[Plan | None, ...]  # K, None for a car that is away
+    right_h: float  # where the picture ends
+    ticks: list[tuple[float, str]]  # place and label of the marks on the local clock
+
+
+def _local_time(env: EVChargingEnv, hour: float) -> datetime:
+    dataset = env.simulator.world.dataset
+    return (dataset.start + timedelta(hours=hour)).astimezone(ZoneInfo(dataset.zone))
+
+
+def _ticks(env: EVChargingEnv, left_h: float, right_h: float) -> list[tuple[float, str]]:
+    """Every sixth hour of the local clock, or twelfth; midnight carries the date."""
+    every_h = 6 if right_h - left_h <= 60 else 12
+    ticks = []
+    for quarter in range(math.ceil(4 * left_h), math.floor(4 * right_h) + 1):
+        local = _local_time(env, quarter / 4)
+        if local.minute == 0 and local.hour % every_h == 0:
+            date = f"\n{local:%a} {local.day} {local:%b}" if local.hour == 0 else ""
+            ticks.append((quarter / 4, f"{local.hour:02d}{date}"))
+    return ticks
+
+
+def cost_name(scenario: Scenario) -> str:
+    """What minus the reward is: money, unless its terms have weights."""
+    return "cost" if scenario.reward_weights == RewardWeights() else "weighted cost"
+
+
+def _title(scenario: Scenario, now: datetime, history: pd.DataFrame) -> str:
+    return (
+        f"{scenario.name}, {now:%a} {now.day} {now:%b %Y %H:%M}, {cost_name(scenario)} so far "
+        f"{0.0 - math.fsum(history['reward']):.2f} {scenario.currency}"
+    )
+
+
+def _per_car(frame: pd.DataFrame, name: str, cars: int) -> Floats:
+    return frame[vehicle_columns(name, cars)].to_numpy(np.float64)
+
+
+def _soc(past: pd.DataFrame, current: Outputs, scenario: Scenario) -> Floats:
+    """SoC at the edges of the steps; the first follows from its step's balance of energy."""
+    if not len(past):
+        return np.asarray(current.vehicle_results["soc"])
+    cars, names = len(scenario.vehicles), ("energy_kwh", "stored_kwh", "topup_kwh", "trip_kwh")
+    energy, stored, topup, trip = (_per_car(past[:1], name, cars) for name in names)
+    capacity_kwh = [vehicle.battery_kwh for vehicle in scenario.vehicles]
+    before = (energy - stored - topup + trip) / capacity_kwh
+    return np.concatenate([before, _per_car(past, "soc", cars)])
+
+
+def _plans(env: EVChargingEnv, seen: dict[str, Any], now_h: float) -> Iterator[Plan | None]:
+    for plugged, hours, wanted_soc in zip(
+        seen["plugged"], seen["hours_to_departure"], seen["wanted_soc"], strict=True
+    ):
+        departure_h = now_h + float(hours)
+        clock = f"{_local_time(env, departure_h):%a %H:%M}"
+        yield Plan(departure_h, clock, float(wanted_soc)) if plugged else None
+
+
+def scene(env: EVChargingEnv) -> Scene:
+    """What is to be drawn of an env, whose state stays as it is.
+
+    Raises:
+        gymnasium.error.ResetNeeded: before the first reset.
+    """
+    if env.simulator.households["episode"][0] == 0:
+        raise gym.error.ResetNeeded("call reset() before render()")
+    scenario, simulator = env.scenario, env.simulator
+    current = simulator.outputs()
+    simulator.report(np.zeros(1, np.int64), current)
+    fields = world_fields(simulator.world)
+    seen = {field.name: current.observations[0, field.slice] for field in fields}
+    history = env.history
+    past = history.iloc[-round(PAST_H / scenario.step_h) :]
+    now_h = float(current.results["now_min"][0]) / 60.0
+    edges_h = np.append(past["now_min"].to_numpy(np.float64) / 60.0, now_h)
+    cars, window_h = len(scenario.vehicles), scenario.price_window_h
+    right_h = float(edges_h[0]) + min(PAST_H, 24 * scenario.days) + window_h
+    names = [f"{k}: {vehicle.name}" for k, vehicle in enumerate(scenario.vehicles)]
+    return Scene(
+        title=_title(scenario, _local_time(env, now_h), history),
+        price_unit=f"{scenario.currency}/kWh",
+        cars=tuple(names) if cars > 1 else (scenario.vehicles[0].name,),
+        limit_kw=scenario.household.limit_kw,
+        past=past,
+        edges_h=edges_h,
+        soc=_soc(past, current, scenario),
+        charge_kw=_per_car(past, "charge_kw", cars),
+        plugged=_per_car(past, "plugged", cars),
+        load_kw=float(seen["load_kw"][0]),
+        pv_kw=float(seen["pv_kw"][0]) if "pv_kw" in seen else 0.0,
+        step_h=scenario.step_h,
+        ahead_h=np.append(now_h, math.floor(now_h) + np.arange(1.0, window_h + 1)),
+        ahead_price=current.observations[0, HEAD : HEAD + window_h].astype(np.float64),
+        known=int(seen["hours_known"][0]),
+        plans=tuple(_plans(env, seen, now_h)),
+        right_h=right_h,
+        ticks=_ticks(env, float(edges_h[0]), right_h),
+    )

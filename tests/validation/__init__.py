@@ -1,0 +1,1 @@
+"""The page that shows what the models are worth: `python -m tests.validation` writes it."""

@@ -1,0 +1,264 @@
+"""Pictures of the generated series beside the measured ones; the measured series are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from baselines.plot_style import png
+from ev_gym.calibration.fitting import read
+from ev_gym.calibration.measures import LEAST_CLEAR_W_PER_M2, correlation
+from ev_gym.calibration.series import LOAD_FILE, PRICE_FILE, WEATHER_FILE
+from ev_gym.calibration.sky import PLACES, SUN_FILE, clear_hours, utc_month
+from ev_gym.synthetic import Clock, local_clock
+from tests.validation.series import (
+    AWAY_DAYS,
+    SEED,
+    START,
+    YEAR_H,
+    YEARS,
+    ZONE,
+    appliances,
+    away_hours,
+    generated,
+    hours_of,
+    sky_of,
+    year_of,
+)
+from tests.validation.writing import figure, table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Floats = NDArray[np.float64]
+
+MEASURED, OURS, BAND = "#222222", "#0072B2", "#A6CBE3"
+SECOND = "#D55E00"
+SHARES = np.linspace(0.0, 1.0, 1001)
+DAYS_H = np.arange(1, 15) * 24
+
+
+class Hourly(NamedTuple):
+    """A year of hours: values and their local clock."""
+
+    values: Floats
+    clock: Clock
+
+
+def measured_years(folder: Path, file: str, column: str) -> list[Hourly]:
+    """The years 2023 and 2024 (52 weeks each) of a measured series."""
+    start, values = read(folder / file, column)
+    years = []
+    for year in (2023, 2024):
+        clock = local_clock(start, len(values), ZONE)
+        first = int(np.flatnonzero(clock.year == year)[0])
+        part = slice(first, first + YEAR_H)
+        own = Clock(*(field[part] for field in clock))
+        years.append(Hourly(values[part], own._replace(day=own.day - own.day[0])))
+    return years
+
+
+def duration(values: Floats) -> Floats:
+    """Values by the share of the time in which they are exceeded, at `SHARES`."""
+    return np.quantile(values, 1.0 - SHARES)
+
+
+def day_spread(year: Hourly) -> Floats:
+    """(days,) dearest less cheapest hour of each local day."""
+    days = np.split(year.values, np.flatnonzero(np.diff(year.clock.day)) + 1)
+    return np.array([np.ptp(day) for day in days])
+
+
+def by_hour(year: Hourly, kept: NDArray[np.bool_]) -> Floats:
+    """(24,) mean by local hour."""
+    return np.array([year.values[kept & (year.clock.hour == h)].mean() for h in range(24)])
+
+
+def winter(clock: Clock) -> NDArray[np.bool_]:
+    """October to March, by the day of the year."""
+    return (clock.day_of_year <= 90) | (clock.day_of_year >= 274)
+
+
+def band(axes: Axes, x: Floats, many: Sequence[Floats], label: str | None = None) -> None:
+    """The range of many generated years, and their mean."""
+    axes.fill_between(x, np.min(many, axis=0), np.max(many, axis=0), color=BAND, lw=0, label=label)
+
+
+def price_picture(folder: Path, path: Path) -> str:
+    """Draw `validation_price.png`; the table of daily spreads."""
+    measured = measured_years(folder, PRICE_FILE, "price_ore_per_kwh")
+    measured = [year._replace(values=year.values / 100.0) for year in measured]
+    years = generated()
+    ours = Hourly(years.built_in.price_per_kwh, year_of(years.clock, 0))
+    prices = years.more.price_per_kwh
+    many = [Hourly(prices[hours_of(k)], year_of(years.clock, k)) for k in range(YEARS)]
+    with png(path, 9.6, 6.0) as drawing:
+        (top, spread), (daily, memory) = drawing.subplots(2, 2)
+        lines = [("2023", measured[0], "-"), ("2024", measured[1], (0, (4, 1.5)))]
+        for axes, of in ((top, duration), (spread, lambda year: duration(day_spread(year)))):
+            curve = (lambda year: duration(year.values)) if axes is top else of
+            band(axes, 100 * SHARES, [curve(year) for year in many], f"{YEARS} generated years")
+            for name, year, dashes in lines:
+                axes.plot(
+                    100 * SHARES, curve(year), color=MEASURED, ls=dashes, lw=1.3,
+                    label=f"measured {name}",
+                )  # fmt: skip
+            axes.plot(100 * SHARES, curve(ours), color=OURS, lw=1.5, label="built-in")
+            axes.set(xlim=(0, 100), ylim=(-0.3, 3.0))
+        top.set(title="price duration curve", xlabel="% of hours", ylabel="SEK/kWh")
+        spread.set(title="dearest less cheapest hour of a day", xlabel="% of days")
+        top.legend(fontsize=8)
+        for cold, color in ((True, MEASURED), (False, SECOND)):
+            season = "October to March" if cold else "April to September"
+            for year, dashes in ((measured, "-"), ([ours], (0, (1, 1)))):
+                shapes = [by_hour(one, winter(one.clock) == cold) for one in year]
+                which = "measured" if len(year) > 1 else "built-in"
+                daily.plot(
+                    np.arange(24), np.mean(shapes, axis=0), color=color, ls=dashes, lw=1.5,
+                    label=f"{which}, {season}",
+                )  # fmt: skip
+        daily.set(title="mean by local hour", xlabel="hour", ylabel="SEK/kWh", xlim=(0, 23))
+        daily.set_ylim(0, 1.45)
+        daily.legend(fontsize=8)
+        _memory(memory, np.arange(1, 337), [year.values for year in measured],
+                ours.values, [year.values for year in many], 24.0)  # fmt: skip
+        memory.set(title="autocorrelation of hourly prices", xlabel="days")
+    rows = []
+    for name, own in (("measured 2023", measured[:1]), ("measured 2024", measured[1:]),
+                      ("built-in", [ours]), (f"{YEARS} generated years", many)):  # fmt: skip
+        spreads = np.concatenate([day_spread(year) for year in own])
+        cells = [spreads.mean(), *np.quantile(spreads, (0.05, 0.5, 0.95))]
+        cells += [np.mean([correlation(year.values, lag) for year in own]) for lag in (24, 168)]
+        rows.append([name, *(f"{cell:.2f}" for cell in cells)])
+    head = ["dearest less cheapest hour of a day (SEK/kWh)", "mean", "5 %", "median", "95 %",
+            "autocorrelation of hours after a day", "after a week"]  # fmt: skip
+    return table(head, rows)
+
+
+def _memory(
+    axes: Axes, lags: NDArray[np.int64], measured: list[Floats], ours: Floats | None,
+    many: list[Floats], per_day: float,
+) -> None:  # fmt: skip
+    def of(values: Floats) -> Floats:
+        return np.array([correlation(values, int(lag)) for lag in lags])
+
+    x = lags / per_day
+    band(axes, x, [of(values) for values in many])
+    for values, dashes in zip(measured, ("-", (0, (4, 1.5))), strict=False):
+        axes.plot(x, of(values), color=MEASURED, ls=dashes, lw=1.2)
+    if ours is not None:
+        axes.plot(x, of(ours), color=OURS, lw=1.3)
+    axes.axhline(0, color="#8C8C8C", lw=0.6)
+    axes.set_xlim(0, x[-1])
+
+
+def load_picture(folder: Path, path: Path) -> None:
+    """Draw `validation_load.png`."""
+    start, load_kw = read(folder / LOAD_FILE, "load_kw")
+    clock = local_clock(start, len(load_kw) // 4, "Europe/Paris")
+    away = (clock.day_of_year >= AWAY_DAYS[0]) & (clock.day_of_year < AWAY_DAYS[1])
+    measured = load_kw / load_kw[~away.repeat(4)].mean()
+    years, parts = generated(), [appliances()[hours_of(k, 4)] for k in range(YEARS)]
+    houses = [house / house.mean() for house in years.built_in.load_kw]
+    with png(path, 9.6, 6.0) as drawing:
+        (top, with_heat), (daily, memory) = drawing.subplots(2, 2)
+        own = [f"{YEARS} years of its generated habits", "16 built-in houses, with heating"]
+        for axes, many, label in ((top, parts, own[0]), (with_heat, houses, own[1])):
+            band(axes, 100 * SHARES, [duration(values) for values in many], label)
+            typical = np.mean([duration(values) for values in many], axis=0)
+            axes.plot(100 * SHARES, typical, color=OURS, lw=1.3, label="their mean")
+            curve = duration(measured / (measured.mean() if many is houses else 1.0))
+            axes.plot(100 * SHARES, curve, color=MEASURED, lw=1.3, label="measured house, 2008")
+            axes.set(xlabel="% of quarter-hours", xlim=(0, 100), ylim=(0, 6))
+            axes.legend(fontsize=8)
+        top.set(title="load duration curve, without heating", ylabel="load over the mean")
+        with_heat.set_title("the same with heating (nothing measured to compare)")
+        gone = away_hours()
+        for weekend, color in ((False, MEASURED), (True, SECOND)):
+            name = "weekend" if weekend else "workday"
+            shape = _shape(measured, clock, ~away & ((clock.weekday >= 5) == weekend))
+            daily.plot(np.arange(24), shape, color=color, lw=1.5, label=f"measured, {name}")
+            kept = ~gone & ((years.clock.weekday >= 5) == weekend)
+            daily.plot(np.arange(24), _shape(appliances(), years.clock, kept), color=color,
+                       ls=(0, (1, 1)), lw=1.7, label=f"generated, {name}")  # fmt: skip
+        daily.set(title="mean by local hour", xlabel="hour", ylabel="load over the mean")
+        daily.set(xlim=(0, 23), ylim=(0, None))
+        daily.legend(fontsize=8)
+        lags = np.concatenate([np.arange(1, 96), np.arange(96, 673, 4)])
+        _memory(memory, lags, [measured], None, parts, 96.0)
+        memory.set(title="autocorrelation of quarter-hours", xlabel="days")
+
+
+def _shape(load: Floats, clock: Clock, kept: NDArray[np.bool_]) -> Floats:
+    return by_hour(Hourly(load.reshape(-1, 4).mean(axis=1), clock), kept)
+
+
+def weather_picture(folder: Path, path: Path) -> None:
+    """Draw `validation_weather.png`: temperature, clearness and sunlight."""
+    measured = measured_years(folder, WEATHER_FILE, "temperature_c")
+    years = generated()
+    many = [years.more.temperature_c[hours_of(k)] for k in range(YEARS)]
+    start, ghi = read(folder / SUN_FILE, "ghi_w_per_m2")
+    clear = clear_hours(start, len(ghi), PLACES["aarhus"])
+    skies = [sky_of("aarhus", SEED + k) for k in range(YEARS)]
+    month = np.arange(1, 13)
+    with png(path, 9.6, 3.2) as drawing:
+        warmth, sky, light = drawing.subplots(1, 3)
+        band(warmth, 100 * SHARES, [duration(values) for values in many],
+             f"{YEARS} generated years")  # fmt: skip
+        for year, name, dashes in zip(measured, ("2023", "2024"), ("-", (0, (4, 1.5))),
+                                      strict=True):  # fmt: skip
+            warmth.plot(100 * SHARES, duration(year.values), color=MEASURED, ls=dashes, lw=1.3,
+                        label=f"measured {name}")  # fmt: skip
+        warmth.plot(100 * SHARES, duration(years.built_in.temperature_c), color=OURS, lw=1.3,
+                    label="built-in")  # fmt: skip
+        warmth.set(title="temperature, Stockholm", xlabel="% of hours", ylabel="deg C")
+        warmth.set_xlim(0, 100)
+        seen = clear > LEAST_CLEAR_W_PER_M2
+        curves = [duration(own[high > LEAST_CLEAR_W_PER_M2]) for own, high in skies]
+        band(sky, 100 * SHARES, curves)
+        sky.plot(100 * SHARES, duration(ghi[seen] / clear[seen]), color=MEASURED, lw=1.3)
+        sky.set(title="clearness, Aarhus", xlabel="% of hours with the sun up",
+                ylabel="GHI over the clear sky's", xlim=(0, 100), ylim=(0, 1.4))  # fmt: skip
+        when = utc_month(START, YEAR_H)
+        band(light, month, [_monthly(own * high, when) for own, high in skies])
+        light.plot(month, _monthly(ghi, utc_month(start, len(ghi))), color=MEASURED, lw=1.3,
+                   marker="o", ms=3)  # fmt: skip
+        light.set(title="sunlight by month, Aarhus", xlabel="month", ylabel="kWh/m2 a day")
+        light.set(ylim=(0, None), xticks=month[::2])
+        warmth.legend(fontsize=8)
+
+
+def _monthly(ghi: Floats, month: NDArray[np.int64]) -> Floats:
+    return np.array([0.024 * ghi[month == m].mean() for m in range(1, 13)])
+
+
+def pictures(folder: Path, docs: Path) -> dict[str, str]:
+    """Draw the three pictures; what the page says under each."""
+    spreads = price_picture(folder, docs / "validation_price.png")
+    load_picture(folder, docs / "validation_load.png")
+    weather_picture(folder, docs / "validation_weather.png")
+    price = figure(
+        "validation_price.png",
+        "Prices",
+        "Prices of SE3 (black) and generated ones: the built-in year (blue) and the range of "
+        f"{YEARS} other years (pale).",
+    )
+    load = figure(
+        "validation_load.png",
+        "Base load",
+        "The house in Sceaux (black) and its generated habits (pale: range of the years). The "
+        "upper right picture shows the houses that the presets use, which are heated besides; no "
+        "measured Swedish house was at hand for that.",
+    )
+    weather = figure(
+        "validation_weather.png",
+        "Weather",
+        "Temperature in Stockholm; clearness and sunlight in Aarhus, where irradiance was at hand. "
+        "Black: measured; pale: range of the generated years.",
+    )
+    return {"price": f"{spreads}\n{price}", "load": load, "weather": weather}

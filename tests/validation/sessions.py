@@ -1,0 +1,185 @@
+"""Simulated drivers beside the residents of Trondheim."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from baselines.plot_style import png
+from ev_gym import episode
+from ev_gym.calibration import driving
+from ev_gym.calibration.driving import Sessions
+from tests.test_driving import DAYS, DRIVERS, simulated
+from tests.validation.series_plots import MEASURED, OURS
+from tests.validation.writing import figure, table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Floats = NDArray[np.float64]
+
+SHOWN = "validation_driving.png"
+CLOSE_DRIVERS = 400  # whose days are looked at one by one
+RESAMPLES = 300
+# Name of the quantiles, what it is, unit.
+SPREADS = (
+    ("stay_h", "stay", "h"),
+    ("away_h", "time away", "h"),
+    ("energy_kwh", "energy of a session at the wall", "kWh"),
+)
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+# Name in the figures, what it is, digits.
+HABITS = (
+    ("sessions_per_day", "sessions a day", 2),
+    ("energy_kwh_per_day", "energy a day (kWh)", 2),
+    ("arrival_h", "usual hour of plug-in on workdays", 1),
+    ("arrival_spread_h", "spread of that hour (h)", 1),
+    ("arrival_repeats", "share of plug-ins within an hour of the last", 2),
+    ("departure_h", "usual hour of plug-out after a night", 1),
+    ("departure_spread_h", "spread of that hour (h)", 1),
+    ("departure_repeats", "share of plug-outs within an hour of the last", 2),
+    ("share_plugged_at_03h", "plugged in at 03", 2),
+    ("share_plugged_at_08h", "plugged in at 08", 2),
+    ("share_plugged_at_12h", "plugged in at 12", 2),
+    ("share_plugged_at_18h", "plugged in at 18", 2),
+    ("share_longer_than_a_day", "sessions longer than a day", 2),
+)
+
+
+@functools.cache
+def drawn() -> Sessions:
+    """Sessions as the package draws them."""
+    return simulated(episode.habits_table())
+
+
+def pooled_table() -> str:
+    """Distributions over all sessions: the measured figures and ours."""
+    measured, ours = driving.figures()["pooled"], driving.pooled(drawn())
+    rows = []
+    for name, what, unit in SPREADS:
+        for level in QUANTILES:
+            place = driving.LEVELS.index(level)
+            pair = [measured[name][place], ours[name][place]]
+            rows.append([f"{what}, {100 * level:.0f} % quantile ({unit})", *_cells(*pair, 2)])
+    for name, what, digits in (
+        ("mean_energy_kwh", "mean energy of a session (kWh)", 2),
+        ("share_longer_than_a_day", "share longer than a day", 3),
+        ("share_on_weekends", "share that begins on weekends", 3),
+    ):
+        rows.append([what, *_cells(measured[name], ours[name], digits)])
+    for name, what in (("arrival", "plug-in"), ("departure", "plug-out")):
+        shares = [np.array(own[f"{name}_share_by_hour"]) for own in (measured, ours)]
+        for first, last in ((6, 9), (15, 18), (18, 22)):
+            pair = [float(share[first:last].sum()) for share in shares]
+            rows.append([f"share of {what}s from {first:02} to {last:02}", *_cells(*pair, 3)])
+    head = ["all sessions", "measured", "ours", "difference"]
+    return table(head, rows)
+
+
+def _cells(measured: float, ours: float, digits: int) -> list[str]:
+    return [*(f"{each:.{digits}f}" for each in (measured, ours)), f"{ours - measured:+.{digits}f}"]
+
+
+def drivers_table() -> str:
+    """What one driver does: mean and standard deviation over drivers."""
+    sessions = drawn()
+    measured = driving.figures()["drivers"]
+    ours = driving.drivers(sessions.where(sessions.user < CLOSE_DRIVERS))
+    rows = [
+        [what, *(f"{own[name][0]:.{digits}f} ({own[name][1]:.{digits}f})" for own in
+                 (measured, ours))]
+        for name, what, digits in HABITS
+    ]  # fmt: skip
+    head = ["of a driver: mean (standard deviation over drivers)"]
+    return table([*head, f"{measured['drivers']} measured", f"{ours['drivers']} simulated"], rows)
+
+
+def distance(one: Floats, other: Floats) -> float:
+    """Kolmogorov-Smirnov distance of two samples."""
+    at = np.sort(np.concatenate([one, other]))
+    below = [np.searchsorted(np.sort(own), at, "right") / own.size for own in (one, other)]
+    return float(np.abs(below[0] - below[1]).max())
+
+
+def _columns(sessions: Sessions) -> dict[str, Floats]:
+    """Values by what they are; hours count from 04:00, where driving days begin."""
+    return {
+        "hour of plug-in": (sessions.arrival_h - 4) % 24,
+        "hour of plug-out": (sessions.departure_h - 4) % 24,
+        "stay": sessions.stay_h,
+        "time away": sessions.away_h[~np.isnan(sessions.away_h)],
+        "energy": sessions.energy_kwh,
+    }
+
+
+def distances_table(measured: Sessions) -> str:
+    """Distances of distributions, and those that chance gives: the users drawn anew."""
+    rng = np.random.default_rng(0)
+    users = int(measured.user.max()) + 1
+    of_user = [np.flatnonzero(measured.user == user) for user in range(users)]
+    again: dict[str, list[float]] = {}
+    whole = _columns(measured)
+    for _ in range(RESAMPLES):
+        picked = np.concatenate([of_user[user] for user in rng.integers(users, size=users)])
+        for name, values in _columns(measured.where(picked)).items():
+            again.setdefault(name, []).append(distance(values, whole[name]))
+    ours = _columns(drawn())
+    rows = [
+        [
+            name,
+            f"{distance(ours[name], whole[name]):.3f}",
+            f"{np.quantile(again[name], 0.5):.3f}",
+            f"{np.quantile(again[name], 0.95):.3f}",
+        ]
+        for name in whole
+    ]
+    head = ["Kolmogorov-Smirnov distance to the measured sessions", "ours",
+            "users drawn anew, median", "95 %"]  # fmt: skip
+    return table(head, rows)
+
+
+def _hours(axes: Axes, name: str, columns: list[dict[str, Floats]]) -> None:
+    edges = np.arange(25.0)
+    for values, color, fill in zip(columns, (MEASURED, OURS), (False, True), strict=True):
+        share = np.histogram(values[name], edges)[0] / values[name].size
+        axes.stairs(100 * share, edges, color=color, lw=1.4, fill=fill, alpha=0.5 if fill else 1,
+                    label="simulated" if fill else "measured")  # fmt: skip
+    axes.set_xticks(np.arange(0, 25, 4), [f"{(hour + 4) % 24:02}" for hour in range(0, 25, 4)])
+    axes.set(title=f"local {name}", xlim=(0, 24), xlabel="hour", ylabel="% of sessions")
+
+
+def picture(measured: Sessions, path: Path) -> None:
+    """Draw `validation_driving.png`."""
+    columns = [_columns(own) for own in (measured, drawn())]
+    with png(path, 9.6, 5.6) as drawing:
+        panels = drawing.subplots(2, 6)
+        for axes in panels.flat:
+            axes.remove()
+        grid = panels[0, 0].get_gridspec()
+        for place, name in enumerate(("hour of plug-in", "hour of plug-out")):
+            axes = drawing.add_subplot(grid[0, 3 * place : 3 * place + 3])
+            _hours(axes, name, columns)
+            axes.legend(fontsize=8)
+        spans = (("stay", "h", 48.0), ("time away", "h", 120.0), ("energy", "kWh", 50.0))
+        for place, (name, unit, most) in enumerate(spans):
+            axes = drawing.add_subplot(grid[1, 2 * place : 2 * place + 2])
+            for values, color in zip(columns, (MEASURED, OURS), strict=True):
+                own = np.sort(values[name])
+                axes.plot(own, 100 * np.arange(1, own.size + 1) / own.size, color=color, lw=1.4)
+            axes.set(title=f"{name}, % of sessions up to", xlabel=unit, xlim=(0, most))
+            axes.set_ylim(0, 100)
+
+
+def measured_section(folder: Path, docs: Path) -> str:
+    """Draw the picture; its text and the distances."""
+    measured = driving.read_sessions(folder)
+    picture(measured, docs / SHOWN)
+    words = (
+        f"{len(measured.user)} measured sessions (black) and those of {DRIVERS} simulated drivers "
+        f"over {DAYS} days (blue)."
+    )
+    return f"{distances_table(measured)}\n{figure(SHOWN, 'Driving', words)}"
