@@ -58,6 +58,7 @@ SETTINGS_DTYPE = np.dtype(
 CAR_DTYPE = np.dtype(
     [
         ("battery_kwh", "f8"),
+        ("soc_per_kwh", "f8"),
         ("limit_kwh", "f8"),  # where charging at home stops
         ("floor_kwh", "f8"),  # below which nothing is discharged
         ("max_current_a", "f8"),
@@ -182,6 +183,7 @@ def _at_home(vehicle: Vehicle, scenario: Scenario) -> dict[str, Any]:
     lines = [(vehicle.line - 1 + more) % LINES + 1 for more in range(limits.phases)]
     return {
         "battery_kwh": vehicle.battery_kwh,
+        "soc_per_kwh": 1.0 / vehicle.battery_kwh,
         "limit_kwh": vehicle.limit_soc * vehicle.battery_kwh,
         "floor_kwh": vehicle.floor_soc * vehicle.battery_kwh,
         "max_current_a": limits.max_current_a,

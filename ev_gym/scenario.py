@@ -75,6 +75,11 @@ class Household:
                 f"Household.line_shares is {shares!r}; allowed: one share for each of the "
                 f"{self.phases} phases, together 1"
             )
+        if self.export_limit_kw is not None and self.export_limit_kw > self.limit_kw:
+            raise ScenarioError(
+                f"Household.export_limit_kw is {self.export_limit_kw!r}; allowed: at most what the "
+                f"connection carries, {self.limit_kw:g} kW"
+            )
 
     @property
     def limit_kw(self) -> float:

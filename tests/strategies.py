@@ -113,14 +113,15 @@ def households(draw: st.DrawFn) -> Household:
     """A house on one or three phases, with a fuse on each or one limit, unevenly loaded or not."""
     phases = draw(st.sampled_from((1, 3)))
     uneven = st.sampled_from((None, (0.5, 0.3, 0.2), (0.0, 0.0, 1.0)))
-    return Household(
+    house = Household(
         fuse_a=draw(st.sampled_from((6.0, 10.0, 16.0, 25.0, 63.0))),
         phases=phases,
         annual_kwh=draw(st.sampled_from((None, 12_000.0))),
         connection_kw=draw(st.sampled_from((None, None, 11.0))),
-        export_limit_kw=draw(st.sampled_from((None, 0.0, 4.0))),
         line_shares=draw(uneven) if phases == 3 else None,
     )
+    exported = draw(st.sampled_from((None, 0.0, 0.3, 1.0)))
+    return house if exported is None else replace(house, export_limit_kw=exported * house.limit_kw)
 
 
 def solars() -> st.SearchStrategy[Solar]:

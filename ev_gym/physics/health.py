@@ -31,8 +31,8 @@ def live(vehicle: Any, car: Any, report: Any, outdoor_c: float, step_h: float) -
     vehicle.pack_c, mean_c = thermal.warm(
         vehicle.pack_c, outdoor_c, heat_kwh, car.rise_k_per_kwh, car.heat_kept, car.heat_mean
     )
-    after = vehicle.energy_kwh / car.battery_kwh
-    before = after - report.stored_kwh / car.battery_kwh
+    after = vehicle.energy_kwh * car.soc_per_kwh
+    before = after - report.stored_kwh * car.soc_per_kwh
     on_h = 0.0
     if report.charge_kw != 0.0:
         on_h = step_h * report.charge_kw / vehicle.offered_kw

@@ -46,7 +46,7 @@ def charge_cars(
         charger.ask(vehicles[k], cars[k], levels_kw, now_min, float(actions[k]))
     house_kw = load_kw - pv_kw
     discharged_kw = 0.0
-    if settings.bidirectional != 0:
+    if settings.bidirectional != 0 and _gives(vehicles):
         discharged_kw = _discharge_all(now_min, vehicles, cars, settings, load_kw, pv_kw, reports)
     if settings.load_management != 0:
         if settings.by_line != 0:
@@ -57,6 +57,15 @@ def charge_cars(
                 charger.share_connection(vehicles, cars, levels_kw, room_kw)
     charged_kw = _charge_all(now_min, vehicles, cars, settings, reports)
     return charged_kw, discharged_kw
+
+
+@compiled
+def _gives(vehicles: Any) -> bool:
+    """Whether some car is asked to discharge."""
+    gives = False
+    for k in range(vehicles.shape[0]):
+        gives = gives or vehicles[k].offered_kw < 0.0
+    return gives
 
 
 @compiled

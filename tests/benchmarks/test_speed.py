@@ -18,6 +18,14 @@ from ev_gym import threads
 
 Ratio = Callable[..., float]
 
+# One car: none of power charge, heat, ageing, sun, discharging, phase switching; or all of them.
+ID3 = "Volkswagen ID.3 58 kWh"
+SCENARIOS: dict[str, Any] = {
+    "plain": {"vehicles": [{"model": ID3, "chemistry": None}], "tariff": "vattenfall_flat"},
+    "stockholm": "stockholm",
+    "everything": {"preset": "stockholm-villa", "vehicles": [{"model": ID3}]},
+    "two cars, everything": "stockholm-villa",
+}
 STEPS = 5000
 SAMPLES = 64
 
@@ -59,19 +67,29 @@ def test_single_env(ratio_to: Ratio, report: Callable[[str], None]) -> None:
     assert ratio >= 1.0
 
 
-@pytest.mark.parametrize(("rows", "least"), [(64, 1.0), (1024, 1.0), (8192, 0.7)])
+@pytest.mark.parametrize(
+    ("name", "rows", "least"),
+    [
+        ("stockholm", 64, 1.0),
+        ("plain", 1024, 1.0),
+        ("stockholm", 1024, 0.7),
+        ("everything", 1024, 0.7),
+        ("two cars, everything", 1024, 0.5),
+        ("stockholm", 8192, 0.7),
+    ],
+)
 def test_vector_env(
-    rows: int, least: float, ratio_to: Ratio, report: Callable[[str], None]
+    name: str, rows: int, least: float, ratio_to: Ratio, report: Callable[[str], None]
 ) -> None:
     """The native vector env against CartPole's, over whole episodes with their resets."""
     envs = [
-        gym.make_vec(name, num_envs=rows, vectorization_mode="vector_entry_point")
-        for name in ("EVCharging-v0", "CartPole-v1")
+        gym.make_vec("EVCharging-v0", rows, "vector_entry_point", scenario=SCENARIOS[name]),
+        gym.make_vec("CartPole-v1", rows, "vector_entry_point"),
     ]
     steps = 97 * max(1, 4096 // rows)
     ratio = ratio_to(*(_drive_vector(env, _sampled(env.action_space), steps) for env in envs))
     used = len(threads.parts(rows))
-    report(f"vector env of {rows} rows: {ratio:.2f} of CartPole-v1's, {used} thread(s)")
+    report(f"vector env of {rows} rows, {name}: {ratio:.2f} of CartPole-v1's, {used} thread(s)")
     assert ratio >= least
 
 
