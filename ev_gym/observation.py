@@ -142,6 +142,7 @@ def _extras(
     """Unit, meaning and bounds of the fields that only some scenarios have."""
     power_kw = float(world.tables.cars["max_kw"].sum())
     most_kw = _above(load_kw + power_kw)
+    most_given_kw = _above(world.tables.cars["max_kw"].max())
     sun_kw = _above(world.tables.pv_kw.max()) if world.tables.pv_kw.size else 0.0
     earned = (0.0, 0.0)
     if world.tables.export_price.size:
@@ -165,7 +166,7 @@ def _extras(
             dearest,
         ),
         "phases": ("", "phases in use", 1.0, 3.0),
-        "discharge_kw": ("kW", "AC power the car could give now; away 0", 0.0, _above(power_kw)),
+        "discharge_kw": ("kW", "AC power the car could give now; away 0", 0.0, most_given_kw),
     }
 
 

@@ -20,6 +20,12 @@ def sun_let_through_kw(life: Life, used_kw: Array, given_kw: Array) -> Array:
     return np.minimum(life.sun_kw(), np.maximum(0.0, limit_kw + used_kw - given_kw))
 
 
+def sun_alone_kw(life: Life) -> Array:
+    """The sun that the house without cars lets through (T,)."""
+    load_kw = life.of("load_kw")
+    return sun_let_through_kw(life, load_kw, np.zeros_like(load_kw))
+
+
 def cost_of(life: Life, used_kw: Array, produced_kw: Array) -> Array:
     """What the energy of each step costs (T,), netted within the step or each kWh in full."""
     buys, sells = life.of("price_per_kwh"), life.of("export_price_per_kwh")
@@ -30,12 +36,12 @@ def cost_of(life: Life, used_kw: Array, produced_kw: Array) -> Array:
     return life.env.scenario.step_h * (bought_kw * buys - sold_kw * sells)
 
 
-def line_currents(life: Life, with_cars: bool) -> Array:
+def line_currents(life: Life, with_cars: bool, sun_kw: Array) -> Array:
     """Current on each line of the house (T, 3), by shares of the load, sun and each car's lines."""
     scenario, house = life.env.scenario, life.env.scenario.household
     shares = house.line_shares or (1.0 / house.phases,) * house.phases
     load_kw = life.of("load_kw")[:, np.newaxis] * (*shares, 0.0, 0.0)[:3]
-    lines_a = (load_kw - life.sun_kw()[:, np.newaxis] / 3.0) / 0.23
+    lines_a = (load_kw - sun_kw[:, np.newaxis] / 3.0) / 0.23
     if with_cars:
         current_a = life.of("charge_kw") / 0.23 / np.maximum(1.0, life.of("phases"))
         for k, vehicle in enumerate(scenario.vehicles):
@@ -54,7 +60,8 @@ def over_kw(life: Life, with_cars: bool) -> Array:
     """Power above the connection's limit (T,)."""
     house = life.env.scenario.household
     if by_line(life.env.scenario):
-        over_a = np.maximum(0.0, line_currents(life, with_cars) - house.fuse_a)
+        sun_kw = life.of("pv_kw") if with_cars else sun_alone_kw(life)
+        over_a = np.maximum(0.0, line_currents(life, with_cars, sun_kw) - house.fuse_a)
         return 0.23 * over_a.sum(axis=1)
     cars_kw = with_cars * life.of("charge_kw").sum(axis=1)
     return np.maximum(0.0, life.of("load_kw") - life.sun_kw() + cars_kw - house.limit_kw)

@@ -118,6 +118,7 @@ def test_bounds_themselves_are_allowed(kind: type, field: Any) -> None:
         "Charger.switch_hold_min": {"phase_switching": True},
         **{f"Solar.{own.name}": {"peak_kw": 5.0} for own in dataclasses.fields(Solar)},
         "Solar.peak_kw": {},
+        "Household.export_limit_kw": {"connection_kw": 500.0},
         "Scenario.currency": {"tariff": Tariff()},
     }
     name = f"{kind.__name__}.{field.name}"
@@ -153,6 +154,10 @@ def test_bounds_themselves_are_allowed(kind: type, field: Any) -> None:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
+        (
+            lambda: Household(fuse_a=16.0, export_limit_kw=11.5),
+            "export_limit_kw is 11.5; allowed: at most what the connection carries, 11.04 kW",
+        ),
         (lambda: Driving(routine_shares=(0.5, 0.5)), "three shares that add up to 1"),
         (lambda: Driving(routine_shares=(0.5, 0.4, 0.2)), "Driving.routine_shares is (0.5, 0.4"),
         (lambda: Charger(levels_kw=(0.0,)), "at least two rising levels from 0"),
@@ -181,6 +186,10 @@ def test_bounds_themselves_are_allowed(kind: type, field: Any) -> None:
         (lambda: Household(line_shares=(0.5, 0.5)), "Household.line_shares is (0.5, 0.5); allowed"),
         (lambda: Household(line_shares=(0.5, 0.5, 0.5)), "each of the 3 phases, together 1"),
         (lambda: Household(phases=1, line_shares=(0.5, 0.5, 0.0)), "each of the 1 phases"),
+        (
+            lambda: Household(fuse_a=10.0, export_limit_kw=7.0),
+            "Household.export_limit_kw is 7.0; allowed: at most what the connection carries",
+        ),
         (lambda: Tariff(power_high_months=(1,)), "no effect because power_low_per_kw is None"),
         (
             lambda: Tariff(power_price_per_kw=50.0, power_from_h=22, power_to_h=6),

@@ -26,7 +26,14 @@ from ev_gym.scenario import (
     Tariff,
     Vehicle,
 )
-from tests.accounts import by_line, cost_of, line_currents, over_kw, sun_let_through_kw
+from tests.accounts import (
+    by_line,
+    cost_of,
+    line_currents,
+    over_kw,
+    sun_alone_kw,
+    sun_let_through_kw,
+)
 from tests.strategies import (
     SERIES,
     cases,
@@ -103,7 +110,7 @@ def test_every_kwh_is_billed(case: Case) -> None:
     sun_kw = sun_let_through_kw(life, used_kw, given_kw)
     assert life.of("pv_kw") == pytest.approx(sun_kw, abs=1e-9)
     cost = cost_of(life, used_kw, sun_kw + given_kw)
-    house = cost_of(life, load_kw, sun_let_through_kw(life, load_kw, 0.0 * load_kw))
+    house = cost_of(life, load_kw, sun_alone_kw(life))
     assert life.of("energy_cost") == pytest.approx(cost, abs=1e-8)
     assert life.of("house_cost") == pytest.approx(house, abs=1e-8)
     power = life.of("power_cost") - life.of("house_power_cost")
@@ -244,7 +251,8 @@ def test_load_management_keeps_within_the_connection(case: Case) -> None:
     scenario = life.env.scenario
     house = scenario.household
     if by_line(scenario):
-        alone_a, with_cars_a = line_currents(life, False), line_currents(life, True)
+        alone_a = line_currents(life, False, sun_alone_kw(life))
+        with_cars_a = line_currents(life, True, life.of("pv_kw"))
         assert np.all(with_cars_a <= np.maximum(house.fuse_a, alone_a) + 1e-8)
         assert np.all(with_cars_a >= np.minimum(-house.fuse_a, alone_a) - 1e-8)
     else:
