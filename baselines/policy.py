@@ -128,8 +128,12 @@ class Policy:
             energy_to_wanted_kwh=rows[:, at["energy_to_wanted_kwh"]],
         )
 
-    def within_room(self, view: View, charging: NDArray[np.bool_]) -> Floats:
+    def within_room(
+        self, view: View, charging: NDArray[np.bool_], most_kw: Floats | None = None
+    ) -> Floats:
         """Most that the cars marked (n, K) may take inside the headroom, in vehicle order.
+
+        No car more than `most_kw` (n, K), where given.
 
         The headroom is what the connection leaves in all. Where it is too little for 6 A on three
         phases and the charger can switch, a car is asked to charge on one. What a single line
@@ -138,15 +142,16 @@ class Policy:
         left_kw = view.headroom_kw.copy()
         fractions = np.zeros(charging.shape)
         for k, limit in enumerate(self.limits):
+            room_kw = left_kw if most_kw is None else np.minimum(left_kw, most_kw[:, k])
             if self.scenario.charger.levels_kw is not None:
                 powers = np.minimum(self.scenario.charger.levels_kw, limit.max_kw)
-                fits = powers[None, :] <= left_kw[:, None] + ROUNDING_KW
+                fits = powers[None, :] <= room_kw[:, None] + ROUNDING_KW
                 level = np.maximum(fits.sum(axis=1) - 1, 0)
                 fraction, taken_kw = level / (len(powers) - 1), powers[level]
             else:
-                current_a = _amperes(left_kw, limit.kw_per_a, limit.max_current_a)
+                current_a = _amperes(room_kw, limit.kw_per_a, limit.max_current_a)
                 if limit.one_phase_a > 0:  # three amperes on one phase are one on three
-                    on_one_a = _amperes(left_kw, PHASE_KW_PER_A, limit.one_phase_a)
+                    on_one_a = _amperes(room_kw, PHASE_KW_PER_A, limit.one_phase_a)
                     current_a = np.where(current_a > 0.0, current_a, on_one_a / limit.phases)
                 fraction, taken_kw = current_a / limit.max_current_a, current_a * limit.kw_per_a
             fractions[:, k] = np.where(charging[:, k], fraction, 0.0)

@@ -82,17 +82,17 @@ class PeakShaving(Policy):
 
     def decide(self, view: View) -> Floats:
         """The lowest level of the charger that is enough until departure."""
-        wanting = view.plugged & (view.energy_to_wanted_kwh > NOTHING_KWH)
-        fractions = self.within_room(view, wanting)
-        for k, (car, levels) in enumerate(zip(self.scenario.vehicles, self.levels, strict=True)):
+        least_kw = np.zeros(view.plugged.shape)
+        for k, (car, level_kw) in enumerate(
+            zip(self.scenario.vehicles, self.level_kw, strict=True)
+        ):
             hours = np.maximum(view.hours_to_departure[:, k], 1.0 / 60.0)
             stored_kw = view.energy_to_wanted_kwh[:, k] / hours
-            enough = np.searchsorted(
-                self.level_kw[k], (stored_kw + car.aux_kw) / car.eta - ROUNDING_KW
-            )
-            least = levels[np.minimum(enough, len(levels) - 1)]
-            fractions[:, k] = np.minimum(fractions[:, k], least)
-        return fractions
+            needed_kw = (stored_kw + car.aux_kw) / car.eta
+            enough = np.searchsorted(level_kw, needed_kw - ROUNDING_KW)
+            least_kw[:, k] = level_kw[np.minimum(enough, len(level_kw) - 1)]
+        wanting = view.plugged & (view.energy_to_wanted_kwh > NOTHING_KWH)
+        return self.within_room(view, wanting, least_kw)
 
 
 class CheapestHours(Policy):

@@ -84,8 +84,8 @@ def plug_in(vehicles: Any, settings: Any) -> None:
     """Set `plugged` of all cars: at a charger are those at home longest, as many as it has.
 
     To be called at an episode's start, and at the end of each step in which somebody left or came:
-    a car charges from the next step on. At the start, a car that waits or has waited is found
-    charged as if it had had a charger since it came, an approximation.
+    a car charges from the next step on. At the start, a car that has waited is found charged as if
+    it had had a charger since it came, an approximation.
 
     Args:
         vehicles: Records (K,) of the state.

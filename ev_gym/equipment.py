@@ -107,9 +107,9 @@ def at_charger(vehicle: Vehicle, charger: Charger) -> AtCharger:
         max_kw = min(current_a * kw_per_a, vehicle.ac_max_kw)
         if current_a < FLOOR_A:
             raise ScenarioError(
-                f"vehicle {vehicle.name!r} takes {own_a} A on {charger.phases} phases "
-                f"(ac_max_kw is {vehicle.ac_max_kw!r}); allowed: at least 6 A; give the car or the "
-                "charger fewer phases"
+                f"vehicle {vehicle.name!r} takes {own_a} A on {phases} phases (ac_max_kw is "
+                f"{vehicle.ac_max_kw!r}); allowed: at least 6 A"
+                + ("; give the car or the charger fewer phases" if phases > 1 else "")
             )
         if charger.phase_switching and phases == 3:
             one_phase_a = min(charger.max_current_a, vehicle.one_phase_max_a)

@@ -162,7 +162,7 @@ def _draw_car(vehicle: Any, car: Any, tables: Any, start_min: int) -> None:
 
 
 @compiled
-def _begin_car(vehicle: Any, car: Any, standing_c: float, soc: float) -> None:
+def _begin_car(vehicle: Any, car: Any, hour: Any, soc: float) -> None:
     """The battery of a car at the start; `soc` fixes its charge unless NaN."""
     if vehicle.home != 0 and vehicle.plugged == 0 and car.daily == 0:
         # A car that waits for a charger holds what its trip left.
@@ -170,7 +170,7 @@ def _begin_car(vehicle: Any, car: Any, standing_c: float, soc: float) -> None:
         vehicle.energy_kwh = max(left_kwh, car.min_soc * car.battery_kwh)
     if not math.isnan(soc):
         vehicle.energy_kwh = soc * car.battery_kwh
-    health.begin(vehicle, car, standing_c)
+    health.begin(vehicle, car, hour.standing_c, hour.temperature_c)
 
 
 @compiled_apart
@@ -196,10 +196,10 @@ def begin(household: Any, vehicles: Any, tables: Any, starts: Any, house: int, s
         vehicles[k].key = episode.stream_key(key, k)
         _draw_car(vehicles[k], cars[k], tables, start_min)
     driving.plug_in(vehicles, settings)
-    standing_c = tables.hours[household.place_min // 60].standing_c
+    hour = tables.hours[household.place_min // 60]
     for k in range(vehicles.shape[0]):
         soc = socs[k] if socs.shape[0] > 0 else math.nan
-        _begin_car(vehicles[k], cars[k], standing_c, soc)
+        _begin_car(vehicles[k], cars[k], hour, soc)
         household.start_stored_kwh += vehicles[k].energy_kwh
     if settings.power_days > 0:
         power_charge.begin_power(

@@ -50,7 +50,7 @@ def extra_names(scenario: Scenario) -> tuple[list[str], list[str]]:
     charger, sun = scenario.charger, scenario.solar.peak_kw > 0.0
     house = ["pv_kw"] if sun else []
     house += ["export_price_per_kwh"] if sun or charger.bidirectional else []
-    house += POWER_NAMES if scenario.tariff.power_price_per_kw > 0.0 else ()
+    house += POWER_NAMES if scenario.tariff.has_power_charge else ()
     vehicle = ["phases"] if charger.phase_switching else []
     vehicle += ["discharge_kw"] if charger.bidirectional else []
     return house, vehicle

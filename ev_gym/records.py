@@ -137,7 +137,7 @@ def settings_record(
             "price_shift": SHIFT_OF_MIN[price_slot_min],
             "load_shift": SHIFT_OF_MIN[load_slot_min],
             "netted": tariff.netting == "step",
-            "power_days": tariff.power_days if tariff.power_price_per_kw > 0.0 else 0,
+            "power_days": tariff.power_days if tariff.has_power_charge else 0,
             "ageing": any(vehicle.chemistry is not None for vehicle in scenario.vehicles),
             "public_price_per_kwh": tariff.public_price_per_kwh,
             "overload_price_per_kwh": tariff.overload_price_per_kwh,

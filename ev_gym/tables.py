@@ -168,7 +168,7 @@ def _base_load(scenario: Scenario, dataset: Dataset, slot_min: int) -> Floats:
 
 def _alone_import(scenario: Scenario, load_kw: Floats, sun_kw: Floats) -> Floats:
     """What the houses without their cars import, as the power charge counts it."""
-    if scenario.tariff.power_price_per_kw == 0.0:
+    if not scenario.tariff.has_power_charge:
         return np.empty((0, 0))
     if scenario.tariff.netting == "none" or sun_kw.size == 0:
         return load_kw
@@ -226,7 +226,7 @@ def build_tables(scenario: Scenario, dataset: Dataset) -> Tables:
         peak_rows=power.peak_rows,
         house_peaks=power.house_peaks,
     )
-    if scenario.tariff.power_price_per_kw > 0.0:
+    if scenario.tariff.has_power_charge:
         tabulate_peaks(settings[0], tables.hours, *tables[-4:])
     for table in tables:
         table.flags.writeable = False

@@ -106,6 +106,11 @@ class Tariff:
         10.0, "SEK/kWh", "price of energy drawn above the connection's limit", 0, 1000
     )
 
+    @property
+    def has_power_charge(self) -> bool:
+        """Whether some month has a power charge."""
+        return max(self.power_price_per_kw, self.power_low_per_kw or 0.0) > 0.0
+
     def __post_init__(self) -> None:
         check(self)
         for low, high in (("high_from_h", "high_to_h"), ("power_from_h", "power_to_h")):

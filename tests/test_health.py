@@ -189,7 +189,8 @@ def test_a_reset_shows_health_and_temperature() -> None:
     hour = int(info["now_min"]) // 60
     assert info["wear_kwh"].tolist() == [0.0] * len(CARS)
     standing_c = float(env.simulator.world.tables.hours["standing_c"][hour])
-    assert info["pack_c"].tolist() == [standing_c] * len(CARS)
+    for k in range(len(CARS)):
+        assert info["pack_c"][k] == (standing_c if k in AGED else info["temperature_c"])
     for k in AGED:
         assert info["health"][k] == pytest.approx(1.0 - sum(losses_before(CARS[k])), abs=1e-12)
     assert info["reward_terms"]["wear"] == 0.0

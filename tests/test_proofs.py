@@ -101,7 +101,8 @@ def test_no_policy_changes_the_bill_of_the_house_alone(case: Case) -> None:
         assert np.array_equal(idle.of(with_cars), idle.of(alone))
     for term in ("energy", "power", "overload"):
         assert np.all(idle.term(term) == 0.0)
-    by_cars_kwh = (life.of("overload_kw") - idle.of("overload_kw")) * scenario.step_h
+    # Cars that relieve a house above its limit earn nothing by it.
+    by_cars_kwh = np.maximum(0.0, life.of("overload_kw") - idle.of("overload_kw")) * scenario.step_h
     price = scenario.tariff.overload_price_per_kwh
     assert life.term("overload") == pytest.approx(-price * by_cars_kwh, abs=MONEY)
 

@@ -120,7 +120,7 @@ def test_every_kwh_is_billed(case: Case) -> None:
         car.wear_price_per_kwh * (car.chemistry is not None) for car in scenario.vehicles
     ]
     assert life.of("overload_kw") == pytest.approx(over_kw(life, True), abs=1e-8)
-    overload_kwh = (over_kw(life, True) - over_kw(life, False)) * step_h
+    overload_kwh = np.maximum(0.0, over_kw(life, True) - over_kw(life, False)) * step_h
     billed = {
         "energy": -weights.energy * (cost - house),
         "power": -weights.power * power,

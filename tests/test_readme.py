@@ -142,7 +142,6 @@ def test_the_table_of_the_readme_is_what_the_benchmark_prints(tmp_path: Path) ->
         cells = [
             f"`{row['policy']}`",
             f"{figures['cost_per_day']:.2f}",
-            f"{figures['cost_per_year']:.0f}",
             f"{low:.2f} to {high:.2f}",
             *(
                 f"{figures[f'{term}_per_day']:.2f}"

@@ -205,7 +205,10 @@ def end_day(battery: Any, chemistry: int, soc: float) -> float:
     calendar = further(battery.calendar_loss, calendar_rate, days, calendar_power, crumbs)
     cycle = further(battery.cycle_loss, cycle_rate, cycles, cycle_power, crumbs)
     if chemistry == NMC622 and cycle - battery.cycle_loss > LEAP:
+        # So a hard day can cost a battery of a few months less than a gentle one.
         cycle = battery.cycle_loss + LEAP_INSTEAD * cycles
+    calendar = min(calendar, 1.0 - LEAST_HEALTH)
+    cycle = max(battery.cycle_loss, min(cycle, 1.0 - LEAST_HEALTH - calendar))
     lost = calendar - battery.calendar_loss + cycle - battery.cycle_loss
     battery.calendar_loss = calendar
     battery.cycle_loss = cycle

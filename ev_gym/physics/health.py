@@ -7,11 +7,13 @@ from typing import Any
 from ev_gym.compiling import compiled, compiled_apart
 from ev_gym.physics import ageing, thermal
 
+HOTTEST_C = 60.0  # the ageing models were fitted up to here; a hotter pack ages as at this
+
 
 @compiled
-def begin(vehicle: Any, car: Any, standing_c: float) -> None:
+def begin(vehicle: Any, car: Any, standing_c: float, outdoor_c: float) -> None:
     """A battery at the start of an episode: as old as the car says, as warm as one that stood."""
-    vehicle.pack_c = standing_c
+    vehicle.pack_c = standing_c if car.chemistry >= 0 else outdoor_c
     soc = vehicle.energy_kwh / car.battery_kwh
     ageing.begin(vehicle, car.calendar_loss, car.cycle_loss, soc)
 
@@ -36,7 +38,7 @@ def live(vehicle: Any, car: Any, report: Any, outdoor_c: float, step_h: float) -
     on_h = 0.0
     if report.charge_kw != 0.0:
         on_h = step_h * report.charge_kw / vehicle.offered_kw
-    ageing.live(vehicle, car.chemistry, before, after, on_h, mean_c, step_h)
+    ageing.live(vehicle, car.chemistry, before, after, on_h, min(mean_c, HOTTEST_C), step_h)
 
 
 @compiled_apart

@@ -63,9 +63,12 @@ def bill(result: Any, settings: Any, charged_kw: float, discharged_kw: float) ->
 
 @compiled
 def bill_overload(result: Any, settings: Any, over_kw: float, alone_over_kw: float) -> None:
-    """Write what was drawn above the connection's limit; only the cars' part of it is priced."""
+    """Write what was drawn above the connection's limit; only what cars add to it is priced.
+
+    Discharging that relieves a house above its limit earns nothing by it.
+    """
     result.overload_kw = over_kw
-    by_cars_kw = over_kw - alone_over_kw
+    by_cars_kw = max(0.0, over_kw - alone_over_kw)
     result.overload_term = (
         -settings.overload_weight * settings.overload_price_per_kwh * by_cars_kw * settings.step_h
     )
