@@ -13,6 +13,8 @@ from ev_gym.scenario import Scenario
 from ev_gym.simulator import ActionError
 from ev_gym.vehicle import Vehicle
 
+FLOAT32 = np.dtype(np.float32)  # one object for all arrays of it, other than in byte order
+
 
 def level_fractions(scenario: Scenario, vehicle: Vehicle) -> NDArray[np.float32]:
     """The action of each level of a charger for a car: 0, then 6 A, 7 A and on; or its powers.
@@ -61,7 +63,7 @@ class ActionMap:
         if (
             self.continuous
             and type(action) is np.ndarray
-            and action.dtype == np.float32
+            and action.dtype is FLOAT32
             and action.shape == (self.cars,)
             and action.flags.carray
         ):

@@ -68,9 +68,10 @@ class History:
         # As one row of floats this is twice as fast as item by item; the minutes are no floats.
         values = self._numbers[place].tolist()
         values[0] = self._minutes.item(place)
-        own = _each_field(self._by_field[:, place].copy())
-        info: dict[str, Any] = dict(zip(_ALL_NAMES, values[:_TERMS_FROM] + list(own)))  # noqa: B905  # a check costs 3 % of a step
-        info["reward_terms"] = dict(zip(REWARD_TERMS, values[_TERMS_FROM:]))  # noqa: B905  # likewise
+        terms = dict(zip(REWARD_TERMS, values[_TERMS_FROM:]))  # noqa: B905  # a check costs 3 % of a step
+        values[_TERMS_FROM:] = _each_field(self._by_field[:, place].copy())
+        info: dict[str, Any] = dict(zip(_ALL_NAMES, values))  # noqa: B905  # likewise
+        info["reward_terms"] = terms
         return info
 
     def __getstate__(self) -> dict[str, Any]:
