@@ -14,8 +14,9 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ev_gym.actions import level_fractions
-from ev_gym.equipment import FLOOR_A, VOLT, at_charger
+from ev_gym.equipment import FLOOR_A, at_charger
 from ev_gym.observation import observation_slices
+from ev_gym.physics.charger import LINE_KW_PER_A
 from ev_gym.scenario import Scenario
 
 Floats = NDArray[np.float64]
@@ -24,7 +25,6 @@ DAY_MIN = 24 * 60
 # Observations are float32; less than this is nothing.
 NOTHING_KWH = 1e-3
 ROUNDING_KW = 1e-4
-PHASE_KW_PER_A = VOLT / 1000.0
 
 _HOME = {
     "uncontrolled": "baselines.rules:Uncontrolled",
@@ -151,7 +151,7 @@ class Policy:
             else:
                 current_a = _amperes(room_kw, limit.kw_per_a, limit.max_current_a)
                 if limit.one_phase_a > 0:  # three amperes on one phase are one on three
-                    on_one_a = _amperes(room_kw, PHASE_KW_PER_A, limit.one_phase_a)
+                    on_one_a = _amperes(room_kw, LINE_KW_PER_A, limit.one_phase_a)
                     current_a = np.where(current_a > 0.0, current_a, on_one_a / limit.phases)
                 fraction, taken_kw = current_a / limit.max_current_a, current_a * limit.kw_per_a
             fractions[:, k] = np.where(charging[:, k], fraction, 0.0)

@@ -153,6 +153,12 @@ def check_unread(part: Any, names: Iterable[str], because: str) -> None:
             )
 
 
+def nearest(name: Any, known: Iterable[str]) -> str:
+    """What to put behind an unknown name: the known one that may have been meant, or nothing."""
+    near = difflib.get_close_matches(str(name), list(known), 1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
 def check_keys(given: Mapping[str, Any], known: Iterable[str], where: str) -> None:
     """Refuse a key that is not known, with the nearest known one.
 
@@ -162,10 +168,8 @@ def check_keys(given: Mapping[str, Any], known: Iterable[str], where: str) -> No
     known = list(known)
     for key in given:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, 1)
-            hint = f" (did you mean {near[0]!r}?)" if near else ""
             raise ScenarioError(
-                f"unknown key {key!r} in {where}{hint}; allowed: {', '.join(known)}"
+                f"unknown key {key!r} in {where}{nearest(key, known)}; allowed: {', '.join(known)}"
             )
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
-from ev_gym.parameters import ScenarioError
+from ev_gym.parameters import ScenarioError, nearest
 from ev_gym.scenario import (
     Charger,
     Data,
@@ -108,10 +107,8 @@ def preset(name: Any) -> Scenario:
         ScenarioError: for an unknown name, listing the known ones.
     """
     if not isinstance(name, str) or name not in _PRESETS:
-        near = difflib.get_close_matches(str(name), _PRESETS, 1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
         raise ScenarioError(
-            f"unknown scenario {name!r}{hint}; presets: {', '.join(_PRESETS)}; or pass a dict of "
-            "overrides or a Scenario"
+            f"unknown scenario {name!r}{nearest(name, _PRESETS)}; presets: {', '.join(_PRESETS)}; "
+            "or pass a dict of overrides or a Scenario"
         )
     return _PRESETS[name]()

@@ -181,14 +181,8 @@ def _sun(scenario: Scenario, dataset: Dataset, slot_min: int) -> Floats:
     return pv_kw(scenario.solar, dataset, slot_min)
 
 
-def hourly_prices(scenario: Scenario, dataset: Dataset) -> Floats:
-    """(H,) all-in price per kWh, the mean of each hour."""
-    quarters = import_prices(scenario.tariff, quarter_prices(scenario.tariff, dataset))
-    return _mean_over(quarters, 15, 60)
-
-
-def build_tables(scenario: Scenario, dataset: Dataset) -> Tables:
-    """The tables of a scenario on a data set.
+def build_tables(scenario: Scenario, dataset: Dataset) -> tuple[Tables, Floats]:
+    """The tables of a scenario on a data set, and (H,) the all-in price per kWh of each hour.
 
     Raises:
         ScenarioError: if the data set lacks what the scenario needs.
@@ -198,8 +192,9 @@ def build_tables(scenario: Scenario, dataset: Dataset) -> Tables:
     price_slot_min = max(scenario.time_step_min, shortest_min)
     load_slot_min = max(scenario.time_step_min, 15)
     parts = quarter_prices(scenario.tariff, dataset)
+    quarters = import_prices(scenario.tariff, parts)
+    hourly = _mean_over(quarters, 15, 60)
     hours, window_h = _hours(dataset), scenario.price_window_h
-    hourly = hourly_prices(scenario, dataset)
     load_kw = _base_load(scenario, dataset, load_slot_min)
     sun_kw = _sun(scenario, dataset, load_slot_min)
     export_price = np.empty(0)
@@ -212,7 +207,7 @@ def build_tables(scenario: Scenario, dataset: Dataset) -> Tables:
         settings=settings,
         cars=as_records(car_records(scenario)),
         levels_kw=np.array(scenario.charger.levels_kw or (), np.float64),
-        price=_mean_over(import_prices(scenario.tariff, parts), 15, price_slot_min),
+        price=_mean_over(quarters, 15, price_slot_min),
         hours=as_records(hours),
         price_windows=_price_windows(dataset, hourly, hours["hours_known"], window_h),
         clock=_clock(),
@@ -228,6 +223,6 @@ def build_tables(scenario: Scenario, dataset: Dataset) -> Tables:
     )
     if scenario.tariff.has_power_charge:
         tabulate_peaks(settings[0], tables.hours, *tables[-4:])
-    for table in tables:
+    for table in (*tables, hourly):
         table.flags.writeable = False
-    return tables
+    return tables, hourly

@@ -5,11 +5,10 @@ Every price is without VAT, as invoices add it up; the companies' price lists sh
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ev_gym.parameters import ScenarioError, check, check_unread, choice, number, numbers
+from ev_gym.parameters import ScenarioError, check, check_unread, choice, nearest, number, numbers
 
 ALL_WEEK = (0, 1, 2, 3, 4, 5, 6)
 WORKDAYS = (0, 1, 2, 3, 4)
@@ -182,9 +181,9 @@ def tariff(name: Any) -> Tariff:
         ScenarioError: for an unknown name, listing the known ones.
     """
     if not isinstance(name, str) or name not in TARIFFS:
-        near = difflib.get_close_matches(str(name), TARIFFS, 1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise ScenarioError(f"unknown tariff {name!r}{hint}; tariffs: {', '.join(TARIFFS)}")
+        raise ScenarioError(
+            f"unknown tariff {name!r}{nearest(name, TARIFFS)}; tariffs: {', '.join(TARIFFS)}"
+        )
     return TARIFFS[name]
 
 

@@ -19,7 +19,7 @@ from ev_gym.parameters import ScenarioError
 from ev_gym.scenario import Scenario
 from ev_gym.sources import dataset_of
 from ev_gym.starts import start_minutes, start_table
-from ev_gym.tables import Floats, Tables, build_tables, hourly_prices
+from ev_gym.tables import Floats, Tables, build_tables
 from ev_gym.vehicle import Driving
 
 
@@ -88,11 +88,10 @@ def build_world(scenario: Scenario, dataset: Dataset, split: str | None) -> Worl
             needs, or the split does not fit.
     """
     _check_fits(scenario, dataset)
-    hourly = hourly_prices(scenario, dataset)
-    starts = start_table(start_minutes(scenario, dataset, split), hourly, scenario)
-    for table in (hourly, starts):
-        table.flags.writeable = False
-    tables = build_tables(scenario, dataset)
+    minutes = start_minutes(scenario, dataset, split)
+    tables, hourly = build_tables(scenario, dataset)
+    starts = start_table(minutes, hourly, scenario)
+    starts.flags.writeable = False
     return World(scenario, dataset, split, tables, hourly, as_records(starts))
 
 

@@ -24,7 +24,7 @@ All but NMC622 were fitted at cycles of more than 80 % depth or at 1 C; NMC622 a
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -135,21 +135,25 @@ ANODE_V = np.array([anode_equation_v(i / 400) for i in range(401)])
 
 
 @compiled
-def anode_v(soc: float) -> float:
-    """`anode_equation_v`, linear between 401 points and level beyond SoC 0 and 1."""
-    place = min(400.0, max(0.0, 400.0 * soc))
-    below = min(399, int(place))
+def _between(table: Any, soc: float) -> float:
+    """A table's value at a SoC: linear between its points, level beyond SoC 0 and 1."""
+    last = table.shape[0] - 1
+    place = min(float(last), max(0.0, last * soc))
+    below = min(last - 1, int(place))
     share = place - below
-    return float(ANODE_V[below] * (1.0 - share) + ANODE_V[below + 1] * share)
+    return float(table[below] * (1.0 - share) + table[below + 1] * share)
+
+
+@compiled
+def anode_v(soc: float) -> float:
+    """`anode_equation_v` from its table of 401 points."""
+    return float(_between(ANODE_V, soc))
 
 
 @compiled
 def nmc111_v(soc: float) -> float:
-    """Rest voltage (V) of the Sanyo cell, linear between 21 points and level beyond."""
-    place = min(20.0, max(0.0, 20.0 * soc))
-    below = min(19, int(place))
-    share = place - below
-    return float(NMC111_V[below] * (1.0 - share) + NMC111_V[below + 1] * share)
+    """Rest voltage (V) of the Sanyo cell, from 21 points."""
+    return float(_between(NMC111_V, soc))
 
 
 @compiled

@@ -120,11 +120,12 @@ def _open_period(household: Any, hour: Any, settings: Any, row: int, house_peaks
 
 @compiled
 def _hour_alone_kwh(
-    alone_import_kw: Any, house: int, settings: Any, factor: float, begin_min: int, end_min: int
+    settings: Any, hours: Any, rates: Any, alone_import_kw: Any, house: int, hour: int, until: int
 ) -> float:
-    """What an hour has counted from its begin to `end_min`, step by step as in `charge_power`."""
+    """What an hour has counted up to minute `until` of it, step by step as in `charge_power`."""
+    factor = rates[hours[hour].power_class, FACTOR]
     hour_kwh = 0.0
-    for minute in range(begin_min, end_min, settings.step_min):
+    for minute in range(hour * HOUR_MIN, hour * HOUR_MIN + until, settings.step_min):
         slot = (minute // QUARTER_MIN) >> settings.load_shift
         hour_kwh += factor * (alone_import_kw[house, slot] * settings.step_h)
     return hour_kwh
@@ -161,15 +162,10 @@ def begin_power(
     row = peak_rows[first]
     low_kw = house_peaks[house, row, LOW]
     for index in range(first, running):
-        factor = rates[hours[index].power_class, FACTOR]
-        begin_min = index * HOUR_MIN
-        hour_kwh = _hour_alone_kwh(
-            alone_import_kw, house, settings, factor, begin_min, begin_min + HOUR_MIN
-        )
+        hour_kwh = _hour_alone_kwh(settings, hours, rates, alone_import_kw, house, index, HOUR_MIN)
         low_kw = max(low_kw, hour_kwh)
-    factor = rates[hours[running].power_class, FACTOR]
     hour_kwh = _hour_alone_kwh(
-        alone_import_kw, house, settings, factor, running * HOUR_MIN, place_min
+        settings, hours, rates, alone_import_kw, house, running, place_min % HOUR_MIN
     )
     household.power_class = hours[running].power_class
     household.low_peak_kw = low_kw
@@ -206,9 +202,7 @@ def tabulate_peaks(
                 house_peaks[house, row, LOW] = low_kw
                 house_peaks[house, row, MID] = mid_kw
                 house_peaks[house, row, TOP] = top_kw
-            factor = rates[hour.power_class, FACTOR]
-            begin_min = index * HOUR_MIN
             hour_kwh = _hour_alone_kwh(
-                alone_import_kw, house, settings, factor, begin_min, begin_min + HOUR_MIN
+                settings, hours, rates, alone_import_kw, house, index, HOUR_MIN
             )
             low_kw = max(low_kw, hour_kwh)
