@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from baselines.options import POLICY, SCENARIO_HELP, named_scenario
-from baselines.policy import POLICY_NAMES
+from baselines.benchmark_command import benchmark
+from baselines.options import POLICY, POLICY_HELP, SCENARIO_HELP, named_scenario
 from ev_gym.presets import preset, preset_names, preset_summary
 from ev_gym.scenario import Scenario
 
@@ -29,13 +29,14 @@ class _Errors(click.Group):
 
 
 @click.group(cls=_Errors, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ev-gym")
 def main() -> None:
     """Simulate a household that charges electric cars, and compare charging policies."""
 
 
 @main.command()
 @click.option("--scenario", default="stockholm", show_default=True, help=SCENARIO_HELP)
-@click.option("--policy", type=POLICY, default="price_based", show_default=True)
+@click.option("--policy", type=POLICY, default="price_based", show_default=True, help=POLICY_HELP)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--days", type=click.IntRange(1, 366), help="Default: the scenario's horizon.")
 @click.option("--out", type=click.Path(path_type=Path), default="run", show_default=True)
@@ -53,7 +54,7 @@ def run(scenario: str, policy: str, seed: int, days: int | None, out: Path) -> N
 @main.command()
 @click.option("--url", default="http://127.0.0.1:5000", show_default=True,
               help="Address of the station.")  # fmt: skip
-@click.option("--policy", type=POLICY, default="price_based", show_default=True)
+@click.option("--policy", type=POLICY, default="price_based", show_default=True, help=POLICY_HELP)
 @click.option("--token", envvar="EV_GYM_TOKEN", show_envvar=True, help="The station's token.")
 @click.option("--poll", "poll_s", type=click.FloatRange(min=0.001), default=0.1, show_default=True,
               help="Seconds between two looks; a third of its quarter-hour or less.")  # fmt: skip
@@ -95,57 +96,7 @@ def drive(url: str, policy: str, token: str | None, poll_s: float, out: Path) ->
     raise click.ClickException(f"{stopped}\n{told}") from stopped
 
 
-@main.command()
-@click.option("--scenario", "scenarios", multiple=True, default=["stockholm"], show_default=True,
-              help=SCENARIO_HELP + " May be repeated.")  # fmt: skip
-@click.option(
-    "--policy", "policies", type=POLICY, multiple=True, help="Default: all. May be repeated."
-)
-@click.option("--seed", "seeds", type=click.IntRange(min=0), multiple=True, default=[0],
-              show_default=True, help="May be repeated.")  # fmt: skip
-@click.option("--households", type=click.IntRange(min=1), default=32, show_default=True,
-              help="Households drawn for each seed.")  # fmt: skip
-@click.option("--days", type=click.IntRange(1, 366), help="Default: 28; 7 with --split test.")
-@click.option("--split", type=click.Choice(["train", "test"]), help="Default: all weeks.")
-@click.option("--url", help="Drive households on this server, e.g. http://127.0.0.1:5000.")
-@click.option("--token", envvar="EV_GYM_TOKEN", show_envvar=True, help="The server's token.")
-@click.option("--out", type=click.Path(path_type=Path), default="results", show_default=True)
-@click.option("--quiet", is_flag=True, help="No progress bar and no table.")
-def benchmark(
-    scenarios: tuple[str, ...],
-    policies: tuple[str, ...],
-    seeds: tuple[int, ...],
-    households: int,
-    days: int | None,
-    split: str | None,
-    url: str | None,
-    token: str | None,
-    out: Path,
-    quiet: bool,
-) -> None:
-    """Compare policies on the same episodes: a table, CSV files and pictures."""
-    from functools import partial
-
-    from tqdm import tqdm
-
-    from baselines import benchmark as bench
-
-    plan = bench.Plan(
-        scenarios=tuple(named_scenario(name) for name in scenarios),
-        policies=policies or POLICY_NAMES,
-        seeds=seeds,
-        households=households,
-        days=days or (7 if split == "test" else 28),
-        split=split,
-        url=url,
-        token=token,
-    )
-    progress = partial(tqdm, file=sys.stderr, disable=quiet, leave=False)
-    summary, steps = bench.compare(plan, progress)
-    paths = bench.write(summary, steps, out)
-    if not quiet:
-        click.echo(bench.table(summary))
-        click.echo("wrote " + ", ".join(str(path) for path in paths))
+main.add_command(benchmark)
 
 
 @main.command()

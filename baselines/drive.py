@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from baselines.classic_client import TICKS_PER_HOUR, ClassicClient, StationError
+from baselines.foresight import tell_future
 from baselines.policy import make_policy
 from baselines.running import Ride
 from ev_gym.env import EVChargingEnv
@@ -32,7 +33,7 @@ class Mirror:
     """The local household of a station, with the policy that sees it.
 
     Args:
-        policy_name: One of `baselines.POLICY_NAMES`.
+        policy_name: Spec of the policy, see `baselines.entrants`.
         prices_ore_per_kwh: The station's 24 hourly prices.
         loads_kw: Its 24 hourly base loads.
         capacity_kwh: Of its battery; None: that of `classic`.
@@ -57,6 +58,7 @@ class Mirror:
         self.policy = make_policy(policy_name, self.env)
         self.observation, info = self.env.reset(seed=0)
         self.policy.reset()
+        tell_future(self.policy, self.env)
         self.energy_kwh = float(info["energy_kwh"][0])
         self.tick = 0
         self.total_reward = 0.0
@@ -144,7 +146,7 @@ class Drive:
 
     Args:
         station: The station.
-        policy_name: One of `baselines.POLICY_NAMES`.
+        policy_name: Spec of the policy, see `baselines.entrants`.
         say: Called with a line on each decision, and at least one an hour.
         poll_s: Seconds between two looks at the station.
         sleep: Called with `poll_s`; tests pass their own.

@@ -6,12 +6,32 @@ from pathlib import Path
 
 import click
 
+from baselines.entrants import parse, point_of
 from baselines.policy import POLICY_NAMES
 from ev_gym.presets import preset, preset_names
 from ev_gym.scenario import Scenario
 
 SCENARIO_HELP = f"{', '.join(preset_names())}, or a .json file of overrides."
-POLICY = click.Choice(POLICY_NAMES)
+POLICY_HELP = (
+    f"{', '.join(POLICY_NAMES)}; with arguments, such as 'night(from_h=22)'; module:Class of your "
+    "own; or the .zip of a Stable-Baselines3 model."
+)
+
+
+def policy(spec: str) -> str:
+    """The spec of a policy; whether there is such a thing is checked, nothing is loaded.
+
+    Raises:
+        click.BadParameter: for a spec that cannot be read, or names what is not there.
+    """
+    try:
+        point_of(parse(spec))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    return spec
+
+
+POLICY = policy  # what click calls with the option's value, and whose name it shows
 
 
 def named_scenario(name: str) -> Scenario:

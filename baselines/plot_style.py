@@ -35,13 +35,20 @@ STYLE: dict[str, Any] = {
     "figure.constrained_layout.use": True,
 }
 
-# Okabe and Ito's colours, which colour-blind readers tell apart (https://jfly.uni-koeln.de/color/).
+# Mostly Okabe and Ito's, which colour-blind readers tell apart (https://jfly.uni-koeln.de/color/);
+# there are more policies than such colours, so names stand beside them everywhere.
 POLICY_COLORS = {
     "uncontrolled": "#D55E00",
     "load_based": "#E69F00",
     "price_based": "#0072B2",
     "cheapest_hours": "#56B4E9",
     "peak_shaving": "#6A3D9A",
+    "plan": "#1B3A93",
+    "price_limit": "#00A6B5",
+    "delayed": "#7A4A1E",
+    "night": "#3A3A4A",
+    "pv_surplus": "#C9A800",
+    "min_pv": "#8DB600",
     "random": "#8C8C8C",
     "optimal": "#009E73",
     "mpc": "#CC79A7",

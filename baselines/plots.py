@@ -6,6 +6,7 @@ colour in all pictures, and the parts of a bill have others.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
+from baselines.figures import CHEAP_HOURS
 from baselines.plot_style import (
     Floats,
     edge_days,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from baselines.benchmark import Heat
 
 # Parts of a bill: column of the summary, its sign in the cost, colour, words.
 TERMS = (
@@ -41,7 +44,8 @@ TERMS = (
     ("overload_per_day", 1.0, "#1A1A1A", "overload"),
     ("settlement_per_day", -1.0, "#D9D9D9", "change of the energy stored"),
 )
-CHEAP_HOURS = 8  # the cheapest third of a day
+MOST_COLUMNS = 7
+BOUND = "#009E73"  # that of the optimum, which comes nearest to it
 
 
 def bills(summary: pd.DataFrame, path: str | Path) -> Figure:
@@ -52,7 +56,8 @@ def bills(summary: pd.DataFrame, path: str | Path) -> Figure:
             `energy_per_day`, `power_per_day`, `wear_per_day`, `missing_per_day`, `public_per_day`,
             `overload_per_day` (cost is positive) and `settlement_per_day` (worth is positive),
             `cost_per_day` (the terms less the settlement), its 95 % interval `cost_per_day_low` and
-            `cost_per_day_high`, and `cost_per_year`.
+            `cost_per_day_high`; where they are known `cost_per_year`, and `bound_per_day`, below
+            which no policy can come.
         path: Where the PNG goes.
     """
     scenarios = names_in(summary["scenario"])
@@ -68,6 +73,8 @@ def bills(summary: pd.DataFrame, path: str | Path) -> Figure:
         handles: list[Any] = [Patch(color=color, label=words) for _, _, color, words in terms]
         handles.append(Line2D([], [], marker="D", mfc="white", color=INK, ms=4,
                               label="total, 95 % interval"))  # fmt: skip
+        if "bound_per_day" in summary:
+            handles.append(Line2D([], [], color=BOUND, lw=1.4, ls="--", label="lower bound"))
         figure.legend(handles=handles, loc="outside lower left", ncols=3, fontsize=8)
     return figure
 
@@ -86,12 +93,17 @@ def _bars(axes: Axes, rows: pd.DataFrame) -> None:
     axes.hlines(places, low, high, color=INK, lw=1.2, gid="interval")
     axes.plot(total, places, "D", ms=4, color=INK, mfc="white", gid="cost_per_day")
     ends, begin = np.maximum(right, high), float(min(left.min(), low.min(), 0.0))
+    if "bound_per_day" in rows:
+        bound = float(rows["bound_per_day"].iloc[0])
+        axes.axvline(bound, color=BOUND, lw=1.4, ls="--", gid="bound_per_day")
+        begin = min(begin, bound)
     span = float(ends.max()) - begin or 1.0
-    labels = zip(ends, total, rows["cost_per_year"], strict=True)
-    for place, (end, cost, year) in enumerate(labels):
-        words = f"{cost:.2f} a day, {year:.0f} a year"
+    years = rows["cost_per_year"] if "cost_per_year" in rows else np.full(len(rows), np.nan)
+    for place, (end, cost, year) in enumerate(zip(ends, total, years, strict=True)):
+        words = f"{cost:.2f} a day" + ("" if np.isnan(year) else f", {year:.0f} a year")
         axes.text(end + 0.015 * span, place, words, va="center", fontsize=8)
-    axes.set_xlim(begin - 0.01 * span, begin + 1.37 * span)
+    room = 1.18 if np.isnan(years).all() else 1.37
+    axes.set_xlim(begin - 0.01 * span, begin + room * span)
     axes.set_yticks(places, list(rows["policy"]))
     for label, name in zip(axes.get_yticklabels(), rows["policy"], strict=True):
         label.set_color(policy_color(name))
@@ -104,7 +116,7 @@ def _bars(axes: Axes, rows: pd.DataFrame) -> None:
 
 
 def cost_against_missing(summary: pd.DataFrame, path: str | Path) -> Figure:
-    """What a policy pays for grid energy against the energy it leaves missing at departures.
+    """What a policy pays, but for missing energy, against the energy missing at departures.
 
     Args:
         summary: As for `bills`, with `missing_kwh_per_day`.
@@ -118,12 +130,12 @@ def cost_against_missing(summary: pd.DataFrame, path: str | Path) -> Figure:
             _labelled_points(
                 axes,
                 rows["missing_kwh_per_day"].to_numpy(np.float64),
-                rows["energy_per_day"].to_numpy(np.float64),
+                (rows["cost_per_day"] - rows["missing_per_day"]).to_numpy(np.float64),
                 list(rows["policy"]),
             )
             axes.set_title(f"{scenario}: lower left is better")
             axes.set_xlabel("energy missing at departure (kWh per day)")
-            axes.set_ylabel(f"cost of energy from the grid ({rows['currency'].iloc[0]} per day)")
+            axes.set_ylabel(f"cost without what is missing ({rows['currency'].iloc[0]} per day)")
     return figure
 
 
@@ -139,21 +151,34 @@ def _labelled_points(axes: Axes, x: Floats, y: Floats, names: list[str]) -> None
     axes.grid()
     across = (x - axes.get_xlim()[0]) / np.ptp(axes.get_xlim())
     up = (y - axes.get_ylim()[0]) / np.ptp(axes.get_ylim())
-    placed: list[tuple[float, float]] = []
-    for i in np.argsort(up, kind="stable"):
-        height = float(up[i])
-        for x_other, height_other in placed:
-            if abs(across[i] - x_other) < 0.4 and height < height_other + 0.055:
-                height = height_other + 0.055
-        placed.append((float(across[i]), height))
+    heights = _apart(across, up)
+    for i, name in enumerate(names):
         side = 1 if across[i] < 0.6 else -1
-        moved = height > up[i] + 0.01
+        moved = abs(heights[i] - up[i]) > 0.01
         axes.annotate(
-            names[i], (x[i], y[i]), xytext=(across[i] + 0.03 * side, height),
+            name, (x[i], y[i]), xytext=(across[i] + 0.03 * side, heights[i]),
             textcoords="axes fraction", ha="left" if side > 0 else "right", va="center",
-            color=policy_color(names[i]), fontweight="bold",
+            color=policy_color(name), fontweight="bold",
             arrowprops={"arrowstyle": "-", "color": GREY, "lw": 0.6} if moved else None,
         )  # fmt: skip
+
+
+def _apart(across: Floats, up: Floats) -> Floats:
+    """Heights of names near their points: those that would meet move up, then down from the top."""
+    heights, line = up.copy(), 0.055
+    for rising in (True, False):
+        placed: list[int] = []
+        order = heights.argsort(kind="stable")
+        for i in order if rising else order[::-1]:
+            heights[i] = heights[i] if rising else min(heights[i], 0.97)
+            for j in placed:
+                near = abs(across[i] - across[j]) < 0.6
+                if near and rising:
+                    heights[i] = max(heights[i], heights[j] + line)
+                elif near:
+                    heights[i] = min(heights[i], heights[j] - line)
+            placed.append(int(i))
+    return heights
 
 
 def week(steps: pd.DataFrame, path: str | Path, currency: str | None = None) -> Figure:
@@ -253,7 +278,7 @@ def _week_legend(sun: bool, below: bool) -> list[Any]:
     ]
 
 
-def heat_map(steps: pd.DataFrame, path: str | Path) -> Figure:
+def heat_map(heats: Sequence[Heat], path: str | Path) -> Figure:
     """Where a policy's energy goes: local hour of the day against the rank of the hour's price.
 
     Hours are ranked within each 24 hours from the episode's start, so that a night is not cut at
@@ -261,64 +286,44 @@ def heat_map(steps: pd.DataFrame, path: str | Path) -> Figure:
     is dark at the bottom; charging at random would put a third of the energy below the line.
 
     Args:
-        steps: As for `week`.
+        heats: Energy charged, for each scenario and policy.
         path: Where the PNG goes.
     """
-    scenarios, policies = names_in(steps["scenario"]), names_in(steps["policy"])
-    with png(path, 1.2 + 2.1 * len(policies), 0.9 + 2.6 * len(scenarios)) as figure:
-        panels = figure.subplots(len(scenarios), len(policies), squeeze=False, sharey=True)
-        for row, scenario in zip(panels, scenarios, strict=True):
-            own = steps[steps["scenario"] == scenario]
-            shares = [energy_shares(own[own["policy"] == name]) for name in policies]
-            top = max(float(share.max()) for share, _ in shares) or 1.0
-            for axes, name, (share, first_hour) in zip(row, policies, shares, strict=True):
-                image = axes.pcolormesh(np.arange(25), np.arange(0.5, 25), share, cmap="Blues",
-                                        vmin=0, vmax=top, gid=f"{scenario} {name}")  # fmt: skip
-                axes.axhline(CHEAP_HOURS + 0.5, color=INK, lw=0.8, ls="--")
-                axes.set_title(name, color=policy_color(name), fontweight="bold", pad=16)
-                cheap = f"{share[:CHEAP_HOURS].sum():.0%} in the {CHEAP_HOURS} cheapest hours"
-                axes.text(0, 1.02, cheap, transform=axes.transAxes, fontsize=8)
-                hours = range(0, 25, 6)
-                axes.set_xticks(hours, [f"{(first_hour + hour) % 24:02d}" for hour in hours])
-                axes.set_yticks([1, 8, 16, 24])
-            row[0].set_ylabel(f"{scenario}\nrank of the hour's price\nin its 24 h (1 = cheapest)")
-            bar = figure.colorbar(image, ax=list(row), format=PercentFormatter(1.0, decimals=0))
+    scenarios = list(dict.fromkeys(heat.scenario for heat in heats))
+    groups = [[heat for heat in heats if heat.scenario == name] for name in scenarios]
+    most = max(map(len, groups))
+    columns = -(-most // -(-most // MOST_COLUMNS))  # the last row as full as the others
+    lines = [-(-len(own) // columns) for own in groups]
+    with png(path, 1.2 + 2.1 * columns, 0.9 + 2.6 * sum(lines)) as figure:
+        panels = figure.subplots(sum(lines), columns, squeeze=False, sharey=True)
+        for own, count, end in zip(groups, lines, np.cumsum(lines), strict=True):
+            rows = panels[end - count : end]
+            image = _heat_panels(rows, own)
+            bar = figure.colorbar(
+                image, ax=list(rows.flat), format=PercentFormatter(1.0, decimals=0)
+            )
             bar.set_label("share of energy charged")
         figure.supxlabel("local hour of the day", fontsize=9)
     return figure
 
 
-def energy_shares(frame: pd.DataFrame) -> tuple[Floats, int]:
-    """Share of the energy charged by rank of price and hour of the day, and the first hour.
-
-    What cars give back is not deducted.
-
-    Args:
-        frame: The steps of one scenario and policy, of one or many episodes.
-
-    Returns:
-        (24, 24): rank, the cheapest first, by local hour, from that of the first step on; all 0
-        where nothing was charged.
-    """
-    import pandas as pd
-
-    if frame.empty:
-        return np.zeros((24, 24)), 0
-    time = pd.DatetimeIndex(frame["time"])
-    episode = frame.groupby(["seed", "household"], sort=False).ngroup().to_numpy()
-    started = pd.Series(time).groupby(episode).transform("min")
-    first_hour = int(time[0].hour)
-    steps = {
-        "episode": episode,
-        "elapsed_h": (time - pd.DatetimeIndex(started)) // pd.Timedelta(hours=1),
-        "price": frame["price_per_kwh"].to_numpy(),
-        "charge": per_car(frame, "charge_kw").clip(min=0.0).sum(axis=1),
-        "hour": (time.hour.to_numpy() - first_hour) % 24,
-    }
-    by_hour = pd.DataFrame(steps).groupby(["episode", "elapsed_h"], as_index=False)
-    hours = by_hour.agg({"price": "mean", "charge": "sum", "hour": "first"})
-    day = hours["elapsed_h"] // 24
-    rank = hours.groupby(["episode", day])["price"].rank(method="first").to_numpy(int) - 1
-    share = np.zeros((24, 24))
-    np.add.at(share, (rank, hours["hour"].to_numpy()), hours["charge"].to_numpy())
-    return share / (share.sum() or 1.0), first_hour
+def _heat_panels(rows: Any, heats: list[Heat]) -> Any:
+    """A panel for each policy of a scenario; a picture that they share a scale with."""
+    shares = [heat.energy_kwh / (heat.energy_kwh.sum() or 1.0) for heat in heats]
+    top = max(float(share.max()) for share in shares) or 1.0
+    for axes in list(rows.flat)[len(heats) :]:
+        axes.set_visible(False)
+    for axes, heat, share in zip(rows.flat, heats, shares, strict=False):
+        image = axes.pcolormesh(np.arange(25), np.arange(0.5, 25), share, cmap="Blues",
+                                vmin=0, vmax=top, gid=f"{heat.scenario} {heat.policy}")  # fmt: skip
+        axes.axhline(CHEAP_HOURS + 0.5, color=INK, lw=0.8, ls="--")
+        axes.set_title(heat.policy, color=policy_color(heat.policy), fontweight="bold", pad=16)
+        cheap = f"{share[:CHEAP_HOURS].sum():.0%} in the {CHEAP_HOURS} cheapest hours"
+        axes.text(0, 1.02, cheap, transform=axes.transAxes, fontsize=8)
+        hours = range(0, 25, 6)
+        axes.set_xticks(hours, [f"{(heat.first_hour + hour) % 24:02d}" for hour in hours])
+        axes.set_yticks([1, 8, 16, 24])
+    for axes in rows[:, 0]:
+        words = f"{heats[0].scenario}\nrank of the hour's price\nin its 24 h (1 = cheapest)"
+        axes.set_ylabel(words)
+    return image

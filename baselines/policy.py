@@ -7,47 +7,41 @@ drives a local env, a vector env, or a household at the other end of a network.
 from __future__ import annotations
 
 import importlib
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from baselines.room import ROUNDING_KW, fit, limit_records
+from baselines.view import Floats, View
 from ev_gym.actions import level_fractions
-from ev_gym.equipment import FLOOR_A, at_charger
+from ev_gym.equipment import at_charger
 from ev_gym.observation import observation_slices
-from ev_gym.physics.charger import LINE_KW_PER_A
 from ev_gym.scenario import Scenario
 
-Floats = NDArray[np.float64]
+if TYPE_CHECKING:
+    from baselines.foresight import Future
 
-DAY_MIN = 24 * 60
-# Observations are float32; less than this is nothing.
-NOTHING_KWH = 1e-3
-ROUNDING_KW = 1e-4
+__all__ = ["POLICY_NAMES", "ROUNDING_KW", "Floats", "Policy", "View", "built_in", "make_policy"]
 
 _HOME = {
     "uncontrolled": "baselines.rules:Uncontrolled",
     "load_based": "baselines.rules:LoadBased",
     "price_based": "baselines.rules:PriceBased",
     "cheapest_hours": "baselines.rules:CheapestHours",
+    "plan": "baselines.home_rules:ChargingPlan",
+    "price_limit": "baselines.home_rules:PriceLimit",
+    "delayed": "baselines.home_rules:Delayed",
+    "night": "baselines.home_rules:Night",
     "peak_shaving": "baselines.rules:PeakShaving",
+    "pv_surplus": "baselines.sun_rules:PvSurplus",
+    "min_pv": "baselines.sun_rules:MinPv",
+    "optimal": "baselines.optimal:Optimal",
+    "mpc": "baselines.mpc:Mpc",
     "random": "baselines.rules:Random",
 }
 POLICY_NAMES = tuple(_HOME)
-
-
-class View(NamedTuple):
-    """Observations of n rows by name: (n,), (n, window) for prices, (n, K) for the cars."""
-
-    hour_of_day: Floats
-    headroom_kw: Floats
-    price_per_kwh: Floats
-    hours_known: Floats
-    price_window: Floats
-    plugged: NDArray[np.bool_]
-    hours_to_departure: Floats
-    energy_to_wanted_kwh: Floats
 
 
 class Policy:
@@ -57,17 +51,30 @@ class Policy:
         scenario: The scenario, read once.
         continuous: Whether actions are fractions, or levels of the charger.
         seed: Of whatever the policy draws itself.
+
+    Raises:
+        ValueError: where the policy needs the sun and the scenario has no PV.
     """
 
     name = ""
     draws = False  # whether decisions depend on how many there were before
+    remembers = False  # whether they depend on what was seen before in the episode
+    needs_sun = False  # whether it is made for houses with PV alone
+    clairvoyant = False  # whether it must be told the future: `baselines.foresight.tell_future`
 
     def __init__(self, scenario: Scenario, continuous: bool = True, seed: int = 0) -> None:
+        if self.needs_sun and scenario.solar.peak_kw == 0.0:
+            raise ValueError(
+                f"policy {self.name} needs PV, and solar.peak_kw of scenario {scenario.name!r} is "
+                "0.0; allowed: above 0"
+            )
         self.scenario = scenario
         self.continuous = continuous
         self.seed = seed
         self.slices = observation_slices(scenario)
         self.limits = [at_charger(vehicle, scenario.charger) for vehicle in scenario.vehicles]
+        self._limits = limit_records(self.limits)
+        self._levels_kw = np.array(scenario.charger.levels_kw or (), np.float64)
         self.lowest = -1.0 if scenario.charger.bidirectional else 0.0
         self.levels = [level_fractions(scenario, vehicle) for vehicle in scenario.vehicles]
         self.level_kw = [
@@ -86,6 +93,9 @@ class Policy:
     def reset(self, rows: NDArray[np.int64] | None = None) -> None:
         """Told at the start of every episode of these rows; None: of all."""
 
+    def foresee(self, futures: list[Future]) -> None:
+        """Told what all rows will see, in order; a clairvoyant policy alone, after each reset."""
+
     def resume(self, decisions: int) -> None:
         """Told that a run goes on after so many decisions, which another policy object took."""
 
@@ -95,8 +105,11 @@ class Policy:
 
     def __call__(self, observation: NDArray[np.float32]) -> Any:
         """The action for one observation (D,), or the actions for a batch (n, D)."""
-        single = observation.ndim == 1
         fractions = self.decide(self.view(np.atleast_2d(observation)))
+        return self.act(fractions, single=observation.ndim == 1)
+
+    def act(self, fractions: Floats, single: bool) -> Any:
+        """Actions of the env's kind for fractions (n, K); with `single` that of the first row."""
         if self.continuous:
             actions: NDArray[Any] = fractions.astype(np.float32)
             return actions[0] if single else actions
@@ -114,71 +127,58 @@ class Policy:
 
     def view(self, observation: NDArray[np.float32]) -> View:
         """A batch (n, D) by name."""
-        at, rows = self.slices, observation.astype(np.float64)
-        angle = np.arctan2(rows[:, at["hour_sin"]], rows[:, at["hour_cos"]])[:, 0]
-        first = at["price_h00"].start
-        return View(
-            hour_of_day=np.round(angle / (2 * np.pi) * DAY_MIN) % DAY_MIN / 60.0,
-            headroom_kw=rows[:, at["headroom_kw"]][:, 0],
-            price_per_kwh=rows[:, at["price_per_kwh"]][:, 0],
-            hours_known=rows[:, at["hours_known"]][:, 0],
-            price_window=rows[:, first : first + self.scenario.price_window_h],
-            plugged=rows[:, at["plugged"]] > 0.5,
-            hours_to_departure=rows[:, at["hours_to_departure"]],
-            energy_to_wanted_kwh=rows[:, at["energy_to_wanted_kwh"]],
-        )
+        return View(observation, self.slices, self.scenario.price_window_h)
+
+    def needed_h(self, view: View) -> Floats:
+        """Hours (n, K) of full power that take each car to its wanted SoC, but for the taper."""
+        hours: Floats = view.energy_to_wanted_kwh / self.battery_kw
+        return hours
 
     def within_room(
-        self, view: View, charging: NDArray[np.bool_], most_kw: Floats | None = None
+        self,
+        view: View,
+        charging: NDArray[np.bool_],
+        most_kw: Floats | None = None,
+        room_kw: Floats | None = None,
     ) -> Floats:
-        """Most that the cars marked (n, K) may take inside the headroom, in vehicle order.
+        """Most that the cars marked (n, K) may take inside the room, in vehicle order.
 
-        No car more than `most_kw` (n, K), where given.
+        No car more than `most_kw` (n, K), where given. The room (n,) is the headroom, what the
+        connection leaves in all, unless `room_kw` is given.
 
-        The headroom is what the connection leaves in all. Where it is too little for 6 A on three
-        phases and the charger can switch, a car is asked to charge on one. What a single line
-        carries is not looked at: there load management, where it is on, keeps the fuse.
+        Where it is too little for 6 A on three phases and the charger can switch, a car is asked to
+        charge on one. What a single line carries is not looked at: there load management, where it
+        is on, keeps the fuse.
         """
-        left_kw = view.headroom_kw.copy()
-        fractions = np.zeros(charging.shape)
-        for k, limit in enumerate(self.limits):
-            room_kw = left_kw if most_kw is None else np.minimum(left_kw, most_kw[:, k])
-            if self.scenario.charger.levels_kw is not None:
-                powers = np.minimum(self.scenario.charger.levels_kw, limit.max_kw)
-                fits = powers[None, :] <= room_kw[:, None] + ROUNDING_KW
-                level = np.maximum(fits.sum(axis=1) - 1, 0)
-                fraction, taken_kw = level / (len(powers) - 1), powers[level]
-            else:
-                current_a = _amperes(room_kw, limit.kw_per_a, limit.max_current_a)
-                if limit.one_phase_a > 0:  # three amperes on one phase are one on three
-                    on_one_a = _amperes(room_kw, LINE_KW_PER_A, limit.one_phase_a)
-                    current_a = np.where(current_a > 0.0, current_a, on_one_a / limit.phases)
-                fraction, taken_kw = current_a / limit.max_current_a, current_a * limit.kw_per_a
-            fractions[:, k] = np.where(charging[:, k], fraction, 0.0)
-            left_kw -= np.where(charging[:, k], taken_kw, 0.0)
+        fractions = np.empty(charging.shape)
+        room_kw = view.headroom_kw if room_kw is None else room_kw
+        most_kw = np.full(charging.shape, np.inf) if most_kw is None else most_kw
+        fit(charging, room_kw, most_kw, self._limits, self._levels_kw, fractions)
         return fractions
 
 
-def _amperes(room_kw: Floats, kw_per_a: float, most_a: int) -> Floats:
-    """Whole amperes that fit into each room, at most `most_a`, none below 6 A."""
-    current_a = np.clip(np.floor((room_kw + ROUNDING_KW) / kw_per_a), 0, most_a)
-    return np.where(current_a < FLOOR_A, 0.0, current_a)
+def built_in(name: str) -> type[Policy]:
+    """The class of a policy by its name, one of `POLICY_NAMES`."""
+    module, kind = _HOME[name].split(":")
+    found: type[Policy] = getattr(importlib.import_module(module), kind)
+    return found
 
 
-def make_policy(name: str, env: Any, seed: int = 0) -> Policy:
-    """A policy by name for an env: single, vector, or remote.
+def make_policy(spec: str, env: Any, seed: int = 0) -> Policy:
+    """A policy for an env: single, vector, or remote.
 
     Args:
-        name: One of `POLICY_NAMES`.
+        spec: What `baselines.entrants` describes: one of `POLICY_NAMES`, a name with arguments,
+            `module:Class`, or the path of a Stable-Baselines3 archive.
         env: Anything with a `scenario` and a (single) action space.
         seed: Of a policy that draws.
 
     Raises:
-        ValueError: for an unknown name, listing the known ones; for actions of another range.
+        ValueError: for a policy that does not exist or cannot be made; for actions of another
+            range.
     """
-    if name not in _HOME:
-        raise ValueError(f"unknown policy {name!r}; allowed: {', '.join(POLICY_NAMES)}")
-    module, kind = _HOME[name].split(":")
+    from baselines.entrants import enter  # which builds on this module
+
     base = env.unwrapped
     space = getattr(base, "single_action_space", None) or env.action_space
     lowest = -1 if base.scenario.charger.bidirectional else 0
@@ -190,7 +190,4 @@ def make_policy(name: str, env: Any, seed: int = 0) -> Policy:
         )
     if not 0 <= seed < 2**64:
         raise ValueError(f"seed is {seed!r}; allowed: a whole number from 0 to {2**64 - 1}")
-    policy: Policy = getattr(importlib.import_module(module), kind)(
-        base.scenario, isinstance(space, spaces.Box), seed
-    )
-    return policy
+    return enter(spec, base.scenario, isinstance(space, spaces.Box), seed)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import gymnasium as gym
 
 import ev_gym  # noqa: F401  # registers the env
+from baselines.foresight import tell_future
 from baselines.policy import make_policy
 from ev_gym.infos import vehicle_columns
 from ev_gym.scenario import Scenario
@@ -34,7 +35,7 @@ def drive(scenario: Scenario, policy_name: str, seed: int, days: int | None) -> 
 
     Args:
         scenario: The scenario.
-        policy_name: One of `baselines.POLICY_NAMES`.
+        policy_name: Spec of the policy, see `baselines.entrants`.
         seed: Of the episode.
         days: Horizon in days; None: the scenario's.
     """
@@ -44,6 +45,7 @@ def drive(scenario: Scenario, policy_name: str, seed: int, days: int | None) -> 
     policy = make_policy(policy_name, env, seed=seed)
     observation, info = env.reset(seed=seed)
     policy.reset()
+    tell_future(policy, env)
     total_reward, over = 0.0, False
     while not over:
         observation, reward, _, over, info = env.step(policy(observation))

@@ -26,7 +26,8 @@ SLOW_S = 2.0
               help="0: any that is free.")  # fmt: skip
 @click.option("--scenario", default="classic", show_default=True,
               help="Household of the station, with one vehicle: " + SCENARIO_HELP)  # fmt: skip
-@click.option("--policy", type=POLICY, help="The station charges by it, until a client commands.")
+@click.option("--policy", type=POLICY, help="The station charges by it, until a client commands. "
+              "One without foresight or memory, such as price_based.")  # fmt: skip
 @click.option("--seconds-per-hour", type=click.FloatRange(1, 3600), default=4.0, show_default=True,
               help="Real seconds of the station's hour.")  # fmt: skip
 @click.option("--store", help="Database: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME. "

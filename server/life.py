@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.policy import Policy, make_policy
+from baselines.entrants import enter
+from baselines.policy import Policy
 from baselines.rules import Random
 from ev_gym import state
-from ev_gym.actions import ActionMap
 from ev_gym.compiling import as_records
 from ev_gym.fields import STEP_DTYPE, VEHICLE_STEP_DTYPE
 from ev_gym.observation import observation_slices
@@ -94,15 +94,26 @@ class Shown(NamedTuple):
         return 100.0 * self.energy_kwh / self.capacity_kwh
 
 
-class _Seat(NamedTuple):
-    """What a policy needs to know of an env."""
+def _leader(spec: str, scenario: Scenario) -> Policy:
+    """The policy that leads a station, whose ticks can be decided many at a time.
 
-    scenario: Scenario
-    action_space: Any
-
-    @property
-    def unwrapped(self) -> _Seat:
-        return self
+    Raises:
+        ConfigError: for one that does not exist, or needs more than the present observation.
+    """
+    try:
+        policy = enter(spec, scenario, continuous=True, seed=0)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    needs = "to know the future" if policy.clairvoyant else ""
+    # Random's draws can be taken ahead; others' cannot.
+    if policy.remembers or (policy.draws and not isinstance(policy, Random)):
+        needs = "what it saw before"
+    if needs:
+        raise ConfigError(
+            f"policy {spec!r} needs {needs}; allowed for the charging station: one that decides "
+            "by what it sees in each tick"
+        )
+    return policy
 
 
 class Life:
@@ -113,7 +124,8 @@ class Life:
         policy: Name of the policy that charges while no client commands; None: none.
 
     Raises:
-        ConfigError: for more than one vehicle, or an unknown policy.
+        ConfigError: for more than one vehicle, or a policy that does not exist or cannot lead a
+            station.
     """
 
     def __init__(self, scenario: Scenario, policy: str | None = None) -> None:
@@ -132,11 +144,7 @@ class Life:
         self._available = observation_slices(self.scenario)["available_kw"].start
         self._policy: Policy | None = None
         if policy is not None:
-            seat = _Seat(self.scenario, ActionMap(self.scenario, continuous=True).space)
-            try:
-                self._policy = make_policy(policy, seat)
-            except ValueError as error:
-                raise ConfigError(str(error)) from None
+            self._policy = _leader(policy, self.scenario)
         self._repeats = self.scenario.driving.pattern == "daily" and not (
             self._policy is not None and self._policy.draws
         )

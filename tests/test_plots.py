@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 
 from baselines import plot_style, plots
 from baselines.battery_plot import battery
+from baselines.benchmark import Heat
+from baselines.regret_plot import regret
 from ev_gym.env import EVChargingEnv
 from ev_gym.fields import REWARD_TERMS
 from tests.drawings import bar_widths, drawn, steps, texts
@@ -55,12 +57,15 @@ def everything(folder: Path) -> dict[str, Callable[[], Figure]]:
         "bills": lambda: plots.bills(summary(), path),
         "cost_against_missing": lambda: plots.cost_against_missing(summary(), path),
         "week": lambda: plots.week(steps(), path),
-        "heat_map": lambda: plots.heat_map(steps(), path),
+        "heat_map": lambda: plots.heat_map(heats(), path),
+        "regret": lambda: regret(with_bound(), path),
         "battery": lambda: battery(env.history, env.scenario, path),
     }
 
 
-@pytest.mark.parametrize("kind", ["bills", "cost_against_missing", "week", "heat_map", "battery"])
+@pytest.mark.parametrize(
+    "kind", ["bills", "cost_against_missing", "week", "heat_map", "regret", "battery"]
+)
 def test_the_same_data_give_the_same_bytes(kind: str, tmp_path: Path) -> None:
     draw, path = everything(tmp_path)[kind], tmp_path / "picture.png"
     style = dict(mpl.rcParams)
@@ -144,7 +149,7 @@ def test_a_panel_for_each_scenario(tmp_path: Path) -> None:
     assert bar_widths(bills[1], "energy_per_day") == pytest.approx([0.9, 0.5, -0.1])
     scatter = plots.cost_against_missing(both, tmp_path / "cost.png").axes
     assert len(scatter) == 2
-    assert drawn(scatter[1], "price_based")[0].get_ydata()[0] == pytest.approx(0.5)
+    assert drawn(scatter[1], "price_based")[0].get_ydata()[0] == pytest.approx(0.66)
     assert "EUR" in scatter[1].get_ylabel()
 
 
@@ -156,11 +161,8 @@ def test_one_policy_alone_and_nothing_to_pay(tmp_path: Path) -> None:
         (axes,) = plots.bills(frame, tmp_path / "bills.png").axes
         assert bar_widths(axes, "energy_per_day") == pytest.approx(list(frame["energy_per_day"]))
         plots.cost_against_missing(frame, tmp_path / "cost.png")
-    idle = steps().query("policy == 'late'").assign(charge_kw=0.0)
-    assert (
-        drawn(plots.heat_map(idle, tmp_path / "heat.png"), "one late")[0].get_array().sum() == 0.0
-    )
-    plots.week(idle, tmp_path / "week.png")
+    plots.heat_map(heats()[2:], tmp_path / "heat.png")
+    plots.week(steps().query("policy == 'late'").assign(charge_kw=0.0), tmp_path / "week.png")
 
 
 def test_points_stand_at_money_and_missing_energy(tmp_path: Path) -> None:
@@ -168,7 +170,8 @@ def test_points_stand_at_money_and_missing_energy(tmp_path: Path) -> None:
     for row in summary().itertuples():
         (point,) = drawn(figure, row.policy)
         place = (point.get_xdata()[0], point.get_ydata()[0])
-        assert place == pytest.approx((row.missing_kwh_per_day, row.energy_per_day))
+        others = row.cost_per_day - row.missing_per_day
+        assert place == pytest.approx((row.missing_kwh_per_day, others))
         assert to_hex(point.get_color()) == plot_style.policy_color(row.policy).lower()
     assert set(MONEY) <= set(texts(figure))
 
@@ -176,7 +179,7 @@ def test_points_stand_at_money_and_missing_energy(tmp_path: Path) -> None:
 def test_names_of_points_do_not_meet(tmp_path: Path) -> None:
     crowd = pd.concat([summary()] * 4, ignore_index=True).head(10)
     crowd["policy"] = [f"policy_{i}" for i in range(10)]
-    crowd["energy_per_day"] = 5.0 + 0.001 * np.arange(10)
+    crowd["cost_per_day"] = 5.0 + 0.001 * np.arange(10) + crowd["missing_per_day"]
     crowd["missing_kwh_per_day"] = [0.0] * 5 + [2.0] * 5
     figure = plots.cost_against_missing(crowd, tmp_path / "cost.png")
     # Of the words alone; an annotation's own extent holds its line too.
@@ -237,52 +240,22 @@ def test_everybody_tells_the_parts_of_a_bill_apart(eyes: str) -> None:
             assert np.linalg.norm(one - other) > 15.0
 
 
-def test_the_heat_map_ranks_hours_within_their_day() -> None:
-    early, late = (steps().query(f"policy == '{policy}'") for policy in ("early", "late"))
-    share, first_hour = plots.energy_shares(early)
-    expected = np.zeros((24, 24))
-    for hour in range(6):  # the price rises with the hour, so the hour is its rank
-        expected[hour, hour] = 1 / 6
-    np.testing.assert_allclose(share[:, :6].sum(axis=0), np.full(6, 1 / 6))
-    np.testing.assert_allclose(share, expected)
-    assert first_hour == 12
-    share, _ = plots.energy_shares(late)
-    np.testing.assert_allclose(share.sum(axis=1), np.r_[np.zeros(12), np.full(12, 1 / 12)])
-    # From 02:00 on the 26th the clock is an hour ahead: half the energy of hour 14 stands in 15.
-    np.testing.assert_allclose(share[14, 14:16], [1 / 24, 1 / 24])
+def heats(scenario: str = "one") -> list[Heat]:
+    """`early` at noon in the two cheapest hours, `late` at 23 in a dear one, `idle` nowhere."""
+    early, late = np.zeros((24, 24)), np.zeros((24, 24))
+    early[0, 0], early[1, 0], late[20, 11] = 3.0, 1.0, 8.0
+    own = {"early": early, "late": late, "idle": np.zeros((24, 24))}
+    return [Heat(scenario, policy, 12, energy) for policy, energy in own.items()]
 
 
-def test_the_heat_map_takes_quarters_as_parts_of_hours() -> None:
-    time = pd.date_range("2023-06-01 00:00", periods=96, freq="15min", tz="Europe/Stockholm")
-    hour = np.arange(96) // 4
-    frame = pd.DataFrame(
-        {"seed": 0, "household": 0, "time": time, "price_per_kwh": 24.0 - hour, "charge_kw": 0.0}
-    )
-    frame.loc[[4, 5, 95], "charge_kw"] = [3.0, 3.0, 2.0]
-    share, first_hour = plots.energy_shares(frame)
-    assert first_hour == 0
-    assert share[22, 1] == pytest.approx(0.75)  # 01:00, the second dearest
-    assert share[0, 23] == pytest.approx(0.25)  # 23:00, the cheapest
-
-
-def test_the_heat_map_does_not_deduct_what_cars_give() -> None:
-    """Two cars: one draws 3 kWh at the cheapest hour while the other gives, and 1 kWh later."""
-    time = pd.date_range("2023-06-01 00:00", periods=24, freq="h", tz="Europe/Stockholm")
-    frame = pd.DataFrame({"seed": 0, "household": 0, "time": time})
-    frame["price_per_kwh"] = 1.0 + np.arange(24)
-    frame["charge_kw_0"], frame["charge_kw_1"] = [3.0, 1.0] + [0.0] * 22, [-4.0] + [0.0] * 23
-    share, _ = plots.energy_shares(frame)
-    assert (share[0, 0], share[1, 1]) == (0.75, 0.25)
-
-
-def test_the_heat_map_says_how_much_is_cheap(tmp_path: Path) -> None:
-    figure = plots.heat_map(steps(), tmp_path / "heat.png")
-    mesh = drawn(figure, "one early")[0]
-    np.testing.assert_allclose(
-        mesh.get_array(), plots.energy_shares(steps().query("policy == 'early'"))[0]
-    )
+def test_the_heat_map_shows_shares_and_says_how_much_is_cheap(tmp_path: Path) -> None:
+    figure = plots.heat_map(heats(), tmp_path / "heat.png")
+    for heat in heats():
+        share = heat.energy_kwh / (heat.energy_kwh.sum() or 1.0)
+        np.testing.assert_allclose(drawn(figure, f"one {heat.policy}")[0].get_array(), share)
     assert [text for text in texts(figure) if "cheapest hours" in text] == [
         "100% in the 8 cheapest hours",
+        "0% in the 8 cheapest hours",
         "0% in the 8 cheapest hours",
     ]
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == [
@@ -290,13 +263,71 @@ def test_the_heat_map_says_how_much_is_cheap(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_many_policies_stand_in_rows(tmp_path: Path) -> None:
+    many = [Heat("one", f"policy {i}", 12, np.ones((24, 24))) for i in range(8)]
+    figure = plots.heat_map([*many, *heats("two")], tmp_path / "heat.png")
+    boxes = {i: drawn(figure, f"one policy {i}")[0].axes.get_position() for i in range(8)}
+    assert boxes[0].y0 == pytest.approx(boxes[3].y0)  # four and four
+    assert boxes[4].y1 < boxes[0].y0
+    assert boxes[4].x0 == pytest.approx(boxes[0].x0)
+    shown = [axes for axes in figure.axes if axes.get_title(loc="left")]
+    assert len(shown) == 8 + 3
+    assert all(axes.get_visible() for axes in shown)
+
+
 def test_scenarios_with_other_zones_and_cars(tmp_path: Path) -> None:
     table = pd.concat(
         [steps("one"), steps("two", "UTC", cars=2).query("policy == 'late'")], ignore_index=True
     )
-    figure = plots.heat_map(table, tmp_path / "heat.png")
-    assert drawn(figure, "two late")[0].get_array().sum() == pytest.approx(1.0)
-    assert drawn(figure, "two early")[0].get_array().sum() == 0.0  # was not run
     week = plots.week(table, tmp_path / "week.png")
     assert len(drawn(week, "soc_0")) == 2
     assert not drawn(week, "soc_1")
+
+
+def with_bound() -> pd.DataFrame:
+    """The summary with a bound of -3 a day below all costs."""
+    frame = summary().assign(bound_per_day=-3.0)
+    for part in ("", "_low", "_high"):
+        frame[f"regret_per_day{part}"] = frame[f"cost_per_day{part}"] + 3.0
+    most = frame["regret_per_day"].iloc[0]
+    return frame.assign(regret_percent=100 * frame["regret_per_day"] / most)
+
+
+def test_the_bound_is_a_line_that_no_bill_crosses(tmp_path: Path) -> None:
+    figure = plots.bills(with_bound(), tmp_path / "bills.png")
+    (line,) = drawn(figure, "bound_per_day")
+    assert list(line.get_xdata()) == [-3.0, -3.0]
+    assert figure.axes[0].get_xlim()[0] < -3.0
+    assert "lower bound" in texts(figure.legends[0])
+    bare = plots.bills(summary(), tmp_path / "bills.png")
+    assert not drawn(bare, "bound_per_day")
+    assert "lower bound" not in texts(bare.legends[0])
+
+
+def test_a_year_is_written_only_where_it_is_known(tmp_path: Path) -> None:
+    frame = summary()
+    frame.loc[frame["policy"] == "price_based", "cost_per_year"] = np.nan
+    words = texts(plots.bills(frame, tmp_path / "bills.png"))
+    assert "7.00 a day" in words
+    assert [word for word in words if "a year" in word] == [
+        "10.80 a day, 3942 a year", "3.00 a day, 1095 a year",
+    ]  # fmt: skip
+    unknown = summary().drop(columns="cost_per_year")
+    assert "7.00 a day" in texts(plots.bills(unknown, tmp_path / "bills.png"))
+
+
+def test_regret_stands_with_its_interval_and_share(tmp_path: Path) -> None:
+    frame = with_bound()
+    (axes,) = regret(frame, tmp_path / "regret.png").axes
+    order = [label.get_text() for label in axes.get_yticklabels()]
+    assert order == ["uncontrolled", "price_based", "own_idea"]  # bottom to top, least on top
+    for place, row in enumerate(frame.set_index("policy").loc[order].itertuples()):
+        (point,) = drawn(axes, row.Index)
+        assert (point.get_xdata()[0], point.get_ydata()[0]) == (row.regret_per_day, place)
+        (line,) = drawn(axes, f"interval {row.Index}")
+        ends = line.get_segments()[0][:, 0]
+        np.testing.assert_allclose(ends, [row.regret_per_day_low, row.regret_per_day_high])
+    assert "10.00 (72 %)" in texts(axes)
+    assert "13.80 (100 %)" in texts(axes)
+    bare = regret(frame.drop(columns="regret_percent"), tmp_path / "regret.png")
+    assert "10.00" in texts(bare)

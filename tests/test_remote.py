@@ -17,7 +17,9 @@ from gymnasium.vector import AutoresetMode
 
 from baselines import POLICY_NAMES, benchmark, make_policy, plots
 from baselines.cli import main
+from baselines.foresight import tell_future
 from baselines.http_client import RemoteError
+from baselines.policy import built_in
 from baselines.remote import RemoteEnv, RemoteVectorEnv
 from ev_gym.env import EVChargingEnv
 from ev_gym.scenario import Scenario
@@ -138,7 +140,14 @@ def test_gymnasium_accepts_the_env(url: str, continuous: bool) -> None:
 @pytest.mark.parametrize("continuous", [True, False])
 @pytest.mark.parametrize("name", POLICY_NAMES)
 def test_every_policy_drives_it_unchanged(url: str, name: str, continuous: bool) -> None:
-    settings: dict[str, Any] = {"scenario": TWO_CARS, "continuous": continuous}
+    scenario = TWO_CARS | ({"solar": {"peak_kw": 8}} if built_in(name).needs_sun else {})
+    settings: dict[str, Any] = {"scenario": scenario, "continuous": continuous}
+    if built_in(name).clairvoyant:
+        env = gym.make("EVChargingRemote-v0", url=url, **settings)
+        with pytest.raises(ValueError, match=r"knows the future, which only a local env can tell"):
+            tell_future(make_policy(name, env), env)
+        env.close()
+        return
     driven = []
     for env in (
         gym.make("EVCharging-v0", **settings),
@@ -232,11 +241,13 @@ def test_the_benchmark_of_a_server_is_the_local_one(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`ev-gym benchmark --url URL`: all policies on two scenarios, file by file the same bytes."""
-    monkeypatch.setattr(plots, "heat_map", lambda *_: None)
-    for name in ("bills", "cost_against_missing", "week"):
-        monkeypatch.setattr(plots, name, lambda *_, **__: None)
+    for name in ("bills", "cost_against_missing", "week", "heat_map"):
+        monkeypatch.setattr(plots, name, lambda *drawn, **__: Path(drawn[1]).touch())
     args = ["benchmark", "--scenario", "classic", "--scenario", "stockholm", "--households", "3"]
-    args += ["--days", "1", "--seed", "2", "--seed", "3", "--quiet"]
+    args += ["--days", "1", "--seed", "2", "--seed", "3", "--quiet", "--no-bound"]
+    names = [name for name in POLICY_NAMES if not built_in(name).clairvoyant]
+    names = [name for name in names if not built_in(name).needs_sun]
+    args += [part for name in names for part in ("--policy", name)]
     for where in ([], ["--url", url]):
         folder = tmp_path / ("remote" if where else "local")
         done = CliRunner().invoke(main, [*args, *where, "--out", str(folder)])
@@ -245,7 +256,7 @@ def test_the_benchmark_of_a_server_is_the_local_one(
         local, remote = (tmp_path / where / name for where in ("local", "remote"))
         assert local.read_bytes() == remote.read_bytes()
     lines = (tmp_path / "remote" / "summary.csv").read_text().splitlines()
-    assert len(lines) == 1 + 2 * len(POLICY_NAMES)
+    assert len(lines) == 1 + 2 * len(names)
 
 
 def test_the_benchmark_says_what_is_wrong_with_a_server(url: str) -> None:

@@ -114,7 +114,7 @@ def test_own_settings_and_sigint(tmp_path: Path) -> None:
     try:
         running = served(f"sqlite:///{tmp_path / 'b.db'}", *options)
         with running as program_:
-            url = until(program_, "station")[0].split()[1]
+            url = until(program_, "station")[-1].split()[1]
             until(program_, "ready")
             told = ask(
                 "GET",
@@ -197,7 +197,9 @@ TWO_CARS = '{"vehicles": [{}, {}]}'
         ("--token=", "token holds no token"),
         ("--scenario gotham", "unknown scenario 'gotham'; presets: "),
         ("--scenario two.json", "has 2 vehicles; allowed"),
-        ("--policy wishful", "'wishful' is not one of"),
+        ("--policy wishful", "unknown policy 'wishful'"),
+        ("--policy optimal", "policy 'optimal' needs to know the future; allowed for the charg"),
+        ("--policy mpc", "policy 'mpc' needs what it saw before; allowed for the charging stati"),
         ("--seconds-per-hour 0.1", "0.1 is not in the range"),
         ("--port 65536", "65536 is not in the range"),
         ("--threads 0", "0 is not in the range"),

@@ -1,19 +1,29 @@
-"""Stable-Baselines3's own checker. Skips where it is not installed, unless EV_GYM_REQUIRE_SB3=1."""
+"""Stable-Baselines3's own checker, and its models as policies.
+
+Skips where it is not installed, unless EV_GYM_REQUIRE_SB3=1.
+"""
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import warnings
+import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from gymnasium.wrappers import RescaleAction
 
+from baselines import make_policy, manifest
 from baselines.remote import RemoteEnv
+from baselines.tasks import Task, run_task
 from ev_gym.env import EVChargingEnv
+from ev_gym.scenario import Scenario
+from ev_gym.vector_env import EVChargingVectorEnv
 from tests.rollouts import THREE_CARS, same
 from tests.serving import serving
 
@@ -93,3 +103,105 @@ def test_a_model_learns_from_a_server_what_it_learns_here(url: str) -> None:
 
 def rescaled_remote(url: str) -> Any:
     return RescaleAction(RemoteEnv(url), np.float32(-1), np.float32(1))
+
+
+ALGORITHMS = ("PPO", "A2C", "SAC", "TD3", "DDPG", "DQN")
+
+
+def saved(env: Any, algorithm: str, folder: Path) -> Any:
+    """A model that has hardly learnt, and lies in `model.zip`."""
+    import stable_baselines3
+
+    few = {"learning_starts": 8, "buffer_size": 99}
+    given = {"n_steps": 16} if algorithm in ("PPO", "A2C") else few
+    given |= {"batch_size": 16} if algorithm != "A2C" else {}
+    model = getattr(stable_baselines3, algorithm)("MlpPolicy", env, seed=5, device="cpu", **given)
+    model.learn(32)
+    model.save(folder / "model.zip")
+    return model
+
+
+def day_of(env: Any, decide: Any) -> list[float]:
+    observation, _ = env.reset(seed=3)
+    rewards = []
+    for _ in range(96):
+        observation, reward, *_ = env.step(decide(observation))
+        rewards.append(reward)
+    return rewards
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_an_archive_is_a_policy(
+    algorithm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does what the model does in the env that it was trained in, to the last bit.
+
+    In the env of the benchmark, where actions are fractions; and a batch as its rows.
+    """
+    monkeypatch.chdir(tmp_path)
+    discrete = algorithm == "DQN"
+    trained_in = EVChargingEnv(continuous=False) if discrete else rescaled("stockholm")
+    model = saved(trained_in, algorithm, tmp_path)
+    expected = day_of(trained_in, lambda seen: model.predict(seen, deterministic=True)[0])
+    env = EVChargingEnv()
+    policy = make_policy("model.zip", env)
+    assert policy.name == "model.zip"
+    assert day_of(env, policy) == expected
+    if algorithm in ("PPO", "A2C"):  # after so little training the others know all or nothing
+        assert len(set(expected)) > 2
+    if discrete:
+        levels = EVChargingEnv(continuous=False)
+        assert day_of(levels, make_policy("model.zip", levels)) == expected
+    rows = EVChargingVectorEnv(3)
+    observations, _ = rows.reset(seed=3)
+    batch = policy(observations)
+    alone = [policy(own) for own in observations]
+    np.testing.assert_allclose(batch, alone, rtol=0, atol=1e-6)
+    assert rows.action_space.contains(batch)
+
+
+@pytest.mark.parametrize("scenario", ["stockholm-villa", THREE_CARS], ids=str)
+def test_an_archive_of_the_env_itself(
+    scenario: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Actions from -1 where the charger discharges, from 0 for three cars: as they are."""
+    monkeypatch.chdir(tmp_path)
+    env = EVChargingEnv(scenario)
+    model = saved(env, "PPO", tmp_path)
+    expected = day_of(env, lambda seen: model.predict(seen, deterministic=True)[0])
+    assert day_of(env, make_policy("model.zip", env)) == expected
+
+
+def test_an_archive_of_another_env_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both shapes are named, or both spaces; a broken archive is told from a good one."""
+    monkeypatch.chdir(tmp_path)
+    saved(rescaled("stockholm"), "PPO", tmp_path)
+    with pytest.raises(ValueError, match=r"shape \(\d+,\); allowed for scenario 'classic': \(\d+,"):
+        make_policy("model.zip", EVChargingEnv("classic"))
+    wide = RescaleAction(EVChargingEnv(), np.float32(-2), np.float32(2))
+    saved(wide, "PPO", tmp_path)
+    with pytest.raises(ValueError, match=r"actions Box\(-2.0, 2.0.*'stockholm': Box\(0.0, 1.0"):
+        make_policy("model.zip", EVChargingEnv())
+    with zipfile.ZipFile("model.zip", "w") as archive:
+        archive.writestr("data", json.dumps({"clip_range": 0.2}))
+    with pytest.raises(ValueError, match=r"'model.zip' does not load as a model of PPO: "):
+        make_policy("model.zip", EVChargingEnv())
+
+
+def test_an_archive_enters_the_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same numbers whatever the number of threads of its libraries."""
+    import torch
+
+    monkeypatch.chdir(tmp_path)
+    saved(rescaled("stockholm"), "PPO", tmp_path)
+    task = Task(Scenario(days=1), "model.zip", None, tuple((0, k) for k in range(32)))
+    threads, costs = torch.get_num_threads(), []
+    for count in (1, 4):
+        torch.set_num_threads(count)
+        costs.append(run_task(task).figures["cost_per_day"])
+        assert torch.get_num_threads() == count
+    torch.set_num_threads(threads)
+    np.testing.assert_array_equal(costs[0], costs[1])
+    assert manifest.describe({"policies": ["model.zip"]}, [])["versions"]["torch"]

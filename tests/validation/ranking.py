@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
-from baselines.benchmark import Plan, episode_figures, run_policy
+from baselines.benchmark import episode_figures
 from baselines.plot_style import png, policy_color
-from baselines.policy import POLICY_NAMES
+from baselines.tasks import Task, run_task
 from ev_gym.presets import preset
 from tests.validation.writing import figure, table
 
@@ -24,6 +24,7 @@ Floats = NDArray[np.float64]
 
 SHOWN = "validation_ranking.png"
 BUILT_IN, MEASURED = "stockholm", "stockholm-measured"
+POLICIES = ("uncontrolled", "load_based", "price_based", "cheapest_hours", "peak_shaving", "random")
 SUITES = tuple(range(8))  # seeds
 HOUSEHOLDS = 20
 DAYS, SHORT_DAYS = 28, 7  # the benchmark's own length, and a short one
@@ -36,7 +37,7 @@ def costs(days: int, column: str = "cost_per_day") -> dict[str, pd.DataFrame]:
     return {
         name: pd.DataFrame(
             {policy: _episodes(days, name, policy).groupby("seed")[column].mean() for policy in
-             POLICY_NAMES}
+             POLICIES}
         )
         for name in (BUILT_IN, MEASURED)
     }  # fmt: skip
@@ -44,9 +45,9 @@ def costs(days: int, column: str = "cost_per_day") -> dict[str, pd.DataFrame]:
 
 @functools.cache
 def _episodes(days: int, name: str, policy: str) -> pd.DataFrame:
-    plan = Plan((), POLICY_NAMES, SUITES, HOUSEHOLDS, days)
-    run = run_policy(replace(preset(name), days=days), policy, plan, lambda steps: None)
-    return episode_figures(run, plan)
+    episodes = tuple((seed, household) for seed in SUITES for household in range(HOUSEHOLDS))
+    task = Task(replace(preset(name), days=days), policy, None, episodes)
+    return episode_figures(task, run_task(task))
 
 
 def tau(one: Floats, other: Floats) -> float:
@@ -129,7 +130,7 @@ def section(docs: Path) -> str:
     long, short = costs(DAYS), costs(SHORT_DAYS)
     draw(long, docs / SHOWN)
     built_in, measured = (long[name].mean().to_numpy() for name in (BUILT_IN, MEASURED))
-    count = len(POLICY_NAMES)
+    count = len(POLICIES)
     orders = int(np.prod(np.arange(1, count + 1)))
     words = (
         f"{len(SUITES)} suites of {HOUSEHOLDS} households, the same seeds on both presets: "

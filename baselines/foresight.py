@@ -1,0 +1,174 @@
+"""What an episode will bring whatever its cars do: the future that a perfect forecast knows.
+
+Load, sun, prices, and when cars come, go and drive do not depend on actions. So one run in which no
+car charges shows them, and this is that run, by the env's own compiled code on copies of its state.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ev_gym import driving
+from ev_gym.compiling import as_records, compiled
+from ev_gym.fields import HOUSEHOLD_DTYPE, STEP_DTYPE, VEHICLE_DTYPE, VEHICLE_STEP_DTYPE
+from ev_gym.living import live, look_around
+from ev_gym.physics import battery
+from ev_gym.simulator import Simulator
+from ev_gym.world import World
+
+if TYPE_CHECKING:
+    from baselines.policy import Policy
+
+LEAVES, RETURNS = 0, 1
+EVENT_DTYPE = np.dtype(
+    [
+        ("step", "i8"),  # within or at the end of which it happens
+        ("car", "i8"),
+        ("kind", "i8"),  # LEAVES or RETURNS
+        ("trip_kwh", "f8"),  # of a return
+    ],
+    align=True,
+)
+
+
+class Future(NamedTuple):
+    """One household from now to its horizon, T steps and K cars, while no car charges.
+
+    Attributes:
+        world: The tables it lives by.
+        households: (T + 1,) HOUSEHOLD_DTYPE, the household's record before each step and at the
+            end; its power-charge fields are those of the house alone.
+        vehicles: (T + 1, K) VEHICLE_DTYPE, likewise; calendar and `plugged` are those of any run,
+            energies are those without charging.
+        results: (T,) STEP_DTYPE of these steps: load, sun, prices, and the house's own bills.
+        events: EVENT_DTYPE, departures and returns in the order in which they happen.
+    """
+
+    world: World
+    households: NDArray[Any]
+    vehicles: NDArray[Any]
+    results: NDArray[Any]
+    events: NDArray[Any]
+
+    @property
+    def steps(self) -> int:
+        """Number of steps T to the horizon."""
+        return len(self.results)
+
+    @property
+    def charge_h(self) -> NDArray[np.float64]:
+        """(T, K) hours of each step that a car is at the charger and can charge."""
+        settings, before = self.world.tables.settings[0], self.vehicles[:-1]
+        left_min = before["departure_min"] - self.households["now_min"][:-1, None]
+        here_min = np.minimum(left_min, settings["step_min"])
+        return np.asarray(np.where(before["plugged"] != 0, here_min / 60.0, 0.0))
+
+
+@compiled
+def _note_events(
+    vehicle: Any, car: Any, tables: Any, until_min: int, step: int, k: int, events: Any, count: int
+) -> int:
+    """Write what a copy of a car does up to `until_min`; the number of events so far."""
+    waiting = True
+    while waiting:
+        left_min = vehicle.departure_min
+        if vehicle.home != 0 and left_min <= until_min:
+            kind, trip_kwh = LEAVES, 0.0
+            battery.leave(vehicle, car)
+            driving.plan_session(
+                vehicle, car, tables.habits, tables.hours, tables.offset_min, left_min
+            )
+        elif vehicle.home == 0 and vehicle.arrival_min <= until_min:
+            kind, trip_kwh = RETURNS, vehicle.trip_kwh
+            battery.come_home(vehicle, car)
+        else:
+            waiting = False
+        if waiting:
+            if count < events.shape[0]:
+                events[count].step = step
+                events[count].car = k
+                events[count].kind = kind
+                events[count].trip_kwh = trip_kwh
+            count += 1
+    return count
+
+
+@compiled
+def _live_through(
+    households: Any,
+    vehicles: Any,
+    tables: Any,
+    idle: Any,
+    scratch: Any,
+    results: Any,
+    reports: Any,
+    events: Any,
+) -> int:
+    """Fill the records from the first row on, without charging; the number of events."""
+    count = 0
+    for step in range(results.shape[0]):
+        households[step + 1] = households[step]
+        household, own = households[step + 1], vehicles[step + 1]
+        until_min = household.now_min + tables.settings[0].step_min
+        for k in range(own.shape[0]):
+            own[k] = vehicles[step, k]
+            if driving.next_event_min(own[k]) <= until_min:
+                scratch[k] = own[k]
+                count = _note_events(
+                    scratch[k], tables.cars[k], tables, until_min, step, k, events, count
+                )
+        live(household, own, tables, idle, results[step], reports)
+        look_around(household, tables)
+    return count
+
+
+def foresee(simulator: Simulator, row: int = 0) -> Future:
+    """The future of one row of a simulator, from its present state to its horizon.
+
+    Args:
+        simulator: Of a local env, `env.unwrapped.simulator`; it is left as it is.
+        row: The household.
+    """
+    world, cars = simulator.world, simulator.vehicles.shape[1]
+    steps = int(world.tables.settings["horizon_steps"][0] - simulator.households["steps"][row])
+    households = as_records(np.zeros(steps + 1, HOUSEHOLD_DTYPE))
+    vehicles = as_records(np.zeros((steps + 1, cars), VEHICLE_DTYPE))
+    households[0], vehicles[0] = simulator.households[row], simulator.vehicles[row]
+    results = as_records(np.zeros(steps, STEP_DTYPE))
+    # A stay and a trip last a minute at least; most steps have no event.
+    room = max(64, steps * cars)
+    args = (
+        world.tables,
+        np.zeros(cars, np.float32),
+        as_records(np.zeros(cars, VEHICLE_DTYPE)),
+        results,
+        as_records(np.zeros(cars, VEHICLE_STEP_DTYPE)),
+    )
+    events = as_records(np.zeros(room, EVENT_DTYPE))
+    count = _live_through(households, vehicles, *args, events)
+    if count > room:  # many short trips in each step
+        events = as_records(np.zeros(count, EVENT_DTYPE))
+        _live_through(households, vehicles, *args, events)
+    return Future(world, households, vehicles, results, events[:count])
+
+
+def tell_future(policy: Policy, env: Any) -> None:
+    """Tell a clairvoyant policy what every row of a local env will see; others are told nothing.
+
+    To be called after each reset, before the first decision.
+
+    Raises:
+        ValueError: if the policy is clairvoyant and the env is not on this machine.
+    """
+    if not policy.clairvoyant:
+        return
+    simulator = getattr(env.unwrapped, "simulator", None)
+    if simulator is None:
+        raise ValueError(
+            f"policy {policy.name!r} knows the future, which only a local env can tell; this env "
+            "is remote"
+        )
+    policy.foresee([foresee(simulator, row) for row in range(simulator.count)])

@@ -1,0 +1,215 @@
+"""What a folder of results came from: `manifest.json`, which lies in it.
+
+It holds the plan with its scenarios, the command, the versions, the machine, the git revision, the
+SHA-256 of every other file, and that of the files that policies of other authors come from. It
+holds no time and no secret, so the same run on the same machine writes the same manifest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ev_gym
+from baselines.entrants import ARCHIVE, digest_of
+from ev_gym.compiling import INTERPRETED
+
+NAME = "manifest.json"
+FORMAT = 1
+PACKAGES = ("ev-gym", "numpy", "numba", "llvmlite", "pandas", "highspy", "gymnasium", "joblib",
+            "matplotlib", "plotly")  # fmt: skip
+LEARNT = ("stable-baselines3", "torch")  # where a policy is a learnt model
+SECRET = "***"
+
+
+def describe(
+    plan: Mapping[str, Any], command: Sequence[str], token: str | None = None
+) -> dict[str, Any]:
+    """What results come from: all of the manifest but the results' own SHA-256.
+
+    Args:
+        plan: The plan as JSON values, with `policies`; a key `token` is left out.
+        command: The command and its arguments.
+        token: The server's token. It is struck out, as are users and passwords of addresses.
+
+    Raises:
+        ValueError: for a policy that does not exist.
+    """
+    words = _without_token([without_secrets(word, token) for word in command])
+    plain = {
+        key: without_secrets(value, token) if isinstance(value, str) else value
+        for key, value in plan.items()
+        if key != "token"
+    }
+    policies = plain["policies"]
+    return {
+        "format": FORMAT,
+        "command": words,
+        "plan": plain,
+        "policy_sha256": {spec: digest for spec in policies if (digest := digest_of(spec))},
+        "versions": versions(policies),
+        "source_sha256": source_digest(),
+        "git_revision": git_revision(),
+        "machine": machine(),
+    }
+
+
+def write(folder: Path, described: Mapping[str, Any], paths: Iterable[Path]) -> Path:
+    """Write `manifest.json`; its path.
+
+    Args:
+        folder: The folder of results.
+        described: What `describe` told of them.
+        paths: The files of the folder that belong to them.
+    """
+    results = {path.name: file_digest(path) for path in paths}
+    text = json.dumps({**described, "results_sha256": results}, indent=2)
+    path = folder / NAME
+    path.write_text(text + "\n", encoding="utf-8", newline="\n")
+    return path
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The manifest of a folder of results.
+
+    Raises:
+        ValueError: where there is none, or it is damaged or of another format.
+    """
+    path = folder / NAME
+    allowed = "allowed: a folder that `ev-gym benchmark` wrote"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{folder} holds no {NAME}; {allowed}") from None
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}; {allowed}") from None
+    kinds = {"command": list, "plan": dict, "policy_sha256": dict, "versions": dict,
+             "source_sha256": str, "machine": dict, "results_sha256": dict}  # fmt: skip
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise ValueError(f"{path} is not of format {FORMAT}; {allowed}")
+    for key, kind in kinds.items():
+        if not isinstance(found.get(key), kind):
+            raise ValueError(f"{path} is damaged: {key} is {found.get(key)!r}; {allowed}")
+    policies = found["plan"].get("policies")
+    if not isinstance(policies, list) or not all(isinstance(spec, str) for spec in policies):
+        raise ValueError(f"{path} is damaged: the plan's policies are {policies!r}; {allowed}")
+    strangers = [name for name in found["results_sha256"] if Path(name).name != name]
+    if strangers:
+        raise ValueError(f"{path} is damaged: {strangers[0]!r} is no file of its folder; {allowed}")
+    return found
+
+
+def changes(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    """In what two descriptions of one plan differ, as words; empty: in nothing.
+
+    Args:
+        there: Of the manifest.
+        here: Of this machine, now.
+    """
+    told = []
+    for part in ("versions", "machine"):
+        for key in sorted({*there[part], *here[part]}):
+            was, now = there[part].get(key), here[part].get(key)
+            told += [f"{key} was {was}, is {now}"] if was != now else []
+    for key in ("source_sha256", "git_revision"):
+        if there.get(key) != here[key]:
+            told.append(f"{key} was {there.get(key)}, is {here[key]}")
+    for spec in sorted({*there["policy_sha256"], *here["policy_sha256"]}):
+        if there["policy_sha256"].get(spec) != here["policy_sha256"].get(spec):
+            told.append(f"the file of policy {spec} has changed")
+    return told
+
+
+def versions(policies: Sequence[str]) -> dict[str, str]:
+    """Versions of Python and of the packages that numbers depend on, as far as installed."""
+    learnt = any(spec.lower().endswith(ARCHIVE) for spec in policies)
+    found = {"python": platform.python_version()}
+    for package in (*PACKAGES, *(LEARNT if learnt else ())):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """System, processor, its cores, and whether the physics is compiled."""
+    return {
+        "system": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "compiled": not INTERPRETED,
+    }
+
+
+def _processor() -> str:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # not Linux
+        return platform.processor() or platform.machine()
+    found = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
+    return found[1] if found else platform.processor() or platform.machine()
+
+
+def _root() -> Path:
+    return Path(ev_gym.__file__).resolve().parents[1]
+
+
+def source_digest() -> str:
+    """SHA-256 of all Python files of `ev_gym` and `baselines`: which code of a version it was."""
+    digest = hashlib.sha256()
+    for room in (Path(ev_gym.__file__).resolve().parent, Path(__file__).resolve().parent):
+        for path in sorted(room.rglob("*.py")):
+            digest.update(path.relative_to(room.parent).as_posix().encode())
+            digest.update(file_digest(path).encode())
+    return digest.hexdigest()
+
+
+def git_revision() -> str | None:
+    """Commit of the package's source tree, with `-dirty` where it was changed; None without one."""
+    root = _root()
+    if not (root / ".git").exists():  # an installed package may lie within another tree
+        return None
+    asked = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40",
+             "--exclude=*"]  # fmt: skip
+    try:
+        done = subprocess.run(asked, capture_output=True, text=True, timeout=20, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def without_secrets(word: str, token: str | None) -> str:
+    """A word of a command without the token, and without user and password of an address."""
+    word = word.replace(token, SECRET) if token else word
+    return re.sub(r"//[^/\s]*@", "//", word)
+
+
+def _without_token(command: Sequence[str]) -> list[str]:
+    """A command with what follows `--token` struck out."""
+    words = []
+    for place, word in enumerate(command):
+        if place and command[place - 1] == "--token":
+            words.append(SECRET)
+        elif word.startswith("--token="):
+            words.append(f"--token={SECRET}")
+        else:
+            words.append(word)
+    return words

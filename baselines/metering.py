@@ -1,0 +1,176 @@
+"""The money of a foreseen household as convex functions: the meter's bill, and the power charge.
+
+Numbers for `baselines.relaxation`, without its programme: arrays over T steps and H hours.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from baselines.foresight import Future
+from baselines.linear_program import Floats, Ints
+from baselines.reach import Reach, steps_of, sun_kw
+from ev_gym.physics.power_charge import FACTOR, HOUR_MIN, MONTH, NOTHING, PRICE
+
+
+class Meter(NamedTuple):
+    """The energy bill of each step as a convex function that nowhere exceeds it.
+
+    Of x, the kWh at the meter that flow to the cars, less (where import and export are `netted`)
+    those that flow from them: `base + slope x + sum_i bend_i max(0, x - at_i)`.
+
+    Attributes:
+        netted: Whether the meter sees only the difference within a step.
+        low, high: (T,) range of x.
+        base, slope: (T,) as above, before weights.
+        at, bend: (2, T) as above; of no meaning where the bend is 0.
+        feed_price: (T,) what a kWh from the cars earns besides, where nothing is netted.
+        zero_at: (T,) x at which the import that a power charge counts begins.
+    """
+
+    netted: bool
+    low: Floats
+    high: Floats
+    base: Floats
+    slope: Floats
+    at: Floats
+    bend: Floats
+    feed_price: Floats
+    zero_at: Floats
+
+
+class Hours(NamedTuple):
+    """The power charge's calendar.
+
+    Attributes:
+        hour: (T,) hour of each step, from 0.
+        period: (H,) of each hour, its period,
+        month: (H,) its month,
+        factor: (H,) and the factor by which it counts.
+        month_of: (P,) month of each period.
+        price: (M,) of each month, per kW of the sum of the N peaks, weighted.
+        started_kwh: (H,) counted before the first step: not 0 only in the first hour.
+        peaks_kw: The three that the first month begins with, the running period's own first.
+    """
+
+    hour: Ints
+    period: Ints
+    month: Ints
+    factor: Floats
+    month_of: Ints
+    price: Floats
+    started_kwh: Floats
+    peaks_kw: tuple[float, float, float]
+
+
+def meter_of(future: Future, reach: Reach) -> Meter:
+    """The energy bill of each step."""
+    settings, results = future.world.tables.settings[0], future.results
+    step_h, limit_kwh = settings["step_h"], settings["export_limit_kw"] * settings["step_h"]
+    price = np.asarray(results["price_per_kwh"])
+    export = np.asarray(results["export_price_per_kwh"])
+    load_kwh, sun_kwh = steps_of(future, "load_kw") * step_h, sun_kw(future) * step_h
+    high = (reach.charge_kw * future.charge_h).sum(axis=1)
+    given = (reach.discharge_kw * future.charge_h).sum(axis=1)
+    cut_at = sun_kwh - limit_kwh - load_kwh  # from here on no sun is cut off
+    zero_at = sun_kwh - load_kwh
+    if settings["netted"]:
+        low = -np.minimum(given, np.maximum(0.0, -cut_at))
+        at = np.stack([low, cut_at, zero_at, high])
+        slopes = np.stack([np.zeros_like(price), export, price])
+        net = np.maximum(low - zero_at, -limit_kwh)
+        base = net * np.where(net >= 0.0, price, export)
+        feed_price = np.zeros_like(price)
+    else:
+        low = np.zeros_like(high)
+        at = np.stack([low, cut_at, high, high])
+        slopes = np.stack([price - export, price, price])
+        base = load_kwh * price - np.minimum(sun_kwh, load_kwh + limit_kwh) * export
+        zero_at, feed_price = -load_kwh, export
+    at[1:3] = np.clip(at[1:3], low, high)
+    slopes = convex_slopes(np.diff(at, axis=0), slopes)
+    base = base - slopes[0] * low
+    bend = np.diff(slopes, axis=0)
+    netted = bool(settings["netted"])
+    return Meter(netted, low, high, base, slopes[0], at[1:3], bend, feed_price, zero_at)
+
+
+def convex_slopes(lengths: Floats, slopes: Floats) -> Floats:
+    """Slopes (3, T) of the largest convex function below three straight pieces (3, T).
+
+    The slope of piece i is the largest over a <= i of the least over b >= i of the mean slope of
+    the pieces from a to b. A piece without length takes the slope of a neighbour.
+    """
+    best = np.full(lengths.shape, -np.inf)
+    for i in range(3):
+        for a in range(i + 1):
+            least = np.full(lengths.shape[1], np.inf)
+            for b in range(i, 3):
+                length = lengths[a : b + 1].sum(axis=0)
+                rise = (lengths[a : b + 1] * slopes[a : b + 1]).sum(axis=0)
+                mean = np.divide(rise, length, out=np.full_like(rise, np.inf), where=length > 0.0)
+                least = np.minimum(least, mean)
+            best[i] = np.maximum(best[i], least)
+    empty = lengths <= 0.0
+    best[1] = np.where(empty[1], np.where(empty[0], best[2], best[0]), best[1])
+    best[0] = np.where(empty[0], best[1], best[0])
+    best[2] = np.where(empty[2], best[1], best[2])
+    return np.where(empty.all(axis=0), slopes, best)
+
+
+def hours_of(future: Future) -> Hours | None:
+    """The power charge's calendar; None where no power charge counts."""
+    tables, settings = future.world.tables, future.world.tables.settings[0]
+    if settings["power_days"] == 0 or settings["power_weight"] == 0.0:
+        return None
+    hours = future.households["now_min"][:-1] // HOUR_MIN
+    hour = np.asarray(hours - hours[0])
+    _, begins = np.unique(hour, return_index=True)
+    record = tables.hours[future.households["place_min"][begins] // HOUR_MIN]
+    opens = np.asarray(record["opens"])
+    opens[0] = NOTHING  # what began with the first hour, or long before, is in the record
+    month = np.cumsum(opens == MONTH)
+    period = np.cumsum(opens != NOTHING)
+    rates = tables.rates[record["power_class"]]
+    price = np.full(month[-1] + 1, np.inf)
+    # Within a month there is one price; the least of several would still be a bound.
+    np.minimum.at(price, month, rates[:, PRICE] * settings["power_weight"])
+    now = future.households[0]
+    started_kwh = np.zeros(period.size)
+    started_kwh[0] = now["hour_kwh"]
+    low, mid, top = (float(now[f"{place}_peak_kw"]) for place in ("low", "mid", "top"))
+    _, firsts = np.unique(period, return_index=True)
+    factor = rates[:, FACTOR]
+    return Hours(hour, period, month, factor, month[firsts], price, started_kwh, (low, mid, top))
+
+
+def owed_before(future: Future, hours: Hours) -> float:
+    """What of the first month's power charge was owed before the first step, weighted."""
+    low, mid, top = hours.peaks_kw
+    return float(hours.price[0] * (max(low, hours.started_kwh[0]) + mid + top))
+
+
+def hourly_caps(future: Future, hours: Hours, meter: Meter, charge_kw: Floats) -> Floats:
+    """(T,) counted power (kW) with which no hour adds to the power charge of a plan (T, K).
+
+    The larger of the plan's own peak in the period and of the N-th highest peak of its month.
+    """
+    settings = future.world.tables.settings[0]
+    to_cars = charge_kw.sum(axis=1) if meter.netted else np.maximum(charge_kw, 0.0).sum(axis=1)
+    import_kwh = np.maximum(0.0, to_cars * settings["step_h"] - meter.zero_at)
+    hourly = hours.started_kwh + hours.factor * np.bincount(hours.hour, import_kwh)
+    peaks = np.zeros(hours.month_of.size)
+    peaks[0] = hours.peaks_kw[0]
+    np.maximum.at(peaks, hours.period, hourly)
+    caps = np.empty(hours.period.size)
+    for month, price in enumerate(hours.price):
+        own = peaks[hours.month_of == month]
+        if month == 0:
+            own = np.append(own, hours.peaks_kw[1:])
+        count = int(settings["power_days"])
+        lowest = np.sort(own)[-count] if own.size >= count else 0.0
+        among = hours.month == month
+        caps[among] = np.maximum(peaks[hours.period[among]], lowest) if price > 0.0 else np.inf
+    return caps[hours.hour]

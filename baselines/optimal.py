@@ -1,0 +1,255 @@
+"""The achieved optimum: what perfect foresight pays by a plan that the real dynamics lived.
+
+`baselines.relaxation` proves how low no bill can fall; the plan here shows how near to that one can
+come. For one car it is found by dynamic programming over the dynamics (`dynamic_program`). For
+several, the relaxation's plan is rounded to the charger's levels, and then one car after the other
+decides anew by the same programme while the others act as before.
+
+Two costs are no part of the programme's state, so plans are made under several assumptions about
+them, and the one with the lowest real bill counts:
+
+- Power charge. The relaxation says how high the import of each hour may rise (`Bound.cap_kw`). What
+  the house and the other cars leave of that is the car's to share out over the hour's steps in
+  whole levels. `MULTIPLES` of that room are tried, because whole amperes, the 6 A floor and the
+  losses of slow charging make another peak the best one.
+- Battery wear. Prices stand for it: on energy held in the battery for calendar ageing, which grows
+  with the SoC, so that the car charges late; on power for cells that age faster when they are
+  charged fast; on energy taken out for the ageing by cycles, where cars can be discharged. They are
+  shares of the price of a lost kWh of capacity.
+
+Without power charge and wear one car's plan is exact but for the grid, see there.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from baselines.dynamic_program import FREE, Prices, Run, grid_of, improve, pose, replay
+from baselines.foresight import Future
+from baselines.policy import ROUNDING_KW, Floats, Policy, View
+from baselines.relaxation import Bound, lower_bound
+from ev_gym.physics.power_charge import FACTOR
+
+MULTIPLES = (1.0, 0.9, 1.05, 1.1, 1.2, math.inf)
+# Prices that stand for wear, as shares of the price of a kWh of lost capacity: found by trying on
+# `stockholm` and `stockholm-villa`. `cycling` is left out where cars cannot be discharged.
+WEAR = Prices(holding=1e-6, cycling=2e-4, hurrying=3e-5)
+OTHER_WEAR = (
+    WEAR._replace(hurrying=0.0),
+    WEAR._replace(hurrying=1e-5),
+    WEAR._replace(hurrying=6e-5),
+)
+OTHER_CYCLING = (WEAR._replace(cycling=1e-4), WEAR._replace(cycling=1e-4, hurrying=0.0))
+SWEEPS = 2  # over several cars
+
+
+class Optimum(NamedTuple):
+    """The best plan found for an episode of T steps and K cars.
+
+    Attributes:
+        actions: (T, K) float32, fractions of each car's maximum current.
+        cost: What the plan costs when it is lived: minus the rewards, less the settlement.
+        bound: What no plan can fall below, in the same money.
+    """
+
+    actions: NDArray[np.float32]
+    cost: float
+    bound: float
+
+    @property
+    def gap(self) -> float:
+        """Money between the plan's cost and the bound: how far from optimal it is at most."""
+        return self.cost - self.bound
+
+
+class Choice(NamedTuple):
+    """Under what a car may decide: multiples of its room, and prices that stand for its wear."""
+
+    multiples: tuple[float, ...]
+    prices: tuple[Prices, ...]
+
+
+def _rounded(future: Future, bound: Bound, powers: Policy) -> NDArray[np.float32]:
+    """The relaxation's plan in the charger's levels: what rounding takes is made up in the stay."""
+    actions = np.zeros(bound.charge_kw.shape, np.float32)
+    for k, (levels, level_kw) in enumerate(zip(powers.levels, powers.level_kw, strict=True)):
+        owed_kw = 0.0  # for a step
+        for step, here in enumerate(future.vehicles["plugged"][:-1, k]):
+            owed_kw = owed_kw + bound.charge_kw[step, k] if here else 0.0
+            if here:
+                place = np.abs(level_kw - owed_kw).argmin()
+                actions[step, k] = levels[place]
+                owed_kw -= level_kw[place]
+    return actions
+
+
+def _net_kw(future: Future, run: Run, car: int) -> tuple[Floats, Floats]:
+    """What the house with its other cars uses, and that less what it produces; (T,) each."""
+    others_kw = np.delete(run.charge_kw, car, axis=1)
+    used_kw = future.results["load_kw"] + others_kw.clip(min=0.0).sum(axis=1)
+    return used_kw, used_kw - future.results["pv_kw"] + others_kw.clip(max=0.0).sum(axis=1)
+
+
+def _room_kw(future: Future, bound: Bound, run: Run, car: int) -> tuple[Floats, Floats]:
+    """What house and other cars leave a car: of the hour's cap, and of what is not bought at all.
+
+    Means over the hour and over the step (kW), (T,) each.
+    """
+    tables, households = future.world.tables, future.households[:-1]
+    used_kw, net_kw = _net_kw(future, run, car)
+    netted = tables.settings["netted"][0] != 0
+    import_kw = net_kw.clip(min=0.0) if netted else used_kw
+    free_kw = (-net_kw).clip(min=0.0) if netted else np.zeros_like(net_kw)
+    hour = households["now_min"] // 60
+    _, at = np.unique(hour, return_inverse=True)
+    taken_kwh = np.bincount(at, import_kw) * tables.settings["step_h"][0]
+    factor = tables.rates[households["power_class"], FACTOR]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        cap_kw = np.where(factor > 0.0, bound.cap_kw / factor, math.inf)
+        begun_kw = np.where(at == 0, households["hour_kwh"][0] / factor, 0.0)
+    begun_kw = np.where(factor > 0.0, begun_kw, 0.0)
+    return (cap_kw - taken_kwh[at] - begun_kw).clip(min=0.0), free_kw
+
+
+def _shared_out(
+    future: Future, plan_kw: Floats, able: NDArray[np.bool_], room_kw: Floats, level_kw: Floats
+) -> Floats:
+    """(T,) most power of each step so that the hour's mean stays within its room.
+
+    The hour's room goes to as many of its steps as can have the lowest level, first those for which
+    most is planned, in equal levels; what is left lifts the first of them by a level.
+    """
+    hour = future.households["now_min"][:-1] // 60
+    order = np.lexsort((-plan_kw, ~able, hour))
+    _, begins, at = np.unique(hour, return_index=True, return_inverse=True)
+    rank = np.empty(hour.size, np.int64)
+    rank[order] = np.arange(hour.size) - begins[at]
+    count = np.bincount(at, able)[at]
+    # In units of one level in one step; a room without end is one for all at full power.
+    per_step = 1.0 / future.world.tables.settings["step_h"][0]
+    budget_kw = np.minimum(room_kw * per_step, count * level_kw[-1]) + ROUNDING_KW
+    active = np.minimum(count, budget_kw // level_kw[0])
+    each_kw = budget_kw / np.maximum(active, 1.0)
+    place = np.searchsorted(level_kw, each_kw, side="right") - 1
+    low_kw = level_kw[np.maximum(place, 0)]
+    high_kw = level_kw[np.minimum(place + 1, level_kw.size - 1)]
+    spare_kw = budget_kw - active * low_kw
+    lifted = spare_kw // np.maximum(high_kw - low_kw, ROUNDING_KW)
+    most_kw = np.where(rank < lifted, high_kw, low_kw)
+    return np.where(rank < active, most_kw, 0.0)
+
+
+def _most_kw(
+    future: Future, bound: Bound, run: Run, car: int, level_kw: Floats, multiple: float
+) -> Floats:
+    """(T, 2) most power of a car, see `Problem`.
+
+    It may draw a multiple of its room in the power charge. What it is granted must not take from
+    the other cars where load management shares the connection out.
+    """
+    settings = future.world.tables.settings[0]
+    most_kw = np.full((future.steps, 2), math.inf)
+    if not math.isinf(multiple):
+        room_kw, free_kw = _room_kw(future, bound, run, car)
+        able = future.charge_h[:, car] > 0.0
+        plan_kw = bound.charge_kw[:, car]
+        shared_kw = _shared_out(future, plan_kw, able, multiple * room_kw, level_kw)
+        most_kw[:, 0] = np.where(np.isinf(room_kw), math.inf, free_kw + shared_kw)
+        most_kw[:, 0] += ROUNDING_KW
+    if settings["load_management"] and run.charge_kw.shape[1] > 1:
+        most_kw[:, 1] = settings["limit_kw"] - _net_kw(future, run, car)[1] + ROUNDING_KW
+    return most_kw
+
+
+def _prices(future: Future, car: int) -> tuple[Prices, ...]:
+    """Prices that may stand for a car's wear, the likeliest first."""
+    record, settings = future.world.tables.cars[car], future.world.tables.settings[0]
+    lost_kwh = float(record["wear_price_per_kwh"] * settings["wear_weight"])
+    if record["chemistry"] < 0 or lost_kwh == 0.0:
+        return (FREE,)
+    shares = (WEAR, *OTHER_WEAR, *(OTHER_CYCLING if settings["bidirectional"] else ()))
+    return tuple(Prices(*(lost_kwh * share for share in own)) for own in shares)
+
+
+def _better(
+    future: Future, bound: Bound, run: Run, car: int, powers: Policy, choice: Choice
+) -> tuple[Run, Choice]:
+    """The cheapest run found in which one car decides anew, and under which of the choices.
+
+    All multiples are tried under the first prices, then the other prices under the best multiple.
+    """
+    level_kw = np.asarray(powers.level_kw[car], np.float64)
+    best, multiple, prices = run, choice.multiples[0], choice.prices[0]
+    grid = None
+    trials = [(own, prices) for own in choice.multiples]
+    trials += [(math.nan, other) for other in choice.prices[1:]]  # nan: the best so far
+    for own, other in trials:
+        own = multiple if math.isnan(own) else own
+        most_kw = _most_kw(future, bound, run, car, level_kw[level_kw > 0.0], own)
+        problem = pose(future, car, run.actions, most_kw, other)
+        grid = grid or grid_of(problem, run)
+        trial = improve(future, problem, grid, run)
+        if trial.cost < best.cost:
+            best, multiple, prices = trial, own, other
+    return best, Choice((multiple,), (prices,))
+
+
+def achieve(future: Future, bound: Bound) -> Optimum:
+    """The best plan found for a household that knows its future.
+
+    Args:
+        future: What `baselines.foresight.foresee` gives.
+        bound: Its lower bound, with the relaxation's plan.
+    """
+    powers = Policy(future.world.scenario)
+    idle = np.zeros(bound.charge_kw.shape, np.float32)
+    cars = len(powers.levels)
+    simple = [replay(future, idle), replay(future, np.ones_like(idle))]
+    run = simple[0] if cars == 1 else replay(future, _rounded(future, bound, powers))
+    charged = future.world.tables.settings["power_days"][0] != 0
+    multiples = MULTIPLES if charged else (math.inf,)
+    choices = [Choice(multiples, _prices(future, car)) for car in range(cars)]
+    for _ in range(1 if cars == 1 else SWEEPS):
+        for car in range(cars):
+            run, choices[car] = _better(future, bound, run, car, powers, choices[car])
+    best = min([run, *simple], key=lambda own: own.cost)
+    return Optimum(best.actions, best.cost, bound.cost)
+
+
+class Optimal(Policy):
+    """The achieved optimum: a plan made with perfect foresight, replayed step by step.
+
+    Knows everything to the horizon: load, sun, prices, when every car comes, goes and how far it
+    drives. Nobody at home knows that; its bill is the yardstick for those who do not. How far it is
+    from the true optimum at most is the gap to the lower bound. Fails nowhere but in time: it is
+    planned for a whole episode before its first step, needs a local env, and has no plan beyond the
+    horizon.
+    """
+
+    name = "optimal"
+    clairvoyant = True
+    _plans = np.zeros((0, 0, 0), np.float32)
+    _step = 0
+
+    def foresee(self, futures: list[Future]) -> None:
+        """Plan the episodes of all rows."""
+        plans = [achieve(future, lower_bound(future)).actions for future in futures]
+        self._plans = np.stack(plans, axis=1)
+        self._step = 0
+
+    def decide(self, view: View) -> Floats:
+        """What the plan says of this step."""
+        rows = view.plugged.shape[0]
+        if rows != self._plans.shape[1] or self._step >= len(self._plans):
+            raise ValueError(
+                f"policy 'optimal' has plans of {self._plans.shape[1]} rows for "
+                f"{len(self._plans) - self._step} more steps, and is asked about {rows} rows; it "
+                "needs a local env, whose future it is told after each reset"
+            )
+        self._step += 1
+        fractions: Floats = self._plans[self._step - 1].astype(np.float64)
+        return fractions

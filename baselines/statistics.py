@@ -1,0 +1,209 @@
+"""What a comparison says and how surely: means, intervals, regret, paired differences, ranks.
+
+All intervals are 95 % percentile bootstrap intervals (Efron 1979, doi:10.1214/aos/1176344552) over
+episodes, each of which is a household of its own. The same episodes are drawn for every policy, so
+differences between policies are paired (common random numbers), and what households have in common
+cancels.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from baselines.steps_file import EPISODE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Floats = NDArray[np.float64]
+
+DAYS_A_YEAR = 365
+BOOTSTRAP_SAMPLES = 2000
+DRAWN_AT_ONCE = 2_000_000  # episodes; bounds the memory
+REFERENCE = "uncontrolled"  # what can be avoided is what this policy pays above the bound
+SAME_MONEY = 1e-9  # costs closer than this are equal
+NAMES = (*EPISODE, "currency")
+
+
+def resampled_means(values: Floats, seed: int) -> Floats:
+    """Means (samples,) of values (n,) drawn anew with replacement: the same places for every n."""
+    rng = np.random.default_rng(np.random.SeedSequence((seed, len(values))))
+    at_once = max(1, DRAWN_AT_ONCE // len(values))
+    means = []
+    for first in range(0, BOOTSTRAP_SAMPLES, at_once):
+        count = min(at_once, BOOTSTRAP_SAMPLES - first)
+        means.append(values[rng.integers(len(values), size=(count, len(values)))].mean(axis=1))
+    return np.concatenate(means)
+
+
+def interval(resampled: Floats) -> tuple[float, float]:
+    """The 2.5 and 97.5 % quantiles of those that are a number; nan where none is."""
+    known = resampled[~np.isnan(resampled)]
+    if not known.size:
+        return np.nan, np.nan
+    low, high = np.quantile(known, (0.025, 0.975))
+    return float(low), float(high)
+
+
+class Group(NamedTuple):
+    """The episodes of one scenario and split, by policy."""
+
+    scenario: str
+    split: str
+    currency: str
+    episodes: dict[str, pd.DataFrame]
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """The first columns of its rows."""
+        return {"scenario": self.scenario, "split": self.split}
+
+    def costs(self) -> Floats:
+        """(policies, n) money a day."""
+        return np.stack([own["cost_per_day"].to_numpy() for own in self.episodes.values()])
+
+    def resampled_costs(self, seed: int) -> Floats:
+        """(policies, samples) mean money a day."""
+        return np.stack([resampled_means(own, seed) for own in self.costs()])
+
+
+def groups(episodes: pd.DataFrame) -> Iterator[Group]:
+    """The scenarios and splits of a comparison, in their order."""
+    for (scenario, split), own in episodes.groupby(["scenario", "split"], sort=False):
+        by_policy = {str(name): part for name, part in own.groupby("policy", sort=False)}
+        yield Group(str(scenario), str(split), str(own["currency"].iloc[0]), by_policy)
+
+
+def summarise(episodes: pd.DataFrame, seed: int, yearly: dict[str, bool]) -> pd.DataFrame:
+    """One row a scenario, split and policy: means over episodes, each with its 95 % interval.
+
+    `regret_percent` is regret in percent of what is avoidable, a ratio of two means: of cost minus
+    bound, and of the cost of `uncontrolled` minus bound; nan where that is not above zero.
+
+    Args:
+        episodes: One row a scenario, split, policy, seed and household.
+        seed: Of the bootstrap.
+        yearly: By scenario, whether 365 days like these are a year (see `benchmark.yearly`);
+            `cost_per_year` is nan where they are not, and left out where that is everywhere.
+    """
+    import pandas as pd
+
+    rows = []
+    for group in groups(episodes):
+        place = ranks_of(group.costs().mean(axis=1))
+        for number, (policy, own) in enumerate(group.episodes.items()):
+            row = group.names | {"policy": policy, "currency": group.currency}
+            row |= {"episodes": len(own), **_figures(own, group, seed, yearly[group.scenario])}
+            rows.append(row | {"rank": place[number]})
+    summary = pd.DataFrame(rows)
+    if summary["cost_per_year"].isna().all():
+        summary = summary.drop(columns=list(summary.filter(like="cost_per_year")))
+    return summary
+
+
+def _figures(own: pd.DataFrame, group: Group, seed: int, year: bool) -> dict[str, float]:
+    """The means of one policy on one scenario, then the ends of their intervals."""
+    figures = {str(n): own[n].to_numpy(np.float64) for n in own.columns if n not in NAMES}
+    means = {name: float(values.mean()) for name, values in figures.items()}
+    resampled = {name: resampled_means(values, seed) for name, values in figures.items()}
+    cheap, drawn = means.pop("cheap_kwh_per_day"), means["charge_kwh_per_day"]
+    means["cheap_share"] = cheap / drawn if drawn else np.nan
+    with np.errstate(invalid="ignore"):
+        resampled["cheap_share"] = resampled["cheap_kwh_per_day"] / resampled["charge_kwh_per_day"]
+    days = DAYS_A_YEAR if year else np.nan
+    means["cost_per_year"] = means["cost_per_day"] * days
+    resampled["cost_per_year"] = resampled["cost_per_day"] * days
+    if "regret_per_day" in figures and REFERENCE in group.episodes:
+        most = group.episodes[REFERENCE]["regret_per_day"].to_numpy()
+        means["regret_percent"] = float(share(means["regret_per_day"], most.mean()))
+        most_resampled = resampled_means(most, seed)
+        resampled["regret_percent"] = share(resampled["regret_per_day"], most_resampled)
+    row = dict(means)
+    for name in means:
+        row[f"{name}_low"], row[f"{name}_high"] = interval(resampled[name])
+    return row
+
+
+def share(regret: Any, avoidable: Any) -> Floats:
+    """Percent of the avoidable; nan where nothing is."""
+    avoidable = np.asarray(avoidable, np.float64)
+    known = np.where(avoidable > SAME_MONEY, avoidable, np.nan)
+    percent: Floats = 100.0 * np.asarray(regret, np.float64) / known
+    return percent
+
+
+def paired(episodes: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """One row a scenario, split and pair: what `policy` pays a day more than `other`."""
+    import pandas as pd
+
+    rows = []
+    for group in groups(episodes):
+        means, resampled = group.costs().mean(axis=1), group.resampled_costs(seed)
+        for (i, policy), (j, other) in itertools.combinations(enumerate(group.episodes), 2):
+            low, high = interval(resampled[i] - resampled[j])
+            row: dict[str, Any] = {"policy": policy, "other": other, "currency": group.currency}
+            row |= {"difference_per_day": float(means[i] - means[j])}
+            row |= {"difference_per_day_low": low, "difference_per_day_high": high}
+            rows.append(group.names | row)
+    ends = ["difference_per_day", "difference_per_day_low", "difference_per_day_high"]
+    columns = ["scenario", "split", "policy", "other", "currency", *ends]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def ranks_of(costs: Floats) -> NDArray[np.int64]:
+    """Ranks (policies, ...) of costs (policies, ...), the cheapest 1; equal costs share a rank."""
+    cheaper = costs[np.newaxis] < costs[:, np.newaxis] - SAME_MONEY
+    ranks: NDArray[np.int64] = 1 + cheaper.sum(axis=1)
+    return ranks
+
+
+def kendall_tau(one: Floats, other: Floats) -> float:
+    """Kendall's tau-b of two sets of costs (policies,): 1 the same order, -1 the opposite one.
+
+    Concordant less discordant pairs, over the geometric mean of the numbers of pairs that are not
+    tied in either (Kendall 1945, doi:10.1093/biomet/33.3.239); nan where all are tied in one.
+    """
+    signs = []
+    for costs in (one, other):
+        apart = costs[:, np.newaxis] - costs
+        signs.append(np.where(np.abs(apart) > SAME_MONEY, np.sign(apart), 0.0))
+    untied = [float((sign**2).sum()) for sign in signs]
+    if not all(untied):
+        return float("nan")
+    return float((signs[0] * signs[1]).sum() / np.sqrt(untied[0] * untied[1]))
+
+
+def rank_stability(episodes: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """One row a scenario, split and policy: its rank by mean cost, and how firm that is.
+
+    `rank_low` and `rank_high` are the ends of the rank's 95 % interval and `same_share` the share
+    of resamples in which it is the same; `same_seeds` the share of seeds in which it is. `tau` is
+    the mean of Kendall's tau over all pairs of seeds, and `tau_low` the lowest; both are of the
+    whole ranking. These three are nan with one seed.
+    """
+    import pandas as pd
+
+    rows = []
+    for group in groups(episodes):
+        rank = ranks_of(group.costs().mean(axis=1))
+        resampled = ranks_of(group.resampled_costs(seed))
+        by_seed = np.stack(
+            [own.groupby("seed")["cost_per_day"].mean() for own in group.episodes.values()]
+        )
+        in_seeds, pairs = ranks_of(by_seed), itertools.combinations(by_seed.T, 2)
+        taus = [kendall_tau(one, other) for one, other in pairs]
+        known = [tau for tau in taus if not np.isnan(tau)] or [np.nan]
+        for number, policy in enumerate(group.episodes):
+            low, high = np.quantile(resampled[number], (0.025, 0.975), method="nearest")
+            row = {"policy": policy, "rank": rank[number], "rank_low": low, "rank_high": high}
+            row["same_share"] = float((resampled[number] == rank[number]).mean())
+            row["seeds"] = by_seed.shape[1]
+            same = float((in_seeds[number] == rank[number]).mean())
+            row["same_seeds"] = same if by_seed.shape[1] > 1 else np.nan
+            rows.append(group.names | row | {"tau": float(np.mean(known)), "tau_low": min(known)})
+    return pd.DataFrame(rows)

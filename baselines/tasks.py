@@ -1,0 +1,235 @@
+"""A piece of a comparison: one policy, or the lower bound, on a batch of episodes.
+
+Tasks and parts are picklable and hold no env, so workers of any kind can compute them; a part
+depends on its task alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+import ev_gym  # noqa: F401  # registers the env
+from baselines.figures import LocalHours, Sums
+from baselines.foresight import foresee, tell_future
+from baselines.policy import make_policy
+from baselines.steps_file import EPISODE, StepsWriter
+from ev_gym.fields import STEP_DTYPE, VEHICLE_STEP_DTYPE
+from ev_gym.infos import record_infos, steps_frame
+from ev_gym.scenario import Scenario
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Floats = NDArray[np.float64]
+
+WEEK_DAYS = 7
+FEWEST_ROWS = 8  # of a first task, unless the plan has fewer
+# Of short episodes: power levels are on or off, a tighter bound that takes longer.
+WHOLE_LEVELS_DAYS = 3
+ALL_WEEKS = "all"  # the name in tables of having no split
+
+
+@dataclass(frozen=True)
+class Task:
+    """One policy on a batch of episodes, all side by side.
+
+    Attributes:
+        scenario: With its horizon.
+        policy: Spec of the policy; None: the lower bound of each episode.
+        split: Which weeks episodes come from.
+        episodes: Seed and household of each.
+        seed: Of the policy, where it draws.
+        columns: Of the file of all steps; empty: steps are not kept.
+        week: Whether to return the first week of the household, of the first `FEWEST_ROWS`, that
+            drives most in it.
+        code: A digest of the code that computes it; tasks of other code are other tasks.
+        url: Address of a server; None: local.
+        token: Its token.
+    """
+
+    scenario: Scenario
+    policy: str | None
+    split: str | None
+    episodes: tuple[tuple[int, int], ...]
+    seed: int = 0
+    columns: tuple[str, ...] = ()
+    week: bool = False
+    code: str = ""
+    url: str | None = None
+    token: str | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        what = "the lower bound" if self.policy is None else self.policy
+        (seed, first), (_, last) = self.episodes[0], self.episodes[-1]
+        weeks = "" if self.split is None else f", {self.split}"
+        return f"{what} on {self.scenario.name}{weeks}, seed {seed}, households {first} to {last}"
+
+    @property
+    def names(self) -> list[tuple[Any, ...]]:
+        """The cells of EPISODE for each episode."""
+        split = self.split or ALL_WEEKS
+        return [(self.scenario.name, split, self.policy, *pair) for pair in self.episodes]
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """What a task found out about its n episodes; of the bound only `figures`.
+
+    Attributes:
+        figures: By column, (n,): as of `Sums.figures`, or `bound_per_day`.
+        day_costs: (days, n), as of `Sums`.
+        dates: (days, n), as of `Sums`.
+        heat_kwh: (24, 24), as of `Sums`, from `first_hour` on.
+        steps: A gzip member for each episode, where steps are kept.
+        week: A week's steps of one household, where asked for.
+    """
+
+    figures: dict[str, Floats]
+    day_costs: Floats | None = None
+    dates: NDArray[Any] | None = None
+    heat_kwh: Floats | None = None
+    first_hour: int = 0
+    steps: tuple[bytes, ...] = ()
+    week: pd.DataFrame | None = None
+
+
+class Day(NamedTuple):
+    """A day of a batch: records (steps, n) and (steps, n, K), and the infos of its last step."""
+
+    results: NDArray[Any]
+    vehicle_results: NDArray[Any]
+    infos: dict[str, Any]
+
+
+def episode_seed(seed: int, household: int) -> int:
+    """The env's seed for a household of a benchmark; neighbouring seeds share nothing."""
+    return int(np.random.SeedSequence((seed, household)).generate_state(1, np.uint64)[0])
+
+
+def make_env(task: Task) -> Any:
+    """A vector env with a row for each episode of the task: a local one, or on a server."""
+    place: dict[str, Any] = {"id": "EVCharging-v0", "copy": False}
+    if task.url is not None:
+        place = {"id": "EVChargingRemote-v0", "url": task.url, "token": task.token}
+    return gym.make_vec(
+        num_envs=len(task.episodes),
+        vectorization_mode="vector_entry_point",
+        scenario=task.scenario,
+        split=task.split,
+        autoreset_mode=AutoresetMode.DISABLED,
+        **place,
+    ).unwrapped
+
+
+def begin(task: Task, env: Any) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    """Reset every row of the task's env to its episode."""
+    seeds = [episode_seed(seed, household) for seed, household in task.episodes]
+    observations, infos = env.reset(seed=seeds)
+    return observations, infos
+
+
+def drive(task: Task, env: Any) -> Iterator[Day]:
+    """Let the policy drive all episodes; each day overwrites the records of the one before."""
+    policy = make_policy(str(task.policy), env, seed=task.seed)
+    rows, cars = len(task.episodes), len(task.scenario.vehicles)
+    steps = task.scenario.horizon_steps // task.scenario.days
+    results = np.empty((steps, rows), STEP_DTYPE)
+    vehicle_results = np.empty((steps, rows, cars), VEHICLE_STEP_DTYPE)
+    observations, infos = begin(task, env)
+    policy.reset(np.arange(rows))
+    tell_future(policy, env)
+    for _ in range(task.scenario.days):
+        for step in range(steps):
+            observations, _, _, _, infos = env.step(policy(observations))
+            if task.url is None:
+                results[step] = env.outputs.results
+                vehicle_results[step] = env.outputs.vehicle_results
+            else:
+                record_infos(infos, results[step], vehicle_results[step])
+        yield Day(results, vehicle_results, infos)
+
+
+def run_task(task: Task) -> Part:
+    """Compute a task."""
+    with contextlib.closing(make_env(task)) as env:
+        if task.policy is None:
+            return _bounds(task, env)
+        return _run(task, env)
+
+
+def _run(task: Task, env: Any) -> Part:
+    scenario, zone, start = task.scenario, task.scenario.data.zone, env.series_start
+    writer = StepsWriter(task.names, task.columns, start, zone) if task.columns else None
+    sums, week, settlement = None, [], np.zeros(0)
+    for number, day in enumerate(drive(task, env)):
+        if sums is None:
+            last_min = int(day.results["now_min"].max()) + scenario.days * 24 * 60
+            clock = LocalHours(start, zone, last_min // 60 + 1)
+            sums = Sums(scenario, len(task.episodes), clock)
+        sums.add(day.results, day.vehicle_results)
+        if writer is not None:
+            writer.add(day.results, day.vehicle_results)
+        if task.week and number < WEEK_DAYS:
+            week.append(Day(day.results.copy(), day.vehicle_results.copy(), {}))
+        settlement = day.infos.get("settlement", settlement)
+    assert sums is not None  # a horizon has a day
+    return Part(
+        figures=sums.figures(np.array(settlement)),
+        day_costs=sums.day_costs,
+        dates=sums.dates,
+        heat_kwh=sums.heat_kwh,
+        first_hour=sums.first_hour,
+        steps=tuple(writer.close()) if writer is not None else (),
+        week=_liveliest(task, week, start) if task.week else None,
+    )
+
+
+def _bounds(task: Task, env: Any) -> Part:
+    """The lower bound of each episode."""
+    from baselines.relaxation import lower_bound
+
+    begin(task, env)
+    whole = task.scenario.days <= WHOLE_LEVELS_DAYS
+    futures = (foresee(env.simulator, row) for row in range(len(task.episodes)))
+    costs = [lower_bound(future, whole_levels=whole).cost for future in futures]
+    return Part({"bound_per_day": np.array(costs) / task.scenario.days})
+
+
+def _liveliest(task: Task, week: list[Day], start: Any) -> pd.DataFrame:
+    """The week of the household that drives most in it, of those in every policy's first task."""
+    results = np.concatenate([day.results for day in week])
+    vehicle_results = np.concatenate([day.vehicle_results for day in week])
+    row = int(vehicle_results["trip_kwh"][:, :FEWEST_ROWS].sum(axis=(0, 2)).argmax())
+    return _named_steps(task, row, start, results[:, row], vehicle_results[:, row])
+
+
+def _named_steps(
+    task: Task, row: int, start: Any, results: NDArray[Any], vehicle_results: NDArray[Any]
+) -> pd.DataFrame:
+    """Records (steps,) and (steps, K) of one episode as a table that names it."""
+    frame = steps_frame(start, task.scenario.data.zone, results, vehicle_results).reset_index()
+    for place, (name, cell) in enumerate(zip(EPISODE, task.names[row], strict=True)):
+        frame.insert(place, name, cell)
+    return frame
+
+
+def episode_steps(task: Task, row: int) -> pd.DataFrame:
+    """Run a task again for all steps of one of its episodes.
+
+    The whole batch is run, so that the episode is the same whatever the policy makes of its rows.
+    """
+    with contextlib.closing(make_env(task)) as env:
+        days = [
+            (day.results[:, row].copy(), day.vehicle_results[:, row].copy())
+            for day in drive(task, env)
+        ]
+        results, vehicle_results = (np.concatenate(parts) for parts in zip(*days, strict=True))
+        return _named_steps(task, row, env.series_start, results, vehicle_results)

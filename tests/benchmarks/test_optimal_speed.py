@@ -1,0 +1,48 @@
+"""The achieved optimum of a year of quarter-hours: how near to the bound, and how long it takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from baselines.foresight import foresee
+from baselines.optimal import achieve
+from baselines.relaxation import lower_bound
+from ev_gym.env import EVChargingEnv
+
+CAR = {"model": "Volkswagen ID.3 58 kWh", "chemistry": None}
+NO_POWER = {"tariff": {"power_price_per_kw": 0.0}}
+# The largest gap in percent of the bound, and CPU seconds; None: reported only. A scenario with
+# several assumptions to try plans a year once for each of them.
+SCENARIOS: dict[str, tuple[dict[str, Any], float | None, float]] = {
+    "no power charge, no wear": ({**NO_POWER, "vehicles": [CAR]}, 1.0, 5.0),
+    "power charge": ({"vehicles": [CAR]}, None, 30.0),
+    "wear": (NO_POWER, None, 15.0),
+    "both": ({}, None, 40.0),
+}
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_year(name: str, report: Callable[[str], None]) -> None:
+    scenario, most_percent, most_s = SCENARIOS[name]
+    env = EVChargingEnv({**scenario, "days": 364})
+    for seed in range(3):
+        env.reset(seed=seed)
+        future = foresee(env.simulator)
+        bound = lower_bound(future)
+        if seed == 0:
+            achieve(future, bound)  # compiles
+        started = time.process_time()
+        optimum = achieve(future, bound)
+        seconds = time.process_time() - started
+        percent = 100.0 * optimum.gap / optimum.bound
+        report(
+            f"{name}, seed {seed}: optimum {optimum.cost:.2f}, bound {optimum.bound:.2f} SEK a "
+            f"year, gap {percent:.2f} %; planned in {seconds:.1f} s"
+        )
+        assert optimum.gap >= 0.0
+        assert most_percent is None or percent <= most_percent
+        assert seconds <= most_s
