@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from baselines import statistics
-from baselines.figures import Floats
-from baselines.plan import Plan
-from baselines.steps_file import EPISODE, header, read_member, step_columns
-from baselines.tasks import ALL_WEEKS, Part, Task, episode_steps, run_task
+from baselines.comparison import statistics
+from baselines.comparison.figures import Floats
+from baselines.comparison.plan import Plan
+from baselines.comparison.steps_file import EPISODE, header, read_member, step_columns
+from baselines.comparison.tasks import ALL_WEEKS, Part, Task, episode_steps, run_task
 from ev_gym.fields import REWARD_TERMS
 from ev_gym.scenario import Scenario
 

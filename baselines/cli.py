@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from baselines.benchmark_command import benchmark
+from baselines.comparison.command import benchmark
 from baselines.options import POLICY, POLICY_HELP, SCENARIO_HELP, named_scenario
 from ev_gym.presets import preset, preset_names, preset_summary
 from ev_gym.scenario import Scenario

@@ -1,6 +1,6 @@
 """The achieved optimum: what perfect foresight pays by a plan that the real dynamics lived.
 
-`baselines.relaxation` proves how low no bill can fall; the plan here shows how near to that one can
+`optimum.relaxation` proves how low no bill can fall; the plan here shows how near to that one can
 come. For one car it is found by dynamic programming over the dynamics (`dynamic_program`). For
 several, the relaxation's plan is rounded to the charger's levels, and then one car after the other
 decides anew by the same programme while the others act as before.
@@ -28,11 +28,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.dynamic_program import FREE, Prices, Run, grid_of, improve, pose, replay
 from baselines.foresight import Future
+from baselines.optimum.dynamic_program import FREE, Prices, Run, grid_of, improve, pose, replay
+from baselines.optimum.relaxation import Bound, lower_bound
 from baselines.policy import ROUNDING_KW, Floats, Policy, View
-from baselines.relaxation import Bound, lower_bound
 from ev_gym.physics.power_charge import FACTOR
+
+__all__ = ["Bound", "Optimal", "Optimum", "achieve", "lower_bound"]
 
 MULTIPLES = (1.0, 0.9, 1.05, 1.1, 1.2, math.inf)
 # Prices that stand for wear, as shares of the price of a kWh of lost capacity: found by trying on

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
-from baselines.figures import CHEAP_HOURS
+from baselines.comparison.figures import CHEAP_HOURS
 from baselines.plot_style import (
     Floats,
     edge_days,

@@ -15,13 +15,14 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from baselines import benchmark, make_policy, manifest, running, tasks
+from baselines import benchmark, make_policy, running
 from baselines.benchmark import Comparison
 from baselines.cli import main
+from baselines.comparison import manifest, tasks
+from baselines.comparison.plan import Plan
+from baselines.comparison.tasks import episode_steps
 from baselines.foresight import foresee
-from baselines.plan import Plan
-from baselines.relaxation import lower_bound
-from baselines.tasks import episode_steps
+from baselines.optimum.relaxation import lower_bound
 from ev_gym.scenario import Scenario
 
 PLAN = Plan(
@@ -258,7 +259,7 @@ def test_the_command_writes_the_same_bytes_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever the number of workers, and however the episodes are shared out among tasks."""
-    monkeypatch.setattr("baselines.plan.RULE_ROWS", 2)
+    monkeypatch.setattr("baselines.comparison.plan.RULE_ROWS", 2)
     outputs = []
     for jobs in ("1", "2"):
         out = tmp_path / jobs

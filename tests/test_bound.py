@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from baselines import relaxation
 from baselines.foresight import Future, foresee
-from baselines.linear_program import Program
-from baselines.metering import meter_of
+from baselines.optimum import relaxation
+from baselines.optimum.linear_program import Program
+from baselines.optimum.metering import meter_of
+from baselines.optimum.reach import reach_of
+from baselines.optimum.relaxation import Bound, lower_bound
 from baselines.policy import make_policy
-from baselines.reach import reach_of
-from baselines.relaxation import Bound, lower_bound
 from ev_gym.dataset import Dataset
 from ev_gym.equipment import SWITCHING
 from ev_gym.scenario import Charger, Scenario, Solar, Vehicle

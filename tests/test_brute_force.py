@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from baselines.foresight import Future, foresee
 from baselines.optimal import achieve
-from baselines.relaxation import lower_bound
+from baselines.optimum.relaxation import lower_bound
 from ev_gym.actions import level_fractions
 from ev_gym.scenario import Charger, Scenario, as_scenario
 from ev_gym.vector_env import EVChargingVectorEnv

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from baselines import benchmark
-from baselines.engine import run_all
-from baselines.plan import Plan
+from baselines.comparison.engine import run_all
+from baselines.comparison.plan import Plan
 from ev_gym.presets import preset
 from tests.engine_work import (
     Task,

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from baselines.benchmark_command import benchmark
-from baselines.engine import check, clear_parts, run_all
+from baselines.comparison.command import benchmark
+from baselines.comparison.engine import check, clear_parts, run_all
 from tests.engine_work import (
     Task,
     attempts,
@@ -126,7 +126,7 @@ def test_a_part_that_cannot_be_written_ends_the_run(
     def full(source: object, target: object) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr("baselines.engine.os.replace", full)
+    monkeypatch.setattr("baselines.comparison.engine.os.replace", full)
     with pytest.raises(OSError, match="no space left"):
         run_all(draw, tasks_of(traces, 3), parts=tmp_path / "parts")
     assert attempts(traces) == [0]  # not taken for a worker's death
@@ -149,7 +149,7 @@ def test_any_number_of_deaths_is_survived_while_tasks_get_done(traces: Path) -> 
 def test_a_task_that_always_kills_its_worker_is_named(
     tmp_path: Path, traces: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("baselines.engine.FRUITLESS_ROUNDS", 2)
+    monkeypatch.setattr("baselines.comparison.engine.FRUITLESS_ROUNDS", 2)
     parts = tmp_path / "parts"
     tasks = [Task(number, str(traces)) for number in (4, 0, 1, 2, 3, 5, 6, 7, 8)]
     with pytest.raises(ChildProcessError, match=r"before they finished any of: .*number=4") as told:
@@ -163,7 +163,7 @@ def test_a_task_that_always_kills_its_worker_is_named(
 INTERRUPTED = """
 import sys
 from pathlib import Path
-from baselines.engine import run_all
+from baselines.comparison.engine import run_all
 from tests.engine_work import draw_slowly, tasks_of
 run_all(draw_slowly, tasks_of(Path(sys.argv[1]), 40), jobs=2, parts=Path(sys.argv[2]))
 """

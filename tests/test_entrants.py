@@ -16,8 +16,9 @@ from click.testing import CliRunner
 from joblib.externals.loky import get_reusable_executor
 from numpy.typing import NDArray
 
-from baselines import POLICY_NAMES, Policy, engine, make_policy, running
+from baselines import POLICY_NAMES, Policy, make_policy, running
 from baselines.cli import main
+from baselines.comparison import engine
 from baselines.entrants import digest_of, parse, source_of
 from ev_gym.presets import preset
 

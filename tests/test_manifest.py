@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from baselines import manifest, repeat
-from baselines.plan import Plan
+from baselines.comparison import manifest, repeat
+from baselines.comparison.plan import Plan
 from ev_gym.presets import preset
 from ev_gym.scenario import Scenario
 

@@ -9,10 +9,11 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from baselines import make_policy, mpc
+from baselines import make_policy
 from baselines.foresight import tell_future
 from baselines.mpc import Mpc
-from baselines.mpc_plan import Outlook, Plan, Site, Stay, make_plan
+from baselines.mpc import policy as mpc_policy
+from baselines.mpc.planning import Outlook, Plan, Site, Stay, make_plan
 from baselines.view import Floats
 from ev_gym.vector_env import EVChargingVectorEnv
 
@@ -124,7 +125,7 @@ class Plans:
     ) -> None:
         self.known: list[Outlook] = []
         self.made: list[Plan] = []
-        monkeypatch.setattr(mpc, "make_plan", self)
+        monkeypatch.setattr(mpc_policy, "make_plan", self)
         self.env: Any = gym.make("EVCharging-v0", scenario=scenario).unwrapped
         policy = make_policy(spec, self.env)
         observation, _ = self.env.reset(seed=0, options={"start": start})

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from baselines import make_policy
-from baselines.dynamic_program import replay
 from baselines.foresight import Future, foresee, tell_future
 from baselines.optimal import Optimal, achieve
-from baselines.relaxation import lower_bound
+from baselines.optimum.dynamic_program import replay
+from baselines.optimum.relaxation import lower_bound
 from ev_gym.actions import level_fractions
 from ev_gym.env import EVChargingEnv
 from ev_gym.vector_env import EVChargingVectorEnv

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from baselines import benchmark
-from baselines.plan import Plan
+from baselines.comparison.plan import Plan
 from ev_gym.scenario import Scenario
 
 PERFECT = "mpc(load_error=0)"

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baselines import linear_program
 from baselines.foresight import Future, foresee
-from baselines.linear_program import Program
-from baselines.metering import convex_slopes
-from baselines.relaxation import Bound, lower_bound
+from baselines.optimum import linear_program
+from baselines.optimum.linear_program import Program
+from baselines.optimum.metering import convex_slopes
+from baselines.optimum.relaxation import Bound, lower_bound
 from ev_gym.dataset import Dataset
 from ev_gym.env import EVChargingEnv
 from ev_gym.scenario import (

@@ -13,9 +13,12 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from baselines import benchmark, report, report_figures, statistics
-from baselines.plan import Plan
-from baselines.worst_days import WorstDay, account, day_steps, worst_days, yardstick
+from baselines import benchmark
+from baselines.comparison import statistics
+from baselines.comparison.plan import Plan
+from baselines.report import figures as report_figures
+from baselines.report import page as report
+from baselines.report.worst_days import WorstDay, account, day_steps, worst_days, yardstick
 from ev_gym.fields import REWARD_TERMS
 from ev_gym.presets import preset
 from tests.pages import Page, hours

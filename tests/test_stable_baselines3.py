@@ -18,9 +18,10 @@ import numpy as np
 import pytest
 from gymnasium.wrappers import RescaleAction
 
-from baselines import make_policy, manifest
+from baselines import make_policy
+from baselines.comparison import manifest
+from baselines.comparison.tasks import Task, run_task
 from baselines.remote import RemoteEnv
-from baselines.tasks import Task, run_task
 from ev_gym.env import EVChargingEnv
 from ev_gym.scenario import Scenario
 from ev_gym.vector_env import EVChargingVectorEnv

@@ -16,10 +16,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from baselines import make_policy, steps_file, tasks
-from baselines.figures import LocalHours, Sums
-from baselines.plan import Plan, batch_seed, default_policies
-from baselines.tasks import Task, run_task
+from baselines import make_policy
+from baselines.comparison import steps_file, tasks
+from baselines.comparison.figures import LocalHours, Sums
+from baselines.comparison.plan import Plan, batch_seed, default_policies
+from baselines.comparison.tasks import Task, run_task
 from ev_gym.fields import STEP_DTYPE, VEHICLE_STEP_DTYPE
 from ev_gym.infos import TERM_FIELDS
 from ev_gym.scenario import Scenario, ScenarioError
@@ -263,7 +264,7 @@ def test_batches_depend_on_the_plan_alone() -> None:
 
 def test_each_batch_draws_its_own_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Row 0 of the second batch does not do what row 0 of the first does."""
-    monkeypatch.setattr("baselines.plan.RULE_ROWS", 1)
+    monkeypatch.setattr("baselines.comparison.plan.RULE_ROWS", 1)
     plan = Plan((CLASSIC,), ("random",), households=2, days=1, bound=False)
     one, two = (tasks.episode_steps(task, 0)["current_a"] for task in plan.tasks())
     assert not np.array_equal(one, two)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from baselines.worst_days import WorstDay, account, day_steps, why, worst_days, yardstick
+from baselines.report.worst_days import WorstDay, account, day_steps, why, worst_days, yardstick
 from ev_gym.fields import REWARD_TERMS
 from tests.pages import hours
 

@@ -25,9 +25,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from baselines import benchmark, engine
-from baselines.plan import RULE_ROWS, Plan
-from baselines.tasks import Task, drive, make_env, run_task
+from baselines import benchmark
+from baselines.comparison import engine
+from baselines.comparison.plan import RULE_ROWS, Plan
+from baselines.comparison.tasks import Task, drive, make_env, run_task
 from ev_gym.presets import preset
 from ev_gym.scenario import Scenario
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from baselines.foresight import foresee
-from baselines.relaxation import lower_bound
+from baselines.optimum.relaxation import lower_bound
 from ev_gym.env import EVChargingEnv
 
 ROUNDS = 5

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from baselines import make_policy, mpc, mpc_plan
+from baselines import make_policy
+from baselines.mpc import planning, policy
 from ev_gym.vector_env import EVChargingVectorEnv
 
 Report = Callable[[str], None]
@@ -49,17 +50,17 @@ class Clock:
 def test_a_year_of_one_household(monkeypatch: pytest.MonkeyPatch, report: Report) -> None:
     """364 days of quarter-hours of `stockholm`, three times: a median below 20 s."""
     drive(1, {"days": 1})
-    planning = Clock(mpc_plan.make_plan)
-    monkeypatch.setattr(mpc, "make_plan", planning)
-    solving = Clock(mpc_plan._Programme.solve)
-    monkeypatch.setattr(mpc_plan._Programme, "solve", lambda programme: solving(programme))
+    making = Clock(planning.make_plan)
+    monkeypatch.setattr(policy, "make_plan", making)
+    solving = Clock(planning._Programme.solve)
+    monkeypatch.setattr(planning._Programme, "solve", lambda programme: solving(programme))
     seconds = statistics.median(drive(1, {"days": 364}) for _ in range(3))
-    plans = planning.calls // 3
+    plans = making.calls // 3
     report(
         f"mpc, a year of one household: {seconds:.1f} s, {plans} plans of "
-        f"{1000 * planning.seconds / planning.calls:.2f} ms, of which HiGHS "
+        f"{1000 * making.seconds / making.calls:.2f} ms, of which HiGHS "
         f"{1000 * solving.seconds / solving.calls:.2f} ms; "
-        f"{100 * planning.seconds / 3 / seconds:.0f} % of the time is planning"
+        f"{100 * making.seconds / 3 / seconds:.0f} % of the time is planning"
     )
     assert seconds < YEAR_S
     assert plans < 364 * 24 + 2 * 364  # a clock hour, and cars that come: no more often

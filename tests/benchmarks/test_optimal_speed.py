@@ -10,7 +10,7 @@ import pytest
 
 from baselines.foresight import foresee
 from baselines.optimal import achieve
-from baselines.relaxation import lower_bound
+from baselines.optimum.relaxation import lower_bound
 from ev_gym.env import EVChargingEnv
 
 CAR = {"model": "Volkswagen ID.3 58 kWh", "chemistry": None}

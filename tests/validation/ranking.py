@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
 from baselines.benchmark import episode_figures
+from baselines.comparison.tasks import Task, run_task
 from baselines.plot_style import png, policy_color
-from baselines.tasks import Task, run_task
 from ev_gym.presets import preset
 from tests.validation.writing import figure, table
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.steps_file import EPISODE
+from baselines.comparison.steps_file import EPISODE
 
 if TYPE_CHECKING:
     import pandas as pd

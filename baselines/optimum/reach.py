@@ -1,6 +1,6 @@
 """What the cars of a foreseen household can do in each step: powers, losses, and ranges of energy.
 
-The numbers of `baselines.relaxation`, without its programme: arrays over T steps, K cars, L lines.
+The numbers of `relaxation`, without its programme: arrays over T steps, K cars, L lines.
 Every power here is one that the charger's rules cannot exceed, whatever the actions.
 """
 

@@ -38,7 +38,7 @@ from typing import NamedTuple
 import highspy
 import numpy as np
 
-from baselines.linear_program import OPTIONS
+from baselines.optimum.linear_program import OPTIONS
 from ev_gym.equipment import FLOOR_A, AtCharger, at_charger
 from ev_gym.physics.charger import LINE_KW_PER_A
 from ev_gym.scenario import Scenario

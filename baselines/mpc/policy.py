@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.foresight import Future
-from baselines.mpc_follow import Follower, Settings, rather_more
-from baselines.mpc_memory import DAY_H, Forecast, Memory, Sight, look
-from baselines.mpc_plan import Outlook, Plan, Stay, make_plan, site_of
+from baselines.mpc.following import Follower, Settings, rather_more
+from baselines.mpc.memory import DAY_H, Forecast, Memory, Sight, look
+from baselines.mpc.planning import Outlook, Plan, Stay, make_plan, site_of
 from baselines.policy import Policy
 from baselines.view import NOTHING_KWH
 from ev_gym.scenario import Scenario
@@ -28,9 +28,9 @@ class Mpc(Policy):
     """Receding horizon (model predictive control): the cheapest plan for what is known, hourly.
 
     *The rule.* At each full hour with a car at the charger, and whenever one comes or goes, a
-    linear programme (`baselines.mpc_plan`) plans the hours until the last planned departure, at
+    linear programme (`planning`) plans the hours until the last planned departure, at
     most 72: all cars together, within what the connection leaves beside the expected load, with
-    discharging where the charger can. Only its first hour is lived (`baselines.mpc_follow`), then
+    discharging where the charger can. Only its first hour is lived (`following`), then
     it is solved anew. So new prices (13:00), a load that was not expected and energy that was not
     stored are answered within the hour.
 

@@ -16,7 +16,7 @@ from click.core import ParameterSource
 from baselines.options import POLICY, POLICY_HELP, SCENARIO_HELP, named_scenario
 
 if TYPE_CHECKING:
-    from baselines.plan import Plan
+    from baselines.comparison.plan import Plan
 
 WITH_CHECK = ("check", "token", "jobs", "backend", "ray_address", "scheduler", "quiet")
 PARTS = "parts"  # the folder of finished tasks, inside the folder of results
@@ -52,7 +52,7 @@ PARTS = "parts"  # the folder of finished tasks, inside the folder of results
 @click.pass_context
 def benchmark(ctx: click.Context, /, **options: Any) -> None:
     """Compare policies on the same episodes: a table, CSV files and pictures."""
-    from baselines import engine, manifest
+    from baselines.comparison import engine, manifest
 
     address = _address(options)
     engine.check(options["jobs"], options["backend"], address)
@@ -89,7 +89,7 @@ def _address(options: dict[str, Any]) -> str | None:
 
 
 def _plan(options: dict[str, Any]) -> Plan:
-    from baselines.plan import Plan, default_policies
+    from baselines.comparison.plan import Plan, default_policies
 
     scenarios = tuple(named_scenario(name) for name in options["scenarios"])
     remote, split = options["url"] is not None, options["split"]
@@ -114,7 +114,7 @@ def _run(
     from tqdm import tqdm
 
     from baselines import benchmark as bench
-    from baselines import engine, manifest
+    from baselines.comparison import engine, manifest
 
     with tqdm(total=len(plan.tasks()), desc="benchmark", unit="task", file=sys.stderr,
               disable=options["quiet"], leave=False) as bar:  # fmt: skip
@@ -159,8 +159,8 @@ def _check(ctx: click.Context, options: dict[str, Any], address: str | None) -> 
     Raises:
         click.UsageError: for an option that would make it another run.
     """
-    from baselines import repeat
-    from baselines.plan import Plan
+    from baselines.comparison import repeat
+    from baselines.comparison.plan import Plan
 
     for name in options:
         given = ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE

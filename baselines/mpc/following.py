@@ -15,8 +15,8 @@ import math
 from bisect import bisect_left, bisect_right
 from typing import NamedTuple
 
-from baselines.mpc_memory import Sight
-from baselines.mpc_plan import Car, Plan, Site, Stay
+from baselines.mpc.memory import Sight
+from baselines.mpc.planning import Car, Plan, Site, Stay
 from baselines.room import ROUNDING_KW
 from baselines.view import NOTHING_KWH
 

@@ -17,10 +17,10 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 import ev_gym  # noqa: F401  # registers the env
-from baselines.figures import LocalHours, Sums
+from baselines.comparison.figures import LocalHours, Sums
+from baselines.comparison.steps_file import EPISODE, StepsWriter
 from baselines.foresight import foresee, tell_future
 from baselines.policy import make_policy
-from baselines.steps_file import EPISODE, StepsWriter
 from ev_gym.fields import STEP_DTYPE, VEHICLE_STEP_DTYPE
 from ev_gym.infos import record_infos, steps_frame
 from ev_gym.scenario import Scenario
@@ -194,7 +194,7 @@ def _run(task: Task, env: Any) -> Part:
 
 def _bounds(task: Task, env: Any) -> Part:
     """The lower bound of each episode."""
-    from baselines.relaxation import lower_bound
+    from baselines.optimum.relaxation import lower_bound
 
     begin(task, env)
     whole = task.scenario.days <= WHOLE_LEVELS_DAYS

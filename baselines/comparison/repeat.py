@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
-from baselines import manifest
+from baselines.comparison import manifest
 
 TOLERANCE = 1e-9
 ROUNDING = 1.001e-6  # of the steps, which are written with six decimals

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from baselines.plot_style import Floats, per_car, policy_color
-from baselines.worst_days import WorstDay, hourly_kw, step_hours
+from baselines.report.worst_days import WorstDay, hourly_kw, step_hours
 from ev_gym.rendering import SOLD, SUN
 
 if TYPE_CHECKING:

@@ -166,7 +166,7 @@ def _root() -> Path:
 def source_digest() -> str:
     """SHA-256 of all Python files of `ev_gym` and `baselines`: which code of a version it was."""
     digest = hashlib.sha256()
-    for room in (Path(ev_gym.__file__).resolve().parent, Path(__file__).resolve().parent):
+    for room in (Path(ev_gym.__file__).resolve().parent, Path(__file__).resolve().parents[1]):
         for path in sorted(room.rglob("*.py")):
             digest.update(path.relative_to(room.parent).as_posix().encode())
             digest.update(file_digest(path).encode())

@@ -1,6 +1,6 @@
 """The cars of a relaxed household: rows of a linear programme for batteries, charger, connection.
 
-What each block relaxes, and why that only lowers the bill, stands in `baselines.relaxation`.
+What each block relaxes, and why that only lowers the bill, stands in `relaxation`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.foresight import Future
-from baselines.linear_program import Floats, Ints, Program
-from baselines.metering import Meter
-from baselines.reach import Journey, Reach, least_kw
+from baselines.optimum.linear_program import Floats, Ints, Program
+from baselines.optimum.metering import Meter
+from baselines.optimum.reach import Journey, Reach, least_kw
 from ev_gym.physics.battery import FULL_KWH
 
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from baselines import report_figures as figures
+from baselines.comparison.statistics import REFERENCE
 from baselines.plot_style import policy_color
-from baselines.statistics import REFERENCE
-from baselines.worst_days import WorstDay, account, day_steps, why, worst_days, yardstick
+from baselines.report import figures
+from baselines.report.worst_days import WorstDay, account, day_steps, why, worst_days, yardstick
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,7 +93,7 @@ def write(comparison: Comparison, folder: Path) -> Path:
 
     source = plotly_js()
     environment = Environment(
-        loader=PackageLoader("baselines", "."),
+        loader=PackageLoader("baselines.report", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

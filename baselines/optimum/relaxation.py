@@ -4,7 +4,7 @@ An episode's cost is minus the sum of its rewards, minus its settlement. Calenda
 depend on no action (`baselines.foresight`), so a cost is a function of the flows alone: the kWh at
 the meter c (to a car) and d (from it) in each step. The programme is a *relaxation*: every life of
 the household, with any actions, maps to a point that satisfies its rows and whose value there is
-not above the life's cost. Its optimum, by weak duality any dual value (`baselines.linear_program`),
+not above the life's cost. Its optimum, by weak duality any dual value (`linear_program`),
 is therefore a lower bound. For each piece of the physics, why this holds:
 
 Charger. *Exact:* the time a car is there, to the minute; the largest whole-ampere power, none below
@@ -65,10 +65,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.foresight import Future
-from baselines.linear_program import Floats, Ints, Program
-from baselines.metering import Hours, hourly_caps, hours_of, meter_of, owed_before
-from baselines.reach import reach_of
-from baselines.relaxed_cars import Model, put_flows, rows_of_steps, write_cars
+from baselines.optimum.linear_program import Floats, Ints, Program
+from baselines.optimum.metering import Hours, hourly_caps, hours_of, meter_of, owed_before
+from baselines.optimum.reach import reach_of
+from baselines.optimum.relaxed_cars import Model, put_flows, rows_of_steps, write_cars
 
 
 class Bound(NamedTuple):

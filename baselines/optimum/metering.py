@@ -1,6 +1,6 @@
 """The money of a foreseen household as convex functions: the meter's bill, and the power charge.
 
-Numbers for `baselines.relaxation`, without its programme: arrays over T steps and H hours.
+Numbers for `baselines.optimum.relaxation`, without its programme: arrays over T steps and H hours.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from baselines.foresight import Future
-from baselines.linear_program import Floats, Ints
-from baselines.reach import Reach, steps_of, sun_kw
+from baselines.optimum.linear_program import Floats, Ints
+from baselines.optimum.reach import Reach, steps_of, sun_kw
 from ev_gym.physics.power_charge import FACTOR, HOUR_MIN, MONTH, NOTHING, PRICE
 
 

@@ -1,0 +1,1 @@
+"""How policies are compared: plan, tasks and where they run, figures, statistics, manifest."""
