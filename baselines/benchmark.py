@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from baselines.comparison import statistics
+from baselines.comparison import manifest, statistics
 from baselines.comparison.figures import Floats
 from baselines.comparison.plan import Plan
 from baselines.comparison.steps_file import EPISODE, header, read_member, step_columns
@@ -100,7 +101,7 @@ def yearly(scenario: Scenario) -> bool:
     much a day: four weeks touch two months. A year that begins within a month touches 13, so even
     there the charge is up to a twelfth high.
     """
-    return scenario.days >= WHOLE_YEAR_DAYS or scenario.tariff.power_price_per_kw == 0.0
+    return scenario.days >= WHOLE_YEAR_DAYS or not scenario.tariff.has_power_charge
 
 
 def one_after_another(work: Callable[[Task], Part], tasks: list[Task]) -> list[Part]:
@@ -203,15 +204,19 @@ def panel(scenario: Any, split: Any) -> str:
 
 
 def write(comparison: Comparison, folder: Path) -> list[Path]:
-    """Write the tables, the steps where they were kept, and the pictures; the paths written."""
+    """Write the tables, the steps where they were kept, and the pictures; the paths written.
+
+    The files that a manifest in the folder names are of an earlier run and are removed first.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    manifest.clear(folder)
     paths = []
-    for name in ("summary", "episodes", "paired", "ranks", "days"):
-        paths.append(folder / f"{name}.csv")
-        frame = getattr(comparison, name)
+    for name in manifest.TABLES:
+        paths.append(folder / name)
+        frame = getattr(comparison, paths[-1].stem)
         frame.to_csv(paths[-1], index=False, lineterminator="\n", float_format=_twelve_digits)
     if comparison.plan.keeps_steps:
-        paths.append(folder / "steps.csv.gz")
+        paths.append(folder / manifest.STEPS)
         with paths[-1].open("wb") as file:
             file.write(header(step_columns(comparison.plan.horizons)))
             for own in comparison.batches.values():
@@ -222,7 +227,7 @@ def write(comparison: Comparison, folder: Path) -> list[Path]:
 
 def _twelve_digits(value: float) -> str:
     """More are noise; fewer would hide what `--check` compares on another machine."""
-    return repr(float(f"{value:.12g}"))
+    return repr(float(f"{value:.12g}") + 0.0)  # no -0.0
 
 
 def _write_pictures(comparison: Comparison, folder: Path) -> list[Path]:
@@ -231,17 +236,15 @@ def _write_pictures(comparison: Comparison, folder: Path) -> list[Path]:
     summary = comparison.summary
     names = [panel(*name) for name in zip(summary["scenario"], summary["split"], strict=True)]
     shown = summary.assign(scenario=names)
-    paths = [
-        folder / f"{name}.png" for name in ("bills", "cost_against_missing", "week", "heat_map")
-    ]
+    *paths, regret = (folder / name for name in manifest.PICTURES)
     bills, against, week, heat = paths
     plots.bills(shown, bills)
     plots.cost_against_missing(shown, against)
     plots.week(comparison.week, week, currency=summary["currency"].iloc[0])
     plots.heat_map(comparison.heat, heat)
     if "regret_per_day" in summary:
-        paths.append(folder / "regret.png")
-        regret_plot.regret(shown, paths[-1])
+        regret_plot.regret(shown, regret)
+        paths.append(regret)
     return paths
 
 
@@ -257,13 +260,13 @@ def table(summary: pd.DataFrame) -> str:
             if column not in rows or rows[column].isna().all():
                 continue
             if heading not in WHERE_ANY or rows[column].any():
-                cells = [f"{sign * value:{form}}" for value in rows[column]]
-                columns.append([heading, *(cell.replace("nan%", "-") for cell in cells)])
+                columns.append([heading, *(_cell(sign * value, form) for value in rows[column])])
         names, *others = (
             [text.rjust(max(map(len, column))) for text in column] for column in columns
         )
         left = [name.strip().ljust(len(name)) for name in names]
         lines += [" ".join(line) for line in zip(left, *others, strict=True)]
+        lines += textwrap.wrap(" ".join(statistics.caveats(rows)), 118)
     return "\n".join(lines)
 
 
@@ -275,8 +278,15 @@ def _caption(rows: pd.DataFrame, currency: Any) -> str:
     )
     if "regret_per_day" not in rows or rows["regret_per_day"].isna().all():
         return words
-    bound = rows["bound_per_day"].iloc[0]
-    return (
-        f"{words}\n(regret: above the proven bound of {bound:.2f}; in %: of what is avoidable, "
-        "uncontrolled less the bound)"
-    )
+    words += f"\n(regret: above the proven bound of {_cell(rows['bound_per_day'].iloc[0], '.2f')}"
+    if "regret_percent" in rows and rows["regret_percent"].notna().any():
+        words += "; in %: of what is avoidable, uncontrolled less the bound"
+    return words + ")"
+
+
+def _cell(value: float, form: str) -> str:
+    """A number as the table shows it: no sign before a zero."""
+    if np.isnan(value):
+        return "-"
+    text = f"{value:{form}}"
+    return text if text.strip("-0.%") else text.lstrip("-")

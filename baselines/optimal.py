@@ -17,7 +17,11 @@ them, and the one with the lowest real bill counts:
   charged fast; on energy taken out for the ageing by cycles, where cars can be discharged. They are
   shares of the price of a lost kWh of capacity.
 
-Without power charge and wear one car's plan is exact but for the grid, see there.
+Without power charge and wear one car's plan is exact but for the grid, see there. With them a plan
+can be far from the best one. So idling, full power, and what a few policies do (`optimum.lived`,
+`mpc` told the load among them) are plans to choose from as well: the achieved optimum is never
+dearer than theirs. For several cars a policy that is cheaper than the plan is improved car by car
+in the same way.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ from numpy.typing import NDArray
 
 from baselines.foresight import Future
 from baselines.optimum.dynamic_program import FREE, Prices, Run, grid_of, improve, pose, replay
+from baselines.optimum.lived import lived
 from baselines.optimum.relaxation import Bound, lower_bound
 from baselines.policy import ROUNDING_KW, Floats, Policy, View
 from ev_gym.physics.power_charge import FACTOR
@@ -47,6 +52,7 @@ OTHER_WEAR = (
 )
 OTHER_CYCLING = (WEAR._replace(cycling=1e-4), WEAR._replace(cycling=1e-4, hurrying=0.0))
 SWEEPS = 2  # over several cars
+NO_PLANS = np.zeros((0, 0, 0), np.float32)
 
 
 class Optimum(NamedTuple):
@@ -200,8 +206,19 @@ def _better(
     return best, Choice((multiple,), (prices,))
 
 
+def _swept(
+    future: Future, bound: Bound, run: Run, powers: Policy, choices: list[Choice]
+) -> tuple[Run, list[Choice]]:
+    """The cheapest run found in which each car in turn decides anew, and their best choices."""
+    best = []
+    for car, choice in enumerate(choices):
+        run, own = _better(future, bound, run, car, powers, choice)
+        best.append(own)
+    return run, best
+
+
 def achieve(future: Future, bound: Bound) -> Optimum:
-    """The best plan found for a household that knows its future.
+    """The best plan found for a household that knows its future; see the module.
 
     Args:
         future: What `baselines.foresight.foresee` gives.
@@ -209,16 +226,18 @@ def achieve(future: Future, bound: Bound) -> Optimum:
     """
     powers = Policy(future.world.scenario)
     idle = np.zeros(bound.charge_kw.shape, np.float32)
+    simple = [replay(future, own) for own in (idle, np.ones_like(idle), *lived(future))]
+    cheapest = min(simple, key=lambda own: own.cost)
     cars = len(powers.levels)
-    simple = [replay(future, idle), replay(future, np.ones_like(idle))]
-    run = simple[0] if cars == 1 else replay(future, _rounded(future, bound, powers))
     charged = future.world.tables.settings["power_days"][0] != 0
     multiples = MULTIPLES if charged else (math.inf,)
     choices = [Choice(multiples, _prices(future, car)) for car in range(cars)]
+    run = simple[0] if cars == 1 else replay(future, _rounded(future, bound, powers))
     for _ in range(1 if cars == 1 else SWEEPS):
-        for car in range(cars):
-            run, choices[car] = _better(future, bound, run, car, powers, choices[car])
-    best = min([run, *simple], key=lambda own: own.cost)
+        run, choices = _swept(future, bound, run, powers, choices)
+    if cars > 1 and cheapest.cost < run.cost:
+        cheapest, _ = _swept(future, bound, cheapest, powers, choices)
+    best = min(run, cheapest, key=lambda own: own.cost)
     return Optimum(best.actions, best.cost, bound.cost)
 
 
@@ -227,15 +246,21 @@ class Optimal(Policy):
 
     Knows everything to the horizon: load, sun, prices, when every car comes, goes and how far it
     drives. Nobody at home knows that; its bill is the yardstick for those who do not. How far it is
-    from the true optimum at most is the gap to the lower bound. Fails nowhere but in time: it is
-    planned for a whole episode before its first step, needs a local env, and has no plan beyond the
-    horizon.
+    from the true optimum at most is the gap to the lower bound. It is never dearer than
+    `price_based`, `peak_shaving` and `mpc(load_error=0)` in the same episode, whose plans it
+    chooses where its own cost more; another policy can still be cheaper. Fails nowhere but in time:
+    it is planned for a whole episode before its first step, needs a local env, and has no plan
+    beyond the horizon.
     """
 
     name = "optimal"
     clairvoyant = True
-    _plans = np.zeros((0, 0, 0), np.float32)
+    _plans = NO_PLANS
     _step = 0
+
+    def reset(self, rows: NDArray[np.int64] | None = None) -> None:
+        """Forget the plans of all rows, which are told anew after each reset."""
+        self._plans, self._step = NO_PLANS, 0
 
     def foresee(self, futures: list[Future]) -> None:
         """Plan the episodes of all rows."""
@@ -250,7 +275,8 @@ class Optimal(Policy):
             raise ValueError(
                 f"policy 'optimal' has plans of {self._plans.shape[1]} rows for "
                 f"{len(self._plans) - self._step} more steps, and is asked about {rows} rows; it "
-                "needs a local env, whose future it is told after each reset"
+                "needs a local env, whose future it is told after each reset: "
+                "baselines.foresight.tell_future(policy, env)"
             )
         self._step += 1
         fractions: Floats = self._plans[self._step - 1].astype(np.float64)

@@ -179,6 +179,8 @@ def make_policy(spec: str, env: Any, seed: int = 0) -> Policy:
     """
     from baselines.entrants import enter  # which builds on this module
 
+    if not isinstance(spec, str):
+        raise ValueError(f"policy is {spec!r}; allowed: a name, module:Class or a path, as text")
     base = env.unwrapped
     space = getattr(base, "single_action_space", None) or env.action_space
     lowest = -1 if base.scenario.charger.bidirectional else 0

@@ -18,16 +18,17 @@ from baselines.optimum.linear_program import Program
 from baselines.optimum.metering import meter_of
 from baselines.optimum.reach import reach_of
 from baselines.optimum.relaxation import Bound, lower_bound
-from baselines.policy import make_policy
+from baselines.policy import POLICY_NAMES, make_policy
 from ev_gym.dataset import Dataset
 from ev_gym.equipment import SWITCHING
 from ev_gym.scenario import Charger, Scenario, Solar, Vehicle
 from ev_gym.vector_env import EVChargingVectorEnv
 from ev_gym.vehicle import AGEING
 from tests import households, strategies
+from tests.seen import names_for
 from tests.strategies import examples
 
-POLICIES = ("uncontrolled", "price_based", "peak_shaving", "random")
+ALWAYS = ("uncontrolled", "price_based", "peak_shaving", "random")
 # Rows of random actions, and of attempts to follow the bound's own plan.
 DRAWN, FOLLOWED = 5, 5
 MONEY = 1e-6
@@ -75,8 +76,10 @@ def following(
 def costs(
     scenario: Scenario, dataset: Dataset, seed: int, options: dict[str, Any]
 ) -> tuple[NDArray[np.float64], Bound, Bound]:
-    """Costs of the policies, of drawn actions and of the plan's; the bound, and that of levels."""
-    rows = len(POLICIES) + DRAWN + FOLLOWED
+    """Costs of five policies, of drawn actions and of the plan's; the bound, and that of levels."""
+    names = names_for(POLICY_NAMES, scenario)
+    names = [*ALWAYS, names[seed % len(names)]]  # over all cases, each of them
+    rows = len(names) + DRAWN + FOLLOWED
     env = EVChargingVectorEnv(rows, scenario, dataset=dataset)
     seen, _ = env.reset(seed=[seed] * rows, options=options)
     future = foresee(env.simulator)
@@ -84,7 +87,7 @@ def costs(
     levels = bound
     if scenario.charger.levels_kw is not None and future.steps <= 96:
         levels = lower_bound(future, whole_levels=True)
-    policies = [make_policy(name, env, seed=seed % 2**32) for name in POLICIES]
+    policies = [make_policy(name, env, seed=seed % 2**32) for name in names]
     generator, cars = np.random.default_rng(seed), len(scenario.vehicles)
     drawn = wavering(generator, future.steps, cars, strategies.lowest_of(scenario))
     max_kw = env.simulator.world.tables.cars["max_kw"]

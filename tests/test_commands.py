@@ -47,7 +47,7 @@ def test_the_command_writes_the_same_bytes_again(
         assert "price_based" in result.output
         outputs.append({path.name: path.read_bytes() for path in out.iterdir()})
         monkeypatch.setattr(benchmark, "_write_pictures", lambda *_: [])  # once is enough
-    assert set(outputs[0]) == FILES
+    assert set(outputs[0]) == FILES == {*manifest.RESULTS, manifest.NAME} - {manifest.REPORT}
     assert set(outputs[1]) == FILES - PICTURES
     plans = [json.loads(output.pop("manifest.json"))["plan"] for output in outputs]
     assert plans[0] == plans[1]

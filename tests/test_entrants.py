@@ -229,6 +229,11 @@ def test_refusals_say_what_is_allowed(
         make_policy(spec, gym.make("EVCharging-v0"))
 
 
+def test_a_spec_is_text() -> None:
+    with pytest.raises(ValueError, match="allowed: a name, module:Class or a path, as text"):
+        make_policy(len, gym.make("EVCharging-v0"))  # type: ignore[arg-type]  # on purpose
+
+
 def test_an_answer_that_is_no_action_names_the_policy(folder: Path) -> None:
     policy = make_policy("mine:shy", gym.make("EVCharging-v0"))
     with pytest.raises(ValueError, match="policy 'mine:shy' answers None; allowed: a fraction for"):

@@ -69,7 +69,7 @@ def test_what_a_manifest_holds(written: Path) -> None:
     assert told == [["price_based"], [3, 4], 2, 5, None]
     assert found["command"] == ["ev-gym", "benchmark"]
     assert found["versions"]["python"] == platform.python_version()
-    for package in ("ev-gym", "numpy", "numba", "pandas", "gymnasium"):
+    for package in ("ev-gym", "numpy", "numba", "pandas", "gymnasium", "orjson"):
         assert found["versions"][package] == version(package)
     assert found["machine"]["system"] == platform.platform()
     assert found["policy_sha256"] == {}
@@ -87,24 +87,6 @@ def test_the_same_run_writes_the_same_manifest(written: Path) -> None:
     (written / "manifest.json").unlink()
     manifest.write(written, described(), sorted(written.iterdir()))
     assert (written / "manifest.json").read_bytes() == first
-
-
-def test_no_secret_stands_in_it() -> None:
-    """Neither the token, however it is given, nor user and password of an address."""
-    asked = plan(url="http://me:pass@house:5000/x", token="t0ken")
-    command = ["ev-gym", "benchmark", "--token", "t0ken", "--token=0ther", "--url",
-               "http://me:pass@house:5000/x", "--ray-address", "ray://u:pass@host:1",
-               "--out", "run-t0ken"]  # fmt: skip
-    found = manifest.describe({**asked.to_dict(), "token": "t0ken"}, command, "t0ken")
-    text = json.dumps(found)
-    for secret in ("t0ken", "pass", "0ther", "me:"):
-        assert secret not in text
-    assert "t0ken" not in json.dumps(manifest.describe({**asked.to_dict(), "token": "t0ken"}, []))
-    assert found["plan"]["url"] == "http://house:5000/x"
-    assert found["command"][2:] == [
-        "--token", "***", "--token=***", "--url", "http://house:5000/x", "--ray-address",
-        "ray://host:1", "--out", "run-***",
-    ]  # fmt: skip
 
 
 def test_files_of_policies_are_named_by_what_they_hold(
@@ -160,6 +142,7 @@ def test_revision_of_the_source_tree(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ({"format": 2}, r"manifest.json is not of format 1; allowed"),
         ({"plan": 3}, r"is damaged: plan is 3; allowed"),
         ({"plan": {}}, r"is damaged: the plan's policies are None; allowed"),
+        ({"data_sha256": None}, r"is damaged: data_sha256 is None; allowed"),
         ({"results_sha256": None}, r"is damaged: results_sha256 is None; allowed"),
         ({"results_sha256": {"../secret": ""}}, r"'../secret' is no file of its folder"),
     ],
@@ -305,6 +288,35 @@ def test_files_that_came_or_went(written: Path) -> None:
     (written / "summary.csv").write_bytes(TABLE.replace("\n", "\r\n").encode())
     outcome = repeat.check(written, again())
     assert one(outcome)[1:] == (False, "DIFFERS: it was changed after it was written")
+
+
+def test_files_of_another_run_are_told(written: Path) -> None:
+    """Those whose names a run gives; a user's own are none of it."""
+    (written / "notes.csv").write_text("mine")
+    assert repeat.check(written, again()).repeats
+    (written / "regret.png").write_bytes(b"old")
+    outcome = repeat.check(written, again())
+    assert not outcome.repeats
+    assert one(outcome, "regret.png")[1:] == (
+        False, "DIFFERS: it is not of this run, the manifest does not name it"
+    )  # fmt: skip
+    assert {found.name for found in outcome.files if found.repeats is False} == {"regret.png"}
+
+
+def test_an_earlier_run_is_cleared_away(written: Path) -> None:
+    """Its manifest and the files this names; without one that can be read nothing is removed."""
+    (written / "notes.csv").write_text("mine")
+    (written / "days.csv").write_text("not named")
+    path = written / "manifest.json"
+    text = path.read_text()
+    path.write_text("{")
+    before = {file.name for file in written.iterdir()}
+    manifest.clear(written)
+    assert {file.name for file in written.iterdir()} == before
+    path.write_text(text)
+    (written / "bills.png").unlink()
+    manifest.clear(written)
+    assert {file.name for file in written.iterdir()} == {"notes.csv", "days.csv"}
 
 
 def test_lines_and_cells_that_came_or_went(tmp_path: Path) -> None:

@@ -267,11 +267,6 @@ def test_a_perfect_forecast_is_the_true_load_of_each_hour() -> None:
     perfect = Forecast(future, 15, 0.0, seed=0, slots=72)
     assert perfect.mean_kw(8, 4) == pytest.approx(load_kw[8:12].mean())
     assert perfect.mean_kw(3840 + 4, 4) == pytest.approx(load_kw[-92:-88].mean())  # a day before
-    # The house's own third peak when the month ends, and at the end of the second one.
-    low_kw = future.households["house_low_peak_kw"][:-1]
-    end = int(np.flatnonzero(np.diff(low_kw) < 0.0)[0])
-    assert perfect.month_peak_kw(0) == low_kw[end] > low_kw[0]
-    assert perfect.month_peak_kw(end + 1) <= low_kw.max()
     # An error of 50 %: each hour wrong by its own factor, the same for the household in any row.
     wrong = Forecast(future, 15, 0.5, seed=7, slots=72)
     ratios = np.array(

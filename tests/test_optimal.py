@@ -12,6 +12,7 @@ from baselines import make_policy
 from baselines.foresight import Future, foresee, tell_future
 from baselines.optimal import Optimal, achieve
 from baselines.optimum.dynamic_program import replay
+from baselines.optimum.linear_program import OPTIONS
 from baselines.optimum.relaxation import lower_bound
 from ev_gym.actions import level_fractions
 from ev_gym.env import EVChargingEnv
@@ -114,6 +115,38 @@ def test_no_simple_plan_is_cheaper(name: str) -> None:
     assert replay(future, optimum.actions).cost == optimum.cost
 
 
+CHEAP_PUBLIC = {"days": 7, "tariff": {"public_price_per_kwh": 0.1}}
+TWO_CARS = {**CHEAP_PUBLIC, "days": 2, "vehicles": [{"model": ID3}, {"model": ID3}]}
+
+
+@pytest.mark.parametrize(
+    ("scenario", "seed", "rows"),
+    [
+        ({"preset": "stockholm-villa", "days": 2}, 100, 3),
+        (CHEAP_PUBLIC, 106, 2),
+        (TWO_CARS, 106, 2),
+        ("classic", 0, 1),
+    ],
+    ids=["villa", "cheap public energy", "two cars", "levels"],
+)
+def test_it_is_never_dearer_than_some_policies(scenario: Any, seed: int, rows: int) -> None:
+    """In any row; each drives an env of its own."""
+    paid = {}
+    for name in ("optimal", "price_based", "peak_shaving", "mpc(load_error=0)"):
+        env = EVChargingVectorEnv(rows, scenario)
+        policy = make_policy(name, env)
+        observation, infos = env.reset(seed=seed)
+        policy.reset()
+        tell_future(policy, env)
+        paid[name] = np.zeros(rows)
+        for _ in range(env.scenario.horizon_steps):
+            observation, rewards, _, _, infos = env.step(policy(observation))
+            paid[name] -= rewards
+        paid[name] -= infos["settlement"]
+    for costs in paid.values():
+        assert (paid["optimal"] <= costs + 1e-9).all()
+
+
 def test_gap_without_power_charge_and_wear() -> None:
     """At most 1 % over four weeks; a year of it is measured in `tests/benchmarks`."""
     for seed in range(3):
@@ -176,6 +209,32 @@ def test_it_must_be_told_the_future() -> None:
         policy(observation)
     with pytest.raises(ValueError, match="for 0 more steps"):
         policy(observation)
+
+
+def test_a_reset_forgets_the_plan() -> None:
+    """Untold after a reset of env and policy: an error, not the last episode's plan."""
+    env = EVChargingVectorEnv(2, {**PLAIN, "days": 1})
+    policy = make_policy("optimal", env)
+    observation, _ = env.reset(seed=0)
+    tell_future(policy, env)
+    first = policy(observation)
+    policy.reset(np.array([1]))
+    with pytest.raises(ValueError, match="has plans of 0 rows for 0 more steps"):
+        policy(observation)
+    tell_future(policy, env)
+    assert policy(observation).tolist() == first.tolist()
+
+
+def test_a_search_for_levels_that_was_stopped_is_a_bound_still(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Between the bound of any power and that of levels."""
+    future = future_of("classic")
+    free, whole = lower_bound(future).cost, lower_bound(future, whole_levels=True).cost
+    monkeypatch.setitem(OPTIONS, "mip_max_nodes", 0)
+    stopped = lower_bound(future, whole_levels=True).cost
+    assert free - 1e-9 <= stopped <= whole + 1e-9
+    assert whole <= optimum_of(future).cost + 1e-9
 
 
 def test_a_remote_env_has_no_future_to_tell(url: str) -> None:

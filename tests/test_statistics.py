@@ -194,6 +194,7 @@ def test_one_seed_says_nothing_about_seeds() -> None:
         ({"days": 359}, False),
         ({"days": 360}, True),
         ({"days": 1, "tariff": {"power_price_per_kw": 0.0}}, True),
+        ({"days": 7, "tariff": {"power_price_per_kw": 0.0, "power_low_per_kw": 50.0}}, False),
     ],
 )
 def test_a_year_is_told_where_its_power_charge_is_a_years(

@@ -21,6 +21,8 @@ from baselines.comparison import steps_file, tasks
 from baselines.comparison.figures import LocalHours, Sums
 from baselines.comparison.plan import Plan, batch_seed, default_policies
 from baselines.comparison.tasks import Task, run_task
+from baselines.optimum import relaxation
+from baselines.optimum.relaxation import lower_bound
 from ev_gym.fields import STEP_DTYPE, VEHICLE_STEP_DTYPE
 from ev_gym.infos import TERM_FIELDS
 from ev_gym.scenario import Scenario, ScenarioError
@@ -242,6 +244,35 @@ def test_a_clairvoyant_policy_is_told_every_row_and_needs_a_local_env(
     task = Task(CLASSIC, "seer", None, EPISODES)
     loads = [tasks.episode_steps(task, row)["load_kw"].iloc[0] for row in range(3)]
     assert told == [loads] * 3
+
+
+@pytest.mark.parametrize(
+    ("days", "cars", "levels_kw", "whole"),
+    [
+        (1, 1, (0.0, 7.4), True),
+        (2, 1, (0.0, 7.4), True),
+        (1, 2, (0.0, 7.4), True),
+        (1, 1, (0.0, 3.7, 7.4, 11.0), False),
+        (3, 1, (0.0, 7.4), False),
+        (2, 2, (0.0, 7.4), False),
+        (1, 1, None, False),
+    ],
+)
+def test_levels_are_whole_where_they_are_few(
+    monkeypatch: pytest.MonkeyPatch, days: int, cars: int, levels_kw: Any, whole: bool
+) -> None:
+    """Else the bound of one episode would take from seconds to minutes."""
+    asked = []
+
+    def bound(future: Any, whole_levels: bool) -> Any:
+        asked.append(whole_levels)
+        return lower_bound(future)
+
+    monkeypatch.setattr(relaxation, "lower_bound", bound)
+    charger, vehicles = replace(CLASSIC.charger, levels_kw=levels_kw), CLASSIC.vehicles * cars
+    scenario = replace(CLASSIC, days=days, vehicles=vehicles, charger=charger)
+    run_task(Task(scenario, None, None, ((3, 0),)))
+    assert asked == [whole]
 
 
 def test_batches_depend_on_the_plan_alone() -> None:

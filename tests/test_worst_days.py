@@ -58,6 +58,7 @@ def test_words_of_a_day_are_its_numbers() -> None:
         "It ended the day with 4.0 kWh more in the battery, which the day's bill does not value."
     )
     idle = own._replace(charged_kwh=0.0, money={**money, "energy": 0.0})
+    assert "less, as on no day it paid more. " in why(worst, other, own, "SEK")
     assert "optimal: nothing charged" in why(worst, own, idle, "SEK")
     back = own._replace(returned_kwh=2.0, money={**money, "energy": 0.0})
     assert "optimal: 12.0 kWh charged, 2.0 kWh fed back" in why(worst, own, back, "SEK")

@@ -53,6 +53,7 @@ PARTS = "parts"  # the folder of finished tasks, inside the folder of results
 def benchmark(ctx: click.Context, /, **options: Any) -> None:
     """Compare policies on the same episodes: a table, CSV files and pictures."""
     from baselines.comparison import engine, manifest
+    from baselines.entrants import enter
 
     address = _address(options)
     engine.check(options["jobs"], options["backend"], address)
@@ -64,8 +65,18 @@ def benchmark(ctx: click.Context, /, **options: Any) -> None:
         from baselines import report
 
         report.plotly_js()  # or say at once that it is missing
+    for scenario in plan.scenarios:
+        for spec in plan.policies_of(scenario):
+            enter(spec, scenario, continuous=True, seed=0)  # or say at once why not
     described = manifest.describe(plan.to_dict(), _command(), plan.token)
-    found, paths = _run(plan, options, address, out, described)
+    try:
+        found, paths = _run(plan, options, address, out, described)
+    except KeyboardInterrupt:
+        kept = sum(1 for _ in (out / PARTS).glob("*.part"))
+        click.echo(
+            f"stopped; {kept} finished tasks are kept: --resume goes on from there", err=True
+        )
+        ctx.exit(130)  # what shells know as the end by Ctrl-C
     if not options["quiet"]:
         click.echo(found)
         click.echo("wrote " + ", ".join(str(path) for path in paths))
@@ -144,8 +155,9 @@ def _run(
 
 
 def _code(described: dict[str, Any]) -> str:
-    """A digest of sources, policies' files and versions: parts of other code are not resumed."""
-    parts = [described[key] for key in ("source_sha256", "policy_sha256", "versions")]
+    """A digest of all that tasks do not name: parts of other code or series are not resumed."""
+    keys = ("source_sha256", "policy_sha256", "data_sha256", "versions")
+    parts = [described[key] for key in keys]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -159,19 +171,19 @@ def _check(ctx: click.Context, options: dict[str, Any], address: str | None) -> 
     Raises:
         click.UsageError: for an option that would make it another run.
     """
-    from baselines.comparison import repeat
+    from baselines.comparison import manifest, repeat
     from baselines.comparison.plan import Plan
 
     for name in options:
         given = ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
         if given and name not in WITH_CHECK:
-            beside = ", ".join(WITH_CHECK[1:])
+            beside = ", ".join(f"--{name.replace('_', '-')}" for name in WITH_CHECK[1:])
             raise click.UsageError(f"--check runs what the manifest says; allowed beside: {beside}")
 
     def rerun(there: dict[str, Any], folder: Path) -> None:
         plan = replace(Plan.from_dict(there["plan"]), token=options["token"])
         described = {key: value for key, value in there.items() if key != "results_sha256"}
-        again = options | {"report": "report.html" in there["results_sha256"]}
+        again = options | {"report": manifest.REPORT in there["results_sha256"]}
         _run(plan, again, address, folder, described)
 
     outcome = repeat.check(options["check"], rerun)

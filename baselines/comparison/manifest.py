@@ -1,12 +1,14 @@
 """What a folder of results came from: `manifest.json`, which lies in it.
 
 It holds the plan with its scenarios, the command, the versions, the machine, the git revision, the
-SHA-256 of every other file, and that of the files that policies of other authors come from. It
-holds no time and no secret, so the same run on the same machine writes the same manifest.
+SHA-256 of every other file, of each scenario's series, and of the files that policies of other
+authors come from. It holds no time and no secret, so the same run on the same machine writes the
+same manifest.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.metadata
 import json
@@ -21,13 +23,22 @@ from typing import Any
 import ev_gym
 from baselines.entrants import ARCHIVE, digest_of
 from ev_gym.compiling import INTERPRETED
+from ev_gym.scenario import Scenario
+from ev_gym.sources import dataset_of
 
 NAME = "manifest.json"
+# What a run may write beside it.
+TABLES = tuple(f"{name}.csv" for name in ("summary", "episodes", "paired", "ranks", "days"))
+STEPS, REPORT = "steps.csv.gz", "report.html"
+PICTURES = ("bills.png", "cost_against_missing.png", "week.png", "heat_map.png", "regret.png")
+RESULTS = (*TABLES, STEPS, *PICTURES, REPORT)
 FORMAT = 1
 PACKAGES = ("ev-gym", "numpy", "numba", "llvmlite", "pandas", "highspy", "gymnasium", "joblib",
-            "matplotlib", "plotly")  # fmt: skip
+            "matplotlib", "orjson", "plotly", "jinja2")  # fmt: skip
 LEARNT = ("stable-baselines3", "torch")  # where a policy is a learnt model
 SECRET = "***"
+# User and password of an address, which may end with a quoted argument of a spec.
+USER = re.compile(r"//((?!['\"]\s*[,)])[^/\s])*@")
 
 
 def describe(
@@ -36,25 +47,29 @@ def describe(
     """What results come from: all of the manifest but the results' own SHA-256.
 
     Args:
-        plan: The plan as JSON values, with `policies`; a key `token` is left out.
+        plan: The plan as JSON values, with `policies`; a key `token` is left out. Where it has no
+            `url`, the series of its scenarios are read; those of a server are its own.
         command: The command and its arguments.
         token: The server's token. It is struck out, as are users and passwords of addresses.
 
     Raises:
-        ValueError: for a policy that does not exist.
+        ValueError: for a policy that does not exist, or series that cannot be read.
+        FileNotFoundError: for a file of series that is missing.
     """
     words = _without_token([without_secrets(word, token) for word in command])
-    plain = {
-        key: without_secrets(value, token) if isinstance(value, str) else value
-        for key, value in plan.items()
-        if key != "token"
-    }
-    policies = plain["policies"]
+    policies, url = plan["policies"], plan.get("url")
+    plain = {key: value for key, value in plan.items() if key != "token"}
+    plain["policies"] = [without_secrets(spec, token) for spec in policies]
+    if url is not None:
+        plain["url"] = without_secrets(url, token)
     return {
         "format": FORMAT,
         "command": words,
         "plan": plain,
-        "policy_sha256": {spec: digest for spec in policies if (digest := digest_of(spec))},
+        "policy_sha256": {
+            without_secrets(spec, token): digest for spec in policies if (digest := digest_of(spec))
+        },
+        "data_sha256": data_digests(plan.get("scenarios", ())) if url is None else {},
         "versions": versions(policies),
         "source_sha256": source_digest(),
         "git_revision": git_revision(),
@@ -77,6 +92,27 @@ def write(folder: Path, described: Mapping[str, Any], paths: Iterable[Path]) -> 
     return path
 
 
+def data_digests(scenarios: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """SHA-256 of the series of each scenario, by its name.
+
+    Raises:
+        ValueError, FileNotFoundError: as of `ev_gym.sources.dataset_of`.
+    """
+    read = [Scenario.from_dict(given) for given in scenarios]
+    return {scenario.name: dataset_of(scenario).fingerprint for scenario in read}
+
+
+def clear(folder: Path) -> None:
+    """Remove an earlier run's manifest and the files that it names, and no other file.
+
+    Nothing is removed where there is no manifest, or one that cannot be read.
+    """
+    with contextlib.suppress(ValueError):
+        for name in (*read(folder)["results_sha256"], NAME):
+            if (folder / name).is_file():
+                (folder / name).unlink()
+
+
 def read(folder: Path) -> dict[str, Any]:
     """The manifest of a folder of results.
 
@@ -91,8 +127,9 @@ def read(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{folder} holds no {NAME}; {allowed}") from None
     except ValueError as error:
         raise ValueError(f"{path} is damaged: {error}; {allowed}") from None
-    kinds = {"command": list, "plan": dict, "policy_sha256": dict, "versions": dict,
-             "source_sha256": str, "machine": dict, "results_sha256": dict}  # fmt: skip
+    kinds = {"command": list, "plan": dict, "policy_sha256": dict, "data_sha256": dict,
+             "versions": dict, "source_sha256": str, "machine": dict,
+             "results_sha256": dict}  # fmt: skip
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise ValueError(f"{path} is not of format {FORMAT}; {allowed}")
     for key, kind in kinds.items():
@@ -125,6 +162,9 @@ def changes(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
     for spec in sorted({*there["policy_sha256"], *here["policy_sha256"]}):
         if there["policy_sha256"].get(spec) != here["policy_sha256"].get(spec):
             told.append(f"the file of policy {spec} has changed")
+    for name in sorted({*there["data_sha256"], *here["data_sha256"]}):
+        if there["data_sha256"].get(name) != here["data_sha256"].get(name):
+            told.append(f"the series of {name} are others")
     return told
 
 
@@ -197,9 +237,18 @@ def file_digest(path: Path) -> str:
 
 
 def without_secrets(word: str, token: str | None) -> str:
-    """A word of a command without the token, and without user and password of an address."""
-    word = word.replace(token, SECRET) if token else word
-    return re.sub(r"//[^/\s]*@", "//", word)
+    """An argument, address or spec without the token, and without user and password.
+
+    The token is struck out where it is the whole of a word or of a value: `--name=TOKEN`, `'TOKEN'`
+    in a spec, `?name=TOKEN` in an address. A short token may well be a part of harmless words.
+    """
+    word = USER.sub("//", word)
+    if not token:
+        return word
+    own = re.escape(token)
+    for whole in (f"^{own}$", rf"(?<==){own}(?=$|[&#])", f"(?<='){own}(?=')", f'(?<="){own}(?=")'):
+        word = re.sub(whole, lambda _: SECRET, word)
+    return word
 
 
 def _without_token(command: Sequence[str]) -> list[str]:

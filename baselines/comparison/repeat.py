@@ -1,5 +1,7 @@
 """Whether a folder of results repeats: the plan of its manifest is run again and compared.
 
+A file in it that a run could have written and the manifest does not name is of another run.
+
 With the machine, the versions and the source of the manifest, every file must be the same to the
 byte. Elsewhere a file of other bytes is read: every text in a table must be the same, and every
 number within 1e-9 of its size or, below 1, of 1. The steps are written with six decimals and may be
@@ -79,6 +81,11 @@ def check(folder: Path, rerun: Callable[[dict[str, Any], Path], object]) -> Outc
             Found(name, *_compared(folder / name, Path(new) / name, there, bool(changes)))
             for name in names
         ]
+    files += [
+        Found(name, False, "DIFFERS: it is not of this run, the manifest does not name it")
+        for name in manifest.RESULTS
+        if name not in names and (folder / name).is_file()
+    ]
     return Outcome(changes, files)
 
 

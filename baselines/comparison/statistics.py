@@ -1,9 +1,10 @@
 """What a comparison says and how surely: means, intervals, regret, paired differences, ranks.
 
 All intervals are 95 % percentile bootstrap intervals (Efron 1979, doi:10.1214/aos/1176344552) over
-episodes, each of which is a household of its own. The same episodes are drawn for every policy, so
-differences between policies are paired (common random numbers), and what households have in common
-cancels.
+episodes, each of which has a driver and a time of its own; houses and weather are those of the data
+set, which episodes share (16 houses and one year in the built-in one): for other houses and years
+less is sure than these intervals say. The same episodes are drawn for every policy, so differences
+between policies are paired (common random numbers), and what households have in common cancels.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ Floats = NDArray[np.float64]
 DAYS_A_YEAR = 365
 BOOTSTRAP_SAMPLES = 2000
 DRAWN_AT_ONCE = 2_000_000  # episodes; bounds the memory
+FEW_EPISODES = 10
 REFERENCE = "uncontrolled"  # what can be avoided is what this policy pays above the bound
 SAME_MONEY = 1e-9  # costs closer than this are equal
 NAMES = (*EPISODE, "currency")
@@ -207,3 +209,19 @@ def rank_stability(episodes: pd.DataFrame, seed: int) -> pd.DataFrame:
             row["same_seeds"] = same if by_seed.shape[1] > 1 else np.nan
             rows.append(group.names | row | {"tau": float(np.mean(known)), "tau_low": min(known)})
     return pd.DataFrame(rows)
+
+
+def caveats(rows: pd.DataFrame) -> list[str]:
+    """What a reader of one scenario's rows of the summary must know, in sentences."""
+    told, episodes = [], int(rows["episodes"].iloc[0])
+    if episodes < FEW_EPISODES:
+        told.append(f"Intervals and ranks of {episodes} episode(s) say little.")
+    by_year = "cost_per_year" in rows and rows["cost_per_year"].notna().any()
+    if rows["power_per_day"].any() and not by_year:
+        told.append(
+            "A power charge is owed for every calendar month that is touched: a day of a short "
+            "episode bears more of it than a day of a year (--days 364)."
+        )
+    if rows["missing_per_day"].any():
+        told.append("What misses at a departure is paid at a public charger's price.")
+    return told

@@ -32,8 +32,9 @@ Floats = NDArray[np.float64]
 
 WEEK_DAYS = 7
 FEWEST_ROWS = 8  # of a first task, unless the plan has fewer
-# Of short episodes: power levels are on or off, a tighter bound that takes longer.
-WHOLE_LEVELS_DAYS = 3
+# Days times cars times levels of power up to which these are on or off, a tighter bound: up to a
+# second for an episode. At twice as many it is four seconds, at six times ten and more.
+MOST_WHOLE_LEVELS = 2
 ALL_WEEKS = "all"  # the name in tables of having no split
 
 
@@ -192,12 +193,17 @@ def _run(task: Task, env: Any) -> Part:
     )
 
 
+def _few_levels(scenario: Scenario) -> bool:
+    levels = np.count_nonzero(scenario.charger.levels_kw or ())
+    return bool(0 < scenario.days * len(scenario.vehicles) * levels <= MOST_WHOLE_LEVELS)
+
+
 def _bounds(task: Task, env: Any) -> Part:
     """The lower bound of each episode."""
     from baselines.optimum.relaxation import lower_bound
 
     begin(task, env)
-    whole = task.scenario.days <= WHOLE_LEVELS_DAYS
+    whole = _few_levels(task.scenario)
     futures = (foresee(env.simulator, row) for row in range(len(task.episodes)))
     costs = [lower_bound(future, whole_levels=whole).cost for future in futures]
     return Part({"bound_per_day": np.array(costs) / task.scenario.days})

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from baselines.foresight import Future
 from baselines.view import DAY_MIN
 from ev_gym.compiling import compiled
+from ev_gym.physics.power_charge import FACTOR, HOUR_MIN, MONTH
 from ev_gym.splitmix import stream_key, uniform
 
 DAY_H = 24
@@ -143,6 +144,25 @@ def _draw_noise(seed: Any, key: Any, episode: Any, noise: Any) -> None:
         noise[i] = 2.0 * uniform(own, i) - 1.0
 
 
+def _month_peaks_kw(future: Future) -> NDArray[np.float64]:
+    """For each step (T,) the N-th highest peak when its month ends, while no car charges."""
+    tables, results = future.world.tables, future.results
+    settings, before, after = tables.settings[0], future.households[:-1], future.households[1:]
+    # The record that opens a month holds nothing of the last one: what a step adds is added here.
+    sun_kw = results["pv_kw"] if settings["netted"] else 0.0
+    import_kwh = np.maximum(0.0, results["load_kw"] - sun_kw) * settings["step_h"]
+    hour_kwh = before["hour_kwh"] + tables.rates[before["power_class"], FACTOR] * import_kwh
+    running_kw = np.maximum(before["low_peak_kw"], hour_kwh)
+    peaks_kw = np.sort([running_kw, before["mid_peak_kw"], before["top_peak_kw"]], axis=0)
+    hour, minute = np.divmod(after["place_min"], HOUR_MIN)
+    over = (minute == 0) & (tables.hours["opens"][hour] == MONTH)
+    over[-1] = True
+    ends = np.flatnonzero(over)
+    last = ends[np.searchsorted(ends, np.arange(over.size))]
+    highest: NDArray[np.float64] = peaks_kw[-settings["power_days"], last]
+    return highest
+
+
 class Forecast:
     """A load forecast with an error of known size, of a household whose future was told.
 
@@ -168,16 +188,16 @@ class Forecast:
         day = DAY_H * 60 // step_min
         after = np.resize(told_kw[-day:], slots * 60 // step_min)
         self._sums = np.concatenate([[0.0], np.cumsum(np.concatenate([told_kw, after]))])
-        # The house's own lowest counted peak only grows within a month: the month's last is it.
-        low_kw: NDArray[np.float64] = house["house_low_peak_kw"][:-1]
-        ends = np.append(np.flatnonzero(np.diff(low_kw) < 0.0), low_kw.size - 1)
-        last = ends[np.searchsorted(ends, np.arange(low_kw.size))]
-        self._peak_kw = low_kw[last] * (1.0 + error * noise[0])
+        self._peak_kw = _month_peaks_kw(future) * (1.0 + error * noise[0])
 
     def mean_kw(self, step: int, steps: int) -> float:
         """Mean load over so many steps from one on."""
         return float((self._sums[step + steps] - self._sums[step]) / steps)
 
     def month_peak_kw(self, step: int) -> float:
-        """The N-th highest of the house's own peaks when the running month, or the future, ends."""
+        """The N-th highest peak when the running month, or the future, ends.
+
+        That of the house alone, if told at the start of an episode. If told later, with the peaks
+        that its cars had set in the month by then: they are paid for, whatever comes.
+        """
         return float(self._peak_kw[min(step, self._peak_kw.size - 1)])

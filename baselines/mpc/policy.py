@@ -118,13 +118,16 @@ class Mpc(Policy):
         )
 
     def reset(self, rows: NDArray[np.int64] | None = None) -> None:
-        """Forget what these rows have seen."""
+        """Forget what these rows have seen, and what they were told."""
         for row in range(len(self._planners)) if rows is None else rows.tolist():
-            if row < len(self._planners) and self._planners[row].steps > 0:
+            if row < len(self._planners):
                 self._planners[row] = Planner(self)
 
     def foresee(self, futures: list[Future]) -> None:
-        """Told the future of every row, in order, from which the load forecast is made."""
+        """Told the future of every row, in order, from which the load forecast is made.
+
+        To be called after `reset`, which forgets it.
+        """
         if self.load_error is None:
             return
         step_min = self.scenario.time_step_min
@@ -177,7 +180,8 @@ class Planner:
         if self._policy.clairvoyant and self._forecast is None:
             raise ValueError(
                 f"policy {self._policy.name} with load_error {self._policy.load_error!r} was not "
-                "told the future; allowed: a local env, and foresee() after each reset"
+                "told the future; allowed: a local env, and after each reset "
+                "baselines.foresight.tell_future(policy, env)"
             )
         self._memory.note(sight)
         if sight.factor > 0.0:

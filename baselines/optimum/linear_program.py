@@ -32,7 +32,7 @@ OPTIONS: dict[str, Any] = {
     "threads": 1,
     "random_seed": 0,
     "simplex_iteration_limit": 5_000_000,
-    "mip_max_nodes": 200_000,
+    "mip_max_nodes": 2_000,
     "mip_rel_gap": 0.0,
     "mip_abs_gap": 0.0,
 }
@@ -43,7 +43,8 @@ class Solution(NamedTuple):
 
     Attributes:
         values: (columns,) the plan.
-        bound: No plan is cheaper: of whole columns as HiGHS proved it, else the safe bound.
+        bound: No plan is cheaper: of whole columns as HiGHS proved it, else the safe bound. Where
+            the limit of nodes left no plan of whole columns, `values` are not whole.
     """
 
     values: Floats
@@ -117,16 +118,22 @@ class Program:
             solver.setOptionValue(name, setting)
         solver.passModel(lp)
         solver.run()
-        found = solver.getSolution()
+        found, proven = solver.getSolution(), -np.inf
+        if whole.any():
+            proven = float(solver.getInfo().mip_dual_bound)
+            if found.value_valid:
+                return Solution(np.array(found.col_value), proven)
+            lp.integrality_ = []  # no plan before the limit of nodes: one in parts instead
+            solver.passModel(lp)
+            solver.run()
+            found = solver.getSolution()
         if not found.value_valid:
             status = solver.modelStatusToString(solver.getModelStatus())
             raise RuntimeError(f"HiGHS found no plan: {status}")
-        values = np.array(found.col_value)
-        if whole.any():
-            return Solution(values, float(solver.getInfo().mip_dual_bound))
         price = np.array(found.row_dual)
         price[((price > 0) & np.isinf(low)) | ((price < 0) & np.isinf(high))] = 0.0
         reduced = cost - np.bincount(column, price[row] * value, cost.size)
         sides = np.where(price > 0.0, low, np.where(price < 0.0, high, 0.0))
         best = np.minimum(reduced * lower, reduced * upper)
-        return Solution(values, float(self.offset + (price * sides).sum() + best.sum()))
+        safe = float(self.offset + (price * sides).sum() + best.sum())
+        return Solution(np.array(found.col_value), max(safe, proven))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from baselines.comparison.statistics import REFERENCE
+from baselines.comparison.statistics import REFERENCE, caveats
 from baselines.plot_style import policy_color
 from baselines.report import figures
 from baselines.report.worst_days import WorstDay, account, day_steps, why, worst_days, yardstick
@@ -185,7 +185,7 @@ def findings(rows: pd.DataFrame) -> str:
             f"{first['tau']:.2f} on average and {first['tau_low']:.2f} at least; 1 is the same "
             "order."
         )
-    return " ".join(sentences)
+    return " ".join([*sentences, *caveats(rows)])
 
 
 def table(rows: pd.DataFrame) -> dict[str, Any]:

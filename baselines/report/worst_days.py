@@ -198,9 +198,10 @@ def why(worst: WorstDay, own: Account, others: Account, currency: str) -> str:
         currency: Of the money.
     """
     dearer, cheaper = reasons(own, others, worst.other, currency)
+    more = own.cost - others.cost
     sentences = [
         f"It paid {own.cost:.2f} {currency}, {worst.other} {others.cost:.2f}: "
-        f"{own.cost - others.cost:.2f} more"
+        f"{abs(more):.2f} {'more' if more >= 0.0 else 'less, as on no day it paid more'}"
     ]
     if dearer:
         sentences.append(f"Dearer: {dearer}")
