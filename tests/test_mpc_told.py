@@ -111,7 +111,7 @@ def test_a_new_episode_must_be_told_anew() -> None:
     tell_future(policy, env)
     policy(observations)
     policy.reset(np.array([1]))
-    with pytest.raises(ValueError, match=r"load_error 0.5 was not told the future; .* reset\(\)"):
+    with pytest.raises(ValueError, match=r"0.5 was not told the future; .* after each reset"):
         policy(observations)
     policy.reset()
     tell_future(policy, env)  # and no decision before the next reset
