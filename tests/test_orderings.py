@@ -25,11 +25,12 @@ ENERGY_ALONE = {
 }
 
 
-@pytest.fixture(scope="module", params=[ALL_ON, ENERGY_ALONE], ids=["stockholm", "energy"])
+@pytest.fixture(scope="module", params=[(ALL_ON, 5), (ENERGY_ALONE, 10)], ids=["all", "energy"])
 def costs(request: pytest.FixtureRequest) -> pd.DataFrame:
-    """Cost a day of ten households over four weeks: a row each, a column for each policy."""
-    scenario = Scenario.from_dict({"name": "own", **request.param})
-    plan = Plan((scenario,), POLICIES, households=10, days=28, steps=False)
+    """Cost a day of some households over four weeks: a row each, a column for each policy."""
+    changes, households = request.param
+    scenario = Scenario.from_dict({"name": "own", **changes})
+    plan = Plan((scenario,), POLICIES, households=households, days=28, steps=False)
     comparison = benchmark.compare(plan)
     episodes = comparison.episodes
     frame = episodes.pivot(index="household", columns="policy", values="cost_per_day")

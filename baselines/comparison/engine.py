@@ -256,7 +256,7 @@ def _attempt(index: int, call: bytes) -> tuple[int, bool, bytes]:
     try:
         function, task = pickle.loads(call)
         return index, True, pickle.dumps(function(task))
-    except Exception as error:
+    except Exception as error:  # whatever the task raises is told, not lost with the worker
         return index, False, pickle.dumps((_portable(error), traceback.format_exc()))
 
 
@@ -264,7 +264,7 @@ def _portable(error: Exception) -> Exception:
     """The exception, or what it says where it does not survive pickling."""
     try:
         pickle.loads(pickle.dumps(error))
-    except Exception:
+    except Exception:  # a class that cannot be pickled may raise anything
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error
 
