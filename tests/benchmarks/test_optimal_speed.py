@@ -18,7 +18,7 @@ NO_POWER = {"tariff": {"power_price_per_kw": 0.0}}
 # The largest gap in percent of the bound, and CPU seconds; None: reported only. A scenario with
 # several assumptions to try plans a year once for each of them.
 SCENARIOS: dict[str, tuple[dict[str, Any], float | None, float]] = {
-    "no power charge, no wear": ({**NO_POWER, "vehicles": [CAR]}, 1.0, 5.0),
+    "no power charge, no wear": ({**NO_POWER, "vehicles": [CAR]}, 1.0, 10.0),
     "power charge": ({"vehicles": [CAR]}, None, 30.0),
     "wear": (NO_POWER, None, 15.0),
     "both": ({}, None, 40.0),
