@@ -76,6 +76,25 @@ def png(path: str | Path | IO[bytes], width_in: float, height_in: float) -> Iter
         figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})
 
 
+def stacked(figure: Figure, heights: list[float]) -> NDArray[Any]:
+    """Axes (n,) one above the other, of these relative heights."""
+    ratios = {"height_ratios": heights}
+    panels: NDArray[Any] = figure.subplots(len(heights), 1, squeeze=False, gridspec_kw=ratios)
+    return panels[:, 0]
+
+
+def name_rows(axes: Axes, names: list[str]) -> None:
+    """Policies as the names of rows 0, 1 and so on, in their colours; money goes across from 0."""
+    axes.set_yticks(range(len(names)), names)
+    for label, name in zip(axes.get_yticklabels(), names, strict=True):
+        label.set_color(policy_color(name))
+        label.set_fontweight("bold")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.axvline(0, color=rendering.GREY, lw=0.8)
+    axes.grid(axis="x")
+
+
 def names_in(column: pd.Series[Any]) -> list[str]:
     """The different values of a column, in the order in which they come."""
     return [str(name) for name in dict.fromkeys(column)]

@@ -20,10 +20,12 @@ from baselines.plot_style import (
     Floats,
     edge_days,
     local_days,
+    name_rows,
     names_in,
     per_car,
     png,
     policy_color,
+    stacked,
 )
 from ev_gym.rendering import GREY, INK, PALE, SOLD, SUN
 
@@ -63,9 +65,7 @@ def bills(summary: pd.DataFrame, path: str | Path) -> Figure:
     scenarios = names_in(summary["scenario"])
     heights = [int(summary["scenario"].eq(name).sum()) + 2.0 for name in scenarios]
     with png(path, 8.0, 0.5 + 0.34 * sum(heights)) as figure:
-        ratios = {"height_ratios": heights}
-        panels = figure.subplots(len(scenarios), 1, squeeze=False, gridspec_kw=ratios)[:, 0]
-        for axes, scenario in zip(panels, scenarios, strict=True):
+        for axes, scenario in zip(stacked(figure, heights), scenarios, strict=True):
             rows = summary[summary["scenario"] == scenario]
             _bars(axes, rows.sort_values("cost_per_day", ascending=False, kind="stable"))
             axes.set_title(f"Cost of charging, {scenario}")
@@ -104,14 +104,7 @@ def _bars(axes: Axes, rows: pd.DataFrame) -> None:
         axes.text(end + 0.015 * span, place, words, va="center", fontsize=8)
     room = 1.18 if np.isnan(years).all() else 1.37
     axes.set_xlim(begin - 0.01 * span, begin + room * span)
-    axes.set_yticks(places, list(rows["policy"]))
-    for label, name in zip(axes.get_yticklabels(), rows["policy"], strict=True):
-        label.set_color(policy_color(name))
-        label.set_fontweight("bold")
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    axes.axvline(0, color=GREY, lw=0.8)
-    axes.grid(axis="x")
+    name_rows(axes, list(rows["policy"]))
     axes.set_xlabel(f"{rows['currency'].iloc[0]} per day")
 
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from baselines.plot_style import names_in, png, policy_color
-from ev_gym.rendering import GREY
+from baselines.plot_style import name_rows, names_in, png, policy_color, stacked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,9 +26,7 @@ def regret(summary: pd.DataFrame, path: str | Path) -> Figure:
     scenarios = names_in(summary["scenario"])
     heights = [int(summary["scenario"].eq(name).sum()) + 2.0 for name in scenarios]
     with png(path, 7.0, 0.3 + 0.28 * sum(heights)) as figure:
-        ratios = {"height_ratios": heights}
-        panels = figure.subplots(len(scenarios), 1, squeeze=False, gridspec_kw=ratios)[:, 0]
-        for axes, scenario in zip(panels, scenarios, strict=True):
+        for axes, scenario in zip(stacked(figure, heights), scenarios, strict=True):
             rows = summary[summary["scenario"] == scenario]
             _regrets(axes, rows.sort_values("regret_per_day", ascending=False, kind="stable"))
             axes.set_title(f"Regret: what is paid above the lower bound, {scenario}")
@@ -49,13 +46,6 @@ def _regrets(axes: Axes, rows: pd.DataFrame) -> None:
         axes.plot(middle[place], place, "o", ms=6, color=color, gid=name)
         words = f"{middle[place]:.2f}" + ("" if np.isnan(share) else f" ({share:.0f} %)")
         axes.text(high[place] + 0.015 * span, place, words, va="center", fontsize=8)
-    axes.set_yticks(range(len(names)), names)
-    for label, name in zip(axes.get_yticklabels(), names, strict=True):
-        label.set_color(policy_color(name))
-        label.set_fontweight("bold")
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
+    name_rows(axes, names)
     axes.set(xlim=(min(0.0, 1.05 * float(low.min())), 1.2 * span), ylim=(-0.6, len(names) - 0.4))
-    axes.axvline(0, color=GREY, lw=0.8)
-    axes.grid(axis="x")
     axes.set_xlabel(f"{rows['currency'].iloc[0]} per day (percent of what is avoidable)")

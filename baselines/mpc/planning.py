@@ -38,7 +38,7 @@ from typing import NamedTuple
 import highspy
 import numpy as np
 
-from baselines.optimum.linear_program import OPTIONS
+from baselines.optimum.linear_program import OPTIONS, run_highs
 from ev_gym.equipment import FLOOR_A, AtCharger, at_charger
 from ev_gym.physics.charger import LINE_KW_PER_A
 from ev_gym.scenario import Scenario
@@ -219,11 +219,7 @@ class _Programme:
         model.a_matrix_.start_ = np.array(self._starts, np.int32)
         model.a_matrix_.index_ = np.array(self._index, np.int32)
         model.a_matrix_.value_ = np.array(self._value)
-        solver = highspy.Highs()  # type: ignore[no-untyped-call]  # its stubs leave it out
-        for name, setting in SMALL.items():
-            solver.setOptionValue(name, setting)
-        solver.passModel(model)
-        solver.run()
+        solver = run_highs(model, SMALL)
         status = solver.getModelStatus()
         if status != highspy.HighsModelStatus.kOptimal:
             raise RuntimeError(f"HiGHS found no plan: {solver.modelStatusToString(status)}")

@@ -38,6 +38,16 @@ OPTIONS: dict[str, Any] = {
 }
 
 
+def run_highs(model: Any, options: dict[str, Any]) -> Any:
+    """A new HiGHS that has solved a `HighsLp`, or stopped at a limit; it starts cold."""
+    solver = highspy.Highs()  # type: ignore[no-untyped-call]  # its stubs leave it out
+    for name, setting in options.items():
+        solver.setOptionValue(name, setting)
+    solver.passModel(model)
+    solver.run()
+    return solver
+
+
 class Solution(NamedTuple):
     """What a solver found.
 
@@ -113,11 +123,7 @@ class Program:
         if whole.any():
             kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
             lp.integrality_ = [kinds[int(own)] for own in whole]
-        solver = highspy.Highs()  # type: ignore[no-untyped-call]  # its stubs leave it out
-        for name, setting in OPTIONS.items():
-            solver.setOptionValue(name, setting)
-        solver.passModel(lp)
-        solver.run()
+        solver = run_highs(lp, OPTIONS)
         found, proven = solver.getSolution(), -np.inf
         if whole.any():
             proven = float(solver.getInfo().mip_dual_bound)

@@ -287,9 +287,7 @@ def pair_cell(middle: float, low: float, high: float) -> dict[str, Any]:
     }
 
 
-def worst_part(
-    days: pd.DataFrame, rows: pd.DataFrame, steps: Callable[[str, int, int], pd.DataFrame]
-) -> list[dict[str, Any]]:
+def worst_part(days: pd.DataFrame, rows: pd.DataFrame, steps: Steps) -> list[dict[str, Any]]:
     """Each policy's worst day beside the optimum's same day, the dearest policies last."""
     names, currency = [str(name) for name in rows["policy"]], str(rows["currency"].iloc[0])
     steps = lru_cache(maxsize=8)(steps)  # several policies often share a worst day
@@ -300,9 +298,7 @@ def worst_part(
     ]
 
 
-def worst_day(
-    worst: WorstDay, steps: Callable[[str, int, int], pd.DataFrame], currency: str
-) -> dict[str, Any]:
+def worst_day(worst: WorstDay, steps: Steps, currency: str) -> dict[str, Any]:
     """The figure of one day and the words beneath it."""
     own, others = (
         day_steps(steps(policy, worst.seed, worst.household), worst.day)
