@@ -1,0 +1,1 @@
+"""Households stepped: state, step, results, and what a policy sees."""
