@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from baselines.policy import POLICY_NAMES, Policy, make_policy
+from baselines.policies.base import POLICY_NAMES, Policy, make_policy
 
 __all__ = ["POLICY_NAMES", "Policy", "make_policy"]

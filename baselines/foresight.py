@@ -11,16 +11,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ev_gym import driving
-from ev_gym.compiling import as_records, compiled
-from ev_gym.fields import HOUSEHOLD_DTYPE, STEP_DTYPE, VEHICLE_DTYPE, VEHICLE_STEP_DTYPE
-from ev_gym.living import live, look_around
+from ev_gym.drivers import calendar
 from ev_gym.physics import battery
-from ev_gym.simulator import Simulator
-from ev_gym.world import World
+from ev_gym.runtime.compiling import as_records, compiled
+from ev_gym.simulation.simulator import Simulator
+from ev_gym.simulation.state_fields import (
+    HOUSEHOLD_DTYPE,
+    STEP_DTYPE,
+    VEHICLE_DTYPE,
+    VEHICLE_STEP_DTYPE,
+)
+from ev_gym.simulation.step import live, look_around
+from ev_gym.world.world import World
 
 if TYPE_CHECKING:
-    from baselines.policy import Policy
+    from baselines.policies.base import Policy
 
 LEAVES, RETURNS = 0, 1
 EVENT_DTYPE = np.dtype(
@@ -78,7 +83,7 @@ def _note_events(
         if vehicle.home != 0 and left_min <= until_min:
             kind, trip_kwh = LEAVES, 0.0
             battery.leave(vehicle, car)
-            driving.plan_session(
+            calendar.plan_session(
                 vehicle, car, tables.habits, tables.hours, tables.offset_min, left_min
             )
         elif vehicle.home == 0 and vehicle.arrival_min <= until_min:
@@ -115,7 +120,7 @@ def _live_through(
         until_min = household.now_min + tables.settings[0].step_min
         for k in range(own.shape[0]):
             own[k] = vehicles[step, k]
-            if driving.next_event_min(own[k]) <= until_min:
+            if calendar.next_event_min(own[k]) <= until_min:
                 scratch[k] = own[k]
                 count = _note_events(
                     scratch[k], tables.cars[k], tables, until_min, step, k, events, count

@@ -12,10 +12,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as _gym
 
 if TYPE_CHECKING:
-    from ev_gym.dataset import Dataset
     from ev_gym.env import EVChargingEnv
-    from ev_gym.observation import ObservationField, observation_fields
-    from ev_gym.presets import preset, preset_names
     from ev_gym.scenario import (
         Charger,
         Data,
@@ -27,27 +24,31 @@ if TYPE_CHECKING:
         Solar,
         Tariff,
         Vehicle,
+        preset,
+        preset_names,
     )
+    from ev_gym.series.dataset import Dataset
+    from ev_gym.simulation.observation import ObservationField, observation_fields
     from ev_gym.vector_env import EVChargingVectorEnv
 
 _HOME = {
     "Charger": "scenario",
     "Data": "scenario",
-    "Dataset": "dataset",
+    "Dataset": "series.dataset",
     "Driving": "scenario",
     "EVChargingEnv": "env",
     "EVChargingVectorEnv": "vector_env",
     "Household": "scenario",
-    "ObservationField": "observation",
+    "ObservationField": "simulation.observation",
     "RewardWeights": "scenario",
     "Scenario": "scenario",
     "ScenarioError": "scenario",
     "Solar": "scenario",
     "Tariff": "scenario",
     "Vehicle": "scenario",
-    "observation_fields": "observation",
-    "preset": "presets",
-    "preset_names": "presets",
+    "observation_fields": "simulation.observation",
+    "preset": "scenario",
+    "preset_names": "scenario",
 }
 
 __all__ = [

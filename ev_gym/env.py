@@ -10,16 +10,16 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from ev_gym import state
-from ev_gym.actions import ActionMap
-from ev_gym.dataset import Dataset
-from ev_gym.infos import History, history_frame
-from ev_gym.observation import observation_space
-from ev_gym.resetting import NOTHING_FIXED, checked_seed, fixed_by
 from ev_gym.scenario import Scenario, as_scenario
-from ev_gym.simulator import Outputs, Simulator
-from ev_gym.sources import dataset_of
-from ev_gym.world import build_world
+from ev_gym.series.dataset import Dataset
+from ev_gym.series.of_scenario import dataset_of
+from ev_gym.simulation import saved_state
+from ev_gym.simulation.actions import ActionMap
+from ev_gym.simulation.observation import observation_space
+from ev_gym.simulation.reset_options import NOTHING_FIXED, checked_seed, fixed_by
+from ev_gym.simulation.results import History, history_frame
+from ev_gym.simulation.simulator import Outputs, Simulator
+from ev_gym.world.world import build_world
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -173,7 +173,7 @@ class EVChargingEnv(gym.Env[NDArray[Any], Any]):
 
     def get_state(self) -> bytes:
         """The whole state; `set_state` continues from it bit for bit, random draws included."""
-        return state.save(self.simulator)
+        return saved_state.save(self.simulator)
 
     def set_state(self, saved: bytes) -> None:
         """Continue from a saved state; `history` begins anew there.
@@ -181,21 +181,21 @@ class EVChargingEnv(gym.Env[NDArray[Any], Any]):
         Raises:
             StateError: if the bytes are not a state of this scenario; nothing has changed then.
         """
-        state.restore(self.simulator, saved)
+        saved_state.restore(self.simulator, saved)
         self._seeded = True
         self._history.length = 0
 
     def render(self) -> NDArray[np.uint8] | None:
         """The day so far and what is known of what comes, as an RGB array or in a window."""
-        from ev_gym import rendering
+        from ev_gym.rendering import picture
 
         if self.render_mode is None:
             gym.logger.warn("render() without a render_mode; pass render_mode='rgb_array' to make")
             return None
         if self.render_mode == "human":
-            self._window = rendering.show(self, self._window)
+            self._window = picture.show(self, self._window)
             return None
-        return rendering.rgb_array(self)
+        return picture.rgb_array(self)
 
     def close(self) -> None:
         """Close the window, if there is one."""

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ev_gym.dataset import Dataset
-from ev_gym.infos import vehicle_columns
-from ev_gym.local_time import DataError
 from ev_gym.physics.power_charge import HOUR_MIN
-from ev_gym.scenario import Scenario
-from ev_gym.sources import dataset_of
-from ev_gym.tariff import Tariff
-from ev_gym.tariff_tables import Prices, local_months, quarter_prices
+from ev_gym.scenario import Scenario, Tariff
+from ev_gym.series.dataset import Dataset
+from ev_gym.series.local_time import DataError
+from ev_gym.series.of_scenario import dataset_of
+from ev_gym.simulation.results import vehicle_columns
+from ev_gym.world.tariff_tables import Prices, local_months, quarter_prices
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ev_gym import equipment, scenario, vehicle
-from ev_gym.fields import (
+from ev_gym.scenario import charger, scenario, vehicle
+from ev_gym.scenario.parameters import table_of
+from ev_gym.simulation.observation import observation_fields
+from ev_gym.simulation.state_fields import (
     HOUSEHOLD_STATE,
     REWARD_TERMS,
     STEP_FIELDS,
@@ -13,13 +15,11 @@ from ev_gym.fields import (
     VEHICLE_STEP_FIELDS,
     Field,
 )
-from ev_gym.observation import observation_fields
-from ev_gym.parameters import table_of
 
 PARTS = (
     ("household", scenario.Household),
     ("solar", scenario.Solar),
-    ("charger", equipment.Charger),
+    ("charger", charger.Charger),
     ("vehicles", vehicle.Vehicle),
     ("driving", vehicle.Driving),
     ("tariff", scenario.Tariff),

@@ -13,16 +13,16 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from ev_gym import state
-from ev_gym.actions import ActionMap
-from ev_gym.dataset import Dataset
-from ev_gym.infos import rows_info
-from ev_gym.observation import observation_space
-from ev_gym.resetting import checked_mask, fixed_by, row_seeds
 from ev_gym.scenario import Scenario, as_scenario
-from ev_gym.simulator import Outputs, Simulator
-from ev_gym.sources import dataset_of
-from ev_gym.world import build_world
+from ev_gym.series.dataset import Dataset
+from ev_gym.series.of_scenario import dataset_of
+from ev_gym.simulation import saved_state
+from ev_gym.simulation.actions import ActionMap
+from ev_gym.simulation.observation import observation_space
+from ev_gym.simulation.reset_options import checked_mask, fixed_by, row_seeds
+from ev_gym.simulation.results import rows_info
+from ev_gym.simulation.simulator import Outputs, Simulator
+from ev_gym.world.world import build_world
 
 
 class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
@@ -192,7 +192,7 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
 
     def get_state(self) -> bytes:
         """The whole state of all rows; `set_state` continues from it bit for bit."""
-        return state.save(self.simulator)
+        return saved_state.save(self.simulator)
 
     def set_state(self, saved: bytes) -> None:
         """Continue from a saved state.
@@ -201,5 +201,5 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
             StateError: if the bytes are not a state of as many rows of this scenario; nothing has
                 changed then.
         """
-        state.restore(self.simulator, saved)
+        saved_state.restore(self.simulator, saved)
         self._seeded = True

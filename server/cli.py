@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from baselines.options import POLICY, SCENARIO_HELP, named_scenario
+from baselines.cli.options import POLICY, SCENARIO_HELP, named_scenario
 from server.config import MIB, THREADS, Config
 
 SLOW_S = 2.0
@@ -94,7 +94,8 @@ def _config(options: dict[str, Any]) -> Config:
 
 def _serve(listening: socket, threads: int, config: Config, began: float) -> None:
     """Serve on a bound socket until told to stop, then close everything."""
-    from server import create_app, observing, serving
+    from server import create_app, serving
+    from server.http import observing
 
     host, port = listening.getsockname()[:2]
     observing.log_to(sys.stderr)

@@ -9,9 +9,9 @@ from importlib import metadata
 import numba
 import numpy as np
 
-from ev_gym.compiling import INTERPRETED, source_fingerprint
-from ev_gym.episode import habits_table
-from ev_gym.fields import LAYOUT_VERSION
+from ev_gym.drivers.habits import habits_table
+from ev_gym.runtime.compiling import INTERPRETED, source_fingerprint
+from ev_gym.simulation.state_fields import LAYOUT_VERSION
 
 
 @functools.cache

@@ -8,9 +8,9 @@ from flask import current_app
 
 if TYPE_CHECKING:
     from server.config import Config
-    from server.sessions import Sessions
-    from server.station import Station
-    from server.store import Store
+    from server.station.station import Station
+    from server.storage.store import Store
+    from server.v1.sessions import Sessions
 
 
 class Services(NamedTuple):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from baselines.options import POLICY, POLICY_HELP, SCENARIO_HELP, named_scenario
+from baselines.cli.options import POLICY, POLICY_HELP, SCENARIO_HELP, named_scenario
 
 if TYPE_CHECKING:
     from baselines.comparison.plan import Plan
@@ -52,11 +52,11 @@ PARTS = "parts"  # the folder of finished tasks, inside the folder of results
 @click.pass_context
 def benchmark(ctx: click.Context, /, **options: Any) -> None:
     """Compare policies on the same episodes: a table, CSV files and pictures."""
-    from baselines.comparison import engine, manifest
-    from baselines.entrants import enter
+    from baselines.comparison import manifest, workers
+    from baselines.policies.specs import enter
 
     address = _address(options)
-    engine.check(options["jobs"], options["backend"], address)
+    workers.check(options["jobs"], options["backend"], address)
     if options["check"] is not None:
         _check(ctx, options, address)
         return
@@ -124,15 +124,15 @@ def _run(
     """Run a plan and write everything: the table as text, and the paths."""
     from tqdm import tqdm
 
-    from baselines import benchmark as bench
-    from baselines.comparison import engine, manifest
+    from baselines.comparison import benchmark as bench
+    from baselines.comparison import manifest, workers
 
     with tqdm(total=len(plan.tasks()), desc="benchmark", unit="task", file=sys.stderr,
               disable=options["quiet"], leave=False) as bar:  # fmt: skip
         comparison = bench.compare(
             plan,
             partial(
-                engine.run_all,
+                workers.run_all,
                 jobs=options["jobs"],
                 backend=options["backend"],
                 address=address,
@@ -150,7 +150,7 @@ def _run(
         (out / manifest.NAME).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
         paths.append(report.write(comparison, out))
     paths.append(manifest.write(out, described, paths))
-    engine.clear_parts(out / PARTS)
+    workers.clear_parts(out / PARTS)
     return bench.table(comparison.summary), paths
 
 
@@ -171,7 +171,7 @@ def _check(ctx: click.Context, options: dict[str, Any], address: str | None) -> 
     Raises:
         click.UsageError: for an option that would make it another run.
     """
-    from baselines.comparison import manifest, repeat
+    from baselines.comparison import check, manifest
     from baselines.comparison.plan import Plan
 
     for name in options:
@@ -186,6 +186,6 @@ def _check(ctx: click.Context, options: dict[str, Any], address: str | None) -> 
         again = options | {"report": manifest.REPORT in there["results_sha256"]}
         _run(plan, again, address, folder, described)
 
-    outcome = repeat.check(options["check"], rerun)
+    outcome = check.check(options["check"], rerun)
     click.echo(str(outcome))
     ctx.exit(0 if outcome.repeats else 1)

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from baselines.comparison.command import benchmark
-from baselines.options import POLICY, POLICY_HELP, SCENARIO_HELP, named_scenario
-from ev_gym.presets import preset, preset_names, preset_summary
-from ev_gym.scenario import Scenario
+from baselines.cli.benchmark import benchmark
+from baselines.cli.options import POLICY, POLICY_HELP, SCENARIO_HELP, named_scenario
+from ev_gym.scenario import Scenario, preset, preset_names
+from ev_gym.scenario.presets import preset_summary
 
 
 class _Errors(click.Group):
@@ -21,7 +21,7 @@ class _Errors(click.Group):
         try:
             return super().invoke(ctx)
         except (ValueError, OSError, RuntimeError) as error:
-            from baselines.http_client import RemoteError
+            from baselines.remote.http_client import RemoteError
 
             if isinstance(error, (ValueError, OSError, RemoteError)):
                 raise click.ClickException(str(error)) from error
@@ -42,12 +42,12 @@ def main() -> None:
 @click.option("--out", type=click.Path(path_type=Path), default="run", show_default=True)
 def run(scenario: str, policy: str, seed: int, days: int | None, out: Path) -> None:
     """Drive one household and write battery_log.csv, charging_log.txt and battery_plot.png."""
-    from baselines import running
+    from baselines.one_run import run
 
     chosen = named_scenario(scenario)
-    ride = running.drive(chosen, policy, seed, days)
-    paths = running.write(ride, chosen, policy, out)
-    click.echo(running.bill(ride, chosen))
+    ride = run.drive(chosen, policy, seed, days)
+    paths = run.write(ride, chosen, policy, out)
+    click.echo(run.bill(ride, chosen))
     click.echo("wrote " + ", ".join(str(path) for path in paths))
 
 
@@ -65,10 +65,10 @@ def drive(url: str, policy: str, token: str | None, poll_s: float, out: Path) ->
     The station speaks the classic protocol, as ev-gym-server does. Its day begins anew. Where the
     day breaks off, the files hold what there was of it.
     """
-    from baselines import drive as driving
-    from baselines import running
-    from baselines.classic_client import ClassicClient, StationError
-    from baselines.http_client import Client, RemoteError
+    from baselines.one_run import run
+    from baselines.remote import station_drive as driving
+    from baselines.remote.http_client import Client, RemoteError
+    from baselines.remote.station_client import ClassicClient, StationError
 
     out.mkdir(parents=True, exist_ok=True)  # fails before the day, not after it
     client = Client(url, token, patience_s=driving.PATIENCE_S, tell=click.echo)
@@ -83,8 +83,8 @@ def drive(url: str, policy: str, token: str | None, poll_s: float, out: Path) ->
     mirror = day.mirror
     written = f"nothing written to {out}"
     if mirror.tick:
-        paths = running.write(mirror.ride, mirror.scenario, policy, out)
-        click.echo(running.bill(mirror.ride, mirror.scenario))
+        paths = run.write(mirror.ride, mirror.scenario, policy, out)
+        click.echo(run.bill(mirror.ride, mirror.scenario))
         written = "wrote " + ", ".join(str(path) for path in paths)
     if stopped is None:
         click.echo(written)

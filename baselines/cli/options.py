@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 
-from baselines.entrants import parse, point_of
-from baselines.policy import POLICY_NAMES
-from ev_gym.presets import preset, preset_names
-from ev_gym.scenario import Scenario
+from baselines.policies.base import POLICY_NAMES
+from baselines.policies.specs import parse, point_of
+from ev_gym.scenario import Scenario, preset, preset_names
 
 SCENARIO_HELP = f"{', '.join(preset_names())}, or a .json file of overrides."
 POLICY_HELP = (

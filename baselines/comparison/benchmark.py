@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from baselines.comparison import manifest, statistics
-from baselines.comparison.figures import Floats
 from baselines.comparison.plan import Plan
 from baselines.comparison.steps_file import EPISODE, header, read_member, step_columns
+from baselines.comparison.sums import Floats
 from baselines.comparison.tasks import ALL_WEEKS, Part, Task, episode_steps, run_task
-from ev_gym.fields import REWARD_TERMS
 from ev_gym.scenario import Scenario
+from ev_gym.simulation.state_fields import REWARD_TERMS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -231,19 +231,19 @@ def _twelve_digits(value: float) -> str:
 
 
 def _write_pictures(comparison: Comparison, folder: Path) -> list[Path]:
-    from baselines import plots, regret_plot
+    from baselines.comparison import pictures, regret_picture
 
     summary = comparison.summary
     names = [panel(*name) for name in zip(summary["scenario"], summary["split"], strict=True)]
     shown = summary.assign(scenario=names)
     *paths, regret = (folder / name for name in manifest.PICTURES)
     bills, against, week, heat = paths
-    plots.bills(shown, bills)
-    plots.cost_against_missing(shown, against)
-    plots.week(comparison.week, week, currency=summary["currency"].iloc[0])
-    plots.heat_map(comparison.heat, heat)
+    pictures.bills(shown, bills)
+    pictures.cost_against_missing(shown, against)
+    pictures.week(comparison.week, week, currency=summary["currency"].iloc[0])
+    pictures.heat_map(comparison.heat, heat)
     if "regret_per_day" in summary:
-        regret_plot.regret(shown, regret)
+        regret_picture.regret(shown, regret)
         paths.append(regret)
     return paths
 

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
-from baselines.comparison.figures import CHEAP_HOURS
+from baselines.comparison.sums import CHEAP_HOURS
 from baselines.plot_style import (
     Floats,
     edge_days,
@@ -27,14 +27,14 @@ from baselines.plot_style import (
     policy_color,
     stacked,
 )
-from ev_gym.rendering import GREY, INK, PALE, SOLD, SUN
+from ev_gym.rendering.picture import GREY, INK, PALE, SOLD, SUN
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from baselines.benchmark import Heat
+    from baselines.comparison.benchmark import Heat
 
 # Parts of a bill: column of the summary, its sign in the cost, colour, words.
 TERMS = (

@@ -10,8 +10,8 @@ import numpy as np
 
 from baselines.comparison.steps_file import step_columns
 from baselines.comparison.tasks import FEWEST_ROWS, Task
-from baselines.entrants import parse
-from baselines.policy import POLICY_NAMES, built_in
+from baselines.policies.base import POLICY_NAMES, built_in
+from baselines.policies.specs import parse
 from ev_gym.scenario import Scenario
 
 SPLITS = (None, "train", "test", "both")

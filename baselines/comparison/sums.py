@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ev_gym.fields import REWARD_TERMS
-from ev_gym.infos import TERM_FIELDS
 from ev_gym.scenario import Scenario
+from ev_gym.simulation.results import TERM_FIELDS
+from ev_gym.simulation.state_fields import REWARD_TERMS
 
 Floats = NDArray[np.float64]
 

@@ -17,13 +17,13 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 import ev_gym  # noqa: F401  # registers the env
-from baselines.comparison.figures import LocalHours, Sums
 from baselines.comparison.steps_file import EPISODE, StepsWriter
+from baselines.comparison.sums import LocalHours, Sums
 from baselines.foresight import foresee, tell_future
-from baselines.policy import make_policy
-from ev_gym.fields import STEP_DTYPE, VEHICLE_STEP_DTYPE
-from ev_gym.infos import record_infos, steps_frame
+from baselines.policies.base import make_policy
 from ev_gym.scenario import Scenario
+from ev_gym.simulation.results import record_infos, steps_frame
+from ev_gym.simulation.state_fields import STEP_DTYPE, VEHICLE_STEP_DTYPE
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,9 +16,9 @@ from bisect import bisect_left, bisect_right
 from typing import NamedTuple
 
 from baselines.mpc.memory import Sight
-from baselines.mpc.planning import Car, Plan, Site, Stay
-from baselines.room import ROUNDING_KW
-from baselines.view import NOTHING_KWH
+from baselines.mpc.plan import Car, Plan, Site, Stay
+from baselines.policies.headroom import ROUNDING_KW
+from baselines.policies.view import NOTHING_KWH
 
 
 class Settings(NamedTuple):

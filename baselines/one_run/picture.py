@@ -8,11 +8,11 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import PercentFormatter
 
+from baselines.one_run.run import money_parts, soc_before
 from baselines.plot_style import edge_days, local_days, per_car, png
-from baselines.running import money_parts, soc_before
-from ev_gym.rendering import CAR_COLORS, INK, draw_flows
+from ev_gym.rendering.picture import CAR_COLORS, INK, draw_flows
+from ev_gym.rendering.scene import cost_name
 from ev_gym.scenario import Scenario
-from ev_gym.scene import cost_name
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,9 +12,9 @@ import gymnasium as gym
 
 import ev_gym  # noqa: F401  # registers the env
 from baselines.foresight import tell_future
-from baselines.policy import make_policy
-from ev_gym.infos import vehicle_columns
+from baselines.policies.base import make_policy
 from ev_gym.scenario import Scenario
+from ev_gym.simulation.results import vehicle_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +35,7 @@ def drive(scenario: Scenario, policy_name: str, seed: int, days: int | None) -> 
 
     Args:
         scenario: The scenario.
-        policy_name: Spec of the policy, see `baselines.entrants`.
+        policy_name: Spec of the policy, see `baselines.policies.specs`.
         seed: Of the episode.
         days: Horizon in days; None: the scenario's.
     """
@@ -119,7 +119,7 @@ def _decision(
 
 def write(ride: Ride, scenario: Scenario, policy_name: str, folder: Path) -> list[Path]:
     """Write `battery_log.csv`, `charging_log.txt` and `battery_plot.png`; the paths written."""
-    from baselines.battery_plot import battery
+    from baselines.one_run.picture import battery
 
     folder.mkdir(parents=True, exist_ok=True)
     names = ("battery_log.csv", "charging_log.txt", "battery_plot.png")

@@ -4,10 +4,11 @@ Backwards over the steps, for each energy of a grid, the worth of the best decis
 
     V_t(E) = max over levels a of r_t(E, a) + V_{t+1}(E'_t(E, a)),  V_T(E) = settlement price * E,
 
-where reward r and next energy E' are what `ev_gym.living.live` makes of the household's record with
-E kWh in the battery. Nothing of the physics is written down a second time. Between the points of
-the grid V is interpolated linearly. Then, forwards from the real state, each step takes the level
-that is best by r and V, and lives it by the real dynamics; so the bill that comes out is real.
+where reward r and next energy E' are what `ev_gym.simulation.step.live` makes of the household's
+record with E kWh in the battery. Nothing of the physics is written down a second time. Between the
+points of the grid V is interpolated linearly. Then, forwards from the real state, each step takes
+the level that is best by r and V, and lives it by the real dynamics; so the bill that comes out is
+real.
 
 The grid holds the states that can be reached at all, one by one, where these are few: V is exact
 then. Otherwise its points lie `SPACING_KWH` apart between the lowest and the highest energy that
@@ -28,11 +29,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.foresight import Future
-from ev_gym.actions import level_fractions
-from ev_gym.compiling import as_records, compiled, compiled_apart
-from ev_gym.fields import HOUSEHOLD_DTYPE, STEP_DTYPE, VEHICLE_DTYPE, VEHICLE_STEP_DTYPE
-from ev_gym.living import live, look_around
-from ev_gym.tables import Tables
+from ev_gym.runtime.compiling import as_records, compiled, compiled_apart
+from ev_gym.simulation.actions import level_fractions
+from ev_gym.simulation.state_fields import (
+    HOUSEHOLD_DTYPE,
+    STEP_DTYPE,
+    VEHICLE_DTYPE,
+    VEHICLE_STEP_DTYPE,
+)
+from ev_gym.simulation.step import live, look_around
+from ev_gym.world.tables import Tables
 
 Floats = NDArray[np.float64]
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.policy import Floats, Policy, View
-from baselines.rules import cheaper_h
-from ev_gym.compiling import compiled
+from baselines.policies.base import Floats, Policy, View
+from baselines.policies.simple_rules import cheaper_h
+from ev_gym.runtime.compiling import compiled
 from ev_gym.scenario import Scenario
 
 SAME_PRICE = 1e-6  # prices in observations are float32

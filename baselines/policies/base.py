@@ -13,12 +13,12 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from baselines.room import ROUNDING_KW, fit, limit_records
-from baselines.view import Floats, View
-from ev_gym.actions import level_fractions
-from ev_gym.equipment import at_charger
-from ev_gym.observation import observation_slices
+from baselines.policies.headroom import ROUNDING_KW, fit, limit_records
+from baselines.policies.view import Floats, View
 from ev_gym.scenario import Scenario
+from ev_gym.scenario.charger import at_charger
+from ev_gym.simulation.actions import level_fractions
+from ev_gym.simulation.observation import observation_slices
 
 if TYPE_CHECKING:
     from baselines.foresight import Future
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 __all__ = ["POLICY_NAMES", "ROUNDING_KW", "Floats", "Policy", "View", "built_in", "make_policy"]
 
 _HOME = {
-    "uncontrolled": "baselines.rules:Uncontrolled",
-    "load_based": "baselines.rules:LoadBased",
-    "price_based": "baselines.rules:PriceBased",
-    "cheapest_hours": "baselines.rules:CheapestHours",
-    "plan": "baselines.home_rules:ChargingPlan",
-    "price_limit": "baselines.home_rules:PriceLimit",
-    "delayed": "baselines.home_rules:Delayed",
-    "night": "baselines.home_rules:Night",
-    "peak_shaving": "baselines.rules:PeakShaving",
-    "pv_surplus": "baselines.sun_rules:PvSurplus",
-    "min_pv": "baselines.sun_rules:MinPv",
+    "uncontrolled": "baselines.policies.simple_rules:Uncontrolled",
+    "load_based": "baselines.policies.simple_rules:LoadBased",
+    "price_based": "baselines.policies.simple_rules:PriceBased",
+    "cheapest_hours": "baselines.policies.simple_rules:CheapestHours",
+    "plan": "baselines.policies.app_rules:ChargingPlan",
+    "price_limit": "baselines.policies.app_rules:PriceLimit",
+    "delayed": "baselines.policies.app_rules:Delayed",
+    "night": "baselines.policies.app_rules:Night",
+    "peak_shaving": "baselines.policies.simple_rules:PeakShaving",
+    "pv_surplus": "baselines.policies.solar_rules:PvSurplus",
+    "min_pv": "baselines.policies.solar_rules:MinPv",
     "optimal": "baselines.optimal:Optimal",
     "mpc": "baselines.mpc:Mpc",
-    "random": "baselines.rules:Random",
+    "random": "baselines.policies.simple_rules:Random",
 }
 POLICY_NAMES = tuple(_HOME)
 
@@ -168,7 +168,8 @@ def make_policy(spec: str, env: Any, seed: int = 0) -> Policy:
     """A policy for an env: single, vector, or remote.
 
     Args:
-        spec: What `baselines.entrants` describes: one of `POLICY_NAMES`, a name with arguments,
+        spec: What `baselines.policies.specs` describes: one of `POLICY_NAMES`, a name with
+        arguments,
             `module:Class`, or the path of a Stable-Baselines3 archive.
         env: Anything with a `scenario` and a (single) action space.
         seed: Of a policy that draws.
@@ -177,7 +178,7 @@ def make_policy(spec: str, env: Any, seed: int = 0) -> Policy:
         ValueError: for a policy that does not exist or cannot be made; for actions of another
             range.
     """
-    from baselines.entrants import enter  # which builds on this module
+    from baselines.policies.specs import enter  # which builds on this module
 
     if not isinstance(spec, str):
         raise ValueError(f"policy is {spec!r}; allowed: a name, module:Class or a path, as text")

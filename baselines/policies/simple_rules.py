@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.policy import ROUNDING_KW, Floats, Policy, View
-from ev_gym.compiling import compiled
-from ev_gym.episode import stream_key, uniform
+from baselines.policies.base import ROUNDING_KW, Floats, Policy, View
+from ev_gym.runtime.compiling import compiled
+from ev_gym.runtime.counter_random import stream_key, uniform
 
 CHEAPEST_OF_DAY = 8
 

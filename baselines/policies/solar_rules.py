@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from baselines.policy import ROUNDING_KW, Floats, Policy, View
+from baselines.policies.base import ROUNDING_KW, Floats, Policy, View
 from ev_gym.scenario import Scenario
 
 

@@ -37,9 +37,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.policy import POLICY_NAMES, Policy, built_in
-from ev_gym.parameters import nearest
+from baselines.policies.base import POLICY_NAMES, Policy, built_in
 from ev_gym.scenario import Scenario
+from ev_gym.scenario.parameters import nearest
 
 GROUP = "ev_gym.policies"
 ARCHIVE = ".zip"
@@ -133,7 +133,7 @@ def enter(text: str, scenario: Scenario, continuous: bool, seed: int) -> Policy:
     spec = parse(text)
     point = point_of(spec)
     if spec.head.lower().endswith(ARCHIVE):
-        from baselines.learnt import Learnt
+        from baselines.policies.stable_baselines3 import Learnt
 
         made: Any = Learnt(spec.head, scenario, continuous, seed)
     else:

@@ -14,9 +14,9 @@ from gymnasium import spaces
 from gymnasium.wrappers.utils import rescale_box
 from numpy.typing import NDArray
 
-from baselines.policy import Policy
-from ev_gym.actions import ActionMap
+from baselines.policies.base import Policy
 from ev_gym.scenario import Scenario
+from ev_gym.simulation.actions import ActionMap
 
 # Algorithms by an attribute that only their archives hold; the last one is told by what it shares
 # with PPO. DDPG is saved as the TD3 that it is.

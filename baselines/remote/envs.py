@@ -20,11 +20,11 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from baselines.http_client import READ_S, Client, RemoteError
-from baselines.remote_session import Answer, RemoteSession
-from ev_gym.infos import History, history_frame, rows_info
-from ev_gym.resetting import checked_mask, checked_seed, given_options, row_seeds
+from baselines.remote.http_client import READ_S, Client, RemoteError
+from baselines.remote.session import Answer, RemoteSession
 from ev_gym.scenario import Scenario
+from ev_gym.simulation.reset_options import checked_mask, checked_seed, given_options, row_seeds
+from ev_gym.simulation.results import History, history_frame, rows_info
 
 if TYPE_CHECKING:
     import pandas as pd

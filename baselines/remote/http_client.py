@@ -23,7 +23,7 @@ from requests.exceptions import ChunkedEncodingError
 from requests.utils import get_environ_proxies
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
-LOG = logging.getLogger("baselines.http_client")
+LOG = logging.getLogger("baselines.remote.http_client")
 
 CONNECT_S = 5.0
 READ_S = 30.0

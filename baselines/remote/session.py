@@ -12,13 +12,13 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from baselines import npy
-from baselines.http_client import Client, RemoteError
-from ev_gym.actions import as_numbers
-from ev_gym.fields import STEP_DTYPE, VEHICLE_STEP_DTYPE
-from ev_gym.resetting import ResetError
+from baselines.remote import npy
+from baselines.remote.http_client import Client, RemoteError
 from ev_gym.scenario import Scenario, ScenarioError, as_scenario
-from ev_gym.simulator import ActionError
+from ev_gym.simulation.actions import as_numbers
+from ev_gym.simulation.reset_options import ResetError
+from ev_gym.simulation.simulator import ActionError
+from ev_gym.simulation.state_fields import STEP_DTYPE, VEHICLE_STEP_DTYPE
 
 REFUSED = (400, 422)  # against the schema, or impossible
 GOODBYE_S = 2.0

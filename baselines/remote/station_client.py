@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple, TypeGuard
 
-from baselines.http_client import Client
+from baselines.remote.http_client import Client
 
 HOURS = 24
 TICKS_PER_HOUR = 4

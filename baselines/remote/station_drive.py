@@ -14,14 +14,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from baselines.classic_client import TICKS_PER_HOUR, ClassicClient, StationError
 from baselines.foresight import tell_future
-from baselines.policy import make_policy
-from baselines.running import Ride
+from baselines.one_run.run import Ride
+from baselines.policies.base import make_policy
+from baselines.remote.station_client import TICKS_PER_HOUR, ClassicClient, StationError
 from ev_gym.env import EVChargingEnv
-from ev_gym.presets import preset
-from ev_gym.scenario import Scenario
-from ev_gym.sources import CLASSIC_LOADS_KW, CLASSIC_PRICES_ORE, dataset_of
+from ev_gym.scenario import Scenario, preset
+from ev_gym.series.of_scenario import CLASSIC_LOADS_KW, CLASSIC_PRICES_ORE, dataset_of
 
 DAY_TICKS = 24 * TICKS_PER_HOUR
 PATIENCE_S = 60.0
@@ -33,7 +32,7 @@ class Mirror:
     """The local household of a station, with the policy that sees it.
 
     Args:
-        policy_name: Spec of the policy, see `baselines.entrants`.
+        policy_name: Spec of the policy, see `baselines.policies.specs`.
         prices_ore_per_kwh: The station's 24 hourly prices.
         loads_kw: Its 24 hourly base loads.
         capacity_kwh: Of its battery; None: that of `classic`.
@@ -146,7 +145,7 @@ class Drive:
 
     Args:
         station: The station.
-        policy_name: Spec of the policy, see `baselines.entrants`.
+        policy_name: Spec of the policy, see `baselines.policies.specs`.
         say: Called with a line on each decision, and at least one an hour.
         poll_s: Seconds between two looks at the station.
         sleep: Called with `poll_s`; tests pass their own.

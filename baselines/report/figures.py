@@ -14,7 +14,7 @@ import numpy as np
 
 from baselines.plot_style import Floats, per_car, policy_color
 from baselines.report.worst_days import WorstDay, hourly_kw, step_hours
-from ev_gym.rendering import SOLD, SUN
+from ev_gym.rendering.picture import SOLD, SUN
 
 if TYPE_CHECKING:
     import pandas as pd

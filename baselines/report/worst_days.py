@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from baselines.plot_style import names_in, per_car
-from ev_gym.fields import REWARD_TERMS
+from ev_gym.simulation.state_fields import REWARD_TERMS
 
 if TYPE_CHECKING:
     import pandas as pd

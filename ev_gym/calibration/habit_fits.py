@@ -1,4 +1,4 @@
-"""How drivers' habits are estimated from sessions: the rows of `ev_gym.episode.habits_table`.
+"""How drivers' habits are estimated from sessions: the rows of `drivers.habits.habits_table`.
 
 Measured hours, times and energies become normal scores within their table, all sessions weighing
 the same, so that the tables give the pooled distributions back. The scores follow a model with a
@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ev_gym import episode
+from ev_gym.drivers import habits
 
 if TYPE_CHECKING:
-    from ev_gym.calibration.driving import Sessions
+    from ev_gym.calibration.trondheim import Sessions
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 ITERATIONS = 60
 PRIOR_COUNT = 4  # a class's residual variance is drawn to the pooled one as if by so many values
-WORK_END_H = episode.HOUR_EDGES[episode.WORK_EDGE_BIN - 1]
+WORK_END_H = habits.HOUR_EDGES[habits.WORK_EDGE_BIN - 1]
 STAY_BINS = ((0, 1), (0, 1), (2,), (3,), (4,), (5,), (6, 7), (6, 7))  # sparse bins share a table
 
 
@@ -131,7 +131,7 @@ class Hours(NamedTuple):
 
 
 def _scores() -> Floats:
-    return np.linspace(-episode.SCORE_LIMIT, episode.SCORE_LIMIT, episode.KNOTS)
+    return np.linspace(-habits.SCORE_LIMIT, habits.SCORE_LIMIT, habits.KNOTS)
 
 
 def _quantiles(values: Floats) -> list[float]:
@@ -151,7 +151,7 @@ def _normal_scores(values: Floats, table: Ints) -> Floats:
 
 
 def _bin(hours: Floats) -> Ints:
-    return np.searchsorted(episode.HOUR_EDGES, hours, side="right").astype(np.int64)
+    return np.searchsorted(habits.HOUR_EDGES, hours, side="right").astype(np.int64)
 
 
 def _odds(
@@ -160,7 +160,7 @@ def _odds(
     """Odds by column of the table, and the habits for the present day and for later days."""
     happened, column, whose = [], [], []
     days = to_day - from_day
-    for later in range(episode.MAX_DAYS):
+    for later in range(habits.MAX_DAYS):
         there = days >= later
         weekend = ((from_day[there] + later) % 7 >= 5).astype(np.int64)
         happened.append((days[there] == later) * 1.0)
@@ -211,8 +211,8 @@ def _hours(s: Sessions, routine: Ints, weekend: bool, came: bool) -> Hours:
 def _energy(s: Sessions, routine: Ints) -> tuple[dict[str, Any], Habit]:
     """Rows of the energy of a session, and the habit."""
     s = s.where(~np.isnan(s.left_h))
-    gap = np.searchsorted(episode.LONG_GAP_H, s.away_h, side="right")
-    stay = np.searchsorted(episode.STAY_H, s.stay_h, side="right")
+    gap = np.searchsorted(habits.LONG_GAP_H, s.away_h, side="right")
+    stay = np.searchsorted(habits.STAY_H, s.stay_h, side="right")
     score = _normal_scores(s.energy_kwh, np.zeros(len(stay), np.int64))
     steps = [np.eye(3)[routine[s.user]], np.eye(4)[gap][:, 1:], np.eye(6)[stay][:, :-1]]
     model = fit_linear(score, np.hstack(steps), s.user, stay)
@@ -226,7 +226,7 @@ def _energy(s: Sessions, routine: Ints) -> tuple[dict[str, Any], Habit]:
 
 
 def habit_rows(s: Sessions, routine: Ints) -> dict[str, Any]:
-    """The rows of the habits table by name; see `ev_gym.calibration.driving.HABIT_ROWS`.
+    """The rows of the habits table by name; see `ev_gym.calibration.trondheim.HABIT_ROWS`.
 
     Args:
         s: sessions of the users who have a routine, numbered from 0.

@@ -1,7 +1,7 @@
 """Derive the figures behind the built-in prices, temperature and base load.
 
 ``derive`` reads measured series from a folder and returns what ``series.json`` holds: the
-parameters of the generator in ``ev_gym.synthetic`` and, under ``figures``, statistics of the
+parameters of the generator in ``ev_gym.series.synthetic`` and, under ``figures``, statistics of the
 measured series (``measures``) that tests compare the generator with.
 """
 
@@ -13,7 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from ev_gym.calibration.fitting import (
+from ev_gym.calibration.measures import (
+    load_figures,
+    means_by,
+    per_day,
+    price_figures,
+    temperature_figures,
+)
+from ev_gym.calibration.series_fits import (
     NEIGHBOURS,
     SCORES,
     fit_parts,
@@ -23,14 +30,15 @@ from ev_gym.calibration.fitting import (
     read,
     rounded,
 )
-from ev_gym.calibration.measures import (
-    load_figures,
-    means_by,
-    per_day,
-    price_figures,
-    temperature_figures,
+from ev_gym.series.synthetic import (
+    Clock,
+    Floats,
+    Ints,
+    daily_mean,
+    local_clock,
+    price_terms,
+    season,
 )
-from ev_gym.synthetic import Clock, Floats, Ints, daily_mean, local_clock, price_terms, season
 
 PRICE_FILE = "price_dayahead_SE3_hourly_2016-2024.csv"
 WEATHER_FILE = "weather_stockholm_hourly_2023-2024.csv"

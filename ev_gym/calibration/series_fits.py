@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ev_gym.synthetic import Floats, Ints
+from ev_gym.series.synthetic import Floats, Ints
 
 SCORES = np.linspace(-4.0, 4.0, 41)
 
@@ -30,7 +30,7 @@ def fit_parts(
     """Fit the variances of Gaussian parts to the autocovariance by non-negative least squares.
 
     ``weight`` is 1 where the series is known and 0 elsewhere. Returns ``parts`` for
-    ``ev_gym.synthetic.gaussian``, without those that have no weight.
+    ``ev_gym.series.synthetic.gaussian``, without those that have no weight.
     """
     size = len(series)
     measured = np.array(

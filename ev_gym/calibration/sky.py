@@ -1,8 +1,8 @@
 """Derive the figures behind the built-in sky.
 
 ``derive`` reads measured weather from a folder and returns what ``sun.json`` holds: the parameters
-of ``ev_gym.clearness`` and, under ``figures``, statistics of the measured sky that tests compare
-the generator with.
+of ``ev_gym.series.synthetic_sky`` and, under ``figures``, statistics of the measured sky that tests
+compare the generator with.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ev_gym.calibration.fitting import (
+from ev_gym.calibration.measures import LEAST_CLEAR_W_PER_M2, sky_figures
+from ev_gym.calibration.series_fits import (
     NEIGHBOURS,
     fit_parts,
     least_squares,
@@ -22,10 +23,9 @@ from ev_gym.calibration.fitting import (
     read,
     rounded,
 )
-from ev_gym.calibration.measures import LEAST_CLEAR_W_PER_M2, sky_figures
-from ev_gym.clearness import day_of_year
-from ev_gym.sun import clear_sky, mean_over, sub_steps, sun_position
-from ev_gym.synthetic import Floats, Ints, season
+from ev_gym.series.sun import clear_sky, mean_over, sub_steps, sun_position
+from ev_gym.series.synthetic import Floats, Ints, season
+from ev_gym.series.synthetic_sky import day_of_year
 
 SUN_FILE = "weather_aarhus_hourly_2024.csv"
 CLOUD_FILE = "weather_stockholm_hourly_2023-2024.csv"

@@ -1,4 +1,4 @@
-"""Driving: the figures behind `ev_gym.episode`, and how they come from measured sessions.
+"""Driving: the figures behind `ev_gym.drivers.draws`, and how they come from measured sessions.
 
 Source: Sorensen et al. 2021, "Residential electric vehicle charging datasets from apartment
 buildings", Data in Brief 36:107105 (doi:10.1016/j.dib.2021.107105), the private users. The folder
@@ -31,14 +31,13 @@ Decisions:
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ev_gym import calibration, episode
+from ev_gym.drivers import habits
 from ev_gym.physics import trip
 
 SESSIONS_FILE = "ev_sessions_trondheim_2018-2020.csv"
@@ -50,51 +49,8 @@ SHIFT_SPREAD_H = 4.0
 HOME_MORNING_SHARE = 0.4
 LEVELS = tuple(round(0.05 * step, 2) for step in range(1, 20))
 
-# Name in driving.json: first row of the table, number of rows.
-HABIT_ROWS = {
-    "shares": (episode.SHARES, 1),
-    "mean": (episode.MEAN, 3),
-    "spread": (episode.SPREAD, episode.TOGETHER + 1),
-    "plug_in_odds": (episode.PLUG_IN, 1),
-    "leave_odds": (episode.LEAVE, 1),
-    "arrival_h": (episode.ARRIVAL, 24),
-    "departure_h": (episode.DEPARTURE, 6),
-    "stay_h": (episode.STAY, 8),
-    "noise": (episode.NOISE, 4),
-    "energy_kwh": (episode.ENERGY, 1),
-    "gap_step": (episode.GAP_STEP, 1),
-    "stay_step": (episode.STAY_STEP, 1),
-    "stay_noise": (episode.STAY_NOISE, 1),
-    "km_per_kwh": (episode.DISTANCE, 1),
-}
-
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-
-
-def figures() -> dict[str, Any]:
-    """The committed figures; callers must not change them.
-
-    `habits` is what the generator reads, `pooled` (over sessions) and `drivers` (over drivers) are
-    what it should give back, `fleet` is what distances rest on; see `derive`.
-    """
-    return calibration.figures("driving")
-
-
-@functools.cache
-def habits() -> Floats:
-    """The table of `ev_gym.episode.habits_table`: (60, 31), read-only."""
-    named = figures()["habits"]
-    table = np.zeros((episode.HABIT_ROWS, episode.KNOTS))
-    table[episode.EXP] = np.exp(
-        np.linspace(-episode.SCORE_LIMIT, episode.SCORE_LIMIT, episode.KNOTS)
-    )
-    for name, (first, count) in HABIT_ROWS.items():
-        rows = named[name] if isinstance(named[name][0], list) else [named[name]]
-        for row, values in zip(range(first, first + count), rows, strict=True):
-            table[row, : len(values)] = values
-    table.setflags(write=False)
-    return table
 
 
 class Sessions(NamedTuple):
@@ -137,7 +93,7 @@ def read_sessions(folder: Path) -> Sessions:
             "energy": frame["energy_kwh"],
         }
     ).sort_values(["user", "begin", "end"])
-    shortest = pd.Timedelta(minutes=episode.MIN_MINUTES)
+    shortest = pd.Timedelta(minutes=habits.MIN_MINUTES)
     times["end"] = times.groupby("user")["end"].cummax()  # one user's sessions overlap once
     apart = times["begin"] - times.groupby("user")["end"].shift(1)
     merged = times.groupby((~(apart < shortest)).cumsum()).agg(
@@ -158,9 +114,9 @@ def read_sessions(folder: Path) -> Sessions:
         arrival_h=arrival_h,
         departure_day=departure_day,
         departure_h=departure_h,
-        stay_h=np.minimum(stay, episode.MAX_MINUTES / 60),
+        stay_h=np.minimum(stay, habits.MAX_MINUTES / 60),
         energy_kwh=merged["energy"].to_numpy(np.float64),
-        away_h=np.where(first, np.nan, np.minimum(away, episode.MAX_MINUTES / 60)),
+        away_h=np.where(first, np.nan, np.minimum(away, habits.MAX_MINUTES / 60)),
         left_day=np.where(first, 0, np.roll(departure_day, 1)),
         left_h=np.where(first, np.nan, np.roll(departure_h, 1)),
     )
@@ -170,7 +126,7 @@ def _local(stamps: Any) -> tuple[Ints, Floats]:
     """Local day of driving (0 is a Monday) and hour of it, 4 to 28, of UTC stamps."""
     clock = stamps.dt.tz_convert(ZONE).dt.tz_localize(None).to_numpy("datetime64[m]")
     minute = (clock - np.datetime64("2018-01-01T00:00", "m")).astype(np.int64)  # a Monday
-    day = (minute - episode.DAY_START_H * 60) // 1440
+    day = (minute - habits.DAY_START_H * 60) // 1440
     return day, (minute - day * 1440) / 60
 
 
@@ -233,10 +189,10 @@ def _one_driver(s: Sessions) -> dict[str, float]:
         "share_longer_than_a_day": float(np.mean(s.stay_h > 24)),
     }
     for hour in (3, 8, 12, 18):
-        at = hour if hour >= episode.DAY_START_H else hour + 24
+        at = hour if hour >= habits.DAY_START_H else hour + 24
         stay = _clock_passes(s.arrival_day, s.arrival_h, s.departure_day, s.departure_h, at).sum()
         away = _clock_passes(s.left_day, s.left_h, s.arrival_day, s.arrival_h, at)
-        absent = np.minimum(away, episode.MAX_DAYS).sum()
+        absent = np.minimum(away, habits.MAX_DAYS).sum()
         found[f"share_plugged_at_{hour:02d}h"] = float(stay / (stay + absent))
     overnight = (s.departure_day > s.arrival_day) & (s.departure_day % 7 < 5)
     hours = {
@@ -274,8 +230,8 @@ def fleet(folder: Path) -> dict[str, float]:
     """
     import pandas as pd
 
-    from ev_gym.calibration.fitting import read
     from ev_gym.calibration.series import WEATHER_FILE
+    from ev_gym.calibration.series_fits import read
 
     path = Path(folder) / MODELS_FILE
     if not path.is_file():
@@ -290,10 +246,13 @@ def fleet(folder: Path) -> dict[str, float]:
 def derive(folder: Path) -> dict[str, Any]:
     """The figures of `driving.json` from a folder of measured series.
 
+    `habits` is what the generator reads, `pooled` (over sessions) and `drivers` (over drivers) are
+    what it should give back, `fleet` is what distances rest on.
+
     Raises:
         FileNotFoundError: if the folder lacks one of the files.
     """
-    from ev_gym.calibration.driving_habits import habit_rows
+    from ev_gym.calibration.habit_fits import habit_rows
 
     sessions = read_sessions(folder)
     average = fleet(folder)

@@ -14,9 +14,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ev_gym import episode
-from ev_gym.compiling import compiled, compiled_apart
+from ev_gym.drivers import draws
 from ev_gym.physics import ageing, battery, trip
+from ev_gym.runtime.compiling import compiled, compiled_apart
 
 DAY_MIN = 24 * 60
 
@@ -24,9 +24,9 @@ DAY_MIN = 24 * 60
 @compiled
 def _next_daily(offset_min: Any, after_min: int, clock_min: int) -> int:
     """First minute of the series from `after_min` on when local clocks show `clock_min`."""
-    local_min = episode.local_minute(offset_min, after_min)
+    local_min = draws.local_minute(offset_min, after_min)
     wait_min = (clock_min - local_min) % DAY_MIN
-    return max(after_min, int(episode.series_minute(offset_min, local_min + wait_min)))
+    return max(after_min, int(draws.series_minute(offset_min, local_min + wait_min)))
 
 
 @compiled
@@ -46,7 +46,7 @@ def plan_session(
 ) -> None:
     """Write return, trip and next departure of a car that leaves at `left_min`."""
     if car.daily == 0:
-        episode.draw_session(vehicle, car, habits, hours, offset_min, left_min)
+        draws.draw_session(vehicle, car, habits, hours, offset_min, left_min)
         return
     _plan_daily(vehicle, car, hours, offset_min, left_min)
     vehicle.session += 1

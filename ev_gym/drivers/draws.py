@@ -1,7 +1,7 @@
 """All randomness of the simulated world, drawn by compiled code from counters (`splitmix`).
 
 Driving follows the private users of Sorensen et al. 2021 (doi:10.1016/j.dib.2021.107105, housing
-in Trondheim); `ev_gym.calibration.driving` derives the figures. A driver is one of three routines
+in Trondheim); `ev_gym.calibration.trondheim` derives the figures. A driver is one of three routines
 and has five habits, drawn once: how readily the car is plugged in and taken away on a day, when it
 returns, when it leaves, and how much energy it needs. A session scatters around them.
 
@@ -25,96 +25,43 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ev_gym.compiling import compiled
-from ev_gym.physics import trip
-from ev_gym.splitmix import mix, normal, stream_key, uniform
-
-__all__ = [
-    "DRIVER_FIELDS",
-    "ROUTINES",
-    "begin_vehicle",
-    "draw_driver",
-    "draw_session",
-    "habits_table",
-    "local_minute",
-    "mix",
-    "normal",
-    "series_minute",
-    "stream_key",
-    "uniform",
-]
-
-ROUTINES = ("commuter", "shift worker", "mostly at home")
-
-# What the driving model keeps of a driver; a vehicle's record holds these beside its own state.
-DRIVER_FIELDS: tuple[tuple[str, str, str, str], ...] = (
-    ("routine", "i8", "", "0 commuter, 1 shift worker, 2 mostly at home"),
-    ("plug_in_odds", "f8", "", "odds of plugging in on the day it left, relative to all drivers"),
-    ("plug_in_later_odds", "f8", "", "odds of plugging in on each later day, likewise"),
-    ("leave_odds", "f8", "", "odds of leaving on the day it was plugged in, likewise"),
-    ("leave_later_odds", "f8", "", "odds of leaving on each later day, likewise"),
-    ("energy_score", "f8", "", "habitual energy of a session, as a normal score"),
-    ("arrival_score", "f8", "", "habitual hour of plug-in on weekdays, as a normal score"),
-    ("arrival_scatter", "f8", "", "standard deviation of that score from day to day"),
-    ("weekend_arrival_score", "f8", "", "habitual hour of plug-in on weekends"),
-    ("weekend_arrival_scatter", "f8", "", "standard deviation of that score"),
-    ("departure_score", "f8", "", "habitual hour of plug-out on weekdays, as a normal score"),
-    ("departure_scatter", "f8", "", "standard deviation of that score from day to day"),
-    ("weekend_departure_score", "f8", "", "habitual hour of plug-out on weekends"),
-    ("weekend_departure_scatter", "f8", "", "standard deviation of that score"),
+from ev_gym.drivers.habits import (
+    ARRIVAL,
+    DAY_START_H,
+    DEPARTURE,
+    DISTANCE,
+    ENERGY,
+    EXP,
+    GAP_STEP,
+    HABITS,
+    HOUR_EDGES,
+    KNOTS,
+    LEAVE,
+    LONG_GAP_H,
+    MAX_DAYS,
+    MAX_MINUTES,
+    MEAN,
+    MIN_MINUTES,
+    NOISE,
+    PLUG_IN,
+    SCORE_LIMIT,
+    SCORES_PER_UNIT,
+    SPREAD,
+    STAY,
+    STAY_H,
+    STAY_NOISE,
+    STAY_STEP,
+    TOGETHER,
+    WORK_EDGE_BIN,
 )
+from ev_gym.physics import trip
+from ev_gym.runtime.compiling import compiled
+from ev_gym.runtime.counter_random import normal, uniform
 
-DAY_START_H = 4  # a local day of driving runs from 04:00 to 04:00
-HOUR_EDGES = (8, 10, 13, 15, 17, 19, 21)  # hours that part it into eight bins
-WORK_EDGE_BIN = 2  # who leaves before 10:00 returns by the hour, later by time away
-SCORE_LIMIT = 3.0
-SCORES_PER_UNIT = 5  # scores lie 0.2 apart
-KNOTS = 31
-LONG_GAP_H = (24, 48, 96)  # steps of energy with the hours since the last session
-STAY_H = (1, 2, 3, 4, 6)  # and with the hours of the stay
-MIN_MINUTES = 30  # shortest stay and shortest time away
-MAX_MINUTES = 7 * 1440  # longest
-MAX_DAYS = 7
 WARM_UP_MIN, WARM_UP_MAX = 2 * 1440, 9 * 1440
 MAX_WALL_KW = 7.4  # mean power of a session: 99.9 % of the measured ones had no more
-
-# Rows of the habits table.
-SHARES = 0  # 3 columns: shares of the routines among users
-EXP = 1  # exp(score): turns a driver's score into odds
-MEAN = 2  # + routine: means of the habits' scores, columns in the order of DRIVER_FIELDS
-SPREAD = 5  # + 0..4: Cholesky factor of the first habits' covariance; + 5: the others' deviations
-PLUG_IN = 11  # columns: odds by bin of departure, weekday then weekend; later days
-LEAVE = 12  # columns: odds by bin of arrival, weekday then weekend; later days
-ARRIVAL = 13  # + 12 * weekend + kind, which is the routine: hour of plug-in, back the same day;
-#               3 + routine: hour, on a later day; 4 + bin of departure, from 2: hours away
-DEPARTURE = 37  # + 3 * weekend + routine: hour of plug-out, on a later day
-STAY = 43  # + bin of arrival: hours plugged in, leaving the same day
-NOISE = 51  # + weekend: scatter of the arrival's score; + 2 + weekend: of the departure's
-ENERGY = 55  # kWh at the wall
-GAP_STEP = 56  # columns: step of the energy score by time since the last session
-STAY_STEP = 57  # columns: step of the energy score by stay
-STAY_NOISE = 58  # columns: scatter of the energy score by stay
-DISTANCE = 59  # km driven for each kWh at the wall
-HABITS = 13
-TOGETHER = 5  # so many habits, the first, are correlated
-HABIT_ROWS = 60
-
 DRIVER_DRAWS = 2 + HABITS
 SESSION_DRAWS = 5
-
-
-def habits_table() -> NDArray[np.float64]:
-    """The drivers' habits as compiled code reads them, from `calibration/driving.json`.
-
-    Returns:
-        Array (60, 31), read-only: one habit a row, addressed by this module's constants.
-    """
-    from ev_gym.calibration.driving import habits
-
-    return habits()
 
 
 @compiled

@@ -26,9 +26,9 @@ from typing import Any
 
 import numpy as np
 
-from ev_gym.compiling import as_records, compiled, compiled_apart
 from ev_gym.physics import ageing_models as models
 from ev_gym.physics.ageing_models import CHEMISTRIES, NMC622
+from ev_gym.runtime.compiling import as_records, compiled, compiled_apart
 
 __all__ = [
     "AGEING_STATE",

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ev_gym.compiling import compiled, compiled_apart
+from ev_gym.runtime.compiling import compiled, compiled_apart
 
 NMC622, LFP, NCA, NMC111 = 0, 1, 2, 3  # below 0: a battery that does not age
 CHEMISTRIES = {"nmc622": NMC622, "lfp": LFP, "nca": NCA, "nmc111": NMC111}

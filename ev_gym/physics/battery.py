@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ev_gym.compiling import compiled
+from ev_gym.runtime.compiling import compiled
 
 ACCEPTANCE_AT_FULL = 0.1
 FULL_KWH = 1e-9

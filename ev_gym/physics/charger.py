@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ev_gym.compiling import compiled, compiled_apart
 from ev_gym.physics.battery import FULL_KWH
+from ev_gym.runtime.compiling import compiled, compiled_apart
 
 FLOOR_A = 6.0
 LINES = 3

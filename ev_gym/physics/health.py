@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ev_gym.compiling import compiled, compiled_apart
 from ev_gym.physics import ageing, thermal
+from ev_gym.runtime.compiling import compiled, compiled_apart
 
 HOTTEST_C = 60.0  # the ageing models were fitted up to here; a hotter pack ages as at this
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ev_gym.compiling import compiled, compiled_apart
 from ev_gym.physics import battery, charger
+from ev_gym.runtime.compiling import compiled, compiled_apart
 
 
 @compiled

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ev_gym.compiling import compiled
+from ev_gym.runtime.compiling import compiled
 
 
 @compiled

@@ -4,7 +4,7 @@ A month's invoice holds `price * (p_1 + ... + p_N) / N`: the N highest hourly me
 in that month, N from 1 to 3, on N different days or, with some companies, on whatever days. An hour
 counts times a factor (Ellevio's half at night; 0 where no charge applies). Days still to come count
 as zero, and an unfinished hour as its energy so far over one hour. Prices and rules are the
-companies' own, see `ev_gym.tariff`.
+companies' own, see `ev_gym.scenario.tariff`.
 
 Call what can give one peak a *period*: a day, or an hour where several peaks may share a day. Of
 all earlier periods of the month only the N highest matter, and the running one competes with the
@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ev_gym.compiling import compiled, compiled_apart
+from ev_gym.runtime.compiling import compiled, compiled_apart
 
 HOUR_MIN = 60
 QUARTER_MIN = 15

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ev_gym.compiling import compiled
+from ev_gym.runtime.compiling import compiled
 
 CAPACITY_PER_KWH = 6.0 * 0.95 / 3600.0  # kg/kWh kJ/(kg K), as kWh/K per kWh of battery
 TAU_H = 12.0

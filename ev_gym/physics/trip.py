@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ev_gym.compiling import compiled
+from ev_gym.runtime.compiling import compiled
 
 # kWh per mile by deg F, the highest power first
 COEFFICIENTS = (-2.0659e-10, 5.2918e-8, -3.9249e-6, 9.1978e-5, -0.0022, 0.3950)

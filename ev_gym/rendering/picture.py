@@ -1,7 +1,7 @@
 """Pictures of an episode: what has been, and what is known of what comes.
 
-Drawn from the history and the current observation only, as `ev_gym.scene` gathers them; the
-horizontal axis counts elapsed hours. An artist's `gid` is what it shows.
+Drawn from the history and the current observation only, as `ev_gym.rendering.scene` gathers them;
+the horizontal axis counts elapsed hours. An artist's `gid` is what it shows.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-from ev_gym.scene import Floats, Scene, scene
+from ev_gym.rendering.scene import Floats, Scene, scene
 
 if TYPE_CHECKING:
     import pandas as pd

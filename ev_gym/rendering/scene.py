@@ -16,10 +16,10 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from ev_gym.infos import vehicle_columns
-from ev_gym.observation import HEAD, world_fields
 from ev_gym.scenario import RewardWeights, Scenario
-from ev_gym.simulator import Outputs
+from ev_gym.simulation.observation import HEAD, world_fields
+from ev_gym.simulation.results import vehicle_columns
+from ev_gym.simulation.simulator import Outputs
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -26,16 +26,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 INTERPRETED: bool = bool(numba.config.DISABLE_JIT)
 
-_ROOT = Path(__file__).parent
+_ROOT = Path(__file__).parents[1]
 
 
 @functools.lru_cache(maxsize=1)
 def source_fingerprint() -> str:
     """Hash of every source file that can hold compiled code or a record layout."""
     digest = hashlib.sha256()
-    files = sorted([*(_ROOT / "physics").glob("*.py"), *_ROOT.glob("*.py")])
-    for path in files:
-        digest.update(path.name.encode() + path.read_bytes())
+    for path in sorted(_ROOT.rglob("*.py")):
+        digest.update(path.relative_to(_ROOT).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()
 
 

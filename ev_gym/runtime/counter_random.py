@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ev_gym.compiling import compiled
+from ev_gym.runtime.compiling import compiled
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 MIX_1 = np.uint64(0xBF58476D1CE4E5B9)

@@ -7,15 +7,8 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ev_gym.parameters import (
-    ScenarioError,
-    check,
-    check_unread,
-    choice,
-    number,
-    numbers,
-)
-from ev_gym.vehicle import Vehicle
+from ev_gym.scenario.parameters import ScenarioError, check, check_unread, choice, number, numbers
+from ev_gym.scenario.vehicle import Vehicle
 
 VOLT = 230.0
 FLOOR_A = 6

@@ -1,9 +1,8 @@
 """The 31 car models of Open EV Data (MIT licence, frozen April 2022) with ADAC's AC losses.
 
-`cars.csv` holds usable battery, phases, AC power and consumption of each. Where ADAC measured total
-charging losses (2022, as the press reported them), `eta` and `aux_kw` of
-`P_battery = eta * P_ac - P_aux` are fitted to its two or three points; the other models take the
-default of `Vehicle`.
+`known_cars.csv` holds usable battery, phases, AC power and consumption of each. Where ADAC measured
+total charging losses (2022, as the press reported them), `eta` and `aux_kw` of `P_battery = eta *
+P_ac - P_aux` are fitted to its two or three points; the other models take the default of `Vehicle`.
 """
 
 from __future__ import annotations
@@ -14,9 +13,9 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from ev_gym.parameters import ScenarioError
+from ev_gym.scenario.parameters import ScenarioError
 
-_FILE = Path(__file__).with_name("cars.csv")
+_FILE = Path(__file__).with_name("known_cars.csv")
 _ALIASES = {"vw": "volkswagen"}
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ev_gym.parameters import ScenarioError, nearest
-from ev_gym.scenario import (
+from ev_gym.scenario.parameters import ScenarioError, nearest
+from ev_gym.scenario.scenario import (
     Charger,
     Data,
     Driving,

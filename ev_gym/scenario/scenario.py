@@ -13,9 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ev_gym.data import Data
-from ev_gym.equipment import VOLT, Charger, at_charger
-from ev_gym.parameters import (
+from ev_gym.scenario.charger import VOLT, Charger, at_charger
+from ev_gym.scenario.parameters import (
     ScenarioError,
     check,
     choice,
@@ -25,9 +24,10 @@ from ev_gym.parameters import (
     text,
     to_plain,
 )
-from ev_gym.solar import Solar
-from ev_gym.tariff import TARIFFS, Tariff, tariff
-from ev_gym.vehicle import Driving, Vehicle
+from ev_gym.scenario.series_source import Data
+from ev_gym.scenario.solar import Solar
+from ev_gym.scenario.tariff import TARIFFS, Tariff, tariff
+from ev_gym.scenario.vehicle import Driving, Vehicle
 
 MAX_VEHICLES = 8
 
@@ -205,7 +205,7 @@ class Scenario:
         Raises:
             ScenarioError: for an unknown key or an impossible value, saying what is allowed.
         """
-        from ev_gym.presets import preset
+        from ev_gym.scenario.presets import preset
 
         if not isinstance(changes, Mapping):
             raise ScenarioError(f"scenario is {changes!r}; allowed: a dict of overrides")
@@ -245,7 +245,7 @@ def as_scenario(scenario: str | Scenario | Mapping[str, Any]) -> Scenario:
     Raises:
         ScenarioError: for anything else, an unknown name or key, or an impossible value.
     """
-    from ev_gym.presets import preset
+    from ev_gym.scenario.presets import preset
 
     if isinstance(scenario, Scenario):
         return scenario

@@ -1,4 +1,4 @@
-"""Where a scenario's series come from; `ev_gym.sources` builds them."""
+"""Where a scenario's series come from; `ev_gym.series.of_scenario` builds them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
-from ev_gym.parameters import (
+from ev_gym.scenario.parameters import (
     PATH_LENGTH,
     ScenarioError,
     check,

@@ -1,10 +1,10 @@
-"""Solar panels on the house as a scenario declares them; `ev_gym.sun` works out their power."""
+"""Solar panels on the house; `ev_gym.series.sun` works out what they give."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from ev_gym.parameters import check, check_unread, number
+from ev_gym.scenario.parameters import check, check_unread, number
 
 
 @dataclass(frozen=True)

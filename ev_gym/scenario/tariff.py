@@ -8,7 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ev_gym.parameters import ScenarioError, check, check_unread, choice, nearest, number, numbers
+from ev_gym.scenario.parameters import (
+    ScenarioError,
+    check,
+    check_unread,
+    choice,
+    nearest,
+    number,
+    numbers,
+)
 
 ALL_WEEK = (0, 1, 2, 3, 4, 5, 6)
 WORKDAYS = (0, 1, 2, 3, 4)

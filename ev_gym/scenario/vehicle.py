@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from ev_gym.cars import car_row
-from ev_gym.parameters import (
+from ev_gym.physics.ageing import CHEMISTRIES
+from ev_gym.scenario.known_cars import car_row
+from ev_gym.scenario.parameters import (
     ScenarioError,
     check,
     check_unread,
@@ -18,7 +19,6 @@ from ev_gym.parameters import (
     section,
     text,
 )
-from ev_gym.physics.ageing import CHEMISTRIES
 
 DAILY = ("arrival_h", "departure_h", "trip_km", "trip_kwh", "start_soc")
 AGEING = ("battery_age_years", "wear_price_per_kwh")

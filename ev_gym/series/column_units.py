@@ -1,7 +1,7 @@
 """Columns of users' tables as series in kW, currency per kWh, degrees Celsius and W/m2.
 
 The unit is read from the end of a column's name. The rules (units, plausible ranges) stand in
-the docstring of `ev_gym.dataset.Dataset`.
+the docstring of `ev_gym.series.dataset.Dataset`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ev_gym.dataset import MAX_IRRADIANCE_W_PER_M2
-from ev_gym.local_time import DataError
-from ev_gym.reading import Table
+from ev_gym.series.dataset import MAX_IRRADIANCE_W_PER_M2
+from ev_gym.series.files_and_frames import Table
+from ev_gym.series.local_time import DataError
 
 _PRICE = re.compile(r"(?:^|_)(ore|öre|[a-z]{3})_per_(kwh|mwh)$")
 _LOAD = re.compile(r"(?:^|(?<!_per)_)(kw|w|kwh)$")

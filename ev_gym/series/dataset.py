@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ev_gym.local_time import Calendar, DataError, check_local_monday, local_calendar
+from ev_gym.series.local_time import Calendar, DataError, check_local_monday, local_calendar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,9 +90,9 @@ class Dataset:
         price_minutes: Length of a price interval: 15, 30 or 60 minutes.
         currency: Three-letter code (ISO 4217) of the prices.
         clearness: Sky of generated series, shape (weeks * 168,): hourly GHI over that of a clear
-            sky (`ev_gym.sun.clear_sky`), 0 to 2. None: no such series.
+            sky (`ev_gym.series.sun.clear_sky`), 0 to 2. None: no such series.
         ghi_w_per_m2: Measured sky, instead of clearness: hourly mean global horizontal irradiance,
-            shape (weeks * 168,), W/m2. What follows from it stands in `ev_gym.sun`.
+            shape (weeks * 168,), W/m2. What follows from it stands in `ev_gym.series.sun`.
         dhi_w_per_m2: Diffuse horizontal irradiance, likewise; None: split off GHI by a model.
         dni_w_per_m2: Beam irradiance on a plane facing the sun, likewise; only with the other two,
             which it checks.
@@ -262,13 +262,13 @@ class Dataset:
             FileNotFoundError: A file that does not exist.
             DataError: Anything else that is wrong with the files, naming file, row and stamp.
         """
-        from ev_gym import aligning, reading, units
+        from ev_gym.series import column_units, files_and_frames, pairing
 
-        options = aligning.Options(zone, currency, eur_rate, start, weeks, load_zone)
-        columns = units.Columns(price_column, load_columns, temperature_column)
-        files = reading.Given(price, load, temperature, irradiance)
-        tables = reading.read_files(files, stamp_column, stamp_zone)
-        return cls(**aligning.aligned(tables, columns, options))
+        options = pairing.Options(zone, currency, eur_rate, start, weeks, load_zone)
+        columns = column_units.Columns(price_column, load_columns, temperature_column)
+        files = files_and_frames.Given(price, load, temperature, irradiance)
+        tables = files_and_frames.read_files(files, stamp_column, stamp_zone)
+        return cls(**pairing.aligned(tables, columns, options))
 
     @classmethod
     def from_frame(
@@ -297,12 +297,14 @@ class Dataset:
             DataError: As in `from_csv`; the row is the position in the index, from 0.
             TypeError: Something that is neither a Series nor a DataFrame.
         """
-        from ev_gym import aligning, reading, units
+        from ev_gym.series import column_units, files_and_frames, pairing
 
-        options = aligning.Options(zone, currency, eur_rate, start, weeks, load_zone)
-        columns = units.Columns(price_column, load_columns, temperature_column)
-        tables = reading.read_frames(reading.Given(price, load, temperature, irradiance))
-        return cls(**aligning.aligned(tables, columns, options))
+        options = pairing.Options(zone, currency, eur_rate, start, weeks, load_zone)
+        columns = column_units.Columns(price_column, load_columns, temperature_column)
+        tables = files_and_frames.read_frames(
+            files_and_frames.Given(price, load, temperature, irradiance)
+        )
+        return cls(**pairing.aligned(tables, columns, options))
 
 
 def check_currency(currency: str) -> None:

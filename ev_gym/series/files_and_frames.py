@@ -1,7 +1,7 @@
 """Users' files and frames as tables on a regular grid of time.
 
 Every error names the file, the row and the stamp; nothing is filled in or left out. The rules
-stand in the docstring of `ev_gym.dataset.Dataset`.
+stand in the docstring of `ev_gym.series.dataset.Dataset`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ev_gym.local_time import DataError, find_zone
+from ev_gym.series.local_time import DataError, find_zone
 
 _OFFSET = re.compile(r"[T ][\d:.,]+ ?(Z|[+-]\d\d(:?\d\d)?)$")
 

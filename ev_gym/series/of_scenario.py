@@ -11,9 +11,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from ev_gym.dataset import Dataset
-from ev_gym.parameters import ScenarioError
-from ev_gym.scenario import Data, Scenario
+from ev_gym.scenario import Data, Scenario, ScenarioError
+from ev_gym.series.dataset import Dataset
 
 # The teaching server of 2024: prices in ore per kWh and base loads in kW of its 24 hours.
 CLASSIC_PRICES_ORE = (
@@ -92,8 +91,8 @@ def _dataset(data: Data, currency: str, files: tuple[_File | None, ...]) -> Data
             temperature_c=np.full(24 * days, CLASSIC_TEMPERATURE_C),
             currency=currency,
         )
-    from ev_gym.clearness import built_in_clearness
-    from ev_gym.synthetic import synthetic_series
+    from ev_gym.series.synthetic import synthetic_series
+    from ev_gym.series.synthetic_sky import built_in_clearness
 
     series = synthetic_series(start, data.weeks, data.houses, data.zone, REFERENCE_KWH)
     return Dataset(

@@ -1,6 +1,6 @@
 """From regular series to one calendar: resolution, first Monday, pairing.
 
-The rules stand in the docstring of `ev_gym.dataset.Dataset`.
+The rules stand in the docstring of `ev_gym.series.dataset.Dataset`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ev_gym.dataset import HOURS_PER_WEEK, PRICE_MINUTES, check_currency
-from ev_gym.local_time import DataError, check_local_monday, find_zone
-from ev_gym.reading import Table, Tables, utc_text
-from ev_gym.units import (
+from ev_gym.series.column_units import (
     MAX_TEMPERATURE_C,
     Columns,
     Series,
@@ -27,6 +24,9 @@ from ev_gym.units import (
     price_series,
     temperature_series,
 )
+from ev_gym.series.dataset import HOURS_PER_WEEK, PRICE_MINUTES, check_currency
+from ev_gym.series.files_and_frames import Table, Tables, utc_text
+from ev_gym.series.local_time import DataError, check_local_monday, find_zone
 
 QUARTER_S, HOUR_S, DAY_S = 900, 3600, 86400
 WEEK_S = HOURS_PER_WEEK * HOUR_S

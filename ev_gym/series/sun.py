@@ -20,9 +20,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ev_gym.dataset import DataError, Dataset
-from ev_gym.parameters import ScenarioError
-from ev_gym.solar import Solar
+from ev_gym.scenario import ScenarioError, Solar
+from ev_gym.series.dataset import DataError, Dataset
 
 Floats = NDArray[np.float64]
 Seconds = NDArray[np.int64]

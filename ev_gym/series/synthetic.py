@@ -1,7 +1,7 @@
 """Built-in series: day-ahead prices, outdoor temperature and base load of a few houses.
 
 A generator calibrated on measured series, not a copy of them: its parameters are the derived
-figures in ``calibration/series.json``. All three kinds of series are built in one way:
+figures in ``ev_gym/calibrated/series.json``. All three kinds of series are built in one way:
 
 1. A seasonal mean for each hour of the day: two harmonics of the year (prices and temperature) or
    a profile for workdays and weekends (load; prices have offsets for Saturday and Sunday).
@@ -27,7 +27,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 from numpy.typing import NDArray
 
-from ev_gym.calibration import figures
+from ev_gym.calibrated import figures
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -1,11 +1,11 @@
 """Built-in sky: hourly clearness, GHI over that of the clear sky, as a calibrated process.
 
-Built as the other series of `ev_gym.synthetic`: a seasonal mean of the normal score, around it a
-sum of first-order autoregressions fitted to the measured autocorrelation, mapped back through the
-measured quantiles. The figures stand in `calibration/sun.json`. Quantiles and autocorrelation are
-those of GHI in Aarhus in 2024; of Stockholm only cloud cover was at hand (2023 and 2024), and its
-season is that of the scores which such clouds had in Aarhus. The sky is independent of the
-built-in temperature and prices.
+Built as the other series of `ev_gym.series.synthetic`: a seasonal mean of the normal score, around
+it a sum of first-order autoregressions fitted to the measured autocorrelation, mapped back through
+the measured quantiles. The figures stand in `ev_gym/calibrated/sun.json`. Quantiles and
+autocorrelation are those of GHI in Aarhus in 2024; of Stockholm only cloud cover was at hand (2023
+and 2024), and its season is that of the scores which such clouds had in Aarhus. The sky is
+independent of the built-in temperature and prices.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from datetime import datetime
 
 import numpy as np
 
-from ev_gym.calibration import figures
-from ev_gym.synthetic import TYPICAL_SEED, Floats, Ints, from_scores, season, smooth_gaussian
+from ev_gym.calibrated import figures
+from ev_gym.series.synthetic import TYPICAL_SEED, Floats, Ints, from_scores, season, smooth_gaussian
 
 STREAM = 0  # streams with two numbers are the sky's; other series' have one
 

@@ -8,10 +8,9 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from ev_gym.equipment import FLOOR_A, at_charger
-from ev_gym.scenario import Scenario
-from ev_gym.simulator import ActionError
-from ev_gym.vehicle import Vehicle
+from ev_gym.scenario import Scenario, Vehicle
+from ev_gym.scenario.charger import FLOOR_A, at_charger
+from ev_gym.simulation.simulator import ActionError
 
 FLOAT32 = np.dtype(np.float32)  # one object for all arrays of it, other than in byte order
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ev_gym.compiling import compiled, compiled_apart
-from ev_gym.living import AS_DRAWN, begin, live, look_around, report_start
-from ev_gym.observation import observe
+from ev_gym.runtime.compiling import compiled, compiled_apart
+from ev_gym.simulation.observation import observe
+from ev_gym.simulation.step import AS_DRAWN, begin, live, look_around, report_start
 
 BLOCK_ROWS = 64
 

@@ -9,15 +9,15 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from ev_gym.compiling import compiled
-from ev_gym.dataset import Dataset
-from ev_gym.episode import MAX_MINUTES
+from ev_gym.drivers.habits import MAX_MINUTES
 from ev_gym.physics.battery import acceptable_ac_kw
 from ev_gym.physics.power_charge import FACTOR, PRICE
+from ev_gym.runtime.compiling import compiled
 from ev_gym.scenario import Scenario, as_scenario
-from ev_gym.sources import dataset_of
-from ev_gym.tables import CLOCK_MIN
-from ev_gym.world import World, build_world
+from ev_gym.series.dataset import Dataset
+from ev_gym.series.of_scenario import dataset_of
+from ev_gym.world.tables import CLOCK_MIN
+from ev_gym.world.world import World, build_world
 
 HEAD_NAMES = (
     "hour_sin",

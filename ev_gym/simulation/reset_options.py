@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from ev_gym.living import AS_DRAWN
-from ev_gym.parameters import check_keys
-from ev_gym.world import World
+from ev_gym.scenario.parameters import check_keys
+from ev_gym.simulation.step import AS_DRAWN
+from ev_gym.world.world import World
 
 OPTIONS = ("start", "soc", "house")
 LARGEST_SEED = 2**64 - 1

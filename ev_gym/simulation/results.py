@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ev_gym.compiling import as_records
-from ev_gym.fields import (
+from ev_gym.runtime.compiling import as_records
+from ev_gym.simulation.state_fields import (
     REWARD_TERMS,
     STEP_DTYPE,
     STEP_FIELDS,

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ev_gym.fields import LAYOUT_VERSION
+from ev_gym.simulation.state_fields import LAYOUT_VERSION
 
 if TYPE_CHECKING:
-    from ev_gym.simulator import Simulator
+    from ev_gym.simulation.simulator import Simulator
 
 MAGIC = b"EVGYMST\n"
 _FIXED = struct.Struct("<8sI64sII")

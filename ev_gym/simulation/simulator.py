@@ -12,13 +12,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ev_gym import rows as rows_code
-from ev_gym import threads
-from ev_gym.compiling import as_records, entry_point
-from ev_gym.fields import HOUSEHOLD_DTYPE, STEP_DTYPE, VEHICLE_DTYPE, VEHICLE_STEP_DTYPE
-from ev_gym.living import AS_DRAWN
-from ev_gym.observation import observation_bounds
-from ev_gym.world import World
+from ev_gym.runtime import threads
+from ev_gym.runtime.compiling import as_records, entry_point
+from ev_gym.simulation import loops as rows_code
+from ev_gym.simulation.observation import observation_bounds
+from ev_gym.simulation.state_fields import (
+    HOUSEHOLD_DTYPE,
+    STEP_DTYPE,
+    VEHICLE_DTYPE,
+    VEHICLE_STEP_DTYPE,
+)
+from ev_gym.simulation.step import AS_DRAWN
+from ev_gym.world.world import World
 
 
 class ActionError(ValueError):

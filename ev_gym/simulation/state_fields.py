@@ -1,7 +1,7 @@
 """The tables: every field of the state and of a step's results, with unit and meaning.
 
 The record layouts that compiled code reads, the keys of `info`, and the columns of the logs come
-from here. Observation fields stand in `ev_gym.observation`, scenario parameters in
+from here. Observation fields stand in `ev_gym.simulation.observation`, scenario parameters in
 `ev_gym.scenario`.
 """
 
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ev_gym.episode import DRIVER_FIELDS
+from ev_gym.drivers.habits import DRIVER_FIELDS
 from ev_gym.physics.ageing import AGEING_STATE
 
 LAYOUT_VERSION = 2

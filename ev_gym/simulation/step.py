@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ev_gym import driving, episode
-from ev_gym.compiling import compiled, compiled_apart
+from ev_gym.drivers import calendar, draws
 from ev_gym.physics import charger, health, meter, power_charge
 from ev_gym.physics import household as household_physics
+from ev_gym.runtime.compiling import compiled, compiled_apart
+from ev_gym.runtime.counter_random import stream_key, uniform
 
 AS_DRAWN = -1
 
@@ -104,13 +105,13 @@ def _pass_calendar(household: Any, vehicles: Any, tables: Any, result: Any, repo
     moved = False
     for k in range(vehicles.shape[0]):
         vehicle = vehicles[k]
-        if driving.next_event_min(vehicle) <= now_min:
-            driving.pass_calendar(
+        if calendar.next_event_min(vehicle) <= now_min:
+            calendar.pass_calendar(
                 vehicle, cars[k], settings, habits, hours, offset_min, now_min, result, reports[k]
             )
             moved = True
     if moved:
-        driving.plug_in(vehicles, settings)
+        calendar.plug_in(vehicles, settings)
     meter.buy_elsewhere(result, settings)
 
 
@@ -156,9 +157,9 @@ def _draw_car(vehicle: Any, car: Any, tables: Any, start_min: int) -> None:
     hours, offset_min = tables.hours, tables.offset_min
     charger.begin(vehicle, car)
     if car.daily != 0:
-        driving.begin_daily(vehicle, car, hours, offset_min, start_min)
+        calendar.begin_daily(vehicle, car, hours, offset_min, start_min)
     else:
-        episode.begin_vehicle(vehicle, car, tables.habits, hours, offset_min, start_min)
+        draws.begin_vehicle(vehicle, car, tables.habits, hours, offset_min, start_min)
 
 
 @compiled
@@ -177,12 +178,12 @@ def _begin_car(vehicle: Any, car: Any, hour: Any, soc: float) -> None:
 def begin(household: Any, vehicles: Any, tables: Any, starts: Any, house: int, socs: Any) -> None:
     """Draw a new episode of one household; `house` and `socs` fix what they give."""
     settings, cars, load_kw = tables.settings[0], tables.cars, tables.load_kw
-    key = episode.stream_key(household.key, household.episode)
+    key = stream_key(household.key, household.episode)
     household.episode += 1
-    household.house = int(episode.uniform(key, 0) * load_kw.shape[0])
+    household.house = int(uniform(key, 0) * load_kw.shape[0])
     if house != AS_DRAWN:
         household.house = house
-    start = starts[int(episode.uniform(key, 1) * starts.shape[0])]
+    start = starts[int(uniform(key, 1) * starts.shape[0])]
     start_min = start.minute
     household.settlement_price = start.settlement_price
     household.start_min = start_min
@@ -193,9 +194,9 @@ def begin(household: Any, vehicles: Any, tables: Any, starts: Any, house: int, s
     household.settlement = 0.0
     household.start_stored_kwh = 0.0
     for k in range(vehicles.shape[0]):
-        vehicles[k].key = episode.stream_key(key, k)
+        vehicles[k].key = stream_key(key, k)
         _draw_car(vehicles[k], cars[k], tables, start_min)
-    driving.plug_in(vehicles, settings)
+    calendar.plug_in(vehicles, settings)
     hour = tables.hours[household.place_min // 60]
     for k in range(vehicles.shape[0]):
         soc = socs[k] if socs.shape[0] > 0 else math.nan

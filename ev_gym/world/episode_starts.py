@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ev_gym.dataset import Dataset
-from ev_gym.parameters import ScenarioError
-from ev_gym.scenario import Scenario
+from ev_gym.scenario import Scenario, ScenarioError
+from ev_gym.series.dataset import Dataset
 
 Floats = NDArray[np.float64]
 

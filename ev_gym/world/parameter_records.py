@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ev_gym.episode import SHARES, habits_table
-from ev_gym.equipment import at_charger
+from ev_gym.drivers.habits import SHARES, habits_table
 from ev_gym.physics import ageing, thermal
 from ev_gym.physics.charger import LINE_KW_PER_A, LINES
-from ev_gym.scenario import Scenario
-from ev_gym.vehicle import Vehicle
+from ev_gym.scenario import Scenario, Vehicle
+from ev_gym.scenario.charger import at_charger
 
 SHIFT_OF_MIN = {15: 0, 30: 1, 60: 2}
 

@@ -12,17 +12,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ev_gym import episode
-from ev_gym.compiling import as_records
-from ev_gym.dataset import Dataset
-from ev_gym.parameters import ScenarioError
+from ev_gym.drivers import habits
 from ev_gym.physics.power_charge import tabulate_peaks
 from ev_gym.physics.thermal import standing_c
-from ev_gym.records import car_records, settings_record
-from ev_gym.scenario import Scenario
-from ev_gym.starts import DAY_MIN
-from ev_gym.sun import pv_kw
-from ev_gym.tariff_tables import export_prices, import_prices, power_tables, quarter_prices
+from ev_gym.runtime.compiling import as_records
+from ev_gym.scenario import Scenario, ScenarioError
+from ev_gym.series.dataset import Dataset
+from ev_gym.series.sun import pv_kw
+from ev_gym.world.episode_starts import DAY_MIN
+from ev_gym.world.parameter_records import car_records, settings_record
+from ev_gym.world.tariff_tables import export_prices, import_prices, power_tables, quarter_prices
 
 Floats = NDArray[np.float64]
 
@@ -49,7 +48,7 @@ class Tables(NamedTuple):
     """What the compiled loops read; all read-only.
 
     Attributes:
-        settings: (1,) record of the scenario's numbers, see `ev_gym.records`.
+        settings: (1,) record of the scenario's numbers, see `ev_gym.world.parameter_records`.
         cars: (K,) records of the cars at this charger.
         levels_kw: (L,) power levels, or (0,).
         price: (slots,) all-in price per kWh, float64.
@@ -62,7 +61,7 @@ class Tables(NamedTuple):
         habits: table of the driving model.
         pv_kw: (slots,) what the sun gives, as `load_kw`; (0,) without PV.
         export_price: (slots,) price of an exported kWh, as `price`; (0,) where nothing can be.
-        rates, peak_rows, house_peaks: the power charge, see `ev_gym.tariff_tables`.
+        rates, peak_rows, house_peaks: the power charge, see `ev_gym.world.tariff_tables`.
         alone_import_kw: (houses, slots) import of the houses without cars; (0, 0) without power
             charge.
     """
@@ -213,7 +212,7 @@ def build_tables(scenario: Scenario, dataset: Dataset) -> tuple[Tables, Floats]:
         clock=_clock(),
         load_kw=load_kw,
         offset_min=dataset.calendar.offset_min.astype(np.int64),
-        habits=episode.habits_table(),
+        habits=habits.habits_table(),
         pv_kw=sun_kw,
         export_price=export_price,
         rates=power.rates,

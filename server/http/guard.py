@@ -21,7 +21,7 @@ from flask import Blueprint, Flask, Response, request
 from flask_cors.core import get_cors_options, set_cors_headers
 
 from server.config import Config
-from server.problems import Problem
+from server.http.problems import Problem
 
 OPEN_ENDPOINTS = frozenset(("observing.health",))
 CLASSIC_METHODS = ("GET", "HEAD", "POST")

@@ -28,10 +28,10 @@ from prometheus_client import (
     generate_latest,
 )
 
-from server.answer_schemas import STRING, object_of
-from server.documenting import JSON, answer, refusals
+from server.http.openapi import JSON, answer, refusals
+from server.program_version import program_version
 from server.services import services
-from server.versions import program_version
+from server.v1.answer_schemas import STRING, object_of
 
 BEGAN = "ev_gym.began"  # in the WSGI environment: when the request came, s
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))

@@ -1,7 +1,7 @@
 """The OpenAPI document: what the routes' decorators of flask-openapi3 are given.
 
 Bodies, queries and answers are documented by pydantic models. The same models read the requests
-(`server.reading`), which flask-openapi3 could do only more slowly and less strictly.
+(`server.http.request_reading`), which flask-openapi3 could do only more slowly and less strictly.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from flask_openapi3.models import OPENAPI3_REF_PREFIX, OPENAPI3_REF_TEMPLATE, Sc
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
-from server import problems
+from server.http import problems
 
 JSON = "application/json"
 NPY = "application/x-npy"

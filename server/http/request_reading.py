@@ -14,8 +14,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header, parse_options_header
 
-from server.documenting import JSON
-from server.problems import Problem
+from server.http.openapi import JSON
+from server.http.problems import Problem
 
 M = TypeVar("M", bound=BaseModel)
 MOST_ERRORS, MOST_READ_ERRORS = 10, 100

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ev_gym.starts import DAY_MIN
-from ev_gym.world import World
+from ev_gym.world.episode_starts import DAY_MIN
+from ev_gym.world.world import World
 
 ORE = 100.0  # of one krona; hundredths of the currency elsewhere
 

@@ -8,7 +8,7 @@ a bidirectional charger feeds back where a policy says so.
 Beyond the env's rules: the car begins with 20 %, on the first day that seed 0 draws, at 00:00; a
 car that is full, or at its owner's limit, turns the switch off, unless charging is forced; and
 where the daily pattern has the car at home from 0 to 24 h (`classic`) midnight is no departure
-(`ev_gym.world.unending`).
+(`ev_gym.world.world.unending`).
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.entrants import enter
-from baselines.policy import Policy
-from baselines.rules import Random
-from ev_gym import state
-from ev_gym.compiling import as_records
-from ev_gym.fields import STEP_DTYPE, VEHICLE_STEP_DTYPE
-from ev_gym.observation import observation_slices
+from baselines.policies.base import Policy
+from baselines.policies.simple_rules import Random
+from baselines.policies.specs import enter
+from ev_gym.runtime.compiling import as_records
 from ev_gym.scenario import Scenario
-from ev_gym.simulator import Simulator
-from ev_gym.sources import dataset_of
-from ev_gym.starts import DAY_MIN
-from ev_gym.world import build_world, unending
+from ev_gym.series.of_scenario import dataset_of
+from ev_gym.simulation import saved_state
+from ev_gym.simulation.observation import observation_slices
+from ev_gym.simulation.simulator import Simulator
+from ev_gym.simulation.state_fields import STEP_DTYPE, VEHICLE_STEP_DTYPE
+from ev_gym.world.episode_starts import DAY_MIN
+from ev_gym.world.world import build_world, unending
 from server.config import ConfigError
 
 START_SOC = 0.2
@@ -160,7 +160,7 @@ class Life:
 
     def saved(self) -> bytes:
         """The household's state; with the will, all that the future depends on."""
-        return state.save(self._simulator)
+        return saved_state.save(self._simulator)
 
     def restore(self, saved: bytes, will: Will) -> None:
         """Go on from a saved state.
@@ -168,7 +168,7 @@ class Life:
         Raises:
             StateError: for the state of another scenario or layout; nothing has changed then.
         """
-        state.restore(self._simulator, saved)
+        saved_state.restore(self._simulator, saved)
         self.will = will
         self._look()
 

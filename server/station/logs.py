@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ev_gym.infos import steps_frame
-from ev_gym.starts import DAY_MIN
-from server.life import RECORD_DTYPE
-from server.problems import Problem
-from server.station import Station
+from ev_gym.simulation.results import steps_frame
+from ev_gym.world.episode_starts import DAY_MIN
+from server.http.problems import Problem
+from server.station.household import RECORD_DTYPE
+from server.station.station import Station
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,16 +42,16 @@ def _history(station: Station) -> pd.DataFrame:
 
 def log_csv(station: Station) -> str:
     """The battery log so far: every declared step field, a line for each tick."""
-    from baselines import running
+    from baselines.one_run import run
 
-    return running.log_csv(_history(station))
+    return run.log_csv(_history(station))
 
 
 def log_text(station: Station, lines: int | None = None) -> str:
     """The charging log so far, in words; all of it, or the last lines."""
-    from baselines import running
+    from baselines.one_run import run
 
-    told = list(running.moments(_history(station), station.life.scenario))
+    told = list(run.moments(_history(station), station.life.scenario))
     return "".join(f"{line}\n" for line in told[-lines if lines else None :])
 
 
@@ -61,7 +61,7 @@ def picture(station: Station) -> bytes:
     Raises:
         Problem: 409 before the first tick is over.
     """
-    from baselines.battery_plot import battery
+    from baselines.one_run.picture import battery
 
     history = _history(station)
     if history.empty:

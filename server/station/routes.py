@@ -20,13 +20,13 @@ from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from server import day, station_logs
-from server.answer_schemas import BOOLEAN, INTEGER, NUMBER, STRING, Json, object_of, said
-from server.documenting import CSV, JSON, answer, body, describe, reference, refusals
-from server.life import AUTO, Shown
-from server.problems import Problem
-from server.reading import parse, request_body
+from server.http.openapi import CSV, JSON, answer, body, describe, reference, refusals
+from server.http.problems import Problem
+from server.http.request_reading import parse, request_body
 from server.services import services
+from server.station import day_series, logs
+from server.station.household import AUTO, Shown
+from server.v1.answer_schemas import BOOLEAN, INTEGER, NUMBER, STRING, Json, object_of, said
 
 TAG = Tag(name="classic station", description="One household's charging station, in real time.")
 TEXT = "text/plain"
@@ -200,13 +200,13 @@ def baseload() -> Response:
     """The base load of each hour of the present day, kW."""
     station = services().station
     shown = station.shown()
-    return _json(day.loads_kw(station.life.world, shown.house, shown.place_min))
+    return _json(day_series.loads_kw(station.life.world, shown.house, shown.place_min))
 
 
 def priceperhour() -> Response:
     """The spot price of each hour of the present day, in hundredths of the currency per kWh."""
     station = services().station
-    return _json(day.prices_ore(station.life.world, station.shown().place_min))
+    return _json(day_series.prices_ore(station.life.world, station.shown().place_min))
 
 
 def percent() -> Response:
@@ -258,19 +258,19 @@ def set_override() -> Response:
 
 def log() -> Response:
     """The last lines of the charging log, in words."""
-    return _text(station_logs.log_text(services().station, station_logs.LAST_LINES), TEXT)
+    return _text(logs.log_text(services().station, logs.LAST_LINES), TEXT)
 
 
 def log_text() -> Response:
     """The charging log since the last /discharge, in words."""
-    return _text(station_logs.log_text(services().station), TEXT)
+    return _text(logs.log_text(services().station), TEXT)
 
 
 def log_csv() -> Response:
     """The battery log since the last /discharge: every field of every tick."""
-    return _text(station_logs.log_csv(services().station), CSV)
+    return _text(logs.log_csv(services().station), CSV)
 
 
 def plot() -> Response:
     """The curve since the last /discharge."""
-    return Response(station_logs.picture(services().station), content_type=PNG)
+    return Response(logs.picture(services().station), content_type=PNG)

@@ -24,15 +24,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ev_gym.scenario import as_scenario
-from ev_gym.state import StateError
+from ev_gym.simulation.saved_state import StateError
 from server.clock import Anchor, TickClock
 from server.config import Config
-from server.life import RECORD_DTYPE, Life, Shown, Will
-from server.observing import count_steps
-from server.store import StationRow, Store
-from server.versions import program_version
+from server.http.observing import count_steps
+from server.program_version import program_version
+from server.station.household import RECORD_DTYPE, Life, Shown, Will
+from server.storage.store import StationRow, Store
 
-LOG = logging.getLogger("server.station")
+LOG = logging.getLogger("server.station.station")
 _NO_RECORDS = np.empty(0, RECORD_DTYPE)
 
 
@@ -89,7 +89,7 @@ class Station:
         return self._at_now(lambda: self.life.charge(on))
 
     def force(self, mode: str) -> Shown:
-        """Override the commands by a mode of `server.life.MODES`."""
+        """Override the commands by a mode of `server.station.household.MODES`."""
         return self._at_now(lambda: self.life.force(mode))
 
     def discharge(self) -> Shown:

@@ -15,9 +15,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError, TimeoutError
 
 from server.config import ConfigError
-from server.problems import Problem
+from server.http.problems import Problem
 
-LOG = logging.getLogger("server.database")
+LOG = logging.getLogger("server.storage.database")
 BUSY_S = 10.0
 DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
 _ALLOWED = "sqlite:///FILE, or postgresql://USER:PASSWORD@HOST/NAME"

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from server.tables import OPERATIONS, SESSIONS, SNAPSHOTS, STATION_TICKS, STATIONS
+from server.storage.schema import OPERATIONS, SESSIONS, SNAPSHOTS, STATION_TICKS, STATIONS
 
 # Built once: SQLAlchemy compiles a statement once per object that asks for it.
 _ID = sa.bindparam("id", type_=sa.String())

@@ -1,6 +1,7 @@
 """The database's tables, and their upgrade to the version that this code knows.
 
-A change of a table needs a new file in `server/migrations/versions` and its number as `HEAD`.
+A change of a table needs a new file in `server/storage/migrations/versions` and its number as
+`HEAD`.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ def upgrade(connection: sa.Connection) -> None:
     from alembic.script import ScriptDirectory
 
     config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", "server:migrations")
+    config.set_main_option("script_location", "server.storage:migrations")
     script = ScriptDirectory.from_config(config)
     known = [revision.revision for revision in script.walk_revisions()]
     version = schema_version(connection)

@@ -23,16 +23,10 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from server import statements
 from server.config import ConfigError
-from server.database import answering, cause_of, database_url, open_engine, turn
-from server.tables import (
-    SESSIONS,
-    SESSIONS_LOCK,
-    STATION_TICKS,
-    STATIONS,
-    bring_to_head,
-)
+from server.storage import queries
+from server.storage.database import answering, cause_of, database_url, open_engine, turn
+from server.storage.schema import SESSIONS, SESSIONS_LOCK, STATION_TICKS, STATIONS, bring_to_head
 
 
 class Taken(Exception):  # noqa: N818  # told to a caller, not an error of the program
@@ -87,8 +81,8 @@ class Store:
     def __init__(self, url: str | None = None, synchronous: str = "NORMAL") -> None:
         self.url = database_url(url)
         self.engine = open_engine(self.url, synchronous)
-        self._add_operation = statements.plain(statements.ADD_OPERATION, self.engine.dialect)
-        self._station_version = statements.plain(statements.STATION_VERSION, self.engine.dialect)
+        self._add_operation = queries.plain(queries.ADD_OPERATION, self.engine.dialect)
+        self._station_version = queries.plain(queries.STATION_VERSION, self.engine.dialect)
         self._writing, self._looking = threading.Lock(), threading.Lock()
         self._writer: sa.Connection | None = None
         self._looker: Any = None
@@ -148,7 +142,7 @@ class Store:
             self._writer = self.engine.connect()
         return self._writer
 
-    def add_session(self, row: SessionRow, most: int = statements.LARGEST) -> bool:
+    def add_session(self, row: SessionRow, most: int = queries.LARGEST) -> bool:
         """Add a session without operations, unless there are `most` already; whether it is added.
 
         Counting and adding is one statement. SQLite has one writer; PostgreSQL's wait for a lock.
@@ -156,13 +150,13 @@ class Store:
         with self._writes() as connection:
             if self.engine.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(SESSIONS_LOCK)))
-            done = connection.execute(statements.ADD_SESSION, {**row._asdict(), "most": most})
+            done = connection.execute(queries.ADD_SESSION, {**row._asdict(), "most": most})
         return done.rowcount == 1
 
     def session(self, session_id: str) -> SessionRow | None:
         """A session; None if there is none."""
         with self._reads() as connection:
-            row = connection.execute(statements.SESSION, {"id": session_id}).one_or_none()
+            row = connection.execute(queries.SESSION, {"id": session_id}).one_or_none()
         return None if row is None else SessionRow(*row)
 
     def delete_session(self, session_id: str) -> bool:
@@ -189,7 +183,7 @@ class Store:
     def count_sessions(self) -> int:
         """How many sessions there are."""
         with self._reads() as connection:
-            return int(connection.execute(statements.COUNT_SESSIONS).scalar_one())
+            return int(connection.execute(queries.COUNT_SESSIONS).scalar_one())
 
     def touch(self, session_id: str, at: float) -> None:
         """Note that a session was used."""
@@ -221,7 +215,7 @@ class Store:
                 connection.exec_driver_sql(self._add_operation.sql, row)
                 if snapshot is not None:
                     after = {**key, "index": index + 1, "state": snapshot}
-                    connection.execute(statements.ADD_SNAPSHOT, after)
+                    connection.execute(queries.ADD_SNAPSHOT, after)
         except IntegrityError:
             if self.session(session_id) is None:
                 raise Gone(session_id) from None
@@ -232,26 +226,26 @@ class Store:
         given = {"id": session_id, "first": first, "end": end}
         with self._reads() as connection:
             return [
-                Operation(*row) for row in connection.execute(statements.OPERATIONS_BETWEEN, given)
+                Operation(*row) for row in connection.execute(queries.OPERATIONS_BETWEEN, given)
             ]
 
     def next_index(self, session_id: str) -> int:
         """How many operations a session has; 0 also if there is no such session."""
         with self._reads() as connection:
-            last = connection.execute(statements.LAST_INDEX, {"id": session_id}).scalar_one()
+            last = connection.execute(queries.LAST_INDEX, {"id": session_id}).scalar_one()
         return 0 if last is None else int(last) + 1
 
     def snapshot(self, session_id: str, at_most: int) -> tuple[int, bytes] | None:
         """The last kept state after at most so many operations: their number, and the state."""
         with self._reads() as connection:
             given = {"id": session_id, "end": at_most}
-            row = connection.execute(statements.SNAPSHOT, given).one_or_none()
+            row = connection.execute(queries.SNAPSHOT, given).one_or_none()
         return None if row is None else (int(row[0]), bytes(row[1]))
 
     def load_station(self, name: str) -> StationRow | None:
         """The classic station of that name; None if it was never saved."""
         with self._reads() as connection:
-            row = connection.execute(statements.STATION, {"id": name}).one_or_none()
+            row = connection.execute(queries.STATION, {"id": name}).one_or_none()
         return None if row is None else StationRow(int(row[0]), json.loads(row[1]), bytes(row[2]))
 
     def station_version(self, name: str) -> int | None:
@@ -314,7 +308,7 @@ class Store:
         """Number and record of a station's ticks from number `first`, in their order."""
         with self._reads() as connection:
             rows = connection.execute(
-                statements.STATION_TICKS_FROM, {"id": name, "first": first}
+                queries.STATION_TICKS_FROM, {"id": name, "first": first}
             ).all()
         return [(int(tick), bytes(record)) for tick, record in rows]
 

@@ -1,4 +1,4 @@
-"""What `/v1` answers, as JSON schemas for the OpenAPI document; `server.codec` writes the answers.
+"""What `/v1` answers, as JSON schemas for the OpenAPI document; `step_codec` writes the answers.
 
 Their fields come from the declared tables of `ev_gym`.
 """
@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ev_gym.fields import (
+from ev_gym.simulation.results import NAMES, TERM_FIELDS
+from ev_gym.simulation.state_fields import (
     HOUSEHOLD_STATE,
     REWARD_TERMS,
     STEP_FIELDS,
@@ -16,8 +17,7 @@ from ev_gym.fields import (
     VEHICLE_STEP_FIELDS,
     Field,
 )
-from ev_gym.infos import NAMES, TERM_FIELDS
-from server.documenting import reference
+from server.http.openapi import reference
 
 Json = dict[str, Any]
 

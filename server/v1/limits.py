@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ev_gym.data import Data
-from ev_gym.presets import preset, preset_names
-from ev_gym.scenario import as_scenario
-from server.problems import Problem
-from server.replica import Spec
+from ev_gym.scenario import Data, as_scenario, preset, preset_names
+from server.http.problems import Problem
+from server.v1.replayed_env import Spec
 
 if TYPE_CHECKING:
     from server.config import Config

@@ -6,13 +6,13 @@ import contextlib
 import logging
 from collections.abc import Iterator
 
-from ev_gym.dataset import DataError
-from ev_gym.resetting import ResetError
 from ev_gym.scenario import ScenarioError
-from ev_gym.simulator import ActionError
-from server.problems import Problem
+from ev_gym.series.dataset import DataError
+from ev_gym.simulation.reset_options import ResetError
+from ev_gym.simulation.simulator import ActionError
+from server.http.problems import Problem
 
-LOG = logging.getLogger("server.sessions")
+LOG = logging.getLogger("server.v1.sessions")
 
 
 @contextlib.contextmanager

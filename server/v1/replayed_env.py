@@ -11,13 +11,13 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from ev_gym.infos import record_infos
-from ev_gym.resetting import checked_seed, given_options, row_seeds
 from ev_gym.scenario import Scenario
-from ev_gym.simulator import Outputs
+from ev_gym.simulation.reset_options import checked_seed, given_options, row_seeds
+from ev_gym.simulation.results import record_infos
+from ev_gym.simulation.simulator import Outputs
 from ev_gym.vector_env import EVChargingVectorEnv
-from server.answers import Answer, Ended
-from server.store import Operation
+from server.storage.store import Operation
+from server.v1.step_answer import Answer, Ended
 
 RESET, STEP = "reset", "step"
 

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 from gymnasium.vector import AutoresetMode
 from pydantic import Field, WithJsonSchema
 
-from ev_gym.resetting import LARGEST_SEED
-from server.reading import WHOLE, Given, Listed, Query
-from server.scenario_schema import GivenScenario
+from ev_gym.simulation.reset_options import LARGEST_SEED
+from server.http.request_reading import WHOLE, Given, Listed, Query
+from server.v1.scenario_schema import GivenScenario
 
 LARGEST_INDEX = 2**63 - 1
 MODES = tuple(mode.value for mode in AutoresetMode)

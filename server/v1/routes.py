@@ -1,7 +1,7 @@
 """The Gymnasium protocol over HTTP, `/v1`: sessions that are reset and stepped.
 
-Documentation comes from the decorators of flask-openapi3, with the models that `server.reading`
-reads the requests by.
+Documentation comes from the decorators of flask-openapi3, with the models that
+`server.http.request_reading` reads the requests by.
 """
 
 from __future__ import annotations
@@ -16,10 +16,7 @@ from flask import Response, request, url_for
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import BaseModel
 
-from server import codec, descriptions
-from server.answer_schemas import RESET_ANSWER, SCHEMAS, STEP_ANSWER
-from server.answers import Answer
-from server.documenting import (
+from server.http.openapi import (
     CSV,
     JSON,
     NPY,
@@ -32,8 +29,8 @@ from server.documenting import (
     reference,
     refusals,
 )
-from server.problems import Problem
-from server.reading import (
+from server.http.problems import Problem
+from server.http.request_reading import (
     NoQuery,
     media_type,
     parse,
@@ -43,10 +40,13 @@ from server.reading import (
     unsupported,
     wanted,
 )
-from server.scenario_schema import scenario_of
-from server.schemas import NewEnv, Reset, Step, StepQuery, StepsQuery
 from server.services import services
-from server.sessions import Spec
+from server.v1 import session_json, step_codec
+from server.v1.answer_schemas import RESET_ANSWER, SCHEMAS, STEP_ANSWER
+from server.v1.request_schemas import NewEnv, Reset, Step, StepQuery, StepsQuery
+from server.v1.scenario_schema import scenario_of
+from server.v1.sessions import Spec
+from server.v1.step_answer import Answer
 
 TAG = Tag(name="Gymnasium", description="Sessions: reset and step an env, or a vector of them.")
 MOST_STEPS = 100_000  # of households in one page
@@ -54,7 +54,7 @@ STEPS_LIMIT = 100  # operations in a page, where the client does not say
 
 _PATH = [in_path("id", "the session's id")]
 _BYTES = {"type": "string", "format": "binary"}
-_ARRAYS = " ".join(inspect.cleandoc(codec.to_npy.__doc__ or "").split())
+_ARRAYS = " ".join(inspect.cleandoc(step_codec.to_npy.__doc__ or "").split())
 _INDEX = {"Session-Index": header("the session's index after this operation", "integer")}
 _LINKS = {
     name: {"operationId": name, "parameters": {"id": "$response.body#/id"}}
@@ -143,8 +143,8 @@ def create() -> Response:
             autoreset_mode=given.autoreset_mode,
         )
     )
-    told = descriptions.session(made, sessions.world(made.id))
-    response = _json(codec.dumps(told), 201)
+    told = session_json.session(made, sessions.world(made.id))
+    response = _json(step_codec.dumps(told), 201)
     response.headers["Location"] = url_for("envs.look", id=made.id)
     return response
 
@@ -160,11 +160,11 @@ def look() -> Response:
     read_query(NoQuery)
     sessions = services().sessions
     seen = sessions.look(_id())
-    told = descriptions.session(seen.session, sessions.world(_id()))
+    told = session_json.session(seen.session, sessions.world(_id()))
     single = seen.session.spec.num_envs is None
-    told["last"] = None if seen.last is None else codec.plain(seen.last, single)
-    told["state"] = descriptions.state(seen)
-    return _json(codec.dumps(told))
+    told["last"] = None if seen.last is None else step_codec.plain(seen.last, single)
+    told["state"] = session_json.state(seen)
+    return _json(step_codec.dumps(told))
 
 
 def delete() -> Response:
@@ -197,7 +197,7 @@ def step() -> Response:
     kind = media_type()
     action: Any
     if kind == NPY:
-        action = codec.action_of(data)
+        action = step_codec.action_of(data)
     elif kind == JSON:
         given = parse(Step, data or b"{}")
         action = given.action
@@ -227,10 +227,10 @@ def steps() -> Response:
     end = asked.first + limit
     shown = sessions.steps(_id(), asked.first, limit)
     told = {
-        "steps": list(descriptions.steps(shown, sessions.world(_id()))),
+        "steps": list(session_json.steps(shown, sessions.world(_id()))),
         "next": end if end < session.index else None,
     }
-    return _json(codec.dumps(told))
+    return _json(step_codec.dumps(told))
 
 
 def steps_csv() -> Response:
@@ -240,7 +240,7 @@ def steps_csv() -> Response:
     sessions = services().sessions
     session = sessions.session(_id())
     shown = sessions.steps(_id(), 0, None)
-    pieces = descriptions.csv(shown, sessions.world(_id()), session.spec.rows)
+    pieces = session_json.csv(shown, sessions.world(_id()), session.spec.rows)
     begun = list(itertools.islice(pieces, 2))  # so that a refusal is not half an answer
     return Response(itertools.chain(begun, pieces), content_type=f"{CSV}; charset=utf-8")
 
@@ -253,9 +253,9 @@ def _id() -> str:
 def _answer(told: Answer, spec: Spec, media: str) -> Response:
     """What a reset or a step answers, in the wanted form."""
     if media == NPY:
-        response = Response(codec.to_npy(told), content_type=NPY)
+        response = Response(step_codec.to_npy(told), content_type=NPY)
     else:
-        response = _json(codec.to_json(told, spec.num_envs is None))
+        response = _json(step_codec.to_json(told, spec.num_envs is None))
     response.headers["Session-Index"] = str(told.index)
     return response
 

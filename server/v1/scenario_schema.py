@@ -13,13 +13,13 @@ from typing import Annotated, Any, Literal, get_type_hints
 from pydantic import BeforeValidator, Discriminator, Field, Tag, create_model
 from pydantic_core import PydanticCustomError
 
-from ev_gym.parameters import NAME_LENGTH, ScenarioError
-from ev_gym.presets import preset_names, preset_summary
-from ev_gym.scenario import MAX_VEHICLES, Scenario, as_scenario
-from ev_gym.tariff import TARIFFS, Tariff
-from ev_gym.vehicle import Vehicle
-from server.problems import Problem
-from server.reading import WHOLE, Given, Listed
+from ev_gym.scenario import Scenario, ScenarioError, Tariff, Vehicle, as_scenario, preset_names
+from ev_gym.scenario.parameters import NAME_LENGTH
+from ev_gym.scenario.presets import preset_summary
+from ev_gym.scenario.scenario import MAX_VEHICLES
+from ev_gym.scenario.tariff import TARIFFS
+from server.http.problems import Problem
+from server.http.request_reading import WHOLE, Given, Listed
 
 
 def _kind(rule: Mapping[str, Any]) -> Any:

@@ -10,15 +10,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ev_gym.dataset import DataError
 from ev_gym.scenario import ScenarioError
-from ev_gym.world import World
-from server.problems import Problem
-from server.replica import Replica, Spec
-from server.store import SessionRow
-from server.versions import program_version
+from ev_gym.series.dataset import DataError
+from ev_gym.world.world import World
+from server.http.problems import Problem
+from server.program_version import program_version
+from server.storage.store import SessionRow
+from server.v1.replayed_env import Replica, Spec
 
-LOG = logging.getLogger("server.sessions")
+LOG = logging.getLogger("server.v1.sessions")
 _BUILDING = threading.Lock()
 LIVE_BYTES = 1_000_000_000  # of envs, and of the series they live on
 

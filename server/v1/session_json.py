@@ -11,8 +11,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from gymnasium import spaces
 
-from ev_gym.actions import ActionMap
-from ev_gym.fields import (
+from ev_gym.simulation.actions import ActionMap
+from ev_gym.simulation.observation import observation_space, world_fields
+from ev_gym.simulation.results import NAMES, TERM_FIELDS, VEHICLE_NAMES, steps_frame
+from ev_gym.simulation.state_fields import (
     HOUSEHOLD_STATE,
     STEP_DTYPE,
     STEP_FIELDS,
@@ -20,11 +22,9 @@ from ev_gym.fields import (
     VEHICLE_STEP_FIELDS,
     Field,
 )
-from ev_gym.fields import VEHICLE_STEP_DTYPE as CAR_STEP
-from ev_gym.infos import NAMES, TERM_FIELDS, VEHICLE_NAMES, steps_frame
-from ev_gym.observation import observation_space, world_fields
-from ev_gym.world import World
-from server.sessions import Look, Session, Stepped
+from ev_gym.simulation.state_fields import VEHICLE_STEP_DTYPE as CAR_STEP
+from ev_gym.world.world import World
+from server.v1.sessions import Look, Session, Stepped
 
 if TYPE_CHECKING:
     import pandas as pd

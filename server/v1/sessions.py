@@ -25,16 +25,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ev_gym.actions import as_numbers
-from ev_gym.world import World
-from server.answers import Answer, Stepped, stepped
-from server.limits import check_limits
-from server.live import Live, LiveSessions, load, new_replica, session_row
-from server.observing import count_steps
-from server.problems import Problem
-from server.refusals import other_index, refusing, too_many, unknown
-from server.replica import RESET, STEP, Replica, Spec, reset_body, step_body
-from server.store import Gone, Operation, Store, Taken
+from ev_gym.simulation.actions import as_numbers
+from ev_gym.world.world import World
+from server.http.observing import count_steps
+from server.http.problems import Problem
+from server.storage.store import Gone, Operation, Store, Taken
+from server.v1.limits import check_limits
+from server.v1.refusals import other_index, refusing, too_many, unknown
+from server.v1.replayed_env import RESET, STEP, Replica, Spec, reset_body, step_body
+from server.v1.session_cache import Live, LiveSessions, load, new_replica, session_row
+from server.v1.step_answer import Answer, Stepped, stepped
 
 if TYPE_CHECKING:
     from server.config import Config

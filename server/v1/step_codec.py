@@ -17,10 +17,10 @@ import orjson
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from ev_gym.fields import REWARD_TERMS
-from ev_gym.infos import NAMES, VEHICLE_NAMES, rows_info
-from server.answers import Answer
-from server.problems import Problem
+from ev_gym.simulation.results import NAMES, VEHICLE_NAMES, rows_info
+from ev_gym.simulation.state_fields import REWARD_TERMS
+from server.http.problems import Problem
+from server.v1.step_answer import Answer
 
 _MAGIC = npy.magic(1, 0)
 _LONGEST_HEADER = 10_000

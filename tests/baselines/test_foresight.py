@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from baselines.foresight import LEAVES, RETURNS, foresee
-from ev_gym.fields import STEP_FIELDS
+from ev_gym.simulation.state_fields import STEP_FIELDS
 
 HOUSE = ("load_kw", "price_per_kwh", "export_price_per_kwh", "temperature_c", "house_cost")
 HOUSE += ("house_power_cost", "now_min")

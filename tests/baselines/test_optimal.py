@@ -14,8 +14,8 @@ from baselines.optimal import Optimal, achieve
 from baselines.optimum.dynamic_program import replay
 from baselines.optimum.linear_program import OPTIONS
 from baselines.optimum.relaxation import lower_bound
-from ev_gym.actions import level_fractions
 from ev_gym.env import EVChargingEnv
+from ev_gym.simulation.actions import level_fractions
 from ev_gym.vector_env import EVChargingVectorEnv
 
 ID3 = "Volkswagen ID.3 58 kWh"

@@ -16,10 +16,9 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from ev_gym.env import EVChargingEnv
-from ev_gym.presets import preset_names
-from ev_gym.scenario import Scenario
-from tests import golden
-from tests.rollouts import THREE_CARS, action_of, live, same
+from ev_gym.scenario import Scenario, preset_names
+from tests.support import golden_rollouts
+from tests.support.rollouts import THREE_CARS, action_of, live, same
 
 BUILT_IN = [name for name in preset_names() if name != "stockholm-measured"]
 
@@ -194,9 +193,9 @@ def test_an_unseeded_copy_draws_like_its_original() -> None:
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_golden_rollout(name: str) -> None:
-    """The numbers in `golden/` still come out; `python -m tests.golden` renews them on purpose."""
-    wanted = golden.kept(name)
-    found = golden.rollout(name)
+    """The golden numbers still come out; `python -m tests.support.golden_rollouts` renews them."""
+    wanted = golden_rollouts.kept(name)
+    found = golden_rollouts.rollout(name)
     assert list(found) == list(wanted)
     for key, value in wanted.items():
         assert found[key] == pytest.approx(value, rel=1e-9, abs=1e-12), key
@@ -206,15 +205,15 @@ def test_golden_rollout(name: str) -> None:
 
 def test_classic_is_as_it_was_to_the_bit() -> None:
     """Every number that was kept before any of the physics that `classic` does without."""
-    assert golden.rollout("classic") == golden.kept("classic")
+    assert golden_rollouts.rollout("classic") == golden_rollouts.kept("classic")
 
 
 def test_golden_rollout_on_measured_series(
     measured_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EV_GYM_DATA", str(measured_folder))
-    found = golden.rollout("stockholm-measured")
-    for key, value in golden.kept("stockholm-measured").items():
+    found = golden_rollouts.rollout("stockholm-measured")
+    for key, value in golden_rollouts.kept("stockholm-measured").items():
         assert found[key] == pytest.approx(value, rel=1e-9, abs=1e-12), key
 
 

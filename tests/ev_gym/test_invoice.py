@@ -23,14 +23,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ev_gym.compiling import INTERPRETED
-from ev_gym.dataset import DataError, Dataset
 from ev_gym.env import EVChargingEnv
 from ev_gym.invoice import COLUMNS, invoices
-from ev_gym.scenario import Charger, Driving, Household, Scenario, Vehicle
-from ev_gym.tariff import TARIFFS, Tariff
-from tests.power_life import by_the_rule
-from tests.small_series import STOCKHOLM, local_times, series
+from ev_gym.runtime.compiling import INTERPRETED
+from ev_gym.scenario import Charger, Driving, Household, Scenario, Tariff, Vehicle
+from ev_gym.scenario.tariff import TARIFFS
+from ev_gym.series.dataset import DataError, Dataset
+from tests.support.power_charge_by_rule import by_the_rule
+from tests.support.small_series import STOCKHOLM, local_times, series
 
 PEAKS_KW = {(0, 18): 6.0, (2, 17): 7.0, (2, 18): 8.0, (6, 21): 10.0, (6, 23): 14.0}
 

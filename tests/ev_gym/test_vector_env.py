@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 
-from ev_gym import threads
-from ev_gym.fields import REWARD_TERMS
-from ev_gym.resetting import ResetError
-from ev_gym.simulator import ActionError
+from ev_gym.runtime import threads
+from ev_gym.simulation.reset_options import ResetError
+from ev_gym.simulation.simulator import ActionError
+from ev_gym.simulation.state_fields import REWARD_TERMS
 
 TWO_CARS = {
     "vehicles": [{"model": "Volkswagen ID.3 58 kWh"}, {"model": "Nissan Leaf 40 kWh"}],

@@ -23,8 +23,9 @@ import sqlalchemy as sa
 from click.testing import CliRunner
 
 import server.cli
-from server import create_app, observing, serving
+from server import create_app, serving
 from server.config import Config
+from server.http import observing
 from server.serving import bind, is_loopback
 
 SECRET = "correct-horse-7"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ev_gym.scenario import Scenario
-from tests.strategies import Life
+from tests.support.scenario_strategies import Life
 
 Array = NDArray[Any]
 

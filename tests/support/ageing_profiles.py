@@ -1,7 +1,7 @@
 """A battery's years: the daily cycles behind the regression targets, and eight irregular lives.
 
-Beside them the figures of NREL's package BLAST-Lite 1.1.1 for each; `tests/compare_with_blast.py`
-works those of the lives out anew.
+Beside them the figures of NREL's package BLAST-Lite 1.1.1 for each;
+`tests/validation/compare_with_blast.py` works those of the lives out anew.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ev_gym.compiling import as_records, compiled
 from ev_gym.physics import ageing
+from ev_gym.runtime.compiling import as_records, compiled
 
 Floats = NDArray[np.float64]
 

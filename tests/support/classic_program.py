@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from tests.serving import FakeClock, serving
+from tests.support.real_server import FakeClock, serving
 
 START = (
     b'{"sim_time_hour": 0, "sim_time_min": 0, "base_current_load": 0.88, "battery_capacity_kWh":'

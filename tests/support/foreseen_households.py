@@ -14,15 +14,9 @@ import numpy as np
 
 from baselines.foresight import Future, foresee
 from baselines.optimum.relaxation import Bound, lower_bound
-from ev_gym.dataset import Dataset
 from ev_gym.env import EVChargingEnv
-from ev_gym.scenario import (
-    Driving,
-    Household,
-    Scenario,
-    Tariff,
-    Vehicle,
-)
+from ev_gym.scenario import Driving, Household, Scenario, Tariff, Vehicle
+from ev_gym.series.dataset import Dataset
 
 FREE = Tariff(energy_tax_per_kwh=0.0, transfer_per_kwh=0.0, vat=0.0)
 CAR = Vehicle(

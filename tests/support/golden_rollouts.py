@@ -1,7 +1,8 @@
 """Golden rollouts: a few numbers of a fixed life of each preset, kept in `golden/*.json`.
 
-They change only when the simulated world is meant to change. Then `python -m tests.golden`, run in
-the repository's root, writes them anew, and the change to the files belongs in the commit.
+They change only when the simulated world is meant to change. Then `python -m
+tests.support.golden_rollouts`, run in the repository's root, writes them anew, and the change to
+the files belongs in the commit.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ev_gym.env import EVChargingEnv
-from tests.rollouts import action_of
+from tests.support.rollouts import action_of
 
 FOLDER = Path(__file__).with_name("golden")
 SEED = 20240117

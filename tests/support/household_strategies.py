@@ -1,7 +1,8 @@
 """Hypothesis strategies: whole households with everything that can be switched on, and their lives.
 
-Beside `tests.strategies`, whose scenarios keep to the single features of a wallbox, these draw sun,
-discharging, cars that differ, chargers that they share, and every kind of tariff at once.
+Beside `tests.support.scenario_strategies`, whose scenarios keep to the single features of a
+wallbox, these draw sun, discharging, cars that differ, chargers that they share, and every kind of
+tariff at once.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ev_gym.dataset import Dataset
 from ev_gym.scenario import Charger, Driving, Household, Scenario, Solar, Tariff, Vehicle
-from ev_gym.tariff import TARIFFS
+from ev_gym.scenario.tariff import TARIFFS
+from ev_gym.series.dataset import Dataset
 from ev_gym.vector_env import EVChargingVectorEnv
 
 WEEKS = 2

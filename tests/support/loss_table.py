@@ -9,8 +9,8 @@ from __future__ import annotations
 import pandas as pd
 
 from ev_gym.physics import battery
-from ev_gym.vehicle import Vehicle
-from tests.physics_tables import table_of
+from ev_gym.scenario import Vehicle
+from tests.support.physics_tables import table_of
 
 # AC power in kW, total loss in percent, as published.
 MEASURED = {

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.policy import Policy, built_in
+from baselines.policies.base import Policy, built_in
 from ev_gym.scenario import Scenario
 
 

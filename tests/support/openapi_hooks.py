@@ -10,7 +10,7 @@ import numpy as np
 import schemathesis
 from hypothesis import strategies as st
 
-from server.documenting import NPY
+from server.http.openapi import NPY
 
 
 def saved(fraction: float) -> bytes:

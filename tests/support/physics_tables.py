@@ -6,16 +6,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ev_gym.compiling import as_records
-from ev_gym.equipment import Charger
-from ev_gym.fields import VEHICLE_DTYPE, VEHICLE_STEP_DTYPE
 from ev_gym.physics import charger, household
-from ev_gym.presets import preset
-from ev_gym.records import car_records, settings_record
-from ev_gym.scenario import Scenario
-from ev_gym.vehicle import Vehicle
-from ev_gym.world import World, build_world
-from tests.strategies import SERIES
+from ev_gym.runtime.compiling import as_records
+from ev_gym.scenario import Charger, Scenario, Vehicle, preset
+from ev_gym.simulation.state_fields import VEHICLE_DTYPE, VEHICLE_STEP_DTYPE
+from ev_gym.world.parameter_records import car_records, settings_record
+from ev_gym.world.world import World, build_world
+from tests.support.scenario_strategies import SERIES
 
 NO_LEVELS = np.empty(0)
 NEVER_MIN = 10**6

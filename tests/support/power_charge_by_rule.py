@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ev_gym.compiling import as_records, compiled
-from ev_gym.fields import HOUSEHOLD_DTYPE, STEP_DTYPE
-from ev_gym.local_time import local_calendar
 from ev_gym.physics import power_charge
-from ev_gym.records import SETTINGS_DTYPE
-from ev_gym.tariff import Tariff
-from ev_gym.tariff_tables import power_tables
-from tests.small_series import STOCKHOLM
+from ev_gym.runtime.compiling import as_records, compiled
+from ev_gym.scenario import Tariff
+from ev_gym.series.local_time import local_calendar
+from ev_gym.simulation.state_fields import HOUSEHOLD_DTYPE, STEP_DTYPE
+from ev_gym.world.parameter_records import SETTINGS_DTYPE
+from ev_gym.world.tariff_tables import power_tables
+from tests.support.small_series import STOCKHOLM
 
 Floats = NDArray[np.float64]
 

@@ -8,7 +8,7 @@ import gymnasium as gym
 import pandas as pd
 import pytest
 
-from tests.rollouts import same
+from tests.support.rollouts import same
 
 
 def drawn(space: gym.Space[Any], step: int) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ev_gym.fields import REWARD_TERMS
+from ev_gym.simulation.state_fields import REWARD_TERMS
 
 VOID = {"meta", "br", "img"}
 

@@ -15,10 +15,8 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ev_gym.compiling import INTERPRETED
-from ev_gym.dataset import Dataset
 from ev_gym.env import EVChargingEnv
-from ev_gym.fields import REWARD_TERMS
+from ev_gym.runtime.compiling import INTERPRETED
 from ev_gym.scenario import (
     Charger,
     Driving,
@@ -29,7 +27,9 @@ from ev_gym.scenario import (
     Tariff,
     Vehicle,
 )
-from ev_gym.tariff import TARIFFS
+from ev_gym.scenario.tariff import TARIFFS
+from ev_gym.series.dataset import Dataset
+from ev_gym.simulation.state_fields import REWARD_TERMS
 
 WEEKS = 2
 # Mondays 00:00 in Stockholm; summer time begins, or ends, on the Sunday of the first week.

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ev_gym.actions import ActionMap
 from ev_gym.env import EVChargingEnv
-from ev_gym.infos import rows_info
 from ev_gym.scenario import Scenario
+from ev_gym.simulation.actions import ActionMap
+from ev_gym.simulation.results import rows_info
 from ev_gym.vector_env import EVChargingVectorEnv
-from server.answers import Answer
-from server.problems import Problem
-from server.replica import Spec
+from server.http.problems import Problem
+from server.v1.replayed_env import Spec
+from server.v1.step_answer import Answer
 
 # A day has 24 steps, so a few operations meet several horizons.
 HOURLY = Scenario.from_dict({"time_step_min": 60})

@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from ev_gym import sun
-from ev_gym.dataset import Dataset
 from ev_gym.scenario import Household, Scenario, Tariff
+from ev_gym.series import sun
+from ev_gym.series.dataset import Dataset
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
 WINTER, SUMMER = datetime(2024, 1, 1), datetime(2024, 7, 1)

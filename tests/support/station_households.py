@@ -1,12 +1,11 @@
-"""Households behind a station, for the tests of `server.life`."""
+"""Households behind a station, for the tests of `server.station.household`."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from ev_gym.presets import preset
-from ev_gym.scenario import Scenario
-from server.life import FORCE_OFF, FORCE_ON, Life
+from ev_gym.scenario import Scenario, preset
+from server.station.household import FORCE_OFF, FORCE_ON, Life
 
 DAY = 96
 NIGHTLY = Scenario.from_dict(

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from ev_gym.sources import CLASSIC_LOADS_KW, CLASSIC_PRICES_ORE
-from tests.serving import FakeClock
+from ev_gym.series.of_scenario import CLASSIC_LOADS_KW, CLASSIC_PRICES_ORE
+from tests.support.real_server import FakeClock
 
 TICK_S = 1.0
 QUARTER_KWH = 1.85

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import requests
 
-from tests.rollouts import THREE_CARS
+from tests.support.rollouts import THREE_CARS
 
 HOURLY = {"time_step_min": 60}
 CLASSIC = {"preset": "classic", **HOURLY}

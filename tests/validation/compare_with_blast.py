@@ -1,6 +1,6 @@
 """A year of a real policy, aged by us and by NREL's package BLAST-Lite 1.1.1 side by side.
 
-    python -m tests.compare_with_blast [folder]
+    python -m tests.validation.compare_with_blast [folder]
 
 The package pins NumPy below 2 and brings 418 MB, so it is no dependency. This script makes an
 environment of its own for it, with the running Python (3.10 to 3.12, as that NumPy needs), in a
@@ -97,7 +97,7 @@ def real_year() -> tuple[str, float, tuple[Any, Any]]:
     """Chemistry, the env's own capacity at the end, and SoC and pack temperature of a policy."""
     import gymnasium as gym
 
-    from baselines.policy import make_policy
+    from baselines.policies.base import make_policy
 
     scenario = {"preset": "stockholm", "days": 365, "vehicles": [{"battery_age_years": 0.0}]}
     env: Any = gym.make("ev_gym:EVCharging-v0", scenario=scenario).unwrapped
@@ -114,7 +114,7 @@ def real_year() -> tuple[str, float, tuple[Any, Any]]:
 
 def compare(environment: Path) -> float:
     """Print the differences; the largest."""
-    from tests.ageing_profiles import BLAST, LIVES, ORDER, STEP_H, health_after, life
+    from tests.support.ageing_profiles import BLAST, LIVES, ORDER, STEP_H, health_after, life
 
     chemistry, own, year = real_year()
     series = {"price_based": year} | {name: life(name) for name in LIVES}

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
-from baselines.benchmark import episode_figures
+from baselines.comparison.benchmark import episode_figures
 from baselines.comparison.tasks import Task, run_task
 from baselines.plot_style import png, policy_color
-from baselines.policy import POLICY_NAMES, built_in
-from ev_gym.presets import preset
+from baselines.policies.base import POLICY_NAMES, built_in
+from ev_gym.scenario import preset
 from tests.validation.writing import figure, table
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """What the estimates of the pack's heat are worth: a year with each of them halved and doubled.
 
-    python -m tests.sensitivity
+    python -m tests.validation.sensitivity
 
 `heat_table()` gives the rows, for a page that shows them.
 """
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ev_gym.physics import thermal
-from tests.ageing_profiles import ORDER, STEP_H, Floats, health_after, life
+from tests.support.ageing_profiles import ORDER, STEP_H, Floats, health_after, life
 
 BATTERY_KWH, ETA, AUX_KW = 58.0, 0.94, 0.2  # the default car
 ESTIMATES = {

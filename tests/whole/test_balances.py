@@ -11,10 +11,10 @@ import math
 import numpy as np
 from hypothesis import given, settings
 
-from ev_gym.equipment import FLOOR_A, at_charger
 from ev_gym.scenario import Charger, Driving, Household, Scenario, Solar, Vehicle
-from tests.households import SERIES, Floats, Life, cases, live, lived
-from tests.strategies import examples
+from ev_gym.scenario.charger import FLOOR_A, at_charger
+from tests.support.household_strategies import SERIES, Floats, Life, cases, live, lived
+from tests.support.scenario_strategies import examples
 
 Case = tuple[Scenario, str, int]
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from baselines.foresight import Future, foresee
 from baselines.optimal import achieve
 from baselines.optimum.relaxation import lower_bound
-from ev_gym.actions import level_fractions
 from ev_gym.scenario import Charger, Scenario, as_scenario
+from ev_gym.simulation.actions import level_fractions
 from ev_gym.vector_env import EVChargingVectorEnv
-from tests.households import SERIES, households, vehicles
-from tests.strategies import examples
+from tests.support.household_strategies import SERIES, households, vehicles
+from tests.support.scenario_strategies import examples
 
 MOST_SEQUENCES = 20_000
 EXACT: dict[str, Any] = {"abs": 1e-9, "rel": 0.0}

@@ -20,15 +20,15 @@ import numpy as np
 import pytest
 import requests
 
-from server.replica import Spec
-from tests.session_twins import HOME, Twin
+from server.v1.replayed_env import Spec
+from tests.support.session_twins import HOME, Twin
 
 SERVE = """
 import sys
-import server.sessions
+import server.v1.sessions
 from server import create_app
 from server.serving import make_server
-server.sessions.SNAPSHOT_EVERY = 100
+server.v1.sessions.SNAPSHOT_EVERY = 100
 serving = make_server(create_app({"store": sys.argv[1]}), "127.0.0.1", int(sys.argv[2]))
 print(serving.effective_port, flush=True)
 serving.run()

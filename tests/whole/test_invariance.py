@@ -11,7 +11,6 @@ import pickle
 import subprocess
 import sys
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,8 +19,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ev_gym.compiling import INTERPRETED
 from ev_gym.env import EVChargingEnv
+from ev_gym.runtime.compiling import INTERPRETED
 from ev_gym.scenario import (
     Charger,
     Data,
@@ -33,7 +32,8 @@ from ev_gym.scenario import (
     Vehicle,
 )
 from ev_gym.vector_env import EVChargingVectorEnv
-from tests.strategies import (
+from tests.support.repository import ROOT
+from tests.support.scenario_strategies import (
     SEEDS,
     SERIES,
     examples,
@@ -282,8 +282,8 @@ def rollout() -> dict[str, Any]:
 def test_compiled_and_interpreted_agree() -> None:
     """Draws to the last bit, what is computed from them to 1e-12, observations as float32 can."""
     code = (
-        f"import sys; sys.path[:0] = {[str(Path(__file__).parents[1]), *sys.path]!r}\n"
-        "import pickle, tests.test_invariance as t\n"
+        f"import sys; sys.path[:0] = {[str(ROOT), *sys.path]!r}\n"
+        "import pickle, tests.whole.test_invariance as t\n"
         "assert t.INTERPRETED; sys.stdout.buffer.write(pickle.dumps(t.rollout()))"
     )
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from baselines import POLICY_NAMES, benchmark, make_policy
+from baselines import POLICY_NAMES, make_policy
+from baselines.comparison import benchmark
 from baselines.comparison.plan import Plan
-from ev_gym.compiling import INTERPRETED
+from ev_gym.runtime.compiling import INTERPRETED
 from ev_gym.scenario import Scenario, as_scenario
 from ev_gym.vector_env import EVChargingVectorEnv
-from tests.seen import names_for
+from tests.support.observations_by_hand import names_for
 
 PERFECT = "mpc(load_error=0)"
 POLICIES = ("optimal", PERFECT, "price_based", "uncontrolled")

@@ -17,8 +17,8 @@ import gymnasium as gym
 import pytest
 
 import ev_gym
-from ev_gym.compiling import INTERPRETED
 from ev_gym.env import EVChargingEnv
+from ev_gym.runtime.compiling import INTERPRETED
 
 PACKAGE = Path(ev_gym.__file__).parent
 ROOT = PACKAGE.parent
@@ -139,7 +139,7 @@ def test_walls_between_the_rooms() -> None:
         assert not tops & {"server", "tests", "flask"}, path
     for path in (PACKAGE / "physics").glob("*.py"):
         for name in imports_of(path):
-            inside = name.startswith(("ev_gym.compiling", "ev_gym.physics"))
+            inside = name.startswith(("ev_gym.runtime.compiling", "ev_gym.physics"))
             assert inside or name.split(".")[0] in (
                 "__future__",
                 "functools",

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ev_gym.compiling import INTERPRETED
 from ev_gym.env import EVChargingEnv
+from ev_gym.runtime.compiling import INTERPRETED
 from ev_gym.scenario import Charger, Driving, Household, Scenario, Solar, Tariff, Vehicle
 from ev_gym.vector_env import EVChargingVectorEnv
-from tests.households import (
+from tests.support.household_strategies import (
     ROWS,
     SEEDS,
     SERIES,
@@ -33,8 +33,8 @@ from tests.households import (
     series,
     vehicles,
 )
-from tests.strategies import examples
-from tests.test_balances import LINE_KW_PER_A, line_currents
+from tests.support.scenario_strategies import examples
+from tests.whole.test_balances import LINE_KW_PER_A, line_currents
 
 Case = tuple[Scenario, str, int]
 

@@ -17,16 +17,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ev_gym.env import EVChargingEnv
-from ev_gym.fields import REWARD_TERMS
-from ev_gym.scenario import (
-    Charger,
-    Driving,
-    Household,
-    Scenario,
-    Tariff,
-    Vehicle,
-)
-from tests.accounts import (
+from ev_gym.scenario import Charger, Driving, Household, Scenario, Tariff, Vehicle
+from ev_gym.simulation.state_fields import REWARD_TERMS
+from tests.support.accounts import (
     by_line,
     cost_of,
     line_currents,
@@ -34,13 +27,7 @@ from tests.accounts import (
     sun_alone_kw,
     sun_let_through_kw,
 )
-from tests.strategies import (
-    SERIES,
-    cases,
-    examples,
-    lived,
-    managed_cases,
-)
+from tests.support.scenario_strategies import SERIES, cases, examples, lived, managed_cases
 
 BALANCE_KWH = 1e-9
 

@@ -16,14 +16,14 @@ import pytest
 import requests
 from click.testing import CliRunner
 
-from baselines.cli import main
+from baselines.cli.commands import main
 from baselines.comparison.plan import PLANNERS, default_policies
-from ev_gym.presets import preset
 from ev_gym.reference import markdown
-from tests.serving import serving
+from ev_gym.scenario import preset
+from tests.support.real_server import serving
+from tests.support.repository import ROOT
 
 USUAL = "http://127.0.0.1:5000"
-ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines import make_policy
-from baselines.policy import Floats, Policy, View
-from ev_gym.equipment import FLOOR_A, VOLT
+from baselines.policies.base import Floats, Policy, View
+from ev_gym.scenario.charger import FLOOR_A, VOLT
 
 SEEDS = range(4)
 

@@ -15,12 +15,12 @@ import pandas as pd
 import pytest
 
 from ev_gym.calibration.series import PRICE_FILE
-from ev_gym.compiling import INTERPRETED
+from ev_gym.runtime.compiling import INTERPRETED
+from tests.support.repository import ROOT
 from tests.validation import batteries, limit, page, ranking, sessions, writing
 from tests.validation.__main__ import main
 from tests.validation.series import compare
 
-ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "validation.md").read_text(encoding="utf-8")
 NUMBER = re.compile(r"(?<![\w.])([-+]?\d+(?:\.\d+)?)(?![\w])")
 

@@ -6,18 +6,18 @@ import os
 import pickle
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
 
-from ev_gym.compiling import INTERPRETED
 from ev_gym.env import EVChargingEnv
+from ev_gym.runtime.compiling import INTERPRETED
 from ev_gym.vector_env import EVChargingVectorEnv
-from tests.rollouts import live, same
-from tests.strategies import some_actions
+from tests.support.repository import ROOT
+from tests.support.rollouts import live, same
+from tests.support.scenario_strategies import some_actions
 
 VILLA: dict[str, Any] = {"preset": "stockholm-villa", "data": {"houses": 3, "weeks": 8}}
 MODELS = (
@@ -175,8 +175,8 @@ def rollout() -> list[Any]:
 def test_compiled_and_interpreted_agree() -> None:
     """To 1e-12; the observations as float32 can."""
     code = (
-        f"import sys; sys.path[:0] = {[str(Path(__file__).parents[1]), *sys.path]!r}\n"
-        "import pickle, tests.test_villa as t\n"
+        f"import sys; sys.path[:0] = {[str(ROOT), *sys.path]!r}\n"
+        "import pickle, tests.whole.test_villa as t\n"
         "assert t.INTERPRETED; sys.stdout.buffer.write(pickle.dumps(t.rollout()))"
     )
     other = subprocess.run(

@@ -1,1 +1,1 @@
-"""Versions of the database's schema, by Alembic; `server.store` upgrades a database to the last."""
+"""Versions of the database's schema, by Alembic; `store` upgrades a database to the last."""

@@ -1,10 +1,10 @@
-"""Run by Alembic: migrates on the connection that `server.store` hands over, in its transaction."""
+"""Run by Alembic: migrates on the connection that `store` hands over, in its transaction."""
 
 from __future__ import annotations
 
 from alembic import context
 
-from server.tables import METADATA, VERSION_TABLE
+from server.storage.schema import METADATA, VERSION_TABLE
 
 context.configure(
     connection=context.config.attributes["connection"],

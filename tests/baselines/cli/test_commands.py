@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from baselines import benchmark, running
-from baselines.cli import main
-from baselines.comparison import manifest, tasks
+from baselines.cli.commands import main
+from baselines.comparison import benchmark, manifest, tasks
+from baselines.one_run import run
 from ev_gym.scenario import Scenario
 
 ARGUMENTS = ["benchmark", "--days", "2", "--households", "2", "--seed", "1", "--seed", "2",
@@ -217,8 +217,8 @@ def test_the_parts_of_a_bill_are_money_whatever_the_weights() -> None:
     parts = []
     for changes in ({}, {"reward_weights": weights}):
         scenario = Scenario.from_dict({"days": 31, **changes})
-        history = running.drive(scenario, "uncontrolled", 0, None).history
-        parts.append(running.money_parts(history, scenario))
+        history = run.drive(scenario, "uncontrolled", 0, None).history
+        parts.append(run.money_parts(history, scenario))
     assert parts[0] == parts[1]
     assert history["house_power_cost"].sum() > 50.0
     added = math.fsum(history["power_cost"]) - math.fsum(history["house_power_cost"])
@@ -226,8 +226,8 @@ def test_the_parts_of_a_bill_are_money_whatever_the_weights() -> None:
     assert parts[0]["battery wear"] == pytest.approx(-0.5 * history["wear_term"].sum())
     assert set(parts[0]) == {"from the grid", "power charge", "battery wear"}
     classic = Scenario.from_dict({"preset": "classic"})
-    ride = running.drive(classic, "uncontrolled", 0, None)
-    assert list(running.money_parts(ride.history, classic)) == ["from the grid"]
+    ride = run.drive(classic, "uncontrolled", 0, None)
+    assert list(run.money_parts(ride.history, classic)) == ["from the grid"]
 
 
 def test_run_takes_a_scenario_from_a_json_file(tmp_path: Path) -> None:

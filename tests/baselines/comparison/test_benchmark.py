@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from baselines import benchmark, make_policy
-from baselines.benchmark import Comparison
-from baselines.comparison import tasks
+from baselines import make_policy
+from baselines.comparison import benchmark, tasks
+from baselines.comparison.benchmark import Comparison
 from baselines.comparison.plan import Plan
 from baselines.comparison.tasks import episode_steps
 from baselines.foresight import foresee

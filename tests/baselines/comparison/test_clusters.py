@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from baselines import benchmark
-from baselines.comparison.engine import run_all
+from baselines.comparison import benchmark
 from baselines.comparison.plan import Plan
-from ev_gym.presets import preset
-from tests.engine_work import (
+from baselines.comparison.workers import run_all
+from ev_gym.scenario import preset
+from tests.support.worker_tasks import (
     Task,
     attempts,
     die_at_four,

@@ -16,10 +16,9 @@ from typing import Any
 
 import pytest
 
-from baselines.comparison import manifest, repeat
+from baselines.comparison import check, manifest
 from baselines.comparison.plan import Plan
-from ev_gym.presets import preset
-from ev_gym.scenario import Scenario
+from ev_gym.scenario import Scenario, preset
 
 TABLE = "policy,seed,cost\nmpc,1,12.345678\nrandom,1,0.5\n"
 STEPS = "time,load_kw\n2022-01-01T00:00:00+01:00,1.25\n"
@@ -155,7 +154,7 @@ def test_a_damaged_manifest_is_refused(written: Path, change: Any, message: str)
     if change is not None:
         path.write_text(change)
     with pytest.raises(ValueError, match=message):
-        repeat.check(written, again())
+        check.check(written, again())
 
 
 def test_equal_bytes_repeat(written: Path) -> None:
@@ -169,7 +168,7 @@ def test_equal_bytes_repeat(written: Path) -> None:
         manifest.write(folder, described(), [])
 
     before = {path: path.read_bytes() for path in written.iterdir()}
-    outcome = repeat.check(written, rerun)
+    outcome = check.check(written, rerun)
     assert seen[0] == (plan(), ["ev-gym", "benchmark"], [])
     assert not seen[1].exists()
     assert {path: path.read_bytes() for path in written.iterdir()} == before
@@ -186,25 +185,25 @@ def test_equal_bytes_repeat(written: Path) -> None:
     ]
 
 
-def one(outcome: repeat.Outcome, name: str = "summary.csv") -> repeat.Found:
+def one(outcome: check.Outcome, name: str = "summary.csv") -> check.Found:
     (found,) = [found for found in outcome.files if found.name == name]
     return found
 
 
 def test_on_the_same_machine_the_last_digit_counts(written: Path) -> None:
     """In tables the first cell that differs is named with both values."""
-    outcome = repeat.check(written, again(table=TABLE.replace("12.345678", "12.345678001")))
+    outcome = check.check(written, again(table=TABLE.replace("12.345678", "12.345678001")))
     assert one(outcome)[1:] == (
         False,
         "DIFFERS: line 2, column cost: was 12.345678, is 12.345678001",
     )
     assert not outcome.repeats
     assert str(outcome).endswith("NOT every number repeats")
-    outcome = repeat.check(written, again(steps=STEPS.replace("1.25", "1.5")))
+    outcome = check.check(written, again(steps=STEPS.replace("1.25", "1.5")))
     assert one(outcome, "steps.csv.gz").words == (
         "DIFFERS: line 2, column load_kw: was 1.25, is 1.5"
     )
-    outcome = repeat.check(written, again(picture=b"Q"))
+    outcome = check.check(written, again(picture=b"Q"))
     assert one(outcome, "bills.png")[1:] == (False, "DIFFERS in its bytes")
     assert not outcome.repeats
 
@@ -212,7 +211,7 @@ def test_on_the_same_machine_the_last_digit_counts(written: Path) -> None:
 def test_elsewhere_numbers_count(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Within 1e-9; pictures are not compared, texts are equal."""
     elsewhere(monkeypatch)
-    outcome = repeat.check(
+    outcome = check.check(
         written, again(table=TABLE.replace("12.345678", "12.345678001"), picture=b"Q")
     )
     assert outcome.repeats
@@ -222,7 +221,7 @@ def test_elsewhere_numbers_count(written: Path, monkeypatch: pytest.MonkeyPatch)
     assert "  processor was " in str(outcome)
     assert ", is another processor" in str(outcome)
     for old, new in (("12.345678", "12.34568"), ("random", "randm"), ("1,0.5", "2,0.5")):
-        outcome = repeat.check(written, again(table=TABLE.replace(old, new)))
+        outcome = check.check(written, again(table=TABLE.replace(old, new)))
         assert not outcome.repeats, new
         assert one(outcome).words.startswith("DIFFERS: line ")
 
@@ -232,14 +231,14 @@ def test_other_versions_are_elsewhere(
     written: Path, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = TABLE.replace("12.345678", "12.345678001")
-    assert not repeat.check(written, again(table=text)).repeats
+    assert not check.check(written, again(table=text)).repeats
     if change == "version":
         monkeypatch.setattr(platform, "python_version", lambda: "3.99")
     elif change == "source":
         monkeypatch.setattr(manifest, "source_digest", lambda: "0")
     else:
         monkeypatch.setattr(manifest, "git_revision", lambda: "0")
-    assert repeat.check(written, again(table=text)).repeats
+    assert check.check(written, again(table=text)).repeats
 
 
 @pytest.mark.parametrize(
@@ -262,12 +261,12 @@ def test_other_versions_are_elsewhere(
     ],
 )
 def test_near_numbers(a: str, b: str, near: bool) -> None:
-    assert repeat.close(a, b) is repeat.close(b, a) is near
+    assert check.close(a, b) is check.close(b, a) is near
 
 
 def test_steps_may_be_rounded_to_the_other_side() -> None:
-    assert repeat.close("0.5", "0.500001", repeat.ROUNDING)
-    assert not repeat.close("0.5", "0.500002", repeat.ROUNDING)
+    assert check.close("0.5", "0.500001", check.ROUNDING)
+    assert not check.close("0.5", "0.500002", check.ROUNDING)
 
 
 def test_files_that_came_or_went(written: Path) -> None:
@@ -276,26 +275,26 @@ def test_files_that_came_or_went(written: Path) -> None:
         (folder / "bills.png").unlink()
         (folder / "new.csv").write_text(TABLE)
 
-    outcome = repeat.check(written, other_files)
+    outcome = check.check(written, other_files)
     assert one(outcome, "bills.png").words == "DIFFERS: the new run did not write it"
     assert "the new run wrote it" in one(outcome, "new.csv").words
     (written / "bills.png").unlink()
-    assert one(repeat.check(written, again()), "bills.png").words.endswith("missing in the folder")
+    assert one(check.check(written, again()), "bills.png").words.endswith("missing in the folder")
     (written / "summary.csv").write_text(TABLE.replace("0.5", "0.6"))
-    assert one(repeat.check(written, again())).words == (
+    assert one(check.check(written, again())).words == (
         "DIFFERS: it was changed after it was written; line 3, column cost: was 0.6, is 0.5"
     )
     (written / "summary.csv").write_bytes(TABLE.replace("\n", "\r\n").encode())
-    outcome = repeat.check(written, again())
+    outcome = check.check(written, again())
     assert one(outcome)[1:] == (False, "DIFFERS: it was changed after it was written")
 
 
 def test_files_of_another_run_are_told(written: Path) -> None:
     """Those whose names a run gives; a user's own are none of it."""
     (written / "notes.csv").write_text("mine")
-    assert repeat.check(written, again()).repeats
+    assert check.check(written, again()).repeats
     (written / "regret.png").write_bytes(b"old")
-    outcome = repeat.check(written, again())
+    outcome = check.check(written, again())
     assert not outcome.repeats
     assert one(outcome, "regret.png")[1:] == (
         False, "DIFFERS: it is not of this run, the manifest does not name it"
@@ -331,9 +330,9 @@ def test_lines_and_cells_that_came_or_went(tmp_path: Path) -> None:
     }.items():
         new.write_text(text)
         for exact in (True, False):
-            assert repeat.first_difference(old, new, exact) == said
+            assert check.first_difference(old, new, exact) == said
     new.write_text(TABLE)
-    assert repeat.first_difference(old, new, exact=True) is None
+    assert check.first_difference(old, new, exact=True) is None
 
 
 def test_equal_cells_in_other_bytes(written: Path) -> None:
@@ -343,5 +342,5 @@ def test_equal_cells_in_other_bytes(written: Path) -> None:
         results(folder)
         (folder / "steps.csv.gz").write_bytes(gzip.compress(STEPS.encode(), mtime=99))
 
-    found = one(repeat.check(written, rerun), "steps.csv.gz")
+    found = one(check.check(written, rerun), "steps.csv.gz")
     assert found[1:] == (False, "DIFFERS in its bytes, in no cell")

@@ -14,13 +14,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from baselines import plot_style, plots
-from baselines.battery_plot import battery
-from baselines.benchmark import Heat
-from baselines.regret_plot import regret
+from baselines import plot_style
+from baselines.comparison import pictures
+from baselines.comparison.benchmark import Heat
+from baselines.comparison.regret_picture import regret
+from baselines.one_run.picture import battery
 from ev_gym.env import EVChargingEnv
-from ev_gym.fields import REWARD_TERMS
-from tests.drawings import bar_widths, drawn, steps, texts
+from ev_gym.simulation.state_fields import REWARD_TERMS
+from tests.support.drawn_steps import bar_widths, drawn, steps, texts
 
 TERMS = [f"{term}_per_day" for term in REWARD_TERMS]
 MONEY = {  # the terms in their order, settlement, half the interval's width
@@ -54,10 +55,10 @@ def everything(folder: Path) -> dict[str, Callable[[], Figure]]:
         env.step(np.ones(1, np.float32))
     path = folder / "picture.png"
     return {
-        "bills": lambda: plots.bills(summary(), path),
-        "cost_against_missing": lambda: plots.cost_against_missing(summary(), path),
-        "week": lambda: plots.week(steps(), path),
-        "heat_map": lambda: plots.heat_map(heats(), path),
+        "bills": lambda: pictures.bills(summary(), path),
+        "cost_against_missing": lambda: pictures.cost_against_missing(summary(), path),
+        "week": lambda: pictures.week(steps(), path),
+        "heat_map": lambda: pictures.heat_map(heats(), path),
         "regret": lambda: regret(with_bound(), path),
         "battery": lambda: battery(env.history, env.scenario, path),
     }
@@ -83,7 +84,7 @@ def test_the_same_data_give_the_same_bytes(kind: str, tmp_path: Path) -> None:
 
 
 def test_bars_are_as_long_as_the_bill(tmp_path: Path) -> None:
-    figure = plots.bills(summary(), tmp_path / "bills.png")
+    figure = pictures.bills(summary(), tmp_path / "bills.png")
     (axes,) = figure.axes
     order = [label.get_text() for label in axes.get_yticklabels()]
     assert order == ["uncontrolled", "price_based", "own_idea"]  # bottom to top, cheapest on top
@@ -104,7 +105,7 @@ def test_bars_are_as_long_as_the_bill(tmp_path: Path) -> None:
 
 
 def test_bars_of_either_sign_stand_on_each_other(tmp_path: Path) -> None:
-    (axes,) = plots.bills(summary(), tmp_path / "bills.png").axes
+    (axes,) = pictures.bills(summary(), tmp_path / "bills.png").axes
     edges = []
     for term in [*TERMS, "settlement_per_day"]:
         bar = drawn(axes, term)[1]  # price_based: all positive, the settlement is a cost
@@ -120,7 +121,7 @@ def test_bars_of_either_sign_stand_on_each_other(tmp_path: Path) -> None:
 
 
 def test_all_words_of_the_bills_are_inside_the_picture(tmp_path: Path) -> None:
-    figure = plots.bills(summary(scale=10.0), tmp_path / "bills.png")
+    figure = pictures.bills(summary(scale=10.0), tmp_path / "bills.png")
     (axes,) = figure.axes
     assert "70.00 a day, 25550 a year" in texts(axes)
     FigureCanvasAgg(figure).draw()  # measures at the figure's own resolution
@@ -129,25 +130,25 @@ def test_all_words_of_the_bills_are_inside_the_picture(tmp_path: Path) -> None:
 
 def test_a_legend_names_only_what_is_on_the_bill(tmp_path: Path) -> None:
     without = summary().assign(overload_per_day=0.0)
-    words = texts(plots.bills(without, tmp_path / "bills.png").legends[0])
+    words = texts(pictures.bills(without, tmp_path / "bills.png").legends[0])
     assert "overload" not in words
     assert {
         "energy from the grid", "power charge", "battery wear", "missing at departure",
         "total, 95 % interval",
     } <= set(words)  # fmt: skip
-    assert "overload" in texts(plots.bills(summary(), tmp_path / "bills.png").legends[0])
+    assert "overload" in texts(pictures.bills(summary(), tmp_path / "bills.png").legends[0])
 
 
 def test_a_panel_for_each_scenario(tmp_path: Path) -> None:
     both = pd.concat([summary("one"), summary("two", 0.1, "EUR")], ignore_index=True)
-    bills = plots.bills(both, tmp_path / "bills.png").axes
+    bills = pictures.bills(both, tmp_path / "bills.png").axes
     assert [axes.get_title(loc="left") for axes in bills] == [
         "Cost of charging, one",
         "Cost of charging, two",
     ]
     assert [axes.get_xlabel() for axes in bills] == ["SEK per day", "EUR per day"]
     assert bar_widths(bills[1], "energy_per_day") == pytest.approx([0.9, 0.5, -0.1])
-    scatter = plots.cost_against_missing(both, tmp_path / "cost.png").axes
+    scatter = pictures.cost_against_missing(both, tmp_path / "cost.png").axes
     assert len(scatter) == 2
     assert drawn(scatter[1], "price_based")[0].get_ydata()[0] == pytest.approx(0.66)
     assert "EUR" in scatter[1].get_ylabel()
@@ -158,15 +159,15 @@ def test_one_policy_alone_and_nothing_to_pay(tmp_path: Path) -> None:
     numbers = alone.select_dtypes("number").columns
     free = alone.assign(**dict.fromkeys(numbers, 0.0))
     for frame in (alone, free):
-        (axes,) = plots.bills(frame, tmp_path / "bills.png").axes
+        (axes,) = pictures.bills(frame, tmp_path / "bills.png").axes
         assert bar_widths(axes, "energy_per_day") == pytest.approx(list(frame["energy_per_day"]))
-        plots.cost_against_missing(frame, tmp_path / "cost.png")
-    plots.heat_map(heats()[2:], tmp_path / "heat.png")
-    plots.week(steps().query("policy == 'late'").assign(charge_kw=0.0), tmp_path / "week.png")
+        pictures.cost_against_missing(frame, tmp_path / "cost.png")
+    pictures.heat_map(heats()[2:], tmp_path / "heat.png")
+    pictures.week(steps().query("policy == 'late'").assign(charge_kw=0.0), tmp_path / "week.png")
 
 
 def test_points_stand_at_money_and_missing_energy(tmp_path: Path) -> None:
-    figure = plots.cost_against_missing(summary(), tmp_path / "cost.png")
+    figure = pictures.cost_against_missing(summary(), tmp_path / "cost.png")
     for row in summary().itertuples():
         (point,) = drawn(figure, row.policy)
         place = (point.get_xdata()[0], point.get_ydata()[0])
@@ -181,7 +182,7 @@ def test_names_of_points_do_not_meet(tmp_path: Path) -> None:
     crowd["policy"] = [f"policy_{i}" for i in range(10)]
     crowd["cost_per_day"] = 5.0 + 0.001 * np.arange(10) + crowd["missing_per_day"]
     crowd["missing_kwh_per_day"] = [0.0] * 5 + [2.0] * 5
-    figure = plots.cost_against_missing(crowd, tmp_path / "cost.png")
+    figure = pictures.cost_against_missing(crowd, tmp_path / "cost.png")
     # Of the words alone; an annotation's own extent holds its line too.
     boxes = [mpl.text.Text.get_window_extent(text) for text in figure.axes[0].texts]
     assert len(boxes) == 10
@@ -194,7 +195,7 @@ def test_colours_depend_on_the_name_alone() -> None:
     assert len(set(colors)) == len(colors)
     assert plot_style.policy_color("price_based") == "#0072B2"
     assert plot_style.policy_color("own_idea") == plot_style.policy_color("own_idea") == "#AA4499"
-    bill = {color for _, _, color, _ in plots.TERMS}
+    bill = {color for _, _, color, _ in pictures.TERMS}
     assert not bill & {*colors, *plot_style.OTHER_COLORS}
 
 
@@ -233,8 +234,8 @@ def lab(color: str, eyes: Any) -> Any:
 @pytest.mark.parametrize("eyes", EYES)
 def test_everybody_tells_the_parts_of_a_bill_apart(eyes: str) -> None:
     """A distance of 2.3 in CIELAB is just noticed; here it is more than six times that."""
-    assert {column for column, *_ in plots.TERMS} == {*TERMS, "settlement_per_day"}
-    seen = [lab(color, EYES[eyes]) for _, _, color, _ in plots.TERMS]
+    assert {column for column, *_ in pictures.TERMS} == {*TERMS, "settlement_per_day"}
+    seen = [lab(color, EYES[eyes]) for _, _, color, _ in pictures.TERMS]
     for i, one in enumerate(seen):
         for other in seen[:i]:
             assert np.linalg.norm(one - other) > 15.0
@@ -249,7 +250,7 @@ def heats(scenario: str = "one") -> list[Heat]:
 
 
 def test_the_heat_map_shows_shares_and_says_how_much_is_cheap(tmp_path: Path) -> None:
-    figure = plots.heat_map(heats(), tmp_path / "heat.png")
+    figure = pictures.heat_map(heats(), tmp_path / "heat.png")
     for heat in heats():
         share = heat.energy_kwh / (heat.energy_kwh.sum() or 1.0)
         np.testing.assert_allclose(drawn(figure, f"one {heat.policy}")[0].get_array(), share)
@@ -265,7 +266,7 @@ def test_the_heat_map_shows_shares_and_says_how_much_is_cheap(tmp_path: Path) ->
 
 def test_many_policies_stand_in_rows(tmp_path: Path) -> None:
     many = [Heat("one", f"policy {i}", 12, np.ones((24, 24))) for i in range(8)]
-    figure = plots.heat_map([*many, *heats("two")], tmp_path / "heat.png")
+    figure = pictures.heat_map([*many, *heats("two")], tmp_path / "heat.png")
     boxes = {i: drawn(figure, f"one policy {i}")[0].axes.get_position() for i in range(8)}
     assert boxes[0].y0 == pytest.approx(boxes[3].y0)  # four and four
     assert boxes[4].y1 < boxes[0].y0
@@ -279,7 +280,7 @@ def test_scenarios_with_other_zones_and_cars(tmp_path: Path) -> None:
     table = pd.concat(
         [steps("one"), steps("two", "UTC", cars=2).query("policy == 'late'")], ignore_index=True
     )
-    week = plots.week(table, tmp_path / "week.png")
+    week = pictures.week(table, tmp_path / "week.png")
     assert len(drawn(week, "soc_0")) == 2
     assert not drawn(week, "soc_1")
 
@@ -294,12 +295,12 @@ def with_bound() -> pd.DataFrame:
 
 
 def test_the_bound_is_a_line_that_no_bill_crosses(tmp_path: Path) -> None:
-    figure = plots.bills(with_bound(), tmp_path / "bills.png")
+    figure = pictures.bills(with_bound(), tmp_path / "bills.png")
     (line,) = drawn(figure, "bound_per_day")
     assert list(line.get_xdata()) == [-3.0, -3.0]
     assert figure.axes[0].get_xlim()[0] < -3.0
     assert "lower bound" in texts(figure.legends[0])
-    bare = plots.bills(summary(), tmp_path / "bills.png")
+    bare = pictures.bills(summary(), tmp_path / "bills.png")
     assert not drawn(bare, "bound_per_day")
     assert "lower bound" not in texts(bare.legends[0])
 
@@ -307,13 +308,13 @@ def test_the_bound_is_a_line_that_no_bill_crosses(tmp_path: Path) -> None:
 def test_a_year_is_written_only_where_it_is_known(tmp_path: Path) -> None:
     frame = summary()
     frame.loc[frame["policy"] == "price_based", "cost_per_year"] = np.nan
-    words = texts(plots.bills(frame, tmp_path / "bills.png"))
+    words = texts(pictures.bills(frame, tmp_path / "bills.png"))
     assert "7.00 a day" in words
     assert [word for word in words if "a year" in word] == [
         "10.80 a day, 3942 a year", "3.00 a day, 1095 a year",
     ]  # fmt: skip
     unknown = summary().drop(columns="cost_per_year")
-    assert "7.00 a day" in texts(plots.bills(unknown, tmp_path / "bills.png"))
+    assert "7.00 a day" in texts(pictures.bills(unknown, tmp_path / "bills.png"))
 
 
 def test_regret_stands_with_its_interval_and_share(tmp_path: Path) -> None:

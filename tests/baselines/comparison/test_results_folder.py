@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from baselines import benchmark
-from baselines.cli import main
-from baselines.comparison import manifest
+from baselines.cli.commands import main
+from baselines.comparison import benchmark, manifest
 from baselines.comparison.plan import Plan
-from ev_gym.presets import preset
-from ev_gym.sources import dataset_of
+from ev_gym.scenario import preset
+from ev_gym.series.of_scenario import dataset_of
 
 
 @pytest.fixture

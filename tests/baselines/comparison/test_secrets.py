@@ -9,7 +9,7 @@ import pytest
 
 from baselines.comparison import manifest
 from baselines.comparison.plan import Plan
-from ev_gym.presets import preset
+from ev_gym.scenario import preset
 
 
 def plan(**changes: Any) -> Plan:

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from baselines.benchmark import yearly
 from baselines.comparison import statistics
+from baselines.comparison.benchmark import yearly
 from ev_gym.scenario import Scenario
 
 COSTS = {  # by policy and household; the bound is 1, 2, 3

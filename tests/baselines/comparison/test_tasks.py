@@ -18,14 +18,14 @@ import pytest
 
 from baselines import make_policy
 from baselines.comparison import steps_file, tasks
-from baselines.comparison.figures import LocalHours, Sums
 from baselines.comparison.plan import Plan, batch_seed, default_policies
+from baselines.comparison.sums import LocalHours, Sums
 from baselines.comparison.tasks import Task, run_task
 from baselines.optimum import relaxation
 from baselines.optimum.relaxation import lower_bound
-from ev_gym.fields import STEP_DTYPE, VEHICLE_STEP_DTYPE
-from ev_gym.infos import TERM_FIELDS
 from ev_gym.scenario import Scenario, ScenarioError
+from ev_gym.simulation.results import TERM_FIELDS
+from ev_gym.simulation.state_fields import STEP_DTYPE, VEHICLE_STEP_DTYPE
 
 CLASSIC = Scenario.from_dict({"preset": "classic"})
 VILLA = Scenario.from_dict({"preset": "stockholm-villa", "days": 3})

@@ -11,8 +11,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.dates import num2date
 
-from baselines import plot_style, plots
-from tests.drawings import drawn, steps, texts
+from baselines import plot_style
+from baselines.comparison import pictures
+from tests.support.drawn_steps import drawn, steps, texts
 
 
 def test_a_week_with_sun_and_discharging(tmp_path: Path) -> None:
@@ -23,7 +24,7 @@ def test_a_week_with_sun_and_discharging(tmp_path: Path) -> None:
     table["charge_kw_1"] = np.where(hour == 10, -5.0, table["charge_kw_1"])
     cars_kw = table["charge_kw_0"] + table["charge_kw_1"]
     table["grid_kw"] = table["load_kw"] + cars_kw - table["pv_kw"]
-    figure = plots.week(table, tmp_path / "week.png")
+    figure = pictures.week(table, tmp_path / "week.png")
     panels = [axes for axes in figure.axes if axes.get_title(loc="left")]
     for i, policy in enumerate(("early", "late")):
         own = table[(table["policy"] == policy) & (table["household"] == 0)]
@@ -46,7 +47,7 @@ def test_a_week_with_sun_and_discharging(tmp_path: Path) -> None:
     assert "charging, below zero discharging (the policy's colour)" in words
     FigureCanvasAgg(figure).draw()
     assert figure.legends[0].get_window_extent().x1 < figure.bbox.x1
-    plain = plots.week(steps(), tmp_path / "week.png")
+    plain = pictures.week(steps(), tmp_path / "week.png")
     assert not {"sun", "fed into the grid"} & set(texts(plain.legends[0]))
     assert not drawn(plain, "pv_kw")
     panels = [axes for axes in plain.axes if axes.get_title(loc="left")]
@@ -56,7 +57,7 @@ def test_a_week_with_sun_and_discharging(tmp_path: Path) -> None:
 @pytest.mark.parametrize("cars", [1, 2])
 def test_a_week_is_that_of_the_first_household(cars: int, tmp_path: Path) -> None:
     table = steps(cars=cars, days=9)
-    figure = plots.week(table, tmp_path / "week.png", "SEK")
+    figure = pictures.week(table, tmp_path / "week.png", "SEK")
     panels = [axes for axes in figure.axes if axes.get_title(loc="left")]
     assert [axes.get_title(loc="left") for axes in panels] == ["early", "late"]
     for i, policy in enumerate(("early", "late")):
@@ -86,7 +87,7 @@ def test_a_week_is_that_of_the_first_household(cars: int, tmp_path: Path) -> Non
 
 
 def test_days_are_marked_at_local_midnight(tmp_path: Path) -> None:
-    figure = plots.week(steps(days=7), tmp_path / "week.png")
+    figure = pictures.week(steps(days=7), tmp_path / "week.png")
     lowest = figure.axes[3]
     marks = num2date(lowest.get_xticks(), tz="Europe/Stockholm")
     assert {moment.hour for moment in marks} == {0}  # summer time began on the 26th

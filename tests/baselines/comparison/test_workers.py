@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from baselines.comparison.command import benchmark
-from baselines.comparison.engine import check, clear_parts, run_all
-from tests.engine_work import (
+from baselines.cli.benchmark import benchmark
+from baselines.comparison.workers import check, clear_parts, run_all
+from tests.support.repository import ROOT
+from tests.support.worker_tasks import (
     Task,
     attempts,
     die_at_four,
@@ -126,7 +127,7 @@ def test_a_part_that_cannot_be_written_ends_the_run(
     def full(source: object, target: object) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr("baselines.comparison.engine.os.replace", full)
+    monkeypatch.setattr("baselines.comparison.workers.os.replace", full)
     with pytest.raises(OSError, match="no space left"):
         run_all(draw, tasks_of(traces, 3), parts=tmp_path / "parts")
     assert attempts(traces) == [0]  # not taken for a worker's death
@@ -149,7 +150,7 @@ def test_any_number_of_deaths_is_survived_while_tasks_get_done(traces: Path) -> 
 def test_a_task_that_always_kills_its_worker_is_named(
     tmp_path: Path, traces: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("baselines.comparison.engine.FRUITLESS_ROUNDS", 2)
+    monkeypatch.setattr("baselines.comparison.workers.FRUITLESS_ROUNDS", 2)
     parts = tmp_path / "parts"
     tasks = [Task(number, str(traces)) for number in (4, 0, 1, 2, 3, 5, 6, 7, 8)]
     with pytest.raises(ChildProcessError, match=r"before they finished any of: .*number=4") as told:
@@ -163,8 +164,8 @@ def test_a_task_that_always_kills_its_worker_is_named(
 INTERRUPTED = """
 import sys
 from pathlib import Path
-from baselines.comparison.engine import run_all
-from tests.engine_work import draw_slowly, tasks_of
+from baselines.comparison.workers import run_all
+from tests.support.worker_tasks import draw_slowly, tasks_of
 run_all(draw_slowly, tasks_of(Path(sys.argv[1]), 40), jobs=2, parts=Path(sys.argv[2]))
 """
 
@@ -172,9 +173,8 @@ run_all(draw_slowly, tasks_of(Path(sys.argv[1]), 40), jobs=2, parts=Path(sys.arg
 @pytest.mark.skipif(sys.platform == "win32", reason="needs Ctrl-C as a signal to a process group")
 def test_ctrl_c_leaves_the_parts_and_resume_does_the_rest(tmp_path: Path, traces: Path) -> None:
     parts = tmp_path / "parts"
-    root = Path(__file__).parents[1]
     command = [sys.executable, "-c", INTERRUPTED, str(traces), str(parts)]
-    run = subprocess.Popen(command, cwd=root, start_new_session=True, stderr=subprocess.PIPE)
+    run = subprocess.Popen(command, cwd=ROOT, start_new_session=True, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and (not parts.exists() or len(list(parts.iterdir())) < 3):
         time.sleep(0.02)
@@ -215,7 +215,7 @@ def test_a_missing_package_is_named_with_its_extra(
 
 
 def test_the_commands_of_the_scaling_page_are_understood() -> None:
-    page = (Path(__file__).parents[1] / "docs" / "scaling.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
     commands = re.findall(r"^ {4}ev-gym benchmark (.+)$", page, flags=re.MULTILINE)
     assert len(commands) == 3
     for command in commands:

@@ -10,9 +10,9 @@ import pytest
 
 from baselines.foresight import foresee
 from baselines.mpc import Mpc
-from baselines.mpc.following import Follower, RatherMore
+from baselines.mpc.follow import Follower, RatherMore
 from baselines.mpc.memory import Forecast, Memory, Sight
-from baselines.mpc.planning import Outlook, Plan, Site, Stay, make_plan, site_of
+from baselines.mpc.plan import Outlook, Plan, Site, Stay, make_plan, site_of
 from ev_gym.scenario import Scenario
 from ev_gym.vector_env import EVChargingVectorEnv
 

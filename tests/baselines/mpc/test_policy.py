@@ -13,8 +13,8 @@ from baselines import make_policy
 from baselines.foresight import tell_future
 from baselines.mpc import Mpc
 from baselines.mpc import policy as mpc_policy
-from baselines.mpc.planning import Outlook, Plan, Site, Stay, make_plan
-from baselines.view import Floats
+from baselines.mpc.plan import Outlook, Plan, Site, Stay, make_plan
+from baselines.policies.view import Floats
 from ev_gym.vector_env import EVChargingVectorEnv
 
 

@@ -14,8 +14,8 @@ from baselines.foresight import foresee, tell_future
 from baselines.mpc.memory import Forecast
 from ev_gym.scenario import Solar, Tariff
 from ev_gym.vector_env import EVChargingVectorEnv
-from tests.foreseen import FREE, future_of, scenario
-from tests.test_mpc import daily
+from tests.baselines.mpc.test_policy import daily
+from tests.support.foreseen_households import FREE, future_of, scenario
 
 CHARGED = replace(FREE, power_price_per_kw=60.0, power_from_h=6, power_to_h=22)
 HALF_AT_NIGHT = replace(CHARGED, power_other_factor=0.5)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from matplotlib.dates import num2date
 
-from baselines.battery_plot import battery
+from baselines.one_run.picture import battery
 from ev_gym.env import EVChargingEnv
-from tests.drawings import drawn
+from tests.support.drawn_steps import drawn
 
 
 @pytest.mark.parametrize("cars", [1, 2])

@@ -18,15 +18,15 @@ from baselines.optimum.linear_program import Program
 from baselines.optimum.metering import meter_of
 from baselines.optimum.reach import reach_of
 from baselines.optimum.relaxation import Bound, lower_bound
-from baselines.policy import POLICY_NAMES, make_policy
-from ev_gym.dataset import Dataset
-from ev_gym.equipment import SWITCHING
+from baselines.policies.base import POLICY_NAMES, make_policy
 from ev_gym.scenario import Charger, Scenario, Solar, Vehicle
+from ev_gym.scenario.charger import SWITCHING
+from ev_gym.scenario.vehicle import AGEING
+from ev_gym.series.dataset import Dataset
 from ev_gym.vector_env import EVChargingVectorEnv
-from ev_gym.vehicle import AGEING
-from tests import households, strategies
-from tests.seen import names_for
-from tests.strategies import examples
+from tests.support import household_strategies, scenario_strategies
+from tests.support.observations_by_hand import names_for
+from tests.support.scenario_strategies import examples
 
 ALWAYS = ("uncontrolled", "price_based", "peak_shaving", "random")
 # Rows of random actions, and of attempts to follow the bound's own plan.
@@ -70,7 +70,7 @@ def following(
         plan[:, row] += generator.choice([-1.0, 0.0, 1.0], plan[:, row].shape) * 0.07 * row
         plan[:, row] *= generator.random(plan[:, row].shape) < 1.1 - 0.05 * row
     plan[:, 1] = np.where(bound.charge_kw > 0.01, 1.0, np.where(bound.charge_kw < -0.01, -1.0, 0.0))
-    return np.clip(plan, strategies.lowest_of(scenario), 1.0).astype(np.float32)
+    return np.clip(plan, scenario_strategies.lowest_of(scenario), 1.0).astype(np.float32)
 
 
 def costs(
@@ -89,7 +89,7 @@ def costs(
         levels = lower_bound(future, whole_levels=True)
     policies = [make_policy(name, env, seed=seed % 2**32) for name in names]
     generator, cars = np.random.default_rng(seed), len(scenario.vehicles)
-    drawn = wavering(generator, future.steps, cars, strategies.lowest_of(scenario))
+    drawn = wavering(generator, future.steps, cars, scenario_strategies.lowest_of(scenario))
     max_kw = env.simulator.world.tables.cars["max_kw"]
     plan = following(generator, bound, scenario, max_kw)
     total = np.zeros(rows)
@@ -106,7 +106,7 @@ def followed(scenario: Scenario, dataset: Dataset, seed: int, options: dict[str,
     env.reset(seed=[seed] * DRAWN, options=options)
     future, cars = foresee(env.simulator), len(scenario.vehicles)
     generator = np.random.default_rng(seed)
-    actions = wavering(generator, future.steps, cars, strategies.lowest_of(scenario))
+    actions = wavering(generator, future.steps, cars, scenario_strategies.lowest_of(scenario))
     cost, drawn, stored = np.zeros(DRAWN), np.empty(actions.shape), np.empty(actions.shape)
     for step in range(future.steps):
         _, reward, _, _, info = env.step(actions[step])
@@ -153,7 +153,7 @@ def short(draw: st.DrawFn, module: Any) -> Scenario:
     """A household of few steps: a day of five minutes, or two or three of longer steps."""
     step_min = draw(st.sampled_from((5, 15, 15, 60)))
     days = 1 if step_min == 5 else draw(st.integers(1, 3))
-    kind = module.scenarios if module is strategies else module.households
+    kind = module.scenarios if module is scenario_strategies else module.households
     scenario: Scenario = draw(kind(time_step_min=step_min, days=days))
     return replace(scenario, vehicles=scenario.vehicles[:3], charger=_fewer(scenario))
 
@@ -166,7 +166,7 @@ def _fewer(scenario: Scenario) -> Any:
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[Scenario, Dataset, int, dict[str, Any]]:
     """A household, its series, a seed, and at times options of the reset."""
-    module = draw(st.sampled_from((strategies, households)))
+    module = draw(st.sampled_from((scenario_strategies, household_strategies)))
     scenario = short(draw, module)
     dataset = module.SERIES[draw(st.sampled_from(("hourly", "quarters")))]
     options: dict[str, Any] = {}

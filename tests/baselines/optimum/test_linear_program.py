@@ -9,13 +9,7 @@ from baselines.optimum import linear_program
 from baselines.optimum.linear_program import Program
 from baselines.optimum.metering import convex_slopes
 from baselines.optimum.relaxation import lower_bound
-from tests.foreseen import (
-    CAR,
-    DIP,
-    LOSSY,
-    future_of,
-    scenario,
-)
+from tests.support.foreseen_households import CAR, DIP, LOSSY, future_of, scenario
 
 
 def test_largest_convex_function_below_three_pieces() -> None:

@@ -11,10 +11,8 @@ import pytest
 from baselines.foresight import foresee
 from baselines.optimum.relaxation import Bound, lower_bound
 from ev_gym.env import EVChargingEnv
-from ev_gym.scenario import (
-    RewardWeights,
-)
-from tests.foreseen import (
+from ev_gym.scenario import RewardWeights
+from tests.support.foreseen_households import (
     AT_HOME,
     CAR,
     DIP,

@@ -7,12 +7,8 @@ from typing import Any
 
 import pytest
 
-from ev_gym.scenario import (
-    Charger,
-    Household,
-    Solar,
-)
-from tests.foreseen import (
+from ev_gym.scenario import Charger, Household, Solar
+from tests.support.foreseen_households import (
     AT_HOME,
     CAR,
     DIP,

@@ -10,12 +10,12 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from baselines.home_rules import ChargingPlan, Delayed, Night, PriceLimit
-from baselines.policy import Policy
-from baselines.rules import PriceBased
+from baselines.policies.app_rules import ChargingPlan, Delayed, Night, PriceLimit
+from baselines.policies.base import Policy
+from baselines.policies.simple_rules import PriceBased
 from ev_gym.env import EVChargingEnv
 from ev_gym.scenario import Scenario
-from tests.seen import seen
+from tests.support.observations_by_hand import seen
 
 # 16 A on three phases are 11.04 kW, and all of it is stored.
 CAR = {"battery_kwh": 60.0, "ac_max_kw": 11.04, "eta": 1.0, "aux_kw": 0.0, "taper_from_soc": 1.0}

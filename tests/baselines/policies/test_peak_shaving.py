@@ -9,7 +9,7 @@ import pytest
 
 from baselines import POLICY_NAMES, make_policy
 from ev_gym.env import EVChargingEnv
-from tests.seen import names_for
+from tests.support.observations_by_hand import names_for
 
 
 def night(soc: float, **changes: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pytest
 
 from baselines import POLICY_NAMES, make_policy
 from ev_gym.scenario import Scenario, as_scenario
-from tests.seen import names_for
+from tests.support.observations_by_hand import names_for
 
 ORE = 100.0
 

@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from baselines import make_policy
-from baselines.policy import Policy
-from baselines.sun_rules import MinPv, PvSurplus
+from baselines.policies.base import Policy
+from baselines.policies.solar_rules import MinPv, PvSurplus
 from ev_gym.env import EVChargingEnv
 from ev_gym.scenario import Scenario, Solar
 from ev_gym.vector_env import EVChargingVectorEnv
-from tests import households
-from tests.seen import seen
-from tests.strategies import examples
+from tests.support import household_strategies
+from tests.support.observations_by_hand import seen
+from tests.support.scenario_strategies import examples
 
 CAR = {"ac_max_kw": 11.04}
 
@@ -102,14 +102,14 @@ SUN = st.sampled_from((Solar(peak_kw=5.0), Solar(peak_kw=30.0, inverter_kw=20.0)
 
 
 @settings(max_examples=examples(30))
-@given(drawn=st.data(), solar=SUN, seed=households.SEEDS, quarters=st.booleans())
+@given(drawn=st.data(), solar=SUN, seed=household_strategies.SEEDS, quarters=st.booleans())
 def test_pv_surplus_never_imports_for_the_cars(
     drawn: Any, solar: Solar, seed: int, quarters: bool
 ) -> None:
     """Whatever house, cars, charger and tariff: what cars draw, sun and load left over."""
-    own = drawn.draw(households.households(solar=solar))
-    dataset = households.SERIES["quarters" if quarters else "hourly"]
-    env = EVChargingVectorEnv(households.ROWS, own, dataset=dataset)
+    own = drawn.draw(household_strategies.households(solar=solar))
+    dataset = household_strategies.SERIES["quarters" if quarters else "hourly"]
+    env = EVChargingVectorEnv(household_strategies.ROWS, own, dataset=dataset)
     policy = make_policy("pv_surplus", env)
     observations, _ = env.reset(seed=seed)
     over = np.zeros(1, np.bool_)

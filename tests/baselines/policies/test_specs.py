@@ -16,17 +16,18 @@ from click.testing import CliRunner
 from joblib.externals.loky import get_reusable_executor
 from numpy.typing import NDArray
 
-from baselines import POLICY_NAMES, Policy, make_policy, running
-from baselines.cli import main
-from baselines.comparison import engine
-from baselines.entrants import digest_of, parse, source_of
-from ev_gym.presets import preset
+from baselines import POLICY_NAMES, Policy, make_policy
+from baselines.cli.commands import main
+from baselines.comparison import workers
+from baselines.one_run import run
+from baselines.policies.specs import digest_of, parse, source_of
+from ev_gym.scenario import preset
 
 # What a user may have in the current folder, next to the results.
 MINE = """
 import numpy as np
 from baselines import Policy
-from ev_gym.observation import observation_slices
+from ev_gym.simulation.observation import observation_slices
 
 
 class BelowLimit(Policy):
@@ -262,12 +263,12 @@ def test_commands_take_specs_and_refuse_early(
 ) -> None:
     """`run` drives by a class beside it; what does not exist is refused before anything runs."""
     names = []
-    monkeypatch.setattr(running, "write", lambda *given: names.append(given[2]) or [])
+    monkeypatch.setattr(run, "write", lambda *given: names.append(given[2]) or [])
     own = CliRunner().invoke(main, ["run", "--policy", "mine:BelowLimit(limit_per_kwh=99)"])
     assert own.exit_code == 0, own.output
     stockholm = preset("stockholm")
-    twin = running.drive(stockholm, "uncontrolled", 0, None)
-    assert own.output.splitlines()[0] == running.bill(twin, stockholm)
+    twin = run.drive(stockholm, "uncontrolled", 0, None)
+    assert own.output.splitlines()[0] == run.bill(twin, stockholm)
     assert names == ["mine:BelowLimit(limit_per_kwh=99)"]
     for command in ("run", "drive", "benchmark"):
         refused = CliRunner().invoke(main, [command, "--policy", "nigth(from_h=1)", "--out", "new"])
@@ -282,10 +283,10 @@ def test_workers_find_a_class_in_the_current_folder(folder: Path) -> None:
     """A pool of processes that begins here."""
     get_reusable_executor().shutdown()  # an older pool may have begun in another folder
     specs = ["mine:BelowLimit", "mine:always(share=0)"]
-    assert engine.run_all(source_of, specs, jobs=2) == [folder / "mine.py"] * 2
+    assert workers.run_all(source_of, specs, jobs=2) == [folder / "mine.py"] * 2
     get_reusable_executor().shutdown()
     with pytest.raises(ValueError, match="module 'gone' does not import"):
-        engine.run_all(source_of, ["gone:Greedy"])
+        workers.run_all(source_of, ["gone:Greedy"])
 
 
 def test_version() -> None:

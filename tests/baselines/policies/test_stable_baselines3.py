@@ -21,12 +21,12 @@ from gymnasium.wrappers import RescaleAction
 from baselines import make_policy
 from baselines.comparison import manifest
 from baselines.comparison.tasks import Task, run_task
-from baselines.remote import RemoteEnv
+from baselines.remote.envs import RemoteEnv
 from ev_gym.env import EVChargingEnv
 from ev_gym.scenario import Scenario
 from ev_gym.vector_env import EVChargingVectorEnv
-from tests.rollouts import THREE_CARS, same
-from tests.serving import serving
+from tests.support.real_server import serving
+from tests.support.rollouts import THREE_CARS, same
 
 MISSING = importlib.util.find_spec("stable_baselines3") is None
 REQUIRED = os.environ.get("EV_GYM_REQUIRE_SB3") == "1"

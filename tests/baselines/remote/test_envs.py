@@ -15,17 +15,18 @@ from click.testing import CliRunner
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AutoresetMode
 
-from baselines import POLICY_NAMES, benchmark, make_policy, plots
-from baselines.cli import main
+from baselines import POLICY_NAMES, make_policy
+from baselines.cli.commands import main
+from baselines.comparison import benchmark, pictures
 from baselines.foresight import tell_future
-from baselines.http_client import RemoteError
-from baselines.policy import built_in
-from baselines.remote import RemoteEnv, RemoteVectorEnv
+from baselines.policies.base import built_in
+from baselines.remote.envs import RemoteEnv, RemoteVectorEnv
+from baselines.remote.http_client import RemoteError
 from ev_gym.env import EVChargingEnv
 from ev_gym.scenario import Scenario
 from ev_gym.vector_env import EVChargingVectorEnv
-from tests.remote_twins import drawn, live_alike, raised_by
-from tests.rollouts import same
+from tests.support.remote_twins import drawn, live_alike, raised_by
+from tests.support.rollouts import same
 
 TWO_CARS = {
     "vehicles": [{"model": "Volkswagen ID.3 58 kWh"}, {"model": "Nissan Leaf 40 kWh"}],
@@ -242,7 +243,7 @@ def test_the_benchmark_of_a_server_is_the_local_one(
 ) -> None:
     """`ev-gym benchmark --url URL`: all policies on two scenarios, file by file the same bytes."""
     for name in ("bills", "cost_against_missing", "week", "heat_map"):
-        monkeypatch.setattr(plots, name, lambda *drawn, **__: Path(drawn[1]).touch())
+        monkeypatch.setattr(pictures, name, lambda *drawn, **__: Path(drawn[1]).touch())
     args = ["benchmark", "--scenario", "classic", "--scenario", "stockholm", "--households", "3"]
     args += ["--days", "1", "--seed", "2", "--seed", "3", "--quiet", "--no-bound"]
     names = [name for name in POLICY_NAMES if not built_in(name).clairvoyant]

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 import requests
 
-from baselines import http_client, remote_session
-from baselines.http_client import RemoteError
-from baselines.remote import RemoteEnv, RemoteVectorEnv
+from baselines.remote import http_client, session
+from baselines.remote.envs import RemoteEnv, RemoteVectorEnv
+from baselines.remote.http_client import RemoteError
 from ev_gym.env import EVChargingEnv
 from ev_gym.vector_env import EVChargingVectorEnv
-from tests.rollouts import same
-from tests.scripted import Act, answer, cut, drop, hang, relay, scripted
-from tests.serving import serving
+from tests.support.real_server import serving
+from tests.support.rollouts import same
+from tests.support.scripted_server import Act, answer, cut, drop, hang, relay, scripted
 
 TOKEN = "open-sesame"
 
@@ -193,7 +193,7 @@ def test_a_time_out_says_how_long_it_waited(url: str) -> None:
 
 def test_closing_waits_for_nobody(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither for a server that is away, nor for one that hangs; and it says nothing."""
-    monkeypatch.setattr(remote_session, "GOODBYE_S", 0.1)
+    monkeypatch.setattr(session, "GOODBYE_S", 0.1)
     with scripted(relay(url), relay(url), hang) as (proxy, _):
         slow, late = RemoteEnv(proxy), RemoteVectorEnv(2, proxy)
         began = monotonic()

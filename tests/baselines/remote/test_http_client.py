@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baselines import http_client, npy
-from baselines.http_client import Client, RemoteError
-from ev_gym.fields import STEP_DTYPE, VEHICLE_STEP_DTYPE
-from tests.scripted import answer, cut, drop, hang, problem, scripted
+from baselines.remote import http_client, npy
+from baselines.remote.http_client import Client, RemoteError
+from ev_gym.simulation.state_fields import STEP_DTYPE, VEHICLE_STEP_DTYPE
+from tests.support.scripted_server import answer, cut, drop, hang, problem, scripted
 
 YES = answer(200, {"charging": "on"})
 

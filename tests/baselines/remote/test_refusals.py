@@ -10,14 +10,14 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from baselines.remote import RemoteEnv, RemoteVectorEnv
+from baselines.remote.envs import RemoteEnv, RemoteVectorEnv
 from ev_gym.env import EVChargingEnv
-from ev_gym.resetting import ResetError
 from ev_gym.scenario import ScenarioError
-from ev_gym.simulator import ActionError
+from ev_gym.simulation.reset_options import ResetError
+from ev_gym.simulation.simulator import ActionError
 from ev_gym.vector_env import EVChargingVectorEnv
-from tests.remote_twins import live_alike, raised_by
-from tests.rollouts import same
+from tests.support.remote_twins import live_alike, raised_by
+from tests.support.rollouts import same
 
 TWO_CARS = {
     "vehicles": [{"model": "Volkswagen ID.3 58 kWh"}, {"model": "Nissan Leaf 40 kWh"}],

@@ -13,15 +13,16 @@ from urllib.parse import urlsplit
 import pytest
 from click.testing import CliRunner, Result
 
-from baselines import battery_plot, running
-from baselines import drive as driving
-from baselines.classic_client import ClassicClient, Seen, StationError
-from baselines.cli import main
-from baselines.drive import Drive
-from baselines.http_client import Client
-from ev_gym.presets import preset
-from tests.old_station import OldStation, serving_old
-from tests.serving import FakeClock, serving
+from baselines.cli.commands import main
+from baselines.one_run import picture
+from baselines.one_run import run as running
+from baselines.remote import station_drive as driving
+from baselines.remote.http_client import Client
+from baselines.remote.station_client import ClassicClient, Seen, StationError
+from baselines.remote.station_drive import Drive
+from ev_gym.scenario import preset
+from tests.support.real_server import FakeClock, serving
+from tests.support.teaching_server import OldStation, serving_old
 
 POLICIES = ("load_based", "price_based", "cheapest_hours", "uncontrolled", "random")
 TICK_S = 1.0  # four seconds per simulated hour
@@ -39,7 +40,7 @@ class RunningClock(FakeClock):
 @pytest.fixture
 def no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     """The picture takes most of the time."""
-    monkeypatch.setattr(battery_plot, "battery", lambda *_: None)
+    monkeypatch.setattr(picture, "battery", lambda *_: None)
 
 
 @contextmanager

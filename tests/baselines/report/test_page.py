@@ -13,15 +13,14 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from baselines import benchmark
-from baselines.comparison import statistics
+from baselines.comparison import benchmark, statistics
 from baselines.comparison.plan import Plan
 from baselines.report import figures as report_figures
 from baselines.report import page as report
 from baselines.report.worst_days import WorstDay, account, day_steps, worst_days, yardstick
-from ev_gym.fields import REWARD_TERMS
-from ev_gym.presets import preset
-from tests.pages import Page, hours
+from ev_gym.scenario import preset
+from ev_gym.simulation.state_fields import REWARD_TERMS
+from tests.support.report_pages import Page, hours
 
 NASTY = "why:Rule(x='</script><script>alert(1)</script>')"
 COSTS = {  # by policy: of each household a day

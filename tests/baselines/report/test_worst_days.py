@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from baselines.report.worst_days import WorstDay, account, day_steps, why, worst_days, yardstick
-from ev_gym.fields import REWARD_TERMS
-from tests.pages import hours
+from ev_gym.simulation.state_fields import REWARD_TERMS
+from tests.support.report_pages import hours
 
 
 def test_worst_day_is_the_largest_difference() -> None:

@@ -12,24 +12,24 @@ from __future__ import annotations
 import json
 from datetime import datetime, timezone
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
-import ev_gym.calibration
-from ev_gym.calibration import as_text, figures, series, sky
-from ev_gym.calibration.__main__ import main
-from ev_gym.calibration.fitting import SCORES
+from ev_gym import calibrated
+from ev_gym.calibrated import figures
+from ev_gym.calibration import series, sky, trondheim
+from ev_gym.calibration.__main__ import as_text, main
 from ev_gym.calibration.measures import (
     load_figures,
     month_of,
     price_figures,
     temperature_figures,
 )
-from ev_gym.synthetic import (
+from ev_gym.calibration.series_fits import SCORES
+from ev_gym.series.synthetic import (
     Clock,
     SyntheticSeries,
     household_load,
@@ -285,7 +285,7 @@ def test_heating_follows_temperature(built_in: SyntheticSeries, clock: Clock) ->
 
 def test_figures_are_figures() -> None:
     """The file credits its sources and holds nothing that a series could be rebuilt from."""
-    path = Path(ev_gym.calibration.__file__).with_name("series.json")
+    path = calibrated.FOLDER / "series.json"
     assert path.stat().st_size < 15_000
     known = json.loads(path.read_text(encoding="utf-8"))
     for kind in ("price", "load", "temperature"):
@@ -302,7 +302,7 @@ def test_figures_are_figures() -> None:
 
 
 def test_derive_reproduces_the_file(measured_folder: Path) -> None:
-    path = Path(ev_gym.calibration.__file__).with_name("series.json")
+    path = calibrated.FOLDER / "series.json"
     assert as_text(series.derive(measured_folder)) == path.read_text(encoding="utf-8")
 
 
@@ -314,8 +314,7 @@ def test_derive_names_a_missing_file(tmp_path: Path) -> None:
 def test_command_writes_all_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(series, "derive", lambda folder: {"b": [1.5, 2], "a": str(folder)})
     monkeypatch.setattr(sky, "derive", lambda folder: {"sun": 1.5})
-    driving = SimpleNamespace(derive=lambda folder: {"c": {"d": []}})
-    monkeypatch.setattr(ev_gym.calibration, "driving", driving, raising=False)
+    monkeypatch.setattr(trondheim, "derive", lambda folder: {"c": {"d": []}})
     result = CliRunner().invoke(main, [str(tmp_path), "--out", str(tmp_path / "new")])
     assert result.exit_code == 0, result.output
     text = (tmp_path / "new" / "series.json").read_text(encoding="utf-8")

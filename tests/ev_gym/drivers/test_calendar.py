@@ -10,14 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ev_gym import driving, episode
-from ev_gym.compiling import as_records
-from ev_gym.equipment import Charger
-from ev_gym.fields import STEP_DTYPE, VEHICLE_DTYPE, VEHICLE_STEP_DTYPE
+from ev_gym.drivers import calendar, draws, habits
 from ev_gym.physics import trip
-from ev_gym.records import SETTINGS_DTYPE, car_records, settings_record
-from ev_gym.scenario import Scenario
-from ev_gym.vehicle import Driving, Vehicle
+from ev_gym.runtime import counter_random
+from ev_gym.runtime.compiling import as_records
+from ev_gym.scenario import Charger, Driving, Scenario, Vehicle
+from ev_gym.simulation.state_fields import STEP_DTYPE, VEHICLE_DTYPE, VEHICLE_STEP_DTYPE
+from ev_gym.world.parameter_records import SETTINGS_DTYPE, car_records, settings_record
 
 DAY_MIN = 1440
 STILL = np.zeros(168, np.int64)
@@ -48,12 +47,12 @@ def pass_all(settings: Any, cars: Any, vehicles: Any, until_min: int, hours: Any
     """Let the household live to a minute, as a step does; results of the step and the cars."""
     result = as_records(np.zeros(1, STEP_DTYPE))
     reports = as_records(np.zeros(len(cars), VEHICLE_STEP_DTYPE))
-    habits = episode.habits_table()
+    table = habits.habits_table()
     for k in range(len(cars)):
-        driving.pass_calendar(
-            vehicles[k], cars[k], settings, habits, hours, STILL, until_min, result[0], reports[k]
+        calendar.pass_calendar(
+            vehicles[k], cars[k], settings, table, hours, STILL, until_min, result[0], reports[k]
         )
-    driving.plug_in(vehicles, settings)
+    calendar.plug_in(vehicles, settings)
     return result[0], reports
 
 
@@ -96,7 +95,7 @@ def test_chargers_go_to_who_waits_longest(lives: list[list[int]], chargers: int)
     for states, holding in queue(lives, chargers):
         for k, (home, arrival_min) in enumerate(states):
             vehicles["home"][k], vehicles["arrival_min"][k] = home, arrival_min
-        driving.plug_in(vehicles, settings)
+        calendar.plug_in(vehicles, settings)
         assert np.flatnonzero(vehicles["plugged"]).tolist() == holding
 
 
@@ -105,7 +104,7 @@ def test_as_many_chargers_as_cars_plug_in_who_is_home() -> None:
     for count in (None, 3):
         settings, _, vehicles = household(Vehicle(), Vehicle(), Vehicle(), chargers=count)
         vehicles["home"] = [1, 0, 1]
-        driving.plug_in(vehicles, settings)
+        calendar.plug_in(vehicles, settings)
         assert vehicles["plugged"].tolist() == [1, 0, 1]
 
 
@@ -119,10 +118,10 @@ def test_a_charger_is_handed_over_at_home() -> None:
         Vehicle(driving=COMMUTER), Vehicle(driving=late, wanted_soc=0.5), chargers=1
     )
     for vehicle, car in zip(vehicles, cars, strict=True):
-        driving.begin_daily(vehicle, car, MILD, STILL, 19 * 60)
-    driving.plug_in(vehicles, settings)
+        calendar.begin_daily(vehicle, car, MILD, STILL, 19 * 60)
+    calendar.plug_in(vehicles, settings)
     assert vehicles["plugged"].tolist() == [1, 0]
-    assert [driving.next_event_min(vehicle) for vehicle in vehicles] == [31 * 60, 30 * 60]
+    assert [calendar.next_event_min(vehicle) for vehicle in vehicles] == [31 * 60, 30 * 60]
     result, reports = pass_all(settings, cars, vehicles, 30 * 60)
     assert vehicles["home"].tolist() == vehicles["plugged"].tolist() == [1, 0]
     assert result["missing_kwh"] == pytest.approx(0.2 * 58.0, abs=1e-12)
@@ -140,8 +139,8 @@ def test_a_freed_charger_goes_on_at_once() -> None:
         Vehicle(driving=COMMUTER), Vehicle(driving=SHIFTS), chargers=1
     )
     for vehicle, car in zip(vehicles, cars, strict=True):
-        driving.begin_daily(vehicle, car, MILD, STILL, 18 * 60)
-    driving.plug_in(vehicles, settings)
+        calendar.begin_daily(vehicle, car, MILD, STILL, 18 * 60)
+    calendar.plug_in(vehicles, settings)
     assert vehicles["plugged"].tolist() == [0, 1]
     pass_all(settings, cars, vehicles, 20 * 60)
     assert vehicles["plugged"].tolist() == [1, 0]
@@ -158,10 +157,10 @@ def test_daily_trips_cost_what_distance_and_cold_say() -> None:
     vehicle, car = vehicles[0], cars[0]
     expected_kwh = 5.0 + 5.0 * trip.factor(-10.0)
     for start_h in (3, 12, 20):  # at home, away, at home
-        driving.begin_daily(vehicle, car, hours_of(cold), STILL, start_h * 60)
+        calendar.begin_daily(vehicle, car, hours_of(cold), STILL, start_h * 60)
         assert vehicle["home"] == (start_h != 12)
         assert vehicle["trip_kwh"] == pytest.approx(expected_kwh, rel=1e-12)
-    driving.begin_daily(vehicle, car, hours_of(cold), STILL, 3 * 60)
+    calendar.begin_daily(vehicle, car, hours_of(cold), STILL, 3 * 60)
     vehicle["trip_kwh"] = math.nan
     pass_all(settings, cars, vehicles, 7 * 60, hours_of(cold))
     assert vehicle["trip_kwh"] == pytest.approx(expected_kwh, rel=1e-12)
@@ -174,7 +173,7 @@ def test_daily_trips_cost_what_distance_and_cold_say() -> None:
 def test_a_given_energy_knows_no_weather() -> None:
     """`trip_kwh` stands for itself."""
     settings, cars, vehicles = household(Vehicle(driving=SHIFTS))
-    driving.begin_daily(vehicles[0], cars[0], hours_of(-20.0), STILL, 600)
+    calendar.begin_daily(vehicles[0], cars[0], hours_of(-20.0), STILL, 600)
     assert vehicles["trip_kwh"][0] == 9.0
     vehicles["trip_kwh"][0] = math.nan
     pass_all(settings, cars, vehicles, 20 * 60)
@@ -186,7 +185,7 @@ def test_jumps_of_the_charge_wear_the_battery() -> None:
     far = Driving(pattern="daily", arrival_h=17.0, departure_h=7.0, trip_kwh=60.0)
     settings, cars, vehicles = household(Vehicle(driving=far), Vehicle(driving=far, chemistry=None))
     for k in range(2):
-        driving.begin_daily(vehicles[k], cars[k], MILD, STILL, 3 * 60)
+        calendar.begin_daily(vehicles[k], cars[k], MILD, STILL, 3 * 60)
         vehicles["soc_low"][k] = vehicles["soc_high"][k] = 0.5
     pass_all(settings, cars, vehicles, 7 * 60)
     assert vehicles["swing"].tolist() == pytest.approx([0.3, 0.0], abs=1e-12)
@@ -208,12 +207,12 @@ def test_cars_of_one_household_have_their_own_habits() -> None:
         driving=Driving(routine_shares=(0.0, 0.0, 1.0)),
     )
     assert cars["daily"].tolist() == [0, 0, 1]
-    habits = episode.habits_table()
+    table = habits.habits_table()
     for seed in range(20):
-        vehicles["key"] = episode.stream_key(np.uint64(seed), 5)
+        vehicles["key"] = counter_random.stream_key(np.uint64(seed), 5)
         for k in range(2):
-            episode.begin_vehicle(vehicles[k], cars[k], habits, MILD, STILL, 600)
-        driving.begin_daily(vehicles[2], cars[2], MILD, STILL, 600)
+            draws.begin_vehicle(vehicles[k], cars[k], table, MILD, STILL, 600)
+        calendar.begin_daily(vehicles[2], cars[2], MILD, STILL, 600)
         assert vehicles["routine"].tolist()[:2] == [2, 1]
         assert vehicles["arrival_min"][2] == 8 * 60
         pass_all(settings, cars, vehicles, 600 + 9 * DAY_MIN)

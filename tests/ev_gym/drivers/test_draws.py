@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ev_gym import episode
-from ev_gym.compiling import INTERPRETED, as_records, compiled
+from ev_gym.drivers import draws, habits
+from ev_gym.runtime import counter_random
+from ev_gym.runtime.compiling import INTERPRETED, as_records, compiled
+from tests.support.repository import ROOT
 
 OWN_FIELDS = [
     ("key", "u8"),
@@ -23,7 +24,7 @@ OWN_FIELDS = [
     ("departure_min", "i8"),
     ("trip_kwh", "f8"),
 ]
-VEHICLE = np.dtype(OWN_FIELDS + [(name, kind) for name, kind, _, _ in episode.DRIVER_FIELDS])
+VEHICLE = np.dtype(OWN_FIELDS + [(name, kind) for name, kind, _, _ in habits.DRIVER_FIELDS])
 CAR_FIELDS = ("battery_kwh", "battery_kw", "wanted_soc", "min_soc", "kwh_per_km")
 SHARES = ("commuter_share", "shift_share", "home_share")
 CAR = np.dtype([(name, "f8") for name in CAR_FIELDS + SHARES])
@@ -42,7 +43,7 @@ def offsets(summer: bool = True) -> np.ndarray[Any, Any]:
 
 def measured_shares() -> np.ndarray[Any, Any]:
     """The measured shares of the routines."""
-    return episode.habits_table()[episode.SHARES, :3].copy()
+    return habits.habits_table()[habits.SHARES, :3].copy()
 
 
 def one_car(shares: Any = None) -> np.ndarray[Any, Any]:
@@ -76,7 +77,7 @@ def mean_factor(left: Any, arrival: Any) -> Any:
 
 def km_per_kwh() -> float:
     """Distance that stands for a kWh at the wall."""
-    return float(episode.habits_table()[episode.DISTANCE, 0])
+    return float(habits.habits_table()[habits.DISTANCE, 0])
 
 
 @compiled
@@ -86,8 +87,8 @@ def begin_all(
     """Begin every vehicle, each with its own stream."""
     for i in range(len(vehicles)):
         vehicle = vehicles[i]
-        vehicle.key = episode.stream_key(seed, i)
-        episode.begin_vehicle(vehicle, cars[0], habits, hours, offset_min, start)
+        vehicle.key = counter_random.stream_key(seed, i)
+        draws.begin_vehicle(vehicle, cars[0], habits, hours, offset_min, start)
 
 
 @compiled
@@ -98,7 +99,7 @@ def live(vehicles: Any, cars: Any, habits: Any, hours: Any, offset_min: Any, see
         for j in range(seen.shape[1]):
             left_min = vehicle.departure_min
             seen[i, j, 0] = left_min
-            episode.draw_session(vehicle, cars[0], habits, hours, offset_min, left_min)
+            draws.draw_session(vehicle, cars[0], habits, hours, offset_min, left_min)
             seen[i, j, 1] = vehicle.arrival_min
             seen[i, j, 2] = vehicle.departure_min
             seen[i, j, 3] = vehicle.trip_kwh
@@ -113,13 +114,13 @@ def live_until(
         vehicle = vehicles[i]
         while vehicle.departure_min <= until:
             left_min = vehicle.departure_min
-            episode.draw_session(vehicle, cars[0], habits, hours, offset_min, left_min)
+            draws.draw_session(vehicle, cars[0], habits, hours, offset_min, left_min)
 
 
 def begun(count: int, start: int, seed: int = 1, summer: bool = True) -> np.ndarray[Any, Any]:
     """So many vehicles, begun at a minute."""
     vehicles = as_records(np.zeros(count, VEHICLE))
-    table = episode.habits_table()
+    table = habits.habits_table()
     begin_all(vehicles, one_car(), table, year(), offsets(summer), start, np.uint64(seed))
     return vehicles
 
@@ -128,7 +129,7 @@ def lived(count: int, sessions: int, start: int = 0) -> tuple[np.ndarray[Any, An
     """Vehicles and their sessions: left, arrival, departure (minutes), trip (kWh)."""
     vehicles = begun(count, start)
     seen = np.zeros((count, sessions, 4))
-    live(vehicles, one_car(), episode.habits_table(), year(), offsets(), seen)
+    live(vehicles, one_car(), habits.habits_table(), year(), offsets(), seen)
     return vehicles, seen
 
 
@@ -141,8 +142,8 @@ def lived_bytes() -> bytes:
 def test_compiled_and_interpreted_draw_the_same() -> None:
     """The other mode, in a process of its own, lives the same lives to the last bit."""
     code = (
-        f"import sys; sys.path[:0] = {[str(Path(__file__).parent), *sys.path]!r}\n"
-        "import test_episode as t; sys.stdout.buffer.write(t.lived_bytes())"
+        f"import sys; sys.path[:0] = {[str(ROOT), *sys.path]!r}\n"
+        "import tests.ev_gym.drivers.test_draws as t; sys.stdout.buffer.write(t.lived_bytes())"
     )
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "0" if INTERPRETED else "1"}
     other = subprocess.run(
@@ -170,7 +171,7 @@ def test_order_and_caps_hold_whatever_the_clock() -> None:
 def test_the_same_trips_cost_more_in_the_cold() -> None:
     """And twice as much with a car that needs twice as much; nothing else changes."""
     vehicles = begun(MANY // 100, 0)
-    car, table = one_car(), episode.habits_table()
+    car, table = one_car(), habits.habits_table()
     seen = np.zeros((2, len(vehicles), 60, 4))
     live(vehicles.copy(), car, table, outdoors(20.0), offsets(), seen[0])
     car["kwh_per_km"] = 0.34
@@ -183,14 +184,14 @@ def test_the_same_trips_cost_more_in_the_cold() -> None:
 
 def rigged() -> tuple[np.ndarray[Any, Any], Any]:
     """A table in which hours and energies are plain functions of the draws, and its driver."""
-    table = np.zeros((episode.HABIT_ROWS, episode.KNOTS))
-    scores = np.linspace(-3, 3, episode.KNOTS)
-    table[[episode.PLUG_IN, episode.LEAVE]] = 1.0
-    table[episode.ARRIVAL : episode.NOISE] = 5 + scores
-    table[episode.NOISE : episode.NOISE + 4] = scores
-    table[episode.ENERGY] = 5 + scores
-    table[episode.STAY_NOISE] = 1.0
-    table[episode.DISTANCE] = 4.0
+    table = np.zeros((habits.TABLE_ROWS, habits.KNOTS))
+    scores = np.linspace(-3, 3, habits.KNOTS)
+    table[[habits.PLUG_IN, habits.LEAVE]] = 1.0
+    table[habits.ARRIVAL : habits.NOISE] = 5 + scores
+    table[habits.NOISE : habits.NOISE + 4] = scores
+    table[habits.ENERGY] = 5 + scores
+    table[habits.STAY_NOISE] = 1.0
+    table[habits.DISTANCE] = 4.0
     vehicle = as_records(np.zeros(1, VEHICLE))
     vehicle["key"] = 77
     for name in ("plug_in_odds", "leave_odds", "arrival_scatter", "weekend_arrival_scatter"):
@@ -207,15 +208,15 @@ def test_each_draw_has_its_own_place() -> None:
     car, mild = one_car()[0], outdoors()
     seen = set()
     for session in range(200):
-        place = episode.DRIVER_DRAWS + 5 * session
-        episode.draw_session(vehicle, car, table, mild, np.zeros(168, np.int64), left)
+        place = draws.DRIVER_DRAWS + 5 * session
+        draws.draw_session(vehicle, car, table, mild, np.zeros(168, np.int64), left)
         away, stay = (
             vehicle["arrival_min"] - left,
             vehicle["departure_min"] - vehicle["arrival_min"],
         )
-        today, leaves = (episode.uniform(key, place + i) >= 0.5 for i in (0, 2))
+        today, leaves = (counter_random.uniform(key, place + i) >= 0.5 for i in (0, 2))
         away_h, stay_h, kwh = (
-            5 + min(max(episode.normal(key, place + i), -3), 3) for i in (1, 3, 4)
+            5 + min(max(counter_random.normal(key, place + i), -3), 3) for i in (1, 3, 4)
         )
         seen.add((today, leaves))
         if today:
@@ -233,11 +234,11 @@ def test_a_stay_is_never_shorter_than_half_an_hour() -> None:
     """Also where the tables would have the car leave before it came."""
     table, vehicle = rigged()
     table = table.copy()
-    table[episode.ARRIVAL : episode.NOISE] = 0.0
+    table[habits.ARRIVAL : habits.NOISE] = 0.0
     table.setflags(write=False)
     car, mild = one_car()[0], outdoors()
     for left in range(0, WEEK_MIN, 173):
-        episode.draw_session(vehicle, car, table, mild, np.zeros(168, np.int64), left)
+        draws.draw_session(vehicle, car, table, mild, np.zeros(168, np.int64), left)
         assert vehicle["arrival_min"] >= left + 30
         assert vehicle["departure_min"] >= vehicle["arrival_min"] + 30
 
@@ -249,8 +250,8 @@ def test_local_clock_and_back() -> None:
     year = 52 * WEEK_MIN
     for minute, local in ((600, 600), (summer, summer + 60), (-5, -5)):
         for turn in (-year, 0, 3 * year):
-            assert episode.local_minute(offset_min, minute + turn) == local + turn
-            assert episode.series_minute(offset_min, local + turn) == minute + turn
+            assert draws.local_minute(offset_min, minute + turn) == local + turn
+            assert draws.series_minute(offset_min, local + turn) == minute + turn
 
 
 def test_habits_follow_the_local_clock() -> None:
@@ -272,10 +273,10 @@ def test_draws_depend_on_the_stream_and_the_departure_only() -> None:
     other = begun(1, 5000, seed=3, summer=False)[0]
     other["energy_kwh"] = 1.0
     other["home"] = 1 - other["home"]
-    table, still = episode.habits_table(), offsets(summer=False)
+    table, still = habits.habits_table(), offsets(summer=False)
     car, mild = one_car()[0], outdoors(5.0)
-    episode.draw_session(one, car, table, mild, still, 9000)
-    episode.draw_session(other, car, table, mild, still, 9000 + WEEK_MIN)
+    draws.draw_session(one, car, table, mild, still, 9000)
+    draws.draw_session(other, car, table, mild, still, 9000 + WEEK_MIN)
     assert other["arrival_min"] == one["arrival_min"] + WEEK_MIN
     assert other["departure_min"] == one["departure_min"] + WEEK_MIN
     assert other["trip_kwh"] == one["trip_kwh"]
@@ -285,13 +286,13 @@ def test_draws_depend_on_the_stream_and_the_departure_only() -> None:
 def test_a_session_has_its_place_in_the_stream() -> None:
     """Session n of a driver is the same however the sessions before it went."""
     vehicle = begun(1, 0, summer=False)[0]
-    table, still = episode.habits_table(), offsets(summer=False)
+    table, still = habits.habits_table(), offsets(summer=False)
     car, hours, drawn = one_car()[0], year(), []
     for before in (0, 7):
         vehicle["session"] = 100 - before
         for _ in range(before):
-            episode.draw_session(vehicle, car, table, hours, still, 50_000)
-        episode.draw_session(vehicle, car, table, hours, still, 90_000)
+            draws.draw_session(vehicle, car, table, hours, still, 50_000)
+        draws.draw_session(vehicle, car, table, hours, still, 90_000)
         drawn.append(vehicle.copy().tobytes())
     assert drawn[0] == drawn[1]
 
@@ -321,7 +322,7 @@ def test_routines_come_in_the_shares_asked_for() -> None:
         begin_all(
             vehicles[:20],
             one_car(np.eye(3)[routine]),
-            episode.habits_table(),
+            habits.habits_table(),
             outdoors(),
             offsets(),
             0,
@@ -336,7 +337,7 @@ def test_begin_finds_what_a_long_run_shows(hour: int) -> None:
     start = 31 * WEEK_MIN + 2 * 1440 + hour * 60
     fresh = begun(MANY, start, seed=11)
     old = begun(MANY, start - 10 * WEEK_MIN, seed=12)
-    live_until(old, one_car(), episode.habits_table(), year(), offsets(), start)
+    live_until(old, one_car(), habits.habits_table(), year(), offsets(), start)
 
     def described(vehicles: Any) -> np.ndarray[Any, Any]:
         home = vehicles["arrival_min"] <= start

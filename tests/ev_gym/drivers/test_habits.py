@@ -7,7 +7,7 @@ Tolerances. The figures are a sample of 49 to 56 users, and users differ far mor
 Drawing the users anew (with replacement, 300 times) moves the pooled distributions by these
 Kolmogorov-Smirnov distances or less in 95 of 100 cases (in 50 of 100): hour of arrival 0.049
 (0.026), of departure 0.067 (0.034), stay 0.100 (0.044), time away 0.103 (0.045), energy 0.113
-(0.049). Besides, users were watched for different times (see `ev_gym.calibration.driving`), which
+(0.049). Besides, users were watched for different times (see `ev_gym.calibration.trondheim`), which
 alone moves the energies by 0.07. The tolerances on distances lie below the 95 % ones.
 """
 
@@ -23,11 +23,14 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from ev_gym import episode
-from ev_gym.calibration import as_text, driving
-from ev_gym.compiling import INTERPRETED, as_records, compiled
+from ev_gym import calibrated
+from ev_gym.calibrated import figures
+from ev_gym.calibration import as_text, trondheim
+from ev_gym.drivers import draws, habits
 from ev_gym.physics import trip
-from ev_gym.synthetic import synthetic_series
+from ev_gym.runtime import counter_random
+from ev_gym.runtime.compiling import INTERPRETED, as_records, compiled
+from ev_gym.series.synthetic import synthetic_series
 
 VEHICLE = np.dtype(
     [
@@ -38,7 +41,7 @@ VEHICLE = np.dtype(
         ("arrival_min", "i8"),
         ("departure_min", "i8"),
         ("trip_kwh", "f8"),
-        *((name, kind) for name, kind, _, _ in episode.DRIVER_FIELDS),
+        *((name, kind) for name, kind, _, _ in habits.DRIVER_FIELDS),
     ]
 )
 CAR_FIELDS = ("battery_kwh", "battery_kw", "wanted_soc", "min_soc", "kwh_per_km")
@@ -57,14 +60,14 @@ def live(
     count = 0
     for i in range(len(vehicles)):
         vehicle = vehicles[i]
-        vehicle.key = episode.stream_key(np.uint64(2021), i)
+        vehicle.key = counter_random.stream_key(np.uint64(2021), i)
         start_min = i % 52 * WEEK_MIN
-        episode.begin_vehicle(vehicle, cars[0], habits, hours, offset_min, start_min)
+        draws.begin_vehicle(vehicle, cars[0], habits, hours, offset_min, start_min)
         while vehicle.departure_min < start_min + lived_min and count < len(seen):
             left_min = vehicle.departure_min
             seen[count, 0] = i
             seen[count, 1] = left_min
-            episode.draw_session(vehicle, cars[0], habits, hours, offset_min, left_min)
+            draws.draw_session(vehicle, cars[0], habits, hours, offset_min, left_min)
             seen[count, 2] = vehicle.arrival_min
             seen[count, 3] = vehicle.departure_min
             seen[count, 4] = vehicle.trip_kwh
@@ -83,27 +86,27 @@ def stockholm() -> Any:
     return as_records(hours)
 
 
-def simulated(habits: Any) -> driving.Sessions:
+def simulated(table: Any) -> trondheim.Sessions:
     """Sessions of many drivers without clock changes, in the form of the measured ones."""
     vehicles = as_records(np.zeros(DRIVERS, VEHICLE))
-    average = driving.figures()["fleet"]["kwh_per_100km"] / 100
-    car = (60.0, 10.0, 0.8, 0.1, average, *habits[episode.SHARES, :3])
+    average = figures("driving")["fleet"]["kwh_per_100km"] / 100
+    car = (60.0, 10.0, 0.8, 0.1, average, *table[habits.SHARES, :3])
     seen = np.zeros((DRIVERS * DAYS * 2, 5))
     still = np.zeros(168, np.int64)
     cars = as_records(np.array([car], CAR))
-    count = live(vehicles, cars, habits, stockholm(), still, DAYS * 1440, seen)
+    count = live(vehicles, cars, table, stockholm(), still, DAYS * 1440, seen)
     assert count < len(seen)
     driver, left, arrival, departure, trip = seen[:count].T
     days = [((minute - 240) // 1440).astype(np.int64) for minute in (left, arrival, departure)]
     hours = [m / 60 - 24 * day for m, day in zip((left, arrival, departure), days, strict=True)]
-    return driving.Sessions(
+    return trondheim.Sessions(
         user=driver.astype(np.int64),
         arrival_day=days[1],
         arrival_h=hours[1],
         departure_day=days[2],
         departure_h=hours[2],
         stay_h=(departure - arrival) / 60,
-        energy_kwh=trip / driving.BATTERY_PER_WALL,
+        energy_kwh=trip / trondheim.BATTERY_PER_WALL,
         away_h=(arrival - left) / 60,
         left_day=days[0],
         left_h=hours[0],
@@ -111,51 +114,51 @@ def simulated(habits: Any) -> driving.Sessions:
 
 
 @pytest.fixture(scope="module")
-def sessions() -> driving.Sessions:
+def sessions() -> trondheim.Sessions:
     """Sessions of the drivers as the package draws them."""
     if INTERPRETED:
         pytest.skip("interpreted, so many drivers take too long; they draw the same numbers")
-    return simulated(episode.habits_table())
+    return simulated(habits.habits_table())
 
 
 @pytest.fixture(scope="module")
-def many(sessions: driving.Sessions) -> dict[str, Any]:
+def many(sessions: trondheim.Sessions) -> dict[str, Any]:
     """What each of 400 drivers does, in mean and spread."""
-    return driving.drivers(sessions.where(sessions.user < 400))
+    return trondheim.drivers(sessions.where(sessions.user < 400))
 
 
 def distance(values: Any, name: str) -> float:
     """Kolmogorov-Smirnov distance to the figures' quantiles, at their levels."""
-    below = [np.mean(values <= q) for q in driving.figures()["pooled"][name]]
-    return float(np.abs(np.array(below) - driving.LEVELS).max())
+    below = [np.mean(values <= q) for q in figures("driving")["pooled"][name]]
+    return float(np.abs(np.array(below) - trondheim.LEVELS).max())
 
 
 @pytest.mark.parametrize(
     ("name", "tolerance"), [("stay_h", 0.06), ("away_h", 0.06), ("energy_kwh", 0.06)]
 )
 def test_stays_times_away_and_energies(
-    sessions: driving.Sessions, name: str, tolerance: float
+    sessions: trondheim.Sessions, name: str, tolerance: float
 ) -> None:
     """Pooled over drivers, weighted by sessions."""
     assert distance(getattr(sessions, name), name) < tolerance
 
 
 @pytest.mark.parametrize(("name", "tolerance"), [("arrival", 0.04), ("departure", 0.04)])
-def test_hours(sessions: driving.Sessions, name: str, tolerance: float) -> None:
+def test_hours(sessions: trondheim.Sessions, name: str, tolerance: float) -> None:
     """Distance of the cumulated shares by local hour, from 04:00 to 04:00."""
-    drawn = driving.pooled(sessions)[f"{name}_share_by_hour"]
-    measured = driving.figures()["pooled"][f"{name}_share_by_hour"]
+    drawn = trondheim.pooled(sessions)[f"{name}_share_by_hour"]
+    measured = figures("driving")["pooled"][f"{name}_share_by_hour"]
     gap = np.cumsum(np.roll(drawn, -4)) - np.cumsum(np.roll(measured, -4))
     assert np.abs(gap).max() < tolerance
 
 
-def test_shares_of_long_stays_and_of_weekends(sessions: driving.Sessions) -> None:
+def test_shares_of_long_stays_and_of_weekends(sessions: trondheim.Sessions) -> None:
     """Within what drawing the users anew moves them by, in 90 or more of 100 cases.
 
     That is 0.069 to 0.121 longer than a day, 0.231 to 0.267 on weekends, 10.5 to 14.5 kWh. The
     long-watched users charge more and stay shorter than the others, hence 11.3 kWh and 0.118.
     """
-    drawn, measured = driving.pooled(sessions), driving.figures()["pooled"]
+    drawn, measured = trondheim.pooled(sessions), figures("driving")["pooled"]
     assert drawn["share_longer_than_a_day"] == pytest.approx(
         measured["share_longer_than_a_day"], abs=0.03
     )
@@ -163,18 +166,18 @@ def test_shares_of_long_stays_and_of_weekends(sessions: driving.Sessions) -> Non
     assert drawn["mean_energy_kwh"] == pytest.approx(measured["mean_energy_kwh"], rel=0.10)
 
 
-def test_trips_take_what_the_sessions_measured(sessions: driving.Sessions) -> None:
+def test_trips_take_what_the_sessions_measured(sessions: trondheim.Sessions) -> None:
     """A tenth less than the 11.2 kWh at the wall, the mean over the raw sessions, within 3 %.
 
     The factor for temperature has nearly the mean that distances rest on, in the built-in year too.
     """
-    trip_kwh = driving.BATTERY_PER_WALL * sessions.energy_kwh
+    trip_kwh = trondheim.BATTERY_PER_WALL * sessions.energy_kwh
     assert trip_kwh.mean() == pytest.approx(0.9 * 11.2, rel=0.03)
     factor = np.mean([trip.factor(float(c)) for c in stockholm()["temperature_c"]])
-    assert factor == pytest.approx(driving.figures()["fleet"]["mean_factor"], rel=0.01)
+    assert factor == pytest.approx(figures("driving")["fleet"]["mean_factor"], rel=0.01)
 
 
-def test_winter_trips_take_more(sessions: driving.Sessions) -> None:
+def test_winter_trips_take_more(sessions: trondheim.Sessions) -> None:
     """December to February against June to August: 27 % more, as the factor has it there.
 
     In Trondheim a user's sessions held 8 % more in winter than in summer, of which few are known.
@@ -190,7 +193,7 @@ def test_drivers_are_as_frequent_and_as_different_as_users(many: dict[str, Any])
 
     The standard deviation of 49 values is known to 10 % for normal values, worse for skewed ones.
     """
-    measured = driving.figures()["drivers"]
+    measured = figures("driving")["drivers"]
     for name in (
         "sessions_per_day",
         "energy_kwh_per_day",
@@ -217,7 +220,7 @@ def test_days_repeat_as_the_users_days_do(many: dict[str, Any], sessions: Any) -
     habitual hour with scatter. Departures come at 0.52 for 0.54, and the same sessions dealt to
     the drivers anew repeat less.
     """
-    measured = driving.figures()["drivers"]
+    measured = figures("driving")["drivers"]
     for name in ("arrival_spread_h", "departure_spread_h", "departure_repeats"):
         mean, spread = measured[name]
         error = 2.5 * spread / math.sqrt(measured["drivers"])
@@ -226,24 +229,24 @@ def test_days_repeat_as_the_users_days_do(many: dict[str, Any], sessions: Any) -
 
     some = sessions.where(sessions.user < 400)
     order = np.random.default_rng(1).permutation(len(some.user))
-    dealt = driving.drivers(some.where(order)._replace(user=some.user))
+    dealt = trondheim.drivers(some.where(order)._replace(user=some.user))
     assert dealt["departure_repeats"][0] < many["departure_repeats"][0] - 0.08
     assert dealt["departure_spread_h"][0] > many["departure_spread_h"][0] + 0.3
 
 
 def test_habits_make_the_difference(many: dict[str, Any]) -> None:
     """Without the spread of habits drivers are alike, in their hours and their frequency."""
-    table = episode.habits_table().copy()
-    table[episode.SPREAD : episode.SPREAD + episode.TOGETHER + 1] = 0.0
+    table = habits.habits_table().copy()
+    table[habits.SPREAD : habits.SPREAD + habits.TOGETHER + 1] = 0.0
     table.setflags(write=False)
     alike = simulated(table)
-    drawn = driving.drivers(alike.where(alike.user < 400))
+    drawn = trondheim.drivers(alike.where(alike.user < 400))
     assert drawn["arrival_h"][1] < 0.7 * many["arrival_h"][1]
     assert drawn["departure_h"][1] < 0.9 * many["departure_h"][1]  # the routines still differ
     assert drawn["sessions_per_day"][1] < 0.6 * many["sessions_per_day"][1]
 
 
-def test_long_absences_need_more_energy(sessions: driving.Sessions) -> None:
+def test_long_absences_need_more_energy(sessions: trondheim.Sessions) -> None:
     """Mean energy by time away and by stay, within 95 of 100 drawings of the users anew.
 
     Measured: 9.6 kWh after less than a day, 19.9 after two, 2.9 for stays below an hour.
@@ -255,28 +258,28 @@ def test_long_absences_need_more_energy(sessions: driving.Sessions) -> None:
 
 def test_table_has_every_row_filled() -> None:
     """Quantile rows rise; scores have their place; the table cannot be written to."""
-    table = episode.habits_table()
-    assert table.shape == (episode.HABIT_ROWS, episode.KNOTS)
+    table = habits.habits_table()
+    assert table.shape == (habits.TABLE_ROWS, habits.KNOTS)
     filled = [
-        row for first, count in driving.HABIT_ROWS.values() for row in range(first, first + count)
+        row for first, count in trondheim.HABIT_ROWS.values() for row in range(first, first + count)
     ]
-    assert sorted([*filled, episode.EXP]) == list(range(episode.HABIT_ROWS))
+    assert sorted([*filled, habits.EXP]) == list(range(habits.TABLE_ROWS))
     assert np.all(np.any(table != 0, axis=1))
-    for row in (*range(episode.ARRIVAL, episode.ENERGY + 1), episode.EXP):
+    for row in (*range(habits.ARRIVAL, habits.ENERGY + 1), habits.EXP):
         assert np.all(np.diff(table[row]) >= 0), row
-    assert table[episode.SHARES, :3].sum() == pytest.approx(1, abs=1e-3)
+    assert table[habits.SHARES, :3].sum() == pytest.approx(1, abs=1e-3)
     with pytest.raises(ValueError, match="read-only"):
         table[0, 0] = 1.0
 
 
 def test_figures_are_those_of_the_measured_sessions(measured_folder: Path) -> None:
     """Deriving them anew gives the committed file, byte for byte."""
-    path = Path(driving.__file__).with_name("driving.json")
-    assert as_text(driving.derive(measured_folder)) == path.read_text(encoding="utf-8")
+    path = calibrated.FOLDER / "driving.json"
+    assert as_text(trondheim.derive(measured_folder)) == path.read_text(encoding="utf-8")
     assert path.stat().st_size < 15_000
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """The error says which file is missing and where."""
-    with pytest.raises(FileNotFoundError, match=driving.SESSIONS_FILE.replace(".", r"\.")):
-        driving.derive(tmp_path)
+    with pytest.raises(FileNotFoundError, match=trondheim.SESSIONS_FILE.replace(".", r"\.")):
+        trondheim.derive(tmp_path)

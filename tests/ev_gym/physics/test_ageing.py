@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ev_gym.compiling import INTERPRETED
 from ev_gym.physics import ageing
 from ev_gym.physics import ageing_models as models
-from tests.ageing_profiles import (
+from ev_gym.runtime.compiling import INTERPRETED
+from tests.support.ageing_profiles import (
     BLAST,
     ORDER,
     STEP_H,
@@ -20,7 +20,7 @@ from tests.ageing_profiles import (
     health_after,
     life,
 )
-from tests.strategies import examples
+from tests.support.scenario_strategies import examples
 
 compiled_only = pytest.mark.skipif(INTERPRETED, reason="years take minutes interpreted")
 CASES = [

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ev_gym.physics import battery
-from ev_gym.vehicle import Vehicle
-from tests.physics_tables import classic_car, states, table_of
-from tests.strategies import examples, vehicles
+from ev_gym.scenario import Vehicle
+from tests.support.physics_tables import classic_car, states, table_of
+from tests.support.scenario_strategies import examples, vehicles
 
 AT_FULL = 0.1  # of the AC maximum, what the battery accepts at 100 %
 

@@ -13,13 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ev_gym.cars import known_cars
-from ev_gym.compiling import as_records
-from ev_gym.equipment import Charger, at_charger
 from ev_gym.physics import charger
-from ev_gym.scenario import Household, ScenarioError
-from ev_gym.vehicle import Vehicle
-from tests.physics_tables import (
+from ev_gym.runtime.compiling import as_records
+from ev_gym.scenario import Charger, Household, ScenarioError, Vehicle
+from ev_gym.scenario.charger import at_charger
+from ev_gym.scenario.known_cars import known_cars
+from tests.support.physics_tables import (
     NEVER_MIN,
     NO_LEVELS,
     Step,
@@ -29,7 +28,7 @@ from tests.physics_tables import (
     step,
     table_of,
 )
-from tests.strategies import examples
+from tests.support.scenario_strategies import examples
 
 
 def asked(car: Any, action: float, levels_kw: Any = NO_LEVELS, plugged: int = 1) -> Any:

@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ev_gym.compiling import as_records
 from ev_gym.env import EVChargingEnv
-from ev_gym.fields import VEHICLE_DTYPE
 from ev_gym.physics import ageing, thermal
-from ev_gym.scenario import Charger, Driving, RewardWeights, Scenario, Tariff
-from ev_gym.vehicle import Vehicle
-from tests.strategies import SERIES, Life, lived, some_actions
+from ev_gym.runtime.compiling import as_records
+from ev_gym.scenario import Charger, Driving, RewardWeights, Scenario, Tariff, Vehicle
+from ev_gym.simulation.state_fields import VEHICLE_DTYPE
+from tests.support.scenario_strategies import SERIES, Life, lived, some_actions
 
 NIGHTLY = Driving(pattern="daily", arrival_h=17.0, departure_h=7.0, trip_km=60.0)
 CARS = (

@@ -10,11 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ev_gym.equipment import Charger
-from ev_gym.scenario import Household, Scenario
-from ev_gym.vehicle import Vehicle
-from tests.physics_tables import cars_at, ready, step, tables_of
-from tests.strategies import examples, vehicles
+from ev_gym.scenario import Charger, Household, Scenario, Vehicle
+from tests.support.physics_tables import cars_at, ready, step, tables_of
+from tests.support.scenario_strategies import examples, vehicles
 
 V2G = Charger(bidirectional=True, max_current_a=32)
 FUSE_16 = Household(fuse_a=16.0)  # 11.04 kW

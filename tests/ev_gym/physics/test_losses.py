@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ev_gym.vehicle import Vehicle
-from tests.loss_table import MEASURED, loss_percent, loss_table
+from ev_gym.scenario import Vehicle
+from tests.support.loss_table import MEASURED, loss_percent, loss_table
 
 ROUNDING = 0.05  # of the published figures, in percentage points
 

@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ev_gym.compiling import as_records
-from ev_gym.equipment import Charger, Vehicle
-from ev_gym.fields import STEP_DTYPE
 from ev_gym.physics import meter
-from ev_gym.scenario import Household, RewardWeights, Scenario, Solar, Tariff
-from tests.physics_tables import Step, ready, step, tables_of
+from ev_gym.runtime.compiling import as_records
+from ev_gym.scenario import Charger, Household, RewardWeights, Scenario, Solar, Tariff, Vehicle
+from ev_gym.simulation.state_fields import STEP_DTYPE
+from tests.support.physics_tables import Step, ready, step, tables_of
 
 # --- one step, from the actions to the bill ---
 

@@ -14,13 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ev_gym.compiling import INTERPRETED
-from ev_gym.local_time import local_calendar
 from ev_gym.physics import power_charge
-from ev_gym.tariff import ALL_WEEK, TARIFFS, WORKDAYS, Tariff
-from ev_gym.tariff_tables import power_tables
-from tests.power_life import by_the_rule, clock, live, tables_of
-from tests.small_series import STOCKHOLM
+from ev_gym.runtime.compiling import INTERPRETED
+from ev_gym.scenario import Tariff
+from ev_gym.scenario.tariff import ALL_WEEK, TARIFFS, WORKDAYS
+from ev_gym.series.local_time import local_calendar
+from ev_gym.world.tariff_tables import power_tables
+from tests.support.power_charge_by_rule import by_the_rule, clock, live, tables_of
+from tests.support.small_series import STOCKHOLM
 
 SPRING, AUTUMN = datetime(2023, 2, 27), datetime(2023, 10, 2)  # clocks change in the fourth week
 WEEKS = 2 if INTERPRETED else 9

@@ -10,11 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ev_gym.equipment import Charger
 from ev_gym.physics import charger
-from ev_gym.vehicle import Vehicle
-from tests.physics_tables import NO_LEVELS, cars_at, ready
-from tests.strategies import examples
+from ev_gym.scenario import Charger, Vehicle
+from tests.support.physics_tables import NO_LEVELS, cars_at, ready
+from tests.support.scenario_strategies import examples
 
 LARGE = Charger(max_current_a=32)
 SINGLE = Vehicle(phases=1, ac_max_kw=7.4)

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ev_gym.compiling import as_records
 from ev_gym.physics import trip
+from ev_gym.runtime.compiling import as_records
 
 CAR = as_records(np.array([(0.17,)], [("kwh_per_km", "f8")]))[0]
 LEAF = np.polynomial.Polynomial([0.3950, -0.0022, 9.1978e-5, -3.9249e-6, 5.2918e-8, -2.0659e-10])

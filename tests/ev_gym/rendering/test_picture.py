@@ -15,8 +15,8 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 import ev_gym
-from ev_gym import rendering
 from ev_gym.env import EVChargingEnv
+from ev_gym.rendering import picture as rendering
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ev_gym.compiling import INTERPRETED, compiled
-from ev_gym.splitmix import draw, mix, normal, stream_key, uniform
+from ev_gym.runtime.compiling import INTERPRETED, compiled
+from ev_gym.runtime.counter_random import draw, mix, normal, stream_key, uniform
 
 COUNT = 5_000 if INTERPRETED else 200_000
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ev_gym.cars import known_cars
-from ev_gym.equipment import Charger, at_charger
-from ev_gym.vehicle import Vehicle
-from tests.test_parameters import refused
+from ev_gym.scenario import Charger, Vehicle
+from ev_gym.scenario.charger import at_charger
+from ev_gym.scenario.known_cars import known_cars
+from tests.ev_gym.scenario.test_parameters import refused
 
 
 def test_all_known_cars() -> None:

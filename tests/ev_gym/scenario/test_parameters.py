@@ -10,18 +10,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ev_gym.equipment import Charger, Vehicle
-from ev_gym.parameters import ScenarioError, table_of
 from ev_gym.scenario import (
+    Charger,
     Data,
     Driving,
     Household,
     RewardWeights,
     Scenario,
+    ScenarioError,
     Solar,
     Tariff,
+    Vehicle,
 )
-from ev_gym.vehicle import DAILY
+from ev_gym.scenario.parameters import table_of
+from ev_gym.scenario.vehicle import DAILY
 
 PARTS: tuple[type, ...] = (
     Household,

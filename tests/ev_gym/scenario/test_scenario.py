@@ -12,22 +12,25 @@ import numpy as np
 import pytest
 
 import ev_gym
-from ev_gym.data import FILES
-from ev_gym.equipment import Charger, Vehicle
-from ev_gym.parameters import ScenarioError
-from ev_gym.presets import preset, preset_names, preset_summary
 from ev_gym.scenario import (
+    Charger,
     Driving,
     Household,
     RewardWeights,
     Scenario,
+    ScenarioError,
     Solar,
     Tariff,
+    Vehicle,
     as_scenario,
+    preset,
+    preset_names,
 )
-from ev_gym.sources import dataset_of
-from ev_gym.tariff import HIGH, TARIFFS
-from ev_gym.vehicle import DAILY
+from ev_gym.scenario.presets import preset_summary
+from ev_gym.scenario.series_source import FILES
+from ev_gym.scenario.tariff import HIGH, TARIFFS
+from ev_gym.scenario.vehicle import DAILY
+from ev_gym.series.of_scenario import dataset_of
 
 CLASSIC_PRICES_ORE = [
     *(85.28, 70.86, 68.01, 67.95, 68.01, 85.04, 87.86, 100.26, 118.45, 116.61, 105.93, 91.95),

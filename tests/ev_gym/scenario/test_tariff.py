@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ev_gym.dataset import Dataset
-from ev_gym.parameters import ScenarioError
-from ev_gym.tariff import ENERGY_TAX_PER_KWH, TARIFFS, Tariff, energy_tax, tariff
-from ev_gym.tariff_tables import export_prices, import_prices, quarter_prices
-from tests.small_series import STOCKHOLM, local_times, series
+from ev_gym.scenario import ScenarioError, Tariff
+from ev_gym.scenario.tariff import ENERGY_TAX_PER_KWH, TARIFFS, energy_tax, tariff
+from ev_gym.series.dataset import Dataset
+from ev_gym.world.tariff_tables import export_prices, import_prices, quarter_prices
+from tests.support.small_series import STOCKHOLM, local_times, series
 
 # With 25 % VAT: fixed a month, ore per kWh, ore in high hours, per kW, and the name in the file.
 LISTED = {

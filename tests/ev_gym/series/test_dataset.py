@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ev_gym.dataset import DataError, Dataset
-from ev_gym.local_time import local_calendar
+from ev_gym.series.dataset import DataError, Dataset
+from ev_gym.series.local_time import local_calendar
 
 UTC = timezone.utc
 START = datetime(2023, 1, 1, 23, tzinfo=UTC)  # Monday 2023-01-02 00:00 in Stockholm
@@ -191,7 +191,7 @@ def test_constructor_refuses(changes: dict[str, Any], message: str) -> None:
 
 
 def test_dataset_needs_no_pandas() -> None:
-    program = "import sys, ev_gym.dataset; assert 'pandas' not in sys.modules"
+    program = "import sys, ev_gym.series.dataset; assert 'pandas' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True)
 
 

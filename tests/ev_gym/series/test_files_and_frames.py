@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ev_gym.dataset import DataError, Dataset
+from ev_gym.series.dataset import DataError, Dataset
 
 UTC = timezone.utc
 START = datetime(2023, 1, 1, 23, tzinfo=UTC)

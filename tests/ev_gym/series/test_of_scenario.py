@@ -17,13 +17,11 @@ import numpy as np
 import pytest
 
 import ev_gym  # noqa: F401  # registers the env
-from ev_gym.dataset import DataError
 from ev_gym.env import EVChargingEnv
-from ev_gym.observation import observation_slices
-from ev_gym.parameters import ScenarioError
-from ev_gym.presets import preset
-from ev_gym.scenario import Data, Scenario, Tariff
-from ev_gym.sources import dataset_of
+from ev_gym.scenario import Data, Scenario, ScenarioError, Tariff, preset
+from ev_gym.series.dataset import DataError
+from ev_gym.series.of_scenario import dataset_of
+from ev_gym.simulation.observation import observation_slices
 
 FRIDAY = datetime(2024, 1, 5)
 MONDAY = datetime(2024, 1, 7, 23, tzinfo=timezone.utc)

@@ -15,14 +15,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ev_gym import sun
-from ev_gym.dataset import Dataset
-from ev_gym.parameters import ScenarioError
-from ev_gym.solar import Solar
-from ev_gym.sources import dataset_of
-from ev_gym.sun import pv_kw
-from ev_gym.synthetic import Floats
-from tests.small_series import series, sky_series
+from ev_gym.scenario import ScenarioError, Solar
+from ev_gym.series import sun
+from ev_gym.series.dataset import Dataset
+from ev_gym.series.of_scenario import dataset_of
+from ev_gym.series.sun import pv_kw
+from ev_gym.series.synthetic import Floats
+from tests.support.small_series import series, sky_series
 
 # pvlib reads an attribute that pandas 3.1 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:DatetimeIndex.dayofyear is deprecated")

@@ -12,13 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ev_gym import sun
-from ev_gym.dataset import DataError, Dataset
-from ev_gym.parameters import ScenarioError
-from ev_gym.solar import Solar
-from ev_gym.sun import pv_kw
-from ev_gym.synthetic import Floats
-from tests.small_series import SKY_PLACE, series, sky_series
+from ev_gym.scenario import ScenarioError, Solar
+from ev_gym.series import sun
+from ev_gym.series.dataset import DataError, Dataset
+from ev_gym.series.sun import pv_kw
+from ev_gym.series.synthetic import Floats
+from tests.support.small_series import SKY_PLACE, series, sky_series
 
 
 def hours_of(data: Dataset) -> tuple[sun.Sun, Floats]:

@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from ev_gym.calibration import figures
+from ev_gym.calibrated import figures
 from ev_gym.calibration.measures import (
     month_of,
 )
-from ev_gym.synthetic import (
+from ev_gym.series.synthetic import (
     TYPICAL_SEED,
     SyntheticSeries,
     from_scores,
@@ -178,7 +178,7 @@ def test_bad_input(changed: dict[str, Any], message: str) -> None:
 
 def test_generator_needs_neither_pandas_nor_matplotlib() -> None:
     code = (
-        "import sys, ev_gym.synthetic; "
+        "import sys, ev_gym.series.synthetic; "
         "print([m for m in ('pandas', 'matplotlib', 'scipy') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -17,12 +17,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-import ev_gym.calibration
-from ev_gym.calibration import as_text, figures, sky
+from ev_gym import calibrated
+from ev_gym.calibrated import figures
+from ev_gym.calibration import sky
+from ev_gym.calibration.__main__ import as_text
 from ev_gym.calibration.measures import sky_figures
-from ev_gym.clearness import built_in_clearness, day_of_year
 from ev_gym.scenario import Data, Scenario
-from ev_gym.sources import dataset_of
+from ev_gym.series.of_scenario import dataset_of
+from ev_gym.series.synthetic_sky import built_in_clearness, day_of_year
 
 START = datetime(2023, 1, 1, tzinfo=timezone.utc)
 YEAR_H, YEARS = 365 * 24, 24
@@ -138,7 +140,7 @@ def test_generated_data_sets_hold_it_and_nothing_else_changed() -> None:
 
 
 def test_file_credits_its_source() -> None:
-    path = Path(ev_gym.calibration.__file__).with_name("sun.json")
+    path = calibrated.FOLDER / "sun.json"
     assert path.stat().st_size < 2_500
     known = json.loads(path.read_text(encoding="utf-8"))
     assert known["licence"] == "CC BY 4.0, Open-Meteo"
@@ -147,7 +149,7 @@ def test_file_credits_its_source() -> None:
 
 
 def test_derive_reproduces_the_file(measured_folder: Path) -> None:
-    path = Path(ev_gym.calibration.__file__).with_name("sun.json")
+    path = calibrated.FOLDER / "sun.json"
     assert as_text(sky.derive(measured_folder)) == path.read_text(encoding="utf-8")
 
 

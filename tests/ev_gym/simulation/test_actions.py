@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from ev_gym.env import EVChargingEnv
-from ev_gym.simulator import ActionError
-from tests.rollouts import THREE_CARS, live, same
+from ev_gym.simulation.simulator import ActionError
+from tests.support.rollouts import THREE_CARS, live, same
 
 FRACTION = "allowed: a number from 0 to 1"
 BAD_FRACTIONS = [

@@ -11,11 +11,11 @@ import pytest
 
 import ev_gym
 from ev_gym.env import EVChargingEnv
-from ev_gym.fields import REWARD_TERMS, STEP_FIELDS, VEHICLE_STEP_FIELDS
-from ev_gym.observation import observation_slices
 from ev_gym.scenario import Scenario, as_scenario
-from tests.rollouts import THREE_CARS, action_of
-from tests.small_series import series
+from ev_gym.simulation.observation import observation_slices
+from ev_gym.simulation.state_fields import REWARD_TERMS, STEP_FIELDS, VEHICLE_STEP_FIELDS
+from tests.support.rollouts import THREE_CARS, action_of
+from tests.support.small_series import series
 
 SCENARIOS = ["stockholm", "stockholm-villa", "classic", THREE_CARS]
 HEAD = [

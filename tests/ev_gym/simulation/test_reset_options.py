@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 
 from ev_gym.env import EVChargingEnv
-from ev_gym.parameters import ScenarioError
-from ev_gym.resetting import ResetError
-from tests.rollouts import THREE_CARS, live, same
-from tests.small_series import minute_of
+from ev_gym.scenario import ScenarioError
+from ev_gym.simulation.reset_options import ResetError
+from tests.support.rollouts import THREE_CARS, live, same
+from tests.support.small_series import minute_of
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
 NOON = "2023-06-01T12:00"

@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ev_gym import state
 from ev_gym.env import EVChargingEnv
-from ev_gym.state import StateError
+from ev_gym.simulation import saved_state
+from ev_gym.simulation.saved_state import StateError
 from ev_gym.vector_env import EVChargingVectorEnv
-from tests.rollouts import THREE_CARS, live, same
-from tests.small_series import PLAIN, series
+from tests.support.repository import ROOT
+from tests.support.rollouts import THREE_CARS, live, same
+from tests.support.small_series import PLAIN, series
 
 SCENARIOS = ["stockholm", "stockholm-villa", "classic", THREE_CARS]
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def lived(scenario: Any = "stockholm", steps: int = 150, seed: int = 41) -> EVChargingEnv:
@@ -84,7 +84,7 @@ def test_another_process_goes_on_alike(tmp_path: Path) -> None:
     code = (
         "import pathlib, pickle, sys\n"
         "from ev_gym.env import EVChargingEnv\n"
-        "from tests.rollouts import THREE_CARS, live\n"
+        "from tests.support.rollouts import THREE_CARS, live\n"
         "folder = pathlib.Path(sys.argv[1])\n"
         "env = EVChargingEnv(THREE_CARS)\n"
         "env.set_state((folder / 'state').read_bytes())\n"
@@ -118,19 +118,23 @@ def test_state_of_many_rows() -> None:
     """The number of rows is part of a state."""
     env, rows = lived(), EVChargingVectorEnv(3)
     rows.reset(seed=7)
-    saved = state.save(rows.simulator)
+    saved = saved_state.save(rows.simulator)
     again = EVChargingVectorEnv(3)
-    state.restore(again.simulator, saved)
-    assert state.save(again.simulator) == saved
+    saved_state.restore(again.simulator, saved)
+    assert saved_state.save(again.simulator) == saved
     with pytest.raises(StateError, match="saved state has rows 3; allowed: 1"):
         env.set_state(saved)
     with pytest.raises(StateError, match="saved state has rows 1; allowed: 3"):
-        state.restore(rows.simulator, env.get_state())
+        saved_state.restore(rows.simulator, env.get_state())
 
 
 def version_of(saved: bytes, version: int) -> bytes:
     """The state with another layout version in its head."""
-    return saved[: len(state.MAGIC)] + struct.pack("<I", version) + saved[len(state.MAGIC) + 4 :]
+    return (
+        saved[: len(saved_state.MAGIC)]
+        + struct.pack("<I", version)
+        + saved[len(saved_state.MAGIC) + 4 :]
+    )
 
 
 SAVED_ELSEWHERE = {

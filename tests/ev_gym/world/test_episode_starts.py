@@ -8,10 +8,9 @@ import math
 import pytest
 
 from ev_gym.env import EVChargingEnv
-from ev_gym.parameters import ScenarioError
-from ev_gym.scenario import Tariff
-from ev_gym.world import build_world
-from tests.small_series import PLAIN, SUMMER, WINTER, local_times, series
+from ev_gym.scenario import ScenarioError, Tariff
+from ev_gym.world.world import build_world
+from tests.support.small_series import PLAIN, SUMMER, WINTER, local_times, series
 
 
 def test_settlement_price_of_every_start() -> None:

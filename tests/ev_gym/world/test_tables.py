@@ -14,14 +14,13 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from ev_gym.dataset import Dataset
 from ev_gym.env import EVChargingEnv
-from ev_gym.observation import VEHICLE_NAMES, observation_slices
-from ev_gym.parameters import ScenarioError
-from ev_gym.scenario import Household, Scenario, Tariff, Vehicle
-from ev_gym.sources import dataset_of
-from ev_gym.world import build_world
-from tests.small_series import (
+from ev_gym.scenario import Household, Scenario, ScenarioError, Tariff, Vehicle
+from ev_gym.series.dataset import Dataset
+from ev_gym.series.of_scenario import dataset_of
+from ev_gym.simulation.observation import VEHICLE_NAMES, observation_slices
+from ev_gym.world.world import build_world
+from tests.support.small_series import (
     BARE,
     PLAIN,
     STOCKHOLM,

@@ -9,12 +9,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from ev_gym.dataset import Dataset
-from ev_gym.parameters import ScenarioError
-from ev_gym.scenario import Household
-from ev_gym.world import build_world
-from tests.small_series import PLAIN, series
-from tests.test_world import seen
+from ev_gym.scenario import Household, ScenarioError
+from ev_gym.series.dataset import Dataset
+from ev_gym.world.world import build_world
+from tests.ev_gym.world.test_tables import seen
+from tests.support.small_series import PLAIN, series
 
 
 def test_fill_where_the_clock_changes_at_midnight() -> None:

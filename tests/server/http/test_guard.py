@@ -14,10 +14,11 @@ import pytest
 import requests
 from flask import Flask
 
-from server import Config, create_app, problems
+from server import Config, create_app
 from server.config import ConfigError, as_config
-from server.problems import Problem
-from tests.serving import serving
+from server.http import problems
+from server.http.problems import Problem
+from tests.support.real_server import serving
 
 SECRET = "correct-horse-7"
 PAGE = {"Origin": "https://school.example"}

@@ -15,9 +15,10 @@ import requests
 import sqlalchemy as sa
 from prometheus_client.parser import text_string_to_metric_families
 
-from server import create_app, observing
-from server.observing import STREAMS, JsonLines
-from tests.serving import FakeClock, serving
+from server import create_app
+from server.http import observing
+from server.http.observing import STREAMS, JsonLines
+from tests.support.real_server import FakeClock, serving
 
 SECRET = "correct-horse-7"
 WITH_TOKEN = {"Authorization": f"Bearer {SECRET}"}

@@ -17,15 +17,6 @@ import pytest
 import requests
 from pydantic.json_schema import models_json_schema
 
-from ev_gym.fields import (
-    HOUSEHOLD_STATE,
-    REWARD_TERMS,
-    STEP_FIELDS,
-    VEHICLE_STATE,
-    VEHICLE_STEP_FIELDS,
-    Field,
-)
-from ev_gym.infos import NAMES
 from ev_gym.scenario import (
     Charger,
     Data,
@@ -37,13 +28,23 @@ from ev_gym.scenario import (
     Tariff,
     Vehicle,
 )
-from ev_gym.tariff import TARIFFS
-from server import create_app, limits
-from server.schemas import NewEnv, Reset, Step
-from tests.serving import serving
+from ev_gym.scenario.tariff import TARIFFS
+from ev_gym.simulation.results import NAMES
+from ev_gym.simulation.state_fields import (
+    HOUSEHOLD_STATE,
+    REWARD_TERMS,
+    STEP_FIELDS,
+    VEHICLE_STATE,
+    VEHICLE_STEP_FIELDS,
+    Field,
+)
+from server import create_app
+from server.v1 import limits
+from server.v1.request_schemas import NewEnv, Reset, Step
+from tests.support.real_server import serving
+from tests.support.repository import ROOT
 
 TOKEN = {"Authorization": "Bearer secret"}
-ROOT = Path(__file__).parents[1]
 # A well-formed request may still be impossible (422: cars that do not fit the charger, an action
 # outside the space), come to a session that is gone (404), at another index (409), be one too
 # many (429). Otherwise it has to be accepted; in particular never a 400, which is for what the
@@ -80,7 +81,7 @@ def test_schemathesis_finds_nothing_with_all_checks(url: str, tmp_path: Path) ->
     command += ["--phases", "examples,coverage,fuzzing,stateful", "--continue-on-failure"]
     command += ["--seed", "1", "--no-shrink", "--generation-database", "none", "--no-color"]
     command += ["--header", f"Authorization: {TOKEN['Authorization']}"]
-    hooks = {"SCHEMATHESIS_HOOKS": "tests.openapi_hooks", "PYTHONPATH": str(ROOT)}
+    hooks = {"SCHEMATHESIS_HOOKS": "tests.support.openapi_hooks", "PYTHONPATH": str(ROOT)}
     hooks["TRIED_SESSION"] = session_that_was_reset(url)
     done = subprocess.run(
         command, cwd=tmp_path, env=os.environ | hooks, capture_output=True, text=True, timeout=120

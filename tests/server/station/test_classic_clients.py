@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from server.classic import CollapseSlashes
-from tests.classic import START, Client, classic_client
+from server.station.routes import CollapseSlashes
+from tests.support.classic_program import START, Client, classic_client
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from ev_gym.sources import CLASSIC_LOADS_KW
+from ev_gym.series.of_scenario import CLASSIC_LOADS_KW
 from server import create_app
-from tests.serving import FakeClock, serving
-from tests.strategies import examples
+from tests.support.real_server import FakeClock, serving
+from tests.support.scenario_strategies import examples
 
 MODES = ("auto", "force_on", "force_off")
 QUARTER_KWH = 1.85

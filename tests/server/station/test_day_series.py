@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from ev_gym.scenario import as_scenario
-from ev_gym.sources import dataset_of
-from ev_gym.world import build_world
-from server import day
+from ev_gym.series.of_scenario import dataset_of
+from ev_gym.world.world import build_world
+from server.station import day_series
 
 
 def world_of(changes: dict[str, Any]) -> Any:
@@ -39,8 +39,8 @@ def test_24_numbers_on_days_of_any_length(day_name: str, hours: int) -> None:
     assert len(places) == hours
     for place in (places[0], places[-1]):
         for told, series in (
-            (day.prices_ore(world, 60 * int(place) + 59), spot),
-            (day.loads_kw(world, 1, 60 * int(place)), load),
+            (day_series.prices_ore(world, 60 * int(place) + 59), spot),
+            (day_series.loads_kw(world, 1, 60 * int(place)), load),
         ):
             own = series.iloc[places]
             expected = own.groupby(own.index.hour).mean().reindex(range(24)).ffill()
@@ -58,12 +58,12 @@ def test_a_day_that_begins_at_one_o_clock(zone: str, day_name: str) -> None:
     places = np.flatnonzero(hours.strftime("%Y-%m-%d") == day_name)
     assert list(hours[places].hour) == list(range(1, 24))
     own = 100 * world.dataset.price_per_kwh[places]
-    told = day.prices_ore(world, 60 * int(places[3]))
+    told = day_series.prices_ore(world, 60 * int(places[3]))
     np.testing.assert_allclose(told, [own[0], *own], atol=0.005001)
 
 
 def test_prices_of_quarters_are_told_by_the_hour() -> None:
     world = world_of({"preset": "classic"})
     quarters = replace(world.dataset, price_per_kwh=np.arange(672.0), price_minutes=15)
-    told = day.prices_ore(build_world(world.scenario, quarters, None), 1440)
+    told = day_series.prices_ore(build_world(world.scenario, quarters, None), 1440)
     assert told[:2] == [100 * (96 + 1.5), 100 * (100 + 1.5)]

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baselines.policy import make_policy
+from baselines.policies.base import make_policy
 from ev_gym.env import EVChargingEnv
-from ev_gym.observation import observation_slices
 from ev_gym.scenario import Scenario, as_scenario
-from ev_gym.sources import dataset_of
-from ev_gym.world import build_world, unending
-from server.life import FORCE_OFF, FORCE_ON, RECORD_DTYPE, Life, Will
-from tests.lives import DAY, SCENARIOS, commanded, new_life
+from ev_gym.series.of_scenario import dataset_of
+from ev_gym.simulation.observation import observation_slices
+from ev_gym.world.world import build_world, unending
+from server.station.household import FORCE_OFF, FORCE_ON, RECORD_DTYPE, Life, Will
+from tests.support.station_households import DAY, SCENARIOS, commanded, new_life
 
 SEEN = ("hours_to_departure", "wanted_soc")
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ev_gym.compiling import INTERPRETED
-from server.life import Life
-from tests.lives import COMMANDS, DAY, SCENARIOS, commanded, new_life
-from tests.strategies import examples
+from ev_gym.runtime.compiling import INTERPRETED
+from server.station.household import Life
+from tests.support.scenario_strategies import examples
+from tests.support.station_households import COMMANDS, DAY, SCENARIOS, commanded, new_life
 
 
 @settings(max_examples=examples(40))

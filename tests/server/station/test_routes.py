@@ -11,11 +11,10 @@ import pandas as pd
 import pytest
 import requests
 
-from baselines import running
-from ev_gym.presets import preset
-from ev_gym.scenario import Scenario
-from tests.classic import START, Client, classic_client
-from tests.serving import FakeClock, serving
+from baselines.one_run import run
+from ev_gym.scenario import Scenario, preset
+from tests.support.classic_program import START, Client, classic_client
+from tests.support.real_server import FakeClock, serving
 
 PRICES_ORE = [
     85.28, 70.86, 68.01, 67.95, 68.01, 85.04, 87.86, 100.26, 118.45, 116.61, 105.93, 91.95,
@@ -136,8 +135,8 @@ def test_logs_are_those_of_a_local_run(client: Client, tmp_path: Path) -> None:
     client.clock.pass_s(16.0)
     client.post("/charge", {"charging": "off"})
     client.clock.pass_s(79.0)
-    ride = running.drive(preset("classic"), "load_based", 0, None)
-    csv, words, _ = running.write(ride, preset("classic"), "load_based", tmp_path)
+    ride = run.drive(preset("classic"), "load_based", 0, None)
+    csv, words, _ = run.write(ride, preset("classic"), "load_based", tmp_path)
     told = client.session.get(client.url + "/log.csv", timeout=10)
     assert told.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert told.text.splitlines() == csv.read_text().splitlines()[:-1]  # to before midnight

@@ -16,16 +16,16 @@ import numpy as np
 import pytest
 
 from ev_gym.scenario import as_scenario
-from server import life, station
 from server.clock import Anchor, TickClock
 from server.config import Config, ConfigError
-from server.life import FORCE_ON, RECORD_DTYPE
-from server.station import Station
-from server.store import Store
-from tests.power_life import by_the_rule
-from tests.power_life import clock as wall_clock
-from tests.serving import FakeClock
-from tests.small_series import STOCKHOLM
+from server.station import household, station
+from server.station.household import FORCE_ON, RECORD_DTYPE
+from server.station.station import Station
+from server.storage.store import Store
+from tests.support.power_charge_by_rule import by_the_rule
+from tests.support.power_charge_by_rule import clock as wall_clock
+from tests.support.real_server import FakeClock
+from tests.support.small_series import STOCKHOLM
 
 DAY = 96
 
@@ -143,8 +143,8 @@ def test_a_station_goes_on_where_it_was_and_time_stood_still(store: Store) -> No
 def test_what_was_told_survives_sigkill(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'station.db'}"
     code = (
-        "from server.config import Config\nfrom server.station import Station\n"
-        "from server.store import Store\nimport itertools, os, signal\n"
+        "from server.config import Config\nfrom server.station.station import Station\n"
+        "from server.storage.store import Store\nimport itertools, os, signal\n"
         "now = itertools.count(1000)\n"
         f"one = Station(Store({url!r}), Config(clock=lambda: float(next(now))))\n"
         "one.charge(True)\n"
@@ -180,8 +180,8 @@ def test_other_series_or_another_version_begin_anew_and_say_so(
     else:
         series = own.life.world.dataset
         dearer = replace(series, price_per_kwh=series.price_per_kwh + 1.0)
-        monkeypatch.setattr(life, "dataset_of", lambda _: dearer)
-    with caplog.at_level(logging.WARNING, "server.station"):
+        monkeypatch.setattr(household, "dataset_of", lambda _: dearer)
+    with caplog.at_level(logging.WARNING, "server.station.station"):
         again = Station(store, Config(clock=clock))
     assert (again.shown().energy_kwh, len(history(again))) == (9.26, 0)
     (told,) = caplog.messages

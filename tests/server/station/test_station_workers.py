@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from server import station
 from server.config import Config
-from server.life import RECORD_DTYPE
-from server.station import Station
-from server.store import Store
-from tests.serving import FakeClock
+from server.station import station
+from server.station.household import RECORD_DTYPE
+from server.station.station import Station
+from server.storage.store import Store
+from tests.support.real_server import FakeClock
 
 
 @pytest.fixture

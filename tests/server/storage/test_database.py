@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from server.config import ConfigError
-from server.store import Store
+from server.storage.store import Store
 
 
 def test_database_by_default_is_in_the_users_folder(

@@ -21,10 +21,10 @@ from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from server import database, tables
 from server.config import ConfigError
-from server.problems import Problem
-from server.store import Gone, Operation, SessionRow, Store, Taken
+from server.http.problems import Problem
+from server.storage import database, schema
+from server.storage.store import Gone, Operation, SessionRow, Store, Taken
 
 ROW = SessionRow("one", 1.0, 2.0, '{"a": 1}', "0.1 (1)")
 
@@ -59,19 +59,19 @@ def test_fresh_database_is_at_the_last_version(store: Store) -> None:
     """What the migrations make is what the code expects, and the last of them is `HEAD`."""
     config = AlembicConfig()
     config.set_main_option("script_location", "server:migrations")
-    assert ScriptDirectory.from_config(config).get_current_head() == tables.HEAD
+    assert ScriptDirectory.from_config(config).get_current_head() == schema.HEAD
     with store.engine.connect() as connection:
-        assert tables.schema_version(connection) == tables.HEAD
-        options = {"version_table": tables.VERSION_TABLE, "compare_type": True}
+        assert schema.schema_version(connection) == schema.HEAD
+        options = {"version_table": schema.VERSION_TABLE, "compare_type": True}
         context = MigrationContext.configure(connection, opts=options)
-        assert compare_metadata(context, tables.METADATA) == []
+        assert compare_metadata(context, schema.METADATA) == []
 
 
 def test_database_at_head_is_left_alone(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     first = Store(url)
     first.add_session(ROW)
     first.close()
-    monkeypatch.setattr(tables, "upgrade", lambda _: pytest.fail("there is nothing to upgrade"))
+    monkeypatch.setattr(schema, "upgrade", lambda _: pytest.fail("there is nothing to upgrade"))
     again = Store(url)
     assert again.session("one") == ROW
     again.close()
@@ -79,7 +79,7 @@ def test_database_at_head_is_left_alone(url: str, monkeypatch: pytest.MonkeyPatc
 
 def test_alembic_loads_only_when_it_is_needed(tmp_path: Path) -> None:
     code = (
-        "import sys; from server.store import Store\n"
+        "import sys; from server.storage.store import Store\n"
         f"Store({f'sqlite:///{tmp_path}/a.db'!r}).close()\n"
         "print('alembic' in sys.modules)"
     )
@@ -93,7 +93,7 @@ def test_alembic_loads_only_when_it_is_needed(tmp_path: Path) -> None:
 def test_later_version_is_refused(url: str) -> None:
     opened = Store(url)
     opened.add_session(ROW)
-    run_sql(opened, f"UPDATE {tables.VERSION_TABLE} SET version_num = '0999'")
+    run_sql(opened, f"UPDATE {schema.VERSION_TABLE} SET version_num = '0999'")
     opened.close()
     with pytest.raises(ConfigError, match=r"schema version '0999'.*does not know; allowed: 0001;"):
         Store(url)
@@ -308,7 +308,7 @@ def test_forked_worker_has_connections_of_its_own(tmp_path: Path) -> None:
     """As when a server loads the app before it forks its workers."""
     code = (
         "import os\n"
-        "from server.store import SessionRow, Store\n"
+        "from server.storage.store import SessionRow, Store\n"
         f"store = Store({f'sqlite:///{tmp_path}/a.db'!r})\n"
         "store.add_session(SessionRow('one', 0.0, 0.0, '', ''))\n"
         "writer = store._writer\n"

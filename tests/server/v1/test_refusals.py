@@ -10,8 +10,8 @@ import pytest
 import requests
 
 from ev_gym.env import EVChargingEnv
-from tests.serving import serving
-from tests.v1 import (
+from tests.support.real_server import serving
+from tests.support.v1_session import (
     CLASSIC,
     JSON_TYPE,
     Remote,

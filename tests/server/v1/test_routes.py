@@ -14,13 +14,13 @@ import pytest
 import requests
 
 import ev_gym
-from ev_gym import fields
 from ev_gym.env import EVChargingEnv
 from ev_gym.scenario import as_scenario
+from ev_gym.simulation import state_fields
 from ev_gym.vector_env import EVChargingVectorEnv
-from tests.rollouts import action_of
-from tests.serving import serving
-from tests.v1 import (
+from tests.support.real_server import serving
+from tests.support.rollouts import action_of
+from tests.support.v1_session import (
     CARS,
     CLASSIC,
     HOURLY,
@@ -179,10 +179,10 @@ def test_a_session_is_described_by_the_declared_tables(
         for field in ev_gym.observation_fields(env.scenario)
     ]
     for name, table in (
-        ("step_fields", fields.STEP_FIELDS),
-        ("vehicle_step_fields", fields.VEHICLE_STEP_FIELDS),
-        ("household_state_fields", fields.HOUSEHOLD_STATE),
-        ("vehicle_state_fields", fields.VEHICLE_STATE),
+        ("step_fields", state_fields.STEP_FIELDS),
+        ("vehicle_step_fields", state_fields.VEHICLE_STEP_FIELDS),
+        ("household_state_fields", state_fields.HOUSEHOLD_STATE),
+        ("vehicle_state_fields", state_fields.VEHICLE_STATE),
     ):
         assert told[name] == [field._asdict() for field in table]
     dataset = env.simulator.world.dataset

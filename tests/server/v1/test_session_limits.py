@@ -14,21 +14,17 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
-from ev_gym.episode import habits_table
+from ev_gym.drivers.habits import habits_table
 from ev_gym.scenario import Scenario
-from server import live, versions
+from server import program_version
 from server.config import Config
-from server.problems import Problem
-from server.replica import Replica
-from server.sessions import Sessions, Spec
-from server.store import Store
-from tests.serving import FakeClock
-from tests.session_twins import (
-    HOURLY,
-    Twin,
-    answers_alike,
-    refused,
-)
+from server.http.problems import Problem
+from server.storage.store import Store
+from server.v1 import session_cache
+from server.v1.replayed_env import Replica
+from server.v1.sessions import Sessions, Spec
+from tests.support.real_server import FakeClock
+from tests.support.session_twins import HOURLY, Twin, answers_alike, refused
 
 OWN = Scenario.from_dict(
     {
@@ -130,11 +126,11 @@ def test_session_of_another_version_is_named(store: Store) -> None:
 
 def test_other_habits_of_drivers_are_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
     """They stand in no source file, and in no series."""
-    own, other = versions.program_version(), habits_table() * 1.0
-    monkeypatch.setattr(versions, "habits_table", lambda: other)
-    assert versions.program_version.__wrapped__() == own
+    own, other = program_version.program_version(), habits_table() * 1.0
+    monkeypatch.setattr(program_version, "habits_table", lambda: other)
+    assert program_version.program_version.__wrapped__() == own
     other[0, 0] += 0.001
-    assert versions.program_version.__wrapped__() != own
+    assert program_version.program_version.__wrapped__() != own
 
 
 def test_session_on_other_series_is_refused(store: Store) -> None:
@@ -249,7 +245,7 @@ def test_memory_counts_what_clients_wrote(store: Store, monkeypatch: pytest.Monk
     arrays = [part for own in parts for part in own if isinstance(part, np.ndarray)]
     assert first.world_bytes == sum(array.nbytes for array in arrays) > 7_000_000
     room = first.replica.nbytes + second.replica.nbytes + first.world_bytes + sizes[0]
-    monkeypatch.setattr(live, "LIVE_BYTES", room)
+    monkeypatch.setattr(session_cache, "LIVE_BYTES", room)
     here._live.keep(second)
     assert list(here._live._all.values()) == [second]
 

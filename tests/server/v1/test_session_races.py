@@ -12,19 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from server.answers import Answer
 from server.config import Config
-from server.problems import Problem
-from server.sessions import Sessions, Spec
-from server.store import Store
-from tests.session_twins import (
-    HOME,
-    TWO_CARS,
-    Twin,
-    answers_alike,
-    refused,
-    some_action,
-)
+from server.http.problems import Problem
+from server.storage.store import Store
+from server.v1.sessions import Sessions, Spec
+from server.v1.step_answer import Answer
+from tests.support.session_twins import HOME, TWO_CARS, Twin, answers_alike, refused, some_action
 
 
 def test_workers_take_turns(store: Store) -> None:

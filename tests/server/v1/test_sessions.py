@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from ev_gym.env import EVChargingEnv
-from ev_gym.infos import rows_info
 from ev_gym.scenario import Scenario
-from server import live, sessions
+from ev_gym.simulation.results import rows_info
 from server.config import Config
-from server.replica import Replica
-from server.sessions import Sessions, Spec
-from server.store import Store
-from tests.session_twins import (
+from server.storage.store import Store
+from server.v1 import session_cache, sessions
+from server.v1.replayed_env import Replica
+from server.v1.sessions import Sessions, Spec
+from tests.support.session_twins import (
     HOURLY,
     SCENARIOS,
     Twin,
@@ -201,7 +201,9 @@ def test_many_sessions_need_not_fit_in_memory(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those used last stay; the others come back from the log."""
-    monkeypatch.setattr(live, "LIVE_BYTES", 12_000_000)  # the series of one scenario, some envs
+    monkeypatch.setattr(
+        session_cache, "LIVE_BYTES", 12_000_000
+    )  # the series of one scenario, some envs
     here = Sessions(store, Config())
     spec = Spec(HOURLY, 2)
     other = Spec(Scenario.from_dict({"time_step_min": 30}))

@@ -12,12 +12,12 @@ import pytest
 from ev_gym.env import EVChargingEnv
 from ev_gym.scenario import as_scenario
 from ev_gym.vector_env import EVChargingVectorEnv
-from server import codec
-from server.answers import Answer
-from server.problems import Problem
-from server.replica import RESET, STEP, Replica, Spec, step_body
-from server.store import Operation
-from tests.rollouts import THREE_CARS
+from server.http.problems import Problem
+from server.storage.store import Operation
+from server.v1 import step_codec
+from server.v1.replayed_env import RESET, STEP, Replica, Spec, step_body
+from server.v1.step_answer import Answer
+from tests.support.rollouts import THREE_CARS
 
 HOUR = {"preset": "classic", "time_step_min": 60}
 
@@ -47,11 +47,11 @@ def test_json_of_a_single_env_is_what_the_env_returns() -> None:
     observation, info = env.reset(seed=5)
     made = replica(None, scenario)
     assert made.last is not None
-    told = json.loads(codec.to_json(made.last, single=True))
+    told = json.loads(step_codec.to_json(made.last, single=True))
     assert told == {"index": 1, "observation": plain(observation), "info": plain(info)}
     for k in range(24):
         observation, reward, terminated, truncated, info = env.step(np.full(3, 0.5, np.float32))
-        told = json.loads(codec.to_json(stepped(made, 0.5), single=True))
+        told = json.loads(step_codec.to_json(stepped(made, 0.5), single=True))
         assert told == {
             "index": k + 2,
             "observation": plain(observation),
@@ -70,12 +70,12 @@ def test_json_of_rows_is_what_the_vector_env_returns(mode: str) -> None:
     observations, infos = env.reset(seed=5)
     made = replica(3, HOUR, mode)
     assert made.last is not None
-    told = json.loads(codec.to_json(made.last, single=False))
+    told = json.loads(step_codec.to_json(made.last, single=False))
     assert told == {"index": 1, "observations": plain(observations), "infos": plain(infos)}
     ends = 0
     for k in range(26):
         observations, rewards, terminated, truncated, infos = env.step(np.ones((3, 1), np.float32))
-        told = json.loads(codec.to_json(stepped(made, 1.0), single=False))
+        told = json.loads(step_codec.to_json(stepped(made, 1.0), single=False))
         assert told == {
             "index": k + 2,
             "observations": plain(observations),
@@ -106,7 +106,7 @@ def test_npy_answers_are_what_numpy_saves_in_the_promised_order(mode: str) -> No
     stream = io.BytesIO()
     for array in arrays:
         np.save(stream, array)
-    assert codec.to_npy(answer) == stream.getvalue()
+    assert step_codec.to_npy(answer) == stream.getvalue()
 
 
 def test_actions_come_back_as_numpy_saved_them() -> None:
@@ -119,7 +119,7 @@ def test_actions_come_back_as_numpy_saved_them() -> None:
     ):
         stream = io.BytesIO()
         np.save(stream, array)
-        read = codec.action_of(stream.getvalue())
+        read = step_codec.action_of(stream.getvalue())
         assert read.dtype == array.dtype
         np.testing.assert_array_equal(read, array, strict=True)
 
@@ -168,6 +168,6 @@ SHAPED = "{{'descr': '<f4', 'fortran_order': False, 'shape': {}}}\n"
 )
 def test_other_bodies_are_refused_with_what_is_wrong(data: bytes, status: int, told: str) -> None:
     with pytest.raises(Problem) as caught:
-        codec.action_of(data)
+        step_codec.action_of(data)
     assert caught.value.status == status
     assert told in caught.value.detail

@@ -13,13 +13,13 @@ import pytest
 import requests
 
 from ev_gym.env import EVChargingEnv
-from ev_gym.fields import STEP_DTYPE, VEHICLE_STEP_DTYPE
-from ev_gym.infos import TERM_FIELDS, steps_frame
+from ev_gym.simulation.results import TERM_FIELDS, steps_frame
+from ev_gym.simulation.state_fields import STEP_DTYPE, VEHICLE_STEP_DTYPE
 from ev_gym.vector_env import EVChargingVectorEnv
-from server import descriptions, envs
-from server.sessions import Stepped
-from tests.serving import serving
-from tests.v1 import CLASSIC, VILLA, Remote, check_refusal
+from server.v1 import routes, session_json
+from server.v1.sessions import Stepped
+from tests.support.real_server import serving
+from tests.support.v1_session import CLASSIC, VILLA, Remote, check_refusal
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def check_csv(text: str, frame: pd.DataFrame, indices: list[int], rows: list[int
 def test_steps_are_listed_across_resets(
     url: str, http: requests.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(descriptions, "ROWS_PER_PIECE", 3)
+    monkeypatch.setattr(session_json, "ROWS_PER_PIECE", 3)
     env, remote = EVChargingEnv(VILLA), Remote(http, url, scenario=VILLA, seed=2)
     frames, indices, index = [], [], 0
     for count in (4, 0, 3):
@@ -109,7 +109,7 @@ def test_a_page_has_at_most_100_000_steps_of_households(
     """Without a limit it has as many as fit."""
     remote = Remote(http, url, scenario=CLASSIC, num_envs=200)
     assert http.get(f"{remote.url}/steps?limit=500").status_code == 200
-    monkeypatch.setattr(envs, "MOST_STEPS", 500)  # as for a session of many rows
+    monkeypatch.setattr(routes, "MOST_STEPS", 500)  # as for a session of many rows
     for _ in range(3):
         remote.told("reset")
     assert http.get(f"{remote.url}/steps").json() == {"steps": [], "next": 2}
@@ -124,11 +124,11 @@ def test_csv_is_written_as_the_steps_come() -> None:
     env.reset(seed=1)
     env.step(np.ones((2, 1), np.float32))
     one = Stepped(7, np.arange(2), env.outputs.results, env.outputs.vehicle_results)
-    endless = descriptions.csv(itertools.repeat(one), env.simulator.world, 2)
+    endless = session_json.csv(itertools.repeat(one), env.simulator.world, 2)
     head, piece, other = itertools.islice(endless, 3)
     assert head.count("\n") == 1
     assert piece == other
-    assert piece.count("\n") == descriptions.ROWS_PER_PIECE
+    assert piece.count("\n") == session_json.ROWS_PER_PIECE
     assert piece.startswith("7,0,2024-")
 
 
@@ -138,6 +138,6 @@ def test_the_reward_of_a_step_is_the_sum_of_its_terms_in_their_order() -> None:
     for field, value in zip(TERM_FIELDS, (0.1, 0.2, 0.3, 0.0, 0.0, 0.0), strict=True):
         results[field] = value
     world = env.simulator.world
-    (told,) = descriptions.steps([Stepped(1, np.zeros(1, int), results, cars)], world)
+    (told,) = session_json.steps([Stepped(1, np.zeros(1, int), results, cars)], world)
     frame = steps_frame(world.dataset.start, world.dataset.zone, results, cars)
     assert told["reward"] == frame["reward"].iloc[0] == 0.6000000000000001
