@@ -36,7 +36,9 @@ from baselines.foresight import Future
 from baselines.optimum.dynamic_program import FREE, Prices, Run, grid_of, improve, pose, replay
 from baselines.optimum.lived import lived
 from baselines.optimum.relaxation import Bound, lower_bound
-from baselines.policies.base import ROUNDING_KW, Floats, Policy, View
+from baselines.policies.base import Policy
+from baselines.policies.headroom import ROUNDING_KW
+from baselines.policies.view import Floats, View
 from ev_gym.physics.power_charge import FACTOR
 
 __all__ = ["Bound", "Optimal", "Optimum", "achieve", "lower_bound"]

@@ -193,9 +193,9 @@ class EVChargingEnv(gym.Env[NDArray[Any], Any]):
             gym.logger.warn("render() without a render_mode; pass render_mode='rgb_array' to make")
             return None
         if self.render_mode == "human":
-            self._window = picture.show(self, self._window)
+            self._window = picture.show(self.simulator, self.history, self._window)
             return None
-        return picture.rgb_array(self)
+        return picture.rgb_array(self.simulator, self.history)
 
     def close(self) -> None:
         """Close the window, if there is one."""

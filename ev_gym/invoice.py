@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ev_gym.physics.power_charge import HOUR_MIN
 from ev_gym.scenario import Scenario, Tariff
 from ev_gym.series.dataset import Dataset
-from ev_gym.series.local_time import DataError
+from ev_gym.series.limits import DataError
 from ev_gym.series.of_scenario import dataset_of
 from ev_gym.simulation.results import vehicle_columns
 from ev_gym.world.tariff_tables import Prices, local_months, quarter_prices

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ev_gym.scenario import charger, scenario, vehicle
+from ev_gym import scenario
 from ev_gym.scenario.parameters import table_of
 from ev_gym.simulation.observation import observation_fields
 from ev_gym.simulation.state_fields import (
@@ -19,9 +19,9 @@ from ev_gym.simulation.state_fields import (
 PARTS = (
     ("household", scenario.Household),
     ("solar", scenario.Solar),
-    ("charger", charger.Charger),
-    ("vehicles", vehicle.Vehicle),
-    ("driving", vehicle.Driving),
+    ("charger", scenario.Charger),
+    ("vehicles", scenario.Vehicle),
+    ("driving", scenario.Driving),
     ("tariff", scenario.Tariff),
     ("data", scenario.Data),
     ("reward_weights", scenario.RewardWeights),

@@ -11,7 +11,7 @@ import click
 from baselines.cli.benchmark import benchmark
 from baselines.cli.options import POLICY, POLICY_HELP, SCENARIO_HELP, named_scenario
 from ev_gym.scenario import Scenario, preset, preset_names
-from ev_gym.scenario.presets import preset_summary
+from ev_gym.scenario.scenario import preset_summary
 
 
 class _Errors(click.Group):

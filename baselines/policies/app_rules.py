@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.policies.base import Floats, Policy, View
+from baselines.policies.base import Policy
 from baselines.policies.simple_rules import cheaper_h
+from baselines.policies.view import Floats, View
 from ev_gym.runtime.compiling import compiled
 from ev_gym.scenario import Scenario
 

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.policies.base import ROUNDING_KW, Floats, Policy, View
+from baselines.policies.base import Policy
+from baselines.policies.headroom import ROUNDING_KW
+from baselines.policies.view import Floats, View
 from ev_gym.runtime.compiling import compiled
 from ev_gym.runtime.counter_random import stream_key, uniform
 

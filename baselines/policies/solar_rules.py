@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from baselines.policies.base import ROUNDING_KW, Floats, Policy, View
+from baselines.policies.base import Policy
+from baselines.policies.headroom import ROUNDING_KW
+from baselines.policies.view import Floats, View
 from ev_gym.scenario import Scenario
 
 

@@ -13,18 +13,12 @@ A user's hour of plug-out on weekdays tells nothing of the weekend's in these da
 from __future__ import annotations
 
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ev_gym.calibration.sessions import Floats, Ints, Sessions
 from ev_gym.drivers import habits
-
-if TYPE_CHECKING:
-    from ev_gym.calibration.trondheim import Sessions
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 ITERATIONS = 60
 PRIOR_COUNT = 4  # a class's residual variance is drawn to the pooled one as if by so many values

@@ -1,19 +1,12 @@
 """Driving: the figures behind `ev_gym.drivers.draws`, and how they come from measured sessions.
 
 Source: Sorensen et al. 2021, "Residential electric vehicle charging datasets from apartment
-buildings", Data in Brief 36:107105 (doi:10.1016/j.dib.2021.107105), the private users. The folder
-needs `ev_sessions_trondheim_2018-2020.csv` with the columns user_id, user_type, plug_in_utc,
-plug_out_utc and energy_kwh; `ev_models_openevdata_2022.csv` (type, consumption_kwh_per_100km); and
-the weather in Stockholm.
+buildings", Data in Brief 36:107105 (doi:10.1016/j.dib.2021.107105), the private users, as
+`ev_gym.calibration.sessions` reads them. The folder also needs `ev_models_openevdata_2022.csv`
+(type, consumption_kwh_per_100km) and the weather in Stockholm.
 
 Decisions:
 
-- Stubs. A session that begins less than 30 minutes after the same user's last one ended continues
-  it (a reconnect: the energies add up), and what is shorter than 30 minutes after that is left
-  out. Longer ones stay in, however little they charged: a short trip is a trip. 5,428 sessions
-  become 4,974; their distributions differ from the raw ones by at most 0.005 (hour of arrival),
-  0.054 (stay) and 0.066 (energy) (Kolmogorov-Smirnov distance).
-- Stays and times away are capped at 7 days.
 - Habits are those of users with at least 20 sessions; the pooled figures are those of all.
 - Routines are rhythms, since the data tell no occupations. Shift worker: the hours of plug-in on
   weekdays spread by 4 hours or more (standard deviation). Mostly at home: of the others, those
@@ -32,102 +25,21 @@ Decisions:
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ev_gym.calibration.habit_fits import habit_rows
+from ev_gym.calibration.sessions import Floats, Ints, Sessions, read_sessions
 from ev_gym.drivers import habits
 from ev_gym.physics import trip
 
-SESSIONS_FILE = "ev_sessions_trondheim_2018-2020.csv"
 MODELS_FILE = "ev_models_openevdata_2022.csv"
 BATTERY_PER_WALL = 0.9  # a car typically loses a tenth when charging at about 7 kW AC
-ZONE = "Europe/Oslo"
 LEAST_SESSIONS = 20
 SHIFT_SPREAD_H = 4.0
 HOME_MORNING_SHARE = 0.4
 LEVELS = tuple(round(0.05 * step, 2) for step in range(1, 20))
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-
-
-class Sessions(NamedTuple):
-    """Sessions in order of user and time, as arrays (n,); times away precede their session."""
-
-    user: Ints  # number of the user
-    arrival_day: Ints  # local days from 04:00 to 04:00, day 0 is a Monday
-    arrival_h: Floats  # hours since midnight before the day's 04:00: 4 to 28
-    departure_day: Ints
-    departure_h: Floats
-    stay_h: Floats
-    energy_kwh: Floats
-    away_h: Floats  # nan for a user's first session
-    left_day: Ints  # day and hour of the departure before; 0 and nan for the first
-    left_h: Floats
-
-    def where(self, chosen: NDArray[Any]) -> Sessions:
-        """Only the chosen sessions."""
-        return Sessions(*(column[chosen] for column in self))
-
-
-def read_sessions(folder: Path) -> Sessions:
-    """Private users' sessions, stubs treated as the module's docstring says.
-
-    Raises:
-        FileNotFoundError: if the folder lacks the file.
-    """
-    import pandas as pd
-
-    path = Path(folder) / SESSIONS_FILE
-    if not path.is_file():
-        raise FileNotFoundError(f"no {SESSIONS_FILE} in {folder}; it holds the measured sessions")
-    frame = pd.read_csv(path)
-    frame = frame[frame["user_type"] == "private"]
-    times = pd.DataFrame(
-        {
-            "user": frame["user_id"],
-            "begin": pd.to_datetime(frame["plug_in_utc"], utc=True),
-            "end": pd.to_datetime(frame["plug_out_utc"], utc=True),
-            "energy": frame["energy_kwh"],
-        }
-    ).sort_values(["user", "begin", "end"])
-    shortest = pd.Timedelta(minutes=habits.MIN_MINUTES)
-    times["end"] = times.groupby("user")["end"].cummax()  # one user's sessions overlap once
-    apart = times["begin"] - times.groupby("user")["end"].shift(1)
-    merged = times.groupby((~(apart < shortest)).cumsum()).agg(
-        user=("user", "first"),
-        begin=("begin", "first"),
-        end=("end", "max"),
-        energy=("energy", "sum"),
-    )
-    merged = merged[merged["end"] - merged["begin"] >= shortest]
-    first = ~merged["user"].duplicated().to_numpy()
-    stay = (merged["end"] - merged["begin"]).dt.total_seconds().to_numpy(np.float64) / 3600
-    away = (merged["begin"] - merged["end"].shift(1)).dt.total_seconds().to_numpy(np.float64) / 3600
-    arrival_day, arrival_h = _local(merged["begin"])
-    departure_day, departure_h = _local(merged["end"])
-    return Sessions(
-        user=pd.factorize(merged["user"], sort=True)[0].astype(np.int64),
-        arrival_day=arrival_day,
-        arrival_h=arrival_h,
-        departure_day=departure_day,
-        departure_h=departure_h,
-        stay_h=np.minimum(stay, habits.MAX_MINUTES / 60),
-        energy_kwh=merged["energy"].to_numpy(np.float64),
-        away_h=np.where(first, np.nan, np.minimum(away, habits.MAX_MINUTES / 60)),
-        left_day=np.where(first, 0, np.roll(departure_day, 1)),
-        left_h=np.where(first, np.nan, np.roll(departure_h, 1)),
-    )
-
-
-def _local(stamps: Any) -> tuple[Ints, Floats]:
-    """Local day of driving (0 is a Monday) and hour of it, 4 to 28, of UTC stamps."""
-    clock = stamps.dt.tz_convert(ZONE).dt.tz_localize(None).to_numpy("datetime64[m]")
-    minute = (clock - np.datetime64("2018-01-01T00:00", "m")).astype(np.int64)  # a Monday
-    day = (minute - habits.DAY_START_H * 60) // 1440
-    return day, (minute - day * 1440) / 60
 
 
 def routines(sessions: Sessions) -> Ints:
@@ -252,8 +164,6 @@ def derive(folder: Path) -> dict[str, Any]:
     Raises:
         FileNotFoundError: if the folder lacks one of the files.
     """
-    from ev_gym.calibration.habit_fits import habit_rows
-
     sessions = read_sessions(folder)
     average = fleet(folder)
     km_per_kwh = BATTERY_PER_WALL * 100 / (average["kwh_per_100km"] * average["mean_factor"])

@@ -17,13 +17,12 @@ from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
 from ev_gym.rendering.scene import Floats, Scene, scene
+from ev_gym.simulation.simulator import Simulator
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import FigureBase
-
-    from ev_gym.env import EVChargingEnv
 
 WIDTH_PX, HEIGHT_PX, DPI = 960, 640, 100
 # Okabe and Ito's colours, which colour-blind readers tell apart (https://jfly.uni-koeln.de/color/),
@@ -202,19 +201,27 @@ def draw(figure: FigureBase, shown: Scene) -> None:
                        textcoords="offset points", va="top", fontsize=8)  # fmt: skip
 
 
-def picture(env: EVChargingEnv) -> Figure:
-    """The picture of an env as a matplotlib figure, 960 x 640 pixels, already drawn."""
+def picture(simulator: Simulator, history: pd.DataFrame) -> Figure:
+    """The picture of a household as a matplotlib figure, 960 x 640 pixels, already drawn.
+
+    Args:
+        simulator: Of one household.
+        history: Its steps so far, as `history_frame` gives them.
+
+    Raises:
+        gymnasium.error.ResetNeeded: before the first reset.
+    """
     with style.context(["default", STYLE]):
         figure = Figure(figsize=(WIDTH_PX / DPI, HEIGHT_PX / DPI), dpi=DPI)
         canvas: Any = FigureCanvasAgg(figure)  # whose methods are not typed
-        draw(figure, scene(env))
+        draw(figure, scene(simulator, history))
         canvas.draw()
     return figure
 
 
-def rgb_array(env: EVChargingEnv) -> NDArray[np.uint8]:
-    """The picture of an env as pixels, (640, 960, 3) uint8."""
-    canvas: Any = picture(env).canvas
+def rgb_array(simulator: Simulator, history: pd.DataFrame) -> NDArray[np.uint8]:
+    """The same `picture` as pixels, (640, 960, 3) uint8."""
+    canvas: Any = picture(simulator, history).canvas
     return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()
 
 
@@ -247,10 +254,10 @@ class Window:
         self._pyplot.close(self.figure)
 
 
-def show(env: EVChargingEnv, window: Window | None) -> Window:
-    """Show the picture of an env in its window, or in a new one where there is none (any more)."""
+def show(simulator: Simulator, history: pd.DataFrame, window: Window | None) -> Window:
+    """Show the same `picture` in its window, or in a new one where none is open."""
     with style.context(["default", STYLE]):
         if window is None or not window.is_open:
             window = Window()
-        window.update(scene(env))
+        window.update(scene(simulator, history))
     return window

@@ -17,14 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ev_gym.scenario import RewardWeights, Scenario
+from ev_gym.series.dataset import Dataset
 from ev_gym.simulation.observation import HEAD, world_fields
 from ev_gym.simulation.results import vehicle_columns
-from ev_gym.simulation.simulator import Outputs
+from ev_gym.simulation.simulator import Outputs, Simulator
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from ev_gym.env import EVChargingEnv
 
 Floats = NDArray[np.float64]
 
@@ -62,17 +61,16 @@ class Scene(NamedTuple):
     ticks: list[tuple[float, str]]  # place and label of the marks on the local clock
 
 
-def _local_time(env: EVChargingEnv, hour: float) -> datetime:
-    dataset = env.simulator.world.dataset
+def _local_time(dataset: Dataset, hour: float) -> datetime:
     return (dataset.start + timedelta(hours=hour)).astimezone(ZoneInfo(dataset.zone))
 
 
-def _ticks(env: EVChargingEnv, left_h: float, right_h: float) -> list[tuple[float, str]]:
+def _ticks(dataset: Dataset, left_h: float, right_h: float) -> list[tuple[float, str]]:
     """Every sixth hour of the local clock, or twelfth; midnight carries the date."""
     every_h = 6 if right_h - left_h <= 60 else 12
     ticks = []
     for quarter in range(math.ceil(4 * left_h), math.floor(4 * right_h) + 1):
-        local = _local_time(env, quarter / 4)
+        local = _local_time(dataset, quarter / 4)
         if local.minute == 0 and local.hour % every_h == 0:
             date = f"\n{local:%a} {local.day} {local:%b}" if local.hour == 0 else ""
             ticks.append((quarter / 4, f"{local.hour:02d}{date}"))
@@ -106,29 +104,32 @@ def _soc(past: pd.DataFrame, current: Outputs, scenario: Scenario) -> Floats:
     return np.concatenate([before, _per_car(past, "soc", cars)])
 
 
-def _plans(env: EVChargingEnv, seen: dict[str, Any], now_h: float) -> Iterator[Plan | None]:
+def _plans(dataset: Dataset, seen: dict[str, Any], now_h: float) -> Iterator[Plan | None]:
     for plugged, hours, wanted_soc in zip(
         seen["plugged"], seen["hours_to_departure"], seen["wanted_soc"], strict=True
     ):
         departure_h = now_h + float(hours)
-        clock = f"{_local_time(env, departure_h):%a %H:%M}"
+        clock = f"{_local_time(dataset, departure_h):%a %H:%M}"
         yield Plan(departure_h, clock, float(wanted_soc)) if plugged else None
 
 
-def scene(env: EVChargingEnv) -> Scene:
-    """What is to be drawn of an env, whose state stays as it is.
+def scene(simulator: Simulator, history: pd.DataFrame) -> Scene:
+    """What is to be drawn of a household, whose state stays as it is.
+
+    Args:
+        simulator: Of one household.
+        history: Its steps so far, as `history_frame` gives them.
 
     Raises:
         gymnasium.error.ResetNeeded: before the first reset.
     """
-    if env.simulator.households["episode"][0] == 0:
+    if simulator.households["episode"][0] == 0:
         raise gym.error.ResetNeeded("call reset() before render()")
-    scenario, simulator = env.scenario, env.simulator
+    scenario, dataset = simulator.world.scenario, simulator.world.dataset
     current = simulator.outputs()
     simulator.report(np.zeros(1, np.int64), current)
     fields = world_fields(simulator.world)
     seen = {field.name: current.observations[0, field.slice] for field in fields}
-    history = env.history
     past = history.iloc[-round(PAST_H / scenario.step_h) :]
     now_h = float(current.results["now_min"][0]) / 60.0
     edges_h = np.append(past["now_min"].to_numpy(np.float64) / 60.0, now_h)
@@ -136,7 +137,7 @@ def scene(env: EVChargingEnv) -> Scene:
     right_h = float(edges_h[0]) + min(PAST_H, 24 * scenario.days) + window_h
     names = [f"{k}: {vehicle.name}" for k, vehicle in enumerate(scenario.vehicles)]
     return Scene(
-        title=_title(scenario, _local_time(env, now_h), history),
+        title=_title(scenario, _local_time(dataset, now_h), history),
         price_unit=f"{scenario.currency}/kWh",
         cars=tuple(names) if cars > 1 else (scenario.vehicles[0].name,),
         limit_kw=scenario.household.limit_kw,
@@ -151,7 +152,7 @@ def scene(env: EVChargingEnv) -> Scene:
         ahead_h=np.append(now_h, math.floor(now_h) + np.arange(1.0, window_h + 1)),
         ahead_price=current.observations[0, HEAD : HEAD + window_h].astype(np.float64),
         known=int(seen["hours_known"][0]),
-        plans=tuple(_plans(env, seen, now_h)),
+        plans=tuple(_plans(dataset, seen, now_h)),
         right_h=right_h,
-        ticks=_ticks(env, float(edges_h[0]), right_h),
+        ticks=_ticks(dataset, float(edges_h[0]), right_h),
     )

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from ev_gym.scenario import presets as _presets  # noqa: F401  # registers the built-in scenarios
 from ev_gym.scenario.charger import Charger
 from ev_gym.scenario.parameters import ScenarioError
-from ev_gym.scenario.presets import preset, preset_names
-from ev_gym.scenario.scenario import Household, RewardWeights, Scenario, as_scenario
+from ev_gym.scenario.scenario import (
+    Household,
+    RewardWeights,
+    Scenario,
+    as_scenario,
+    preset,
+    preset_names,
+)
 from ev_gym.scenario.series_source import Data
 from ev_gym.scenario.solar import Solar
 from ev_gym.scenario.tariff import Tariff

@@ -1,27 +1,22 @@
-"""Scenarios by name."""
+"""The built-in scenarios; each is registered under its name when this module is imported."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from ev_gym.scenario.parameters import ScenarioError, nearest
-from ev_gym.scenario.scenario import (
-    Charger,
-    Data,
-    Driving,
-    Household,
-    Scenario,
-    Solar,
-    Tariff,
-    Vehicle,
-)
+from ev_gym.scenario.charger import Charger
+from ev_gym.scenario.scenario import Household, Scenario, register
+from ev_gym.scenario.series_source import Data
+from ev_gym.scenario.solar import Solar
+from ev_gym.scenario.tariff import Tariff
+from ev_gym.scenario.vehicle import Driving, Vehicle
 
 
+@register("stockholm")
 def _stockholm() -> Scenario:
     """A Swedish house with Ellevio's tariff and one car; built-in series of sixteen houses."""
     return Scenario()
 
 
+@register("stockholm-villa")
 def _stockholm_villa() -> Scenario:
     """A villa with two cars that can be discharged, and 10 kW of PV; otherwise as `stockholm`."""
     return Scenario(
@@ -36,6 +31,7 @@ def _stockholm_villa() -> Scenario:
     )
 
 
+@register("stockholm-measured")
 def _stockholm_measured() -> Scenario:
     """The same on measured series: SE3 prices, a house in Sceaux, Stockholm weather."""
     return Scenario(
@@ -52,6 +48,7 @@ def _stockholm_measured() -> Scenario:
     )
 
 
+@register("classic")
 def _classic() -> Scenario:
     """The teaching server's household of 2024: one fixed day, an on-off charger, no losses."""
     return Scenario(
@@ -80,35 +77,3 @@ def _classic() -> Scenario:
         data=Data(source="classic", zone="UTC", start="2024-01-01", weeks=1, houses=1),
         start_hour=0,
     )
-
-
-_PRESETS = {
-    "stockholm": _stockholm,
-    "stockholm-villa": _stockholm_villa,
-    "stockholm-measured": _stockholm_measured,
-    "classic": _classic,
-}
-
-
-def preset_names() -> tuple[str, ...]:
-    """Names of all presets, the default first."""
-    return tuple(_PRESETS)
-
-
-def preset_summary(name: str) -> str:
-    """One sentence on what a preset holds."""
-    return (_PRESETS[name].__doc__ or "").strip()
-
-
-def preset(name: Any) -> Scenario:
-    """The preset of that name.
-
-    Raises:
-        ScenarioError: for an unknown name, listing the known ones.
-    """
-    if not isinstance(name, str) or name not in _PRESETS:
-        raise ScenarioError(
-            f"unknown scenario {name!r}{nearest(name, _PRESETS)}; presets: {', '.join(_PRESETS)}; "
-            "or pass a dict of overrides or a Scenario"
-        )
-    return _PRESETS[name]()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from ev_gym.scenario.parameters import (
     ScenarioError,
     check,
     choice,
+    nearest,
     number,
     numbers,
     override,
@@ -205,8 +206,6 @@ class Scenario:
         Raises:
             ScenarioError: for an unknown key or an impossible value, saying what is allowed.
         """
-        from ev_gym.scenario.presets import preset
-
         if not isinstance(changes, Mapping):
             raise ScenarioError(f"scenario is {changes!r}; allowed: a dict of overrides")
         changes = dict(changes)
@@ -239,14 +238,50 @@ def _vehicle(entry: Any, base: Vehicle) -> Vehicle:
     return override(base, entry, "the scenario.vehicles")
 
 
+# Makers of scenarios by name, the default first; `presets` registers the built-in ones.
+_PRESETS: dict[str, Callable[[], Scenario]] = {}
+
+
+def register(name: str) -> Callable[[Callable[[], Scenario]], Callable[[], Scenario]]:
+    """Decorator: offer what the function returns as the preset of that name."""
+
+    def keep(make: Callable[[], Scenario]) -> Callable[[], Scenario]:
+        _PRESETS[name] = make
+        return make
+
+    return keep
+
+
+def preset_names() -> tuple[str, ...]:
+    """Names of all presets, the default first."""
+    return tuple(_PRESETS)
+
+
+def preset_summary(name: str) -> str:
+    """One sentence on what a preset holds."""
+    return (_PRESETS[name].__doc__ or "").strip()
+
+
+def preset(name: Any) -> Scenario:
+    """The preset of that name.
+
+    Raises:
+        ScenarioError: for an unknown name, listing the known ones.
+    """
+    if not isinstance(name, str) or name not in _PRESETS:
+        raise ScenarioError(
+            f"unknown scenario {name!r}{nearest(name, _PRESETS)}; presets: {', '.join(_PRESETS)}; "
+            "or pass a dict of overrides or a Scenario"
+        )
+    return _PRESETS[name]()
+
+
 def as_scenario(scenario: str | Scenario | Mapping[str, Any]) -> Scenario:
     """A scenario from a preset's name, a `Scenario`, or a dict of overrides.
 
     Raises:
         ScenarioError: for anything else, an unknown name or key, or an impossible value.
     """
-    from ev_gym.scenario.presets import preset
-
     if isinstance(scenario, Scenario):
         return scenario
     if isinstance(scenario, str):
@@ -256,18 +291,3 @@ def as_scenario(scenario: str | Scenario | Mapping[str, Any]) -> Scenario:
     raise ScenarioError(
         f"scenario is {scenario!r}; allowed: a preset's name, a Scenario, or a dict of overrides"
     )
-
-
-__all__ = [
-    "Charger",
-    "Data",
-    "Driving",
-    "Household",
-    "RewardWeights",
-    "Scenario",
-    "ScenarioError",
-    "Solar",
-    "Tariff",
-    "Vehicle",
-    "as_scenario",
-]

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from ev_gym.physics.ageing import CHEMISTRIES
+from ev_gym.physics.ageing_models import CHEMISTRIES
 from ev_gym.scenario.known_cars import car_row
 from ev_gym.scenario.parameters import (
     ScenarioError,

@@ -15,9 +15,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ev_gym.series.dataset import MAX_IRRADIANCE_W_PER_M2
 from ev_gym.series.files_and_frames import Table
-from ev_gym.series.local_time import DataError
+from ev_gym.series.limits import (
+    MAX_IRRADIANCE_W_PER_M2,
+    MAX_LOAD_KW,
+    MAX_PRICE_PER_KWH,
+    MAX_TEMPERATURE_C,
+    DataError,
+)
 
 _PRICE = re.compile(r"(?:^|_)(ore|öre|[a-z]{3})_per_(kwh|mwh)$")
 _LOAD = re.compile(r"(?:^|(?<!_per)_)(kw|w|kwh)$")
@@ -32,7 +37,6 @@ _ALLOWED = {
     "irradiance": "a name that ends in ghi_w_per_m2, dhi_w_per_m2 or dni_w_per_m2",
 }
 _KW_PER_UNIT = {"kw": 1.0, "w": 0.001}
-_MAX_LOAD_KW, _MAX_PRICE_PER_KWH, MAX_TEMPERATURE_C = 100.0, 100.0, 60.0
 
 
 class Columns(NamedTuple):
@@ -58,7 +62,7 @@ def price_series(table: Table, column: str | None, currency: str, eur_rate: floa
     (name,) = _choose(table, "price", _PRICE, column, "price_column")
     values = _numbers(table, name) * _price_factor(table, name, currency, eur_rate)
     unit = f"{currency} per kWh"
-    _check_range(table, name, values, (-_MAX_PRICE_PER_KWH, _MAX_PRICE_PER_KWH), unit)
+    _check_range(table, name, values, (-MAX_PRICE_PER_KWH, MAX_PRICE_PER_KWH), unit)
     return Series(table, int(table.seconds[0]), table.step_s, values[np.newaxis])
 
 
@@ -68,7 +72,7 @@ def load_series(table: Table, columns: str | Sequence[str] | None) -> Series:
     for name in _choose(table, "load", _LOAD, columns, "load_columns"):
         factor = _KW_PER_UNIT.get(_unit(_LOAD, name), 3600 / table.step_s)
         values = _numbers(table, name) * factor
-        _check_range(table, name, values, (0.0, _MAX_LOAD_KW), "kW")
+        _check_range(table, name, values, (0.0, MAX_LOAD_KW), "kW")
         houses.append(values)
     return Series(table, int(table.seconds[0]), table.step_s, np.array(houses))
 

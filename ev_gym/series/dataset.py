@@ -21,15 +21,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ev_gym.series.local_time import Calendar, DataError, check_local_monday, local_calendar
+from ev_gym.series.limits import (
+    HOURS_PER_WEEK,
+    MAX_IRRADIANCE_W_PER_M2,
+    PRICE_MINUTES,
+    QUARTERS_PER_WEEK,
+    DataError,
+    check_currency,
+)
+from ev_gym.series.local_time import Calendar, check_local_monday, local_calendar
 
 if TYPE_CHECKING:
     import pandas as pd
 
-HOURS_PER_WEEK = 168
-QUARTERS_PER_WEEK = 672
-PRICE_MINUTES = (15, 30, 60)
-MAX_IRRADIANCE_W_PER_M2 = 1500.0
 # Series of the sky by name, with the largest plausible value.
 SKY = {
     "clearness": 2.0,
@@ -38,8 +42,6 @@ SKY = {
     "dni_w_per_m2": MAX_IRRADIANCE_W_PER_M2,
 }
 SKIES: list[list[str]] = [[], ["clearness"], *(list(SKY)[1:end] for end in (2, 3, 4))]
-
-__all__ = ["DataError", "Dataset", "check_currency"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -305,13 +307,6 @@ class Dataset:
             files_and_frames.Given(price, load, temperature, irradiance)
         )
         return cls(**pairing.aligned(tables, columns, options))
-
-
-def check_currency(currency: str) -> None:
-    """Refuse (`DataError`) what is not a three-letter code in capitals (ISO 4217)."""
-    code = currency if isinstance(currency, str) else ""
-    if not (len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()):
-        raise DataError(f"currency = {currency!r}: allowed is a three-letter code such as 'SEK'")
 
 
 def _read_only(name: str, values: Any) -> NDArray[np.float64]:

@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ev_gym.series.local_time import DataError, find_zone
+from ev_gym.series.limits import DataError
+from ev_gym.series.local_time import find_zone
 
 _OFFSET = re.compile(r"[T ][\d:.,]+ ?(Z|[+-]\d\d(:?\d\d)?)$")
 

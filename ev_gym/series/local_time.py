@@ -9,9 +9,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-
-class DataError(ValueError):
-    """A series that cannot be used; the message names the file or array, the row and the value."""
+from ev_gym.series.limits import DataError
 
 
 class Calendar(NamedTuple):

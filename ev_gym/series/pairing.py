@@ -16,7 +16,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ev_gym.series.column_units import (
-    MAX_TEMPERATURE_C,
     Columns,
     Series,
     irradiance_series,
@@ -24,9 +23,15 @@ from ev_gym.series.column_units import (
     price_series,
     temperature_series,
 )
-from ev_gym.series.dataset import HOURS_PER_WEEK, PRICE_MINUTES, check_currency
 from ev_gym.series.files_and_frames import Table, Tables, utc_text
-from ev_gym.series.local_time import DataError, check_local_monday, find_zone
+from ev_gym.series.limits import (
+    HOURS_PER_WEEK,
+    MAX_TEMPERATURE_C,
+    PRICE_MINUTES,
+    DataError,
+    check_currency,
+)
+from ev_gym.series.local_time import check_local_monday, find_zone
 
 QUARTER_S, HOUR_S, DAY_S = 900, 3600, 86400
 WEEK_S = HOURS_PER_WEEK * HOUR_S

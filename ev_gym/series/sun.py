@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ev_gym.scenario import ScenarioError, Solar
-from ev_gym.series.dataset import DataError, Dataset
+from ev_gym.series.dataset import Dataset
+from ev_gym.series.limits import DataError
 
 Floats = NDArray[np.float64]
 Seconds = NDArray[np.int64]

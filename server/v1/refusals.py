@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator
 
 from ev_gym.scenario import ScenarioError
-from ev_gym.series.dataset import DataError
+from ev_gym.series.limits import DataError
 from ev_gym.simulation.reset_options import ResetError
 from ev_gym.simulation.simulator import ActionError
 from server.http.problems import Problem

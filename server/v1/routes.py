@@ -43,9 +43,9 @@ from server.http.request_reading import (
 from server.services import services
 from server.v1 import session_json, step_codec
 from server.v1.answer_schemas import RESET_ANSWER, SCHEMAS, STEP_ANSWER
+from server.v1.replayed_env import Spec
 from server.v1.request_schemas import NewEnv, Reset, Step, StepQuery, StepsQuery
 from server.v1.scenario_schema import scenario_of
-from server.v1.sessions import Spec
 from server.v1.step_answer import Answer
 
 TAG = Tag(name="Gymnasium", description="Sessions: reset and step an env, or a vector of them.")

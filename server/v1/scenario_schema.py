@@ -15,8 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from ev_gym.scenario import Scenario, ScenarioError, Tariff, Vehicle, as_scenario, preset_names
 from ev_gym.scenario.parameters import NAME_LENGTH
-from ev_gym.scenario.presets import preset_summary
-from ev_gym.scenario.scenario import MAX_VEHICLES
+from ev_gym.scenario.scenario import MAX_VEHICLES, preset_summary
 from ev_gym.scenario.tariff import TARIFFS
 from server.http.problems import Problem
 from server.http.request_reading import WHOLE, Given, Listed

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ev_gym.scenario import ScenarioError
-from ev_gym.series.dataset import DataError
+from ev_gym.series.limits import DataError
 from ev_gym.world.world import World
 from server.http.problems import Problem
 from server.program_version import program_version

@@ -24,7 +24,8 @@ from ev_gym.simulation.state_fields import (
 )
 from ev_gym.simulation.state_fields import VEHICLE_STEP_DTYPE as CAR_STEP
 from ev_gym.world.world import World
-from server.v1.sessions import Look, Session, Stepped
+from server.v1.sessions import Look, Session
+from server.v1.step_answer import Stepped
 
 if TYPE_CHECKING:
     import pandas as pd

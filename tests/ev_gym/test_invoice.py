@@ -28,7 +28,8 @@ from ev_gym.invoice import COLUMNS, invoices
 from ev_gym.runtime.compiling import INTERPRETED
 from ev_gym.scenario import Charger, Driving, Household, Scenario, Tariff, Vehicle
 from ev_gym.scenario.tariff import TARIFFS
-from ev_gym.series.dataset import DataError, Dataset
+from ev_gym.series.dataset import Dataset
+from ev_gym.series.limits import DataError
 from tests.support.power_charge_by_rule import by_the_rule
 from tests.support.small_series import STOCKHOLM, local_times, series
 

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.plot_style import png
+from ev_gym.calibrated import figures
 from ev_gym.calibration import trondheim
-from ev_gym.calibration.trondheim import Sessions
+from ev_gym.calibration.sessions import Sessions, read_sessions
 from ev_gym.drivers import habits
 from tests.ev_gym.drivers.test_habits import DAYS, DRIVERS, simulated
 from tests.validation.series_plots import MEASURED, OURS
@@ -58,7 +59,7 @@ def drawn() -> Sessions:
 
 def pooled_table() -> str:
     """Distributions over all sessions: the measured figures and ours."""
-    measured, ours = trondheim.figures()["pooled"], trondheim.pooled(drawn())
+    measured, ours = figures("driving")["pooled"], trondheim.pooled(drawn())
     rows = []
     for name, what, unit in SPREADS:
         for level in QUANTILES:
@@ -87,7 +88,7 @@ def _cells(measured: float, ours: float, digits: int) -> list[str]:
 def drivers_table() -> str:
     """What one driver does: mean and standard deviation over drivers."""
     sessions = drawn()
-    measured = trondheim.figures()["drivers"]
+    measured = figures("driving")["drivers"]
     ours = trondheim.drivers(sessions.where(sessions.user < CLOSE_DRIVERS))
     rows = [
         [what, *(f"{own[name][0]:.{digits}f} ({own[name][1]:.{digits}f})" for own in
@@ -176,7 +177,7 @@ def picture(measured: Sessions, path: Path) -> None:
 
 def measured_section(folder: Path, docs: Path) -> str:
     """Draw the picture; its text and the distances."""
-    measured = trondheim.read_sessions(folder)
+    measured = read_sessions(folder)
     picture(measured, docs / SHOWN)
     words = (
         f"{len(measured.user)} measured sessions (black) and those of {DRIVERS} simulated drivers "

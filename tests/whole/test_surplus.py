@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines import make_policy
-from baselines.policies.base import Floats, Policy, View
+from baselines.policies.base import Policy
+from baselines.policies.view import Floats, View
 from ev_gym.scenario.charger import FLOOR_A, VOLT
 
 SEEDS = range(4)

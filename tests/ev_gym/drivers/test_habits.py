@@ -25,7 +25,9 @@ import pytest
 
 from ev_gym import calibrated
 from ev_gym.calibrated import figures
-from ev_gym.calibration import as_text, trondheim
+from ev_gym.calibration import trondheim
+from ev_gym.calibration.__main__ import as_text
+from ev_gym.calibration.sessions import Sessions
 from ev_gym.drivers import draws, habits
 from ev_gym.physics import trip
 from ev_gym.runtime import counter_random
@@ -86,7 +88,7 @@ def stockholm() -> Any:
     return as_records(hours)
 
 
-def simulated(table: Any) -> trondheim.Sessions:
+def simulated(table: Any) -> Sessions:
     """Sessions of many drivers without clock changes, in the form of the measured ones."""
     vehicles = as_records(np.zeros(DRIVERS, VEHICLE))
     average = figures("driving")["fleet"]["kwh_per_100km"] / 100
@@ -99,7 +101,7 @@ def simulated(table: Any) -> trondheim.Sessions:
     driver, left, arrival, departure, trip = seen[:count].T
     days = [((minute - 240) // 1440).astype(np.int64) for minute in (left, arrival, departure)]
     hours = [m / 60 - 24 * day for m, day in zip((left, arrival, departure), days, strict=True)]
-    return trondheim.Sessions(
+    return Sessions(
         user=driver.astype(np.int64),
         arrival_day=days[1],
         arrival_h=hours[1],
@@ -114,7 +116,7 @@ def simulated(table: Any) -> trondheim.Sessions:
 
 
 @pytest.fixture(scope="module")
-def sessions() -> trondheim.Sessions:
+def sessions() -> Sessions:
     """Sessions of the drivers as the package draws them."""
     if INTERPRETED:
         pytest.skip("interpreted, so many drivers take too long; they draw the same numbers")
@@ -122,7 +124,7 @@ def sessions() -> trondheim.Sessions:
 
 
 @pytest.fixture(scope="module")
-def many(sessions: trondheim.Sessions) -> dict[str, Any]:
+def many(sessions: Sessions) -> dict[str, Any]:
     """What each of 400 drivers does, in mean and spread."""
     return trondheim.drivers(sessions.where(sessions.user < 400))
 
@@ -136,15 +138,13 @@ def distance(values: Any, name: str) -> float:
 @pytest.mark.parametrize(
     ("name", "tolerance"), [("stay_h", 0.06), ("away_h", 0.06), ("energy_kwh", 0.06)]
 )
-def test_stays_times_away_and_energies(
-    sessions: trondheim.Sessions, name: str, tolerance: float
-) -> None:
+def test_stays_times_away_and_energies(sessions: Sessions, name: str, tolerance: float) -> None:
     """Pooled over drivers, weighted by sessions."""
     assert distance(getattr(sessions, name), name) < tolerance
 
 
 @pytest.mark.parametrize(("name", "tolerance"), [("arrival", 0.04), ("departure", 0.04)])
-def test_hours(sessions: trondheim.Sessions, name: str, tolerance: float) -> None:
+def test_hours(sessions: Sessions, name: str, tolerance: float) -> None:
     """Distance of the cumulated shares by local hour, from 04:00 to 04:00."""
     drawn = trondheim.pooled(sessions)[f"{name}_share_by_hour"]
     measured = figures("driving")["pooled"][f"{name}_share_by_hour"]
@@ -152,7 +152,7 @@ def test_hours(sessions: trondheim.Sessions, name: str, tolerance: float) -> Non
     assert np.abs(gap).max() < tolerance
 
 
-def test_shares_of_long_stays_and_of_weekends(sessions: trondheim.Sessions) -> None:
+def test_shares_of_long_stays_and_of_weekends(sessions: Sessions) -> None:
     """Within what drawing the users anew moves them by, in 90 or more of 100 cases.
 
     That is 0.069 to 0.121 longer than a day, 0.231 to 0.267 on weekends, 10.5 to 14.5 kWh. The
@@ -166,7 +166,7 @@ def test_shares_of_long_stays_and_of_weekends(sessions: trondheim.Sessions) -> N
     assert drawn["mean_energy_kwh"] == pytest.approx(measured["mean_energy_kwh"], rel=0.10)
 
 
-def test_trips_take_what_the_sessions_measured(sessions: trondheim.Sessions) -> None:
+def test_trips_take_what_the_sessions_measured(sessions: Sessions) -> None:
     """A tenth less than the 11.2 kWh at the wall, the mean over the raw sessions, within 3 %.
 
     The factor for temperature has nearly the mean that distances rest on, in the built-in year too.
@@ -177,7 +177,7 @@ def test_trips_take_what_the_sessions_measured(sessions: trondheim.Sessions) -> 
     assert factor == pytest.approx(figures("driving")["fleet"]["mean_factor"], rel=0.01)
 
 
-def test_winter_trips_take_more(sessions: trondheim.Sessions) -> None:
+def test_winter_trips_take_more(sessions: Sessions) -> None:
     """December to February against June to August: 27 % more, as the factor has it there.
 
     In Trondheim a user's sessions held 8 % more in winter than in summer, of which few are known.
@@ -246,7 +246,7 @@ def test_habits_make_the_difference(many: dict[str, Any]) -> None:
     assert drawn["sessions_per_day"][1] < 0.6 * many["sessions_per_day"][1]
 
 
-def test_long_absences_need_more_energy(sessions: trondheim.Sessions) -> None:
+def test_long_absences_need_more_energy(sessions: Sessions) -> None:
     """Mean energy by time away and by stay, within 95 of 100 drawings of the users anew.
 
     Measured: 9.6 kWh after less than a day, 19.9 after two, 2.9 for stays below an hour.

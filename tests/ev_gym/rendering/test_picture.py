@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 
 import ev_gym
 from ev_gym.env import EVChargingEnv
-from ev_gym.rendering import picture as rendering
+from ev_gym.rendering.picture import picture
+from ev_gym.rendering.scene import Scene, scene
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +37,14 @@ def lived(scenario: Any, steps: int, level: float = 1.0, **reset: Any) -> EVChar
     for _ in range(steps):
         env.step(np.full(env.action_space.shape, level, np.float32))
     return env
+
+
+def picture_of(env: EVChargingEnv) -> Figure:
+    return picture(env.simulator, env.history)
+
+
+def scene_of(env: EVChargingEnv) -> Scene:
+    return scene(env.simulator, env.history)
 
 
 def drawn(figure: Figure, gid: str) -> Any:
@@ -66,7 +75,7 @@ TWO_CARS = {"vehicles": [{}, {"name": "second", "wanted_soc": 0.9}], "days": 2}
 )
 def test_the_past_is_the_history(scenario: Any, steps: int) -> None:
     env = lived(scenario, steps)
-    figure, history = rendering.picture(env), env.history
+    figure, history = picture_of(env), env.history
     cars, start_h = len(env.scenario.vehicles), history["now_min"].to_numpy() / 60.0
 
     price = drawn(figure, "price_per_kwh")
@@ -101,7 +110,7 @@ def test_sun_discharging_and_what_is_sold() -> None:
     for step in range(90):
         action = [(1.0, -1.0), (-1.0, 1.0)][step // 6 % 2]
         observation, *_ = env.step(np.array(action, np.float32))
-    figure, history = rendering.picture(env), env.history
+    figure, history = picture_of(env), env.history
     values = {name: drawn(figure, name).get_data().values for name in ("pv_kw", "sold_kw")}
     np.testing.assert_array_equal(values["pv_kw"], history["pv_kw"])
     np.testing.assert_array_equal(values["sold_kw"], history["grid_kw"].clip(upper=0.0))
@@ -121,13 +130,13 @@ def test_sun_discharging_and_what_is_sold() -> None:
     assert figure.axes[1].get_ylim()[0] < min(below.min(), values["sold_kw"].min())
     assert {"sun (area)", "fed into the grid (line)"} <= set(texts(figure))
 
-    plain = rendering.picture(lived("stockholm", 30))
+    plain = picture_of(lived("stockholm", 30))
     assert all(absent(plain, gid) for gid in ("pv_kw", "sold_kw", "discharge_kw_0", "next_pv"))
     assert plain.axes[1].get_ylim()[0] == 0.0
 
 
 def test_the_state_of_charge_begins_where_the_episode_did() -> None:
-    soc = drawn(rendering.picture(lived("classic", 2, soc=[0.35])), "soc_0").get_ydata()
+    soc = drawn(picture_of(lived("classic", 2, soc=[0.35])), "soc_0").get_ydata()
     assert soc[0] == pytest.approx(0.35, abs=1e-12)
     assert soc[1] - soc[0] == pytest.approx(7.4 / 4 / 46.3)  # a quarter-hour at 7.4 kW
 
@@ -137,8 +146,8 @@ def test_plugged_spans_are_the_steps_of_the_history() -> None:
     history = env.history
     covered = np.zeros(len(history), bool)
     middle_h = history["now_min"].to_numpy() / 60.0 + env.scenario.step_h / 2
-    shown = rendering.scene(env)
-    for start, end in spans(drawn(rendering.picture(env), "plugged_0")):
+    shown = scene_of(env)
+    for start, end in spans(drawn(picture_of(env), "plugged_0")):
         covered |= (middle_h > start) & (middle_h < end)
     recent = middle_h > shown.edges_h[0]
     assert 0 < covered[recent].sum() < recent.sum()
@@ -152,7 +161,7 @@ def test_prices_ahead_are_those_of_the_observation() -> None:
     fields = {field.name: field.slice for field in ev_gym.observation_fields("stockholm")}
     known = int(observation[fields["hours_known"]][0])
     window = observation[fields["price_h00"].start : fields["price_h35"].stop]
-    figure = rendering.picture(env)
+    figure = picture_of(env)
     published, assumed = drawn(figure, "known"), drawn(figure, "assumed")
     assert 0 < known < 36
     np.testing.assert_array_equal(published.get_ydata()[:-1], window[:known])
@@ -168,13 +177,13 @@ def test_prices_ahead_are_those_of_the_observation() -> None:
 
 def test_the_plan_is_that_of_the_car_at_the_charger() -> None:
     env = lived({"driving": {"pattern": "daily"}, "vehicles": [{"wanted_soc": 0.9}]}, 24)
-    figure = rendering.picture(env)  # 18:00; it came at 17:00 and leaves at 7:00
-    marker, now_h = drawn(figure, "plan_0"), rendering.scene(env).edges_h[-1]
+    figure = picture_of(env)  # 18:00; it came at 17:00 and leaves at 7:00
+    marker, now_h = drawn(figure, "plan_0"), scene_of(env).edges_h[-1]
     assert (marker.get_xdata()[0] - now_h, marker.get_ydata()[0]) == (13.0, pytest.approx(0.9))
     assert spans(drawn(figure, "stay_0")) == [(now_h, now_h + 13.0)]
     assert any("wants 90%" in text and "07:00" in text for text in texts(figure))
 
-    away = rendering.picture(lived({"driving": {"pattern": "daily"}}, 4))
+    away = picture_of(lived({"driving": {"pattern": "daily"}}, 4))
     assert absent(away, "plan_0")
     assert any(text.endswith("away") for text in texts(away))
 
@@ -182,25 +191,25 @@ def test_the_plan_is_that_of_the_car_at_the_charger() -> None:
 def test_a_departure_beyond_the_picture_is_marked_at_its_edge() -> None:
     env = lived({"price_window_h": 2, "driving": {"pattern": "daily", "arrival_h": 12.0}}, 0)
     env.simulator.vehicles["departure_min"][0, 0] += 3 * 1440
-    figure = rendering.picture(env)
+    figure = picture_of(env)
     marker = drawn(figure, "plan_0")
     assert marker.get_marker() == ">"
-    assert marker.get_xdata()[0] == rendering.scene(env).right_h
+    assert marker.get_xdata()[0] == scene_of(env).right_h
 
 
 def test_the_title_says_where_when_and_what_it_cost() -> None:
     env = lived("stockholm", 96, start="2023-03-14")
     cost = -env.history["reward"].sum()
     assert cost > 1.0
-    title = rendering.scene(env).title
+    title = scene_of(env).title
     assert title == f"stockholm, Wed 15 Mar 2023 12:00, cost so far {cost:.2f} SEK"
     weighted = lived({"reward_weights": {"missing": 2.0}}, 0)
-    assert rendering.scene(weighted).title.endswith("weighted cost so far 0.00 SEK")
+    assert scene_of(weighted).title.endswith("weighted cost so far 0.00 SEK")
 
 
 def test_a_picture_at_reset() -> None:
     env = lived("classic", 0)
-    figure = rendering.picture(env)
+    figure = picture_of(env)
     assert absent(figure, "price_per_kwh")
     assert drawn(figure, "soc_0").get_ydata().tolist() == [pytest.approx(0.2)]
     assert drawn(figure, "soc_0").get_marker() == "."
@@ -214,7 +223,7 @@ def test_nothing_to_draw_before_the_first_reset() -> None:
 
 def test_a_long_run_shows_its_last_48_hours() -> None:
     env = lived({"days": 365, "time_step_min": 60}, 1000)
-    figure, history = rendering.picture(env), env.history
+    figure, history = picture_of(env), env.history
     np.testing.assert_array_equal(
         drawn(figure, "price_per_kwh").get_ydata()[:-1], history["price_per_kwh"].iloc[-48:]
     )
@@ -227,7 +236,7 @@ def test_a_long_run_shows_its_last_48_hours() -> None:
 
 @pytest.mark.parametrize(("start", "elapsed"), [("2023-03-25", 23), ("2023-10-28", 25)])
 def test_the_local_clock_when_summer_time_changes(start: str, elapsed: int) -> None:
-    ticks = rendering.scene(lived("stockholm", 0, start=start)).ticks
+    ticks = scene_of(lived("stockholm", 0, start=start)).ticks
     midnights = [place for place, label in ticks if "\n" in label]
     assert [label for _, label in ticks][:4] == ["12", "18", ticks[2][1], "06"]
     assert ticks[2][1].startswith("00\nSun 2")
@@ -257,7 +266,7 @@ def test_a_picture_leaves_the_state_and_the_style_alone() -> None:
 
 def test_every_panel_has_a_now_line_and_units() -> None:
     env = lived("stockholm", 30)
-    figure, now_h = rendering.picture(env), rendering.scene(env).edges_h[-1]
+    figure, now_h = picture_of(env), scene_of(env).edges_h[-1]
     lines = figure.findobj(lambda artist: artist.get_gid() == "now")
     assert [line.get_xdata()[0] for line in lines] == [now_h] * 3
     labels = [axes.get_ylabel() for axes in figure.axes]
@@ -266,7 +275,7 @@ def test_every_panel_has_a_now_line_and_units() -> None:
 
 @pytest.mark.parametrize("preset", ["stockholm", "stockholm-villa"])
 def test_eight_cars_fit(preset: str) -> None:
-    figure = rendering.picture(lived({"preset": preset, "vehicles": [{}] * 8}, 40))
+    figure = picture_of(lived({"preset": preset, "vehicles": [{}] * 8}, 40))
     colors = {to_hex(drawn(figure, f"soc_{k}").get_color()) for k in range(8)}
     assert len(colors) == 8
     box = figure.bbox

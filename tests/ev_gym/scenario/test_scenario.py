@@ -26,7 +26,7 @@ from ev_gym.scenario import (
     preset,
     preset_names,
 )
-from ev_gym.scenario.presets import preset_summary
+from ev_gym.scenario.scenario import preset_summary
 from ev_gym.scenario.series_source import FILES
 from ev_gym.scenario.tariff import HIGH, TARIFFS
 from ev_gym.scenario.vehicle import DAILY

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ev_gym.series.dataset import DataError, Dataset
+from ev_gym.series.dataset import Dataset
+from ev_gym.series.limits import DataError
 
 UTC = timezone.utc
 START = datetime(2023, 1, 1, 23, tzinfo=UTC)  # Monday 2023-01-02 00:00 in Stockholm

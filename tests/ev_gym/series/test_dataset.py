@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ev_gym.series.dataset import DataError, Dataset
+from ev_gym.series.dataset import Dataset
+from ev_gym.series.limits import DataError
 from ev_gym.series.local_time import local_calendar
 
 UTC = timezone.utc

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ev_gym.series.dataset import DataError, Dataset
+from ev_gym.series.dataset import Dataset
+from ev_gym.series.limits import DataError
 
 UTC = timezone.utc
 START = datetime(2023, 1, 1, 23, tzinfo=UTC)

@@ -19,7 +19,7 @@ import pytest
 import ev_gym  # noqa: F401  # registers the env
 from ev_gym.env import EVChargingEnv
 from ev_gym.scenario import Data, Scenario, ScenarioError, Tariff, preset
-from ev_gym.series.dataset import DataError
+from ev_gym.series.limits import DataError
 from ev_gym.series.of_scenario import dataset_of
 from ev_gym.simulation.observation import observation_slices
 

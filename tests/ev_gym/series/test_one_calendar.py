@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ev_gym.series.dataset import DataError, Dataset
+from ev_gym.series.dataset import Dataset
+from ev_gym.series.limits import DataError
 
 UTC = timezone.utc
 START = datetime(2023, 1, 1, 23, tzinfo=UTC)  # Monday 2023-01-02 00:00 in Stockholm

@@ -21,8 +21,8 @@ from server.config import Config
 from server.http.problems import Problem
 from server.storage.store import Store
 from server.v1 import session_cache
-from server.v1.replayed_env import Replica
-from server.v1.sessions import Sessions, Spec
+from server.v1.replayed_env import Replica, Spec
+from server.v1.sessions import Sessions
 from tests.support.real_server import FakeClock
 from tests.support.session_twins import HOURLY, Twin, answers_alike, refused
 

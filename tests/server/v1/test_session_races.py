@@ -15,7 +15,8 @@ import pytest
 from server.config import Config
 from server.http.problems import Problem
 from server.storage.store import Store
-from server.v1.sessions import Sessions, Spec
+from server.v1.replayed_env import Spec
+from server.v1.sessions import Sessions
 from server.v1.step_answer import Answer
 from tests.support.session_twins import HOME, TWO_CARS, Twin, answers_alike, refused, some_action
 

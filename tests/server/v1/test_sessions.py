@@ -14,8 +14,8 @@ from ev_gym.simulation.results import rows_info
 from server.config import Config
 from server.storage.store import Store
 from server.v1 import session_cache, sessions
-from server.v1.replayed_env import Replica
-from server.v1.sessions import Sessions, Spec
+from server.v1.replayed_env import Replica, Spec
+from server.v1.sessions import Sessions
 from tests.support.session_twins import (
     HOURLY,
     SCENARIOS,

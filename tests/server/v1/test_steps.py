@@ -17,7 +17,7 @@ from ev_gym.simulation.results import TERM_FIELDS, steps_frame
 from ev_gym.simulation.state_fields import STEP_DTYPE, VEHICLE_STEP_DTYPE
 from ev_gym.vector_env import EVChargingVectorEnv
 from server.v1 import routes, session_json
-from server.v1.sessions import Stepped
+from server.v1.step_answer import Stepped
 from tests.support.real_server import serving
 from tests.support.v1_session import CLASSIC, VILLA, Remote, check_refusal
 
