@@ -38,8 +38,9 @@ from baselines.optimum.lived import lived
 from baselines.optimum.relaxation import Bound, lower_bound
 from baselines.policies.base import Policy
 from baselines.policies.headroom import ROUNDING_KW
-from baselines.policies.view import Floats, View
+from baselines.policies.view import View
 from ev_gym.physics.power_charge import FACTOR
+from ev_gym.runtime.arrays import Floats
 
 __all__ = ["Bound", "Optimal", "Optimum", "achieve", "lower_bound"]
 

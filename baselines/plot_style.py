@@ -16,12 +16,12 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ev_gym.rendering import picture
+from ev_gym.runtime.arrays import Floats
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-Floats = NDArray[np.float64]
 
 _dates: Any = matplotlib.dates  # its functions are not typed
 DPI = 150

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ev_gym.physics.power_charge import HOUR_MIN
+from ev_gym.runtime.arrays import Floats
+from ev_gym.runtime.durations import HOUR_MIN
 from ev_gym.scenario import Scenario, Tariff
 from ev_gym.series.dataset import Dataset
 from ev_gym.series.limits import DataError
@@ -24,7 +25,6 @@ from ev_gym.world.tariff_tables import Prices, local_months, quarter_prices
 if TYPE_CHECKING:
     import pandas as pd
 
-Floats = NDArray[np.float64]
 
 COLUMNS = ("now_min", "load_kw", "grid_kw", "power_cost", "house_cost", "house_power_cost")
 

@@ -13,8 +13,8 @@ import numpy as np
 from baselines.comparison import manifest, statistics
 from baselines.comparison.plan import Plan
 from baselines.comparison.steps_file import EPISODE, header, read_member, step_columns
-from baselines.comparison.sums import Floats
 from baselines.comparison.tasks import ALL_WEEKS, Part, Task, episode_steps, run_task
+from ev_gym.runtime.arrays import Floats
 from ev_gym.scenario import Scenario
 from ev_gym.simulation.state_fields import REWARD_TERMS
 

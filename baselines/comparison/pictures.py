@@ -17,7 +17,6 @@ from matplotlib.ticker import PercentFormatter
 
 from baselines.comparison.sums import CHEAP_HOURS
 from baselines.plot_style import (
-    Floats,
     edge_days,
     local_days,
     name_rows,
@@ -28,6 +27,7 @@ from baselines.plot_style import (
     stacked,
 )
 from ev_gym.rendering.picture import GREY, INK, PALE, SOLD, SUN
+from ev_gym.runtime.arrays import Floats
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ev_gym.runtime.arrays import Floats
 from ev_gym.scenario import Scenario
 from ev_gym.simulation.results import TERM_FIELDS
 from ev_gym.simulation.state_fields import REWARD_TERMS
-
-Floats = NDArray[np.float64]
 
 HOURS_A_DAY = 24
 CHEAP_HOURS = 8  # a third of a day

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.foresight import Future
-from baselines.policies.view import DAY_MIN
-from ev_gym.physics.power_charge import FACTOR, HOUR_MIN, MONTH
+from ev_gym.physics.power_charge import FACTOR, MONTH
 from ev_gym.runtime.compiling import compiled
 from ev_gym.runtime.counter_random import stream_key, uniform
+from ev_gym.runtime.durations import DAY_MIN, HOUR_MIN
 
 DAY_H = 24
 LOAD_DAYS, PEAK_DAYS, PRICE_DAYS = 7, 28, 7

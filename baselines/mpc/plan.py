@@ -39,9 +39,9 @@ import highspy
 import numpy as np
 
 from baselines.optimum.linear_program import OPTIONS, run_highs
-from ev_gym.physics.charger import LINE_KW_PER_A
+from ev_gym.physics.charger import FLOOR_A, LINE_KW_PER_A
 from ev_gym.scenario import Scenario, Vehicle
-from ev_gym.scenario.charger import FLOOR_A, AtCharger, at_charger
+from ev_gym.scenario.charger import AtCharger, at_charger
 
 NOTHING_KWH = 1e-6
 # Presolving takes longer than the dual simplex method does for so small a programme.

@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.foresight import Future
+from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import as_records, compiled, compiled_apart
 from ev_gym.simulation.actions import level_fractions
 from ev_gym.simulation.state_fields import (
@@ -39,8 +40,6 @@ from ev_gym.simulation.state_fields import (
 )
 from ev_gym.simulation.step import live, look_around
 from ev_gym.world.tables import Tables
-
-Floats = NDArray[np.float64]
 
 SPACING_KWH = 0.25
 # Trials, of a level from a state, up to which all reachable states are looked for.

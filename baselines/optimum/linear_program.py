@@ -24,8 +24,7 @@ import highspy
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from ev_gym.runtime.arrays import Floats, Ints
 
 OPTIONS: dict[str, Any] = {
     "output_flag": False,

@@ -10,9 +10,10 @@ from typing import NamedTuple
 import numpy as np
 
 from baselines.foresight import Future
-from baselines.optimum.linear_program import Floats, Ints
 from baselines.optimum.reach import Reach, steps_of, sun_kw
-from ev_gym.physics.power_charge import FACTOR, HOUR_MIN, MONTH, NOTHING, PRICE
+from ev_gym.physics.power_charge import FACTOR, MONTH, NOTHING, PRICE
+from ev_gym.runtime.arrays import Floats, Ints
+from ev_gym.runtime.durations import HOUR_MIN
 
 
 class Meter(NamedTuple):

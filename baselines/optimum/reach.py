@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 from baselines.foresight import LEAVES, Future
 from ev_gym.physics.battery import ACCEPTANCE_AT_FULL, FULL_KWH
 from ev_gym.physics.charger import FLOOR_A, LINE_KW_PER_A, LINES, ROUNDING_ROOM
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from ev_gym.runtime.arrays import Floats, Ints
 
 # The charger forgives ROUNDING_ROOM of a room; once more, so that its own rounding fits as well.
 SLACK = 2.0 * ROUNDING_ROOM

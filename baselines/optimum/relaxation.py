@@ -65,10 +65,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.foresight import Future
-from baselines.optimum.linear_program import Floats, Ints, Program
+from baselines.optimum.linear_program import Program
 from baselines.optimum.metering import Hours, hourly_caps, hours_of, meter_of, owed_before
 from baselines.optimum.reach import reach_of
 from baselines.optimum.relaxed_cars import Model, put_flows, rows_of_steps, write_cars
+from ev_gym.runtime.arrays import Floats, Ints
 
 
 class Bound(NamedTuple):

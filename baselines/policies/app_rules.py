@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from baselines.policies.base import Policy
 from baselines.policies.simple_rules import cheaper_h
-from baselines.policies.view import Floats, View
+from baselines.policies.view import View
+from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import compiled
 from ev_gym.scenario import Scenario
 

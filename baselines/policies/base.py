@@ -14,7 +14,8 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from baselines.policies.headroom import ROUNDING_KW, fit, limit_records
-from baselines.policies.view import Floats, View
+from baselines.policies.view import View
+from ev_gym.runtime.arrays import Floats
 from ev_gym.scenario import Scenario
 from ev_gym.scenario.charger import at_charger
 from ev_gym.simulation.actions import level_fractions

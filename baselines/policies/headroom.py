@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ev_gym.physics.charger import LINE_KW_PER_A
+from ev_gym.physics.charger import FLOOR_A, LINE_KW_PER_A
 from ev_gym.runtime.compiling import as_records, compiled
-from ev_gym.scenario.charger import FLOOR_A, AtCharger
+from ev_gym.scenario.charger import AtCharger
 
 # Rooms are differences of float32 numbers; this forgives their rounding.
 ROUNDING_KW = 1e-4

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from baselines.policies.base import Policy
 from baselines.policies.headroom import ROUNDING_KW
-from baselines.policies.view import Floats, View
+from baselines.policies.view import View
+from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import compiled
 from ev_gym.runtime.counter_random import stream_key, uniform
 

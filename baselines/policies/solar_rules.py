@@ -12,7 +12,8 @@ import numpy as np
 
 from baselines.policies.base import Policy
 from baselines.policies.headroom import ROUNDING_KW
-from baselines.policies.view import Floats, View
+from baselines.policies.view import View
+from ev_gym.runtime.arrays import Floats
 from ev_gym.scenario import Scenario
 
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from ev_gym.runtime.arrays import Floats
+from ev_gym.runtime.durations import DAY_MIN
 
-DAY_MIN = 24 * 60
 # Observations are float32; less than this is nothing.
 NOTHING_KWH = 1e-3
 

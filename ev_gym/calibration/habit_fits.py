@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ev_gym.calibration.sessions import Floats, Ints, Sessions
+from ev_gym.calibration.sessions import Sessions
 from ev_gym.drivers import habits
+from ev_gym.runtime.arrays import Floats, Ints
 
 ITERATIONS = 60
 PRIOR_COUNT = 4  # a class's residual variance is drawn to the pooled one as if by so many values

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ev_gym.series.synthetic import Clock, Floats, Ints
+from ev_gym.runtime.arrays import Floats, Ints
+from ev_gym.series.synthetic import Clock
 
 LEAST_CLEAR_W_PER_M2 = 100.0  # with the sun lower, clearness is mostly error
 PROBABILITIES = (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)

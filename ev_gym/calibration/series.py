@@ -30,15 +30,8 @@ from ev_gym.calibration.series_fits import (
     read,
     rounded,
 )
-from ev_gym.series.synthetic import (
-    Clock,
-    Floats,
-    Ints,
-    daily_mean,
-    local_clock,
-    price_terms,
-    season,
-)
+from ev_gym.runtime.arrays import Floats, Ints
+from ev_gym.series.synthetic import Clock, daily_mean, local_clock, price_terms, season
 
 PRICE_FILE = "price_dayahead_SE3_hourly_2016-2024.csv"
 WEATHER_FILE = "weather_stockholm_hourly_2023-2024.csv"

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ev_gym.series.synthetic import Floats, Ints
+from ev_gym.runtime.arrays import Floats, Ints
 
 SCORES = np.linspace(-4.0, 4.0, 41)
 

@@ -20,12 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ev_gym.drivers import habits
+from ev_gym.runtime.arrays import Floats, Ints
+from ev_gym.runtime.durations import DAY_MIN
 
 SESSIONS_FILE = "ev_sessions_trondheim_2018-2020.csv"
 ZONE = "Europe/Oslo"
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 class Sessions(NamedTuple):
@@ -101,5 +100,5 @@ def _local(stamps: Any) -> tuple[Ints, Floats]:
     """Local day of driving (0 is a Monday) and hour of it, 4 to 28, of UTC stamps."""
     clock = stamps.dt.tz_convert(ZONE).dt.tz_localize(None).to_numpy("datetime64[m]")
     minute = (clock - np.datetime64("2018-01-01T00:00", "m")).astype(np.int64)  # a Monday
-    day = (minute - habits.DAY_START_H * 60) // 1440
-    return day, (minute - day * 1440) / 60
+    day = (minute - habits.DAY_START_H * 60) // DAY_MIN
+    return day, (minute - day * DAY_MIN) / 60

@@ -23,8 +23,9 @@ from ev_gym.calibration.series_fits import (
     read,
     rounded,
 )
+from ev_gym.runtime.arrays import Floats, Ints
 from ev_gym.series.sun import clear_sky, mean_over, sub_steps, sun_position
-from ev_gym.series.synthetic import Floats, Ints, season
+from ev_gym.series.synthetic import season
 from ev_gym.series.synthetic_sky import day_of_year
 
 SUN_FILE = "weather_aarhus_hourly_2024.csv"

@@ -30,9 +30,10 @@ from typing import Any
 import numpy as np
 
 from ev_gym.calibration.habit_fits import habit_rows
-from ev_gym.calibration.sessions import Floats, Ints, Sessions, read_sessions
+from ev_gym.calibration.sessions import Sessions, read_sessions
 from ev_gym.drivers import habits
 from ev_gym.physics import trip
+from ev_gym.runtime.arrays import Floats, Ints
 
 MODELS_FILE = "ev_models_openevdata_2022.csv"
 BATTERY_PER_WALL = 0.9  # a car typically loses a tenth when charging at about 7 kW AC

@@ -17,8 +17,7 @@ from typing import Any
 from ev_gym.drivers import draws
 from ev_gym.physics import ageing, battery, trip
 from ev_gym.runtime.compiling import compiled, compiled_apart
-
-DAY_MIN = 24 * 60
+from ev_gym.runtime.durations import DAY_MIN
 
 
 @compiled

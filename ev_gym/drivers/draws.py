@@ -57,8 +57,9 @@ from ev_gym.drivers.habits import (
 from ev_gym.physics import trip
 from ev_gym.runtime.compiling import compiled
 from ev_gym.runtime.counter_random import normal, uniform
+from ev_gym.runtime.durations import DAY_MIN
 
-WARM_UP_MIN, WARM_UP_MAX = 2 * 1440, 9 * 1440
+WARM_UP_MIN, WARM_UP_MAX = 2 * DAY_MIN, 9 * DAY_MIN
 MAX_WALL_KW = 7.4  # mean power of a session: 99.9 % of the measured ones had no more
 DRIVER_DRAWS = 2 + HABITS
 SESSION_DRAWS = 5
@@ -126,8 +127,8 @@ def days_until(
 def next_arrival(vehicle: Any, habits: Any, offset_min: Any, left_min: Any, counter: Any) -> Any:
     """Minute of plug-in of a car that left at `left_min`."""
     local = local_minute(offset_min, left_min)
-    day = (local - DAY_START_H * 60) // 1440
-    found = hour_bin(local - day * 1440)
+    day = (local - DAY_START_H * 60) // DAY_MIN
+    found = hour_bin(local - day * DAY_MIN)
     chance = uniform(vehicle.key, counter)
     odds, later_odds = vehicle.plug_in_odds, vehicle.plug_in_later_odds
     days = days_until(habits, PLUG_IN, odds, later_odds, day, found, chance)
@@ -141,7 +142,7 @@ def next_arrival(vehicle: Any, habits: Any, offset_min: Any, left_min: Any, coun
         arrival = left_min + int(60.0 * look_up(habits, row + 4 + found, score))
     else:
         row += vehicle.routine + (3 if days > 0 else 0)
-        arrival = series_minute(offset_min, day * 1440 + int(60.0 * look_up(habits, row, score)))
+        arrival = series_minute(offset_min, day * DAY_MIN + int(60.0 * look_up(habits, row, score)))
     return min(max(arrival, left_min + MIN_MINUTES), left_min + MAX_MINUTES)
 
 
@@ -149,8 +150,8 @@ def next_arrival(vehicle: Any, habits: Any, offset_min: Any, left_min: Any, coun
 def next_departure(vehicle: Any, habits: Any, offset_min: Any, arrival: Any, counter: Any) -> Any:
     """Minute of plug-out of a car that arrives at minute `arrival`."""
     local = local_minute(offset_min, arrival)
-    day = (local - DAY_START_H * 60) // 1440
-    found = hour_bin(local - day * 1440)
+    day = (local - DAY_START_H * 60) // DAY_MIN
+    found = hour_bin(local - day * DAY_MIN)
     chance = uniform(vehicle.key, counter)
     odds, later_odds = vehicle.leave_odds, vehicle.leave_later_odds
     days = days_until(habits, LEAVE, odds, later_odds, day, found, chance)
@@ -164,7 +165,9 @@ def next_departure(vehicle: Any, habits: Any, offset_min: Any, arrival: Any, cou
         scatter = vehicle.weekend_departure_scatter if weekend else vehicle.departure_scatter
         score += scatter * look_up(habits, NOISE + 2 + weekend, noise)
         row = DEPARTURE + 3 * weekend + vehicle.routine
-        departure = series_minute(offset_min, day * 1440 + int(60.0 * look_up(habits, row, score)))
+        departure = series_minute(
+            offset_min, day * DAY_MIN + int(60.0 * look_up(habits, row, score))
+        )
     return min(max(departure, arrival + MIN_MINUTES), arrival + MAX_MINUTES)
 
 

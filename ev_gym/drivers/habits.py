@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ev_gym.calibrated import figures
+from ev_gym.runtime.durations import DAY_MIN
 
 ROUTINES = ("commuter", "shift worker", "mostly at home")
 
@@ -42,7 +43,7 @@ KNOTS = 31
 LONG_GAP_H = (24, 48, 96)  # steps of energy with the hours since the last session
 STAY_H = (1, 2, 3, 4, 6)  # and with the hours of the stay
 MIN_MINUTES = 30  # shortest stay and shortest time away
-MAX_MINUTES = 7 * 1440  # longest
+MAX_MINUTES = 7 * DAY_MIN  # longest
 MAX_DAYS = 7
 
 # Rows of the habits table.

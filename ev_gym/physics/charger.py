@@ -15,7 +15,8 @@ from ev_gym.runtime.compiling import compiled, compiled_apart
 
 FLOOR_A = 6.0
 LINES = 3
-LINE_KW_PER_A = 0.23
+VOLT = 230.0
+LINE_KW_PER_A = VOLT / 1000.0
 # A float32 action k / max times max can fall short of k by its rounding; this forgives it.
 ROUNDING_A = 1e-3
 # What the connection leaves is a difference of floats; this (kW or A) forgives its rounding.

@@ -27,9 +27,8 @@ from __future__ import annotations
 from typing import Any
 
 from ev_gym.runtime.compiling import compiled, compiled_apart
+from ev_gym.runtime.durations import HOUR_MIN, QUARTER_MIN
 
-HOUR_MIN = 60
-QUARTER_MIN = 15
 # What begins with an hour of the series, `hour.opens`.
 NOTHING, PERIOD, MONTH = 0, 1, 2
 # Columns of `rates`, a row for each class of hours; the price, with VAT, is per kW of the sum.

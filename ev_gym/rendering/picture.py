@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-from ev_gym.rendering.scene import Floats, Scene, scene
+from ev_gym.rendering.scene import Scene, scene
+from ev_gym.runtime.arrays import Floats
 from ev_gym.simulation.simulator import Simulator
 
 if TYPE_CHECKING:

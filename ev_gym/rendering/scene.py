@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo
 
 import gymnasium as gym
 import numpy as np
-from numpy.typing import NDArray
 
+from ev_gym.runtime.arrays import Floats
 from ev_gym.scenario import RewardWeights, Scenario
 from ev_gym.series.dataset import Dataset
 from ev_gym.simulation.observation import HEAD, world_fields
@@ -25,7 +25,6 @@ from ev_gym.simulation.simulator import Outputs, Simulator
 if TYPE_CHECKING:
     import pandas as pd
 
-Floats = NDArray[np.float64]
 
 PAST_H = 48
 

@@ -7,11 +7,10 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ev_gym.physics.charger import FLOOR_A, VOLT
 from ev_gym.scenario.parameters import ScenarioError, check, check_unread, choice, number, numbers
 from ev_gym.scenario.vehicle import Vehicle
 
-VOLT = 230.0
-FLOOR_A = 6
 SWITCHING = ("switch_pause_min", "switch_hold_min")
 
 

@@ -13,7 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ev_gym.scenario.charger import VOLT, Charger, at_charger
+from ev_gym.physics.charger import VOLT
+from ev_gym.runtime.durations import DAY_MIN
+from ev_gym.scenario.charger import Charger, at_charger
 from ev_gym.scenario.parameters import (
     ScenarioError,
     check,
@@ -184,7 +186,7 @@ class Scenario:
     @property
     def horizon_steps(self) -> int:
         """Steps of one episode."""
-        return self.days * 24 * 60 // self.time_step_min
+        return self.days * DAY_MIN // self.time_step_min
 
     @property
     def step_h(self) -> float:

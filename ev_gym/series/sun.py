@@ -20,11 +20,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ev_gym.runtime.arrays import Floats
 from ev_gym.scenario import ScenarioError, Solar
 from ev_gym.series.dataset import Dataset
 from ev_gym.series.limits import DataError
 
-Floats = NDArray[np.float64]
 Seconds = NDArray[np.int64]
 
 # W/m2, ASTM E490-00, as in pvlib; the newer 1361.1 (doi:10.1016/j.solener.2018.04.001) is 0.4 %

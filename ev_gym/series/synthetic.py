@@ -28,10 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ev_gym.calibrated import figures
+from ev_gym.runtime.arrays import Floats, Ints
 from ev_gym.series.limits import HOURS_PER_WEEK
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 WEEKS_PER_YEAR = 52
 MEAN_HOURS_PER_YEAR = 8766.0  # 365.25 days

@@ -15,7 +15,8 @@ from datetime import datetime
 import numpy as np
 
 from ev_gym.calibrated import figures
-from ev_gym.series.synthetic import TYPICAL_SEED, Floats, Ints, from_scores, season, smooth_gaussian
+from ev_gym.runtime.arrays import Floats, Ints
+from ev_gym.series.synthetic import TYPICAL_SEED, from_scores, season, smooth_gaussian
 
 STREAM = 0  # streams with two numbers are the sky's; other series' have one
 

@@ -8,8 +8,9 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from ev_gym.physics.charger import FLOOR_A
 from ev_gym.scenario import Scenario, Vehicle
-from ev_gym.scenario.charger import FLOOR_A, at_charger
+from ev_gym.scenario.charger import at_charger
 from ev_gym.simulation.simulator import ActionError
 
 FLOAT32 = np.dtype(np.float32)  # one object for all arrays of it, other than in byte order
@@ -26,10 +27,10 @@ def level_fractions(scenario: Scenario, vehicle: Vehicle) -> NDArray[np.float32]
         steps, top = [float(k) for k in range(len(levels_kw))], len(levels_kw) - 1
     else:
         limits = at_charger(vehicle, scenario.charger)
-        top = limits.max_current_a
+        top, floor_a = limits.max_current_a, int(FLOOR_A)
         # Three amperes on one phase are one on three.
-        on_one = range(FLOOR_A, min(limits.one_phase_a, 3 * FLOOR_A - 1) + 1)
-        steps = [0.0, *(current_a / 3 for current_a in on_one), *range(FLOOR_A, top + 1)]
+        on_one = range(floor_a, min(limits.one_phase_a, 3 * floor_a - 1) + 1)
+        steps = [0.0, *(current_a / 3 for current_a in on_one), *range(floor_a, top + 1)]
         if scenario.charger.bidirectional:
             steps = [-step for step in steps[:0:-1]] + steps
     return np.array([step / top for step in steps], np.float32)

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from ev_gym.runtime.durations import DAY_MIN
 from ev_gym.scenario.parameters import check_keys
 from ev_gym.simulation.step import AS_DRAWN
 from ev_gym.world.world import World
@@ -176,7 +177,7 @@ def _minute_of(start: Any, world: World) -> int:
                 f"a time that its clocks show, such as {shown.isoformat()!r}"
             )
     minute, rest = divmod(moment - dataset.start, timedelta(minutes=1))
-    end = dataset.weeks * 7 * 24 * 60
+    end = dataset.weeks * 7 * DAY_MIN
     if not 0 <= minute < end or rest or minute % scenario.time_step_min:
         first = dataset.start.astimezone(zone)
         last = (dataset.start + timedelta(minutes=end)).astimezone(zone)

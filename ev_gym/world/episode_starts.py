@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ev_gym.runtime.arrays import Floats
+from ev_gym.runtime.durations import DAY_MIN
 from ev_gym.scenario import Scenario, ScenarioError
 from ev_gym.series.dataset import Dataset
 
-Floats = NDArray[np.float64]
-
-DAY_MIN = 24 * 60
 SPLITS = (None, "train", "test")
 # Of every eight weeks six are for training and two for testing, so both see every season.
 CYCLE_WEEKS = 8

@@ -15,15 +15,14 @@ from numpy.typing import NDArray
 from ev_gym.drivers import habits
 from ev_gym.physics.power_charge import tabulate_peaks
 from ev_gym.physics.thermal import standing_c
+from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import as_records
+from ev_gym.runtime.durations import DAY_MIN
 from ev_gym.scenario import Scenario, ScenarioError
 from ev_gym.series.dataset import Dataset
 from ev_gym.series.sun import pv_kw
-from ev_gym.world.episode_starts import DAY_MIN
 from ev_gym.world.parameter_records import car_records, settings_record
 from ev_gym.world.tariff_tables import export_prices, import_prices, power_tables, quarter_prices
-
-Floats = NDArray[np.float64]
 
 PRICES_KNOWN_FROM_MIN = 13 * 60
 # An hour that begins at 23:30 ends on the next day; the clock's table goes on for it.

@@ -8,17 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ev_gym.physics.meter import all_in_price
-from ev_gym.physics.power_charge import HOUR_MIN, MONTH, NOTHING, PERIOD
+from ev_gym.physics.power_charge import MONTH, NOTHING, PERIOD
+from ev_gym.runtime.arrays import Floats, Ints
 from ev_gym.runtime.compiling import compiled
+from ev_gym.runtime.durations import DAY_MIN, HOUR_MIN
 from ev_gym.scenario import Tariff
 from ev_gym.scenario.tariff import energy_tax
 from ev_gym.series.dataset import Dataset
 from ev_gym.series.local_time import Calendar, find_zone
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-
-DAY_MIN = 24 * HOUR_MIN
 
 
 class Prices(NamedTuple):

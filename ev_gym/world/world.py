@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import as_records
 from ev_gym.scenario import Driving, Scenario, ScenarioError
 from ev_gym.series.dataset import Dataset
 from ev_gym.series.of_scenario import dataset_of
 from ev_gym.world.episode_starts import start_minutes, start_table
-from ev_gym.world.tables import Floats, Tables, build_tables
+from ev_gym.world.tables import Tables, build_tables
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ev_gym.world.episode_starts import DAY_MIN
+from ev_gym.runtime.durations import DAY_MIN
 from ev_gym.world.world import World
 
 ORE = 100.0  # of one krona; hundredths of the currency elsewhere

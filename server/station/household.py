@@ -22,20 +22,20 @@ from numpy.typing import NDArray
 from baselines.policies.base import Policy
 from baselines.policies.simple_rules import Random
 from baselines.policies.specs import enter
+from ev_gym.physics.battery import FULL_KWH
 from ev_gym.runtime.compiling import as_records
+from ev_gym.runtime.durations import DAY_MIN
 from ev_gym.scenario import Scenario
 from ev_gym.series.of_scenario import dataset_of
 from ev_gym.simulation import saved_state
 from ev_gym.simulation.observation import observation_slices
 from ev_gym.simulation.simulator import Simulator
 from ev_gym.simulation.state_fields import STEP_DTYPE, VEHICLE_STEP_DTYPE
-from ev_gym.world.episode_starts import DAY_MIN
 from ev_gym.world.world import build_world, unending
 from server.config import ConfigError
 
 START_SOC = 0.2
 KEPT_DAYS = 31
-FULL_KWH = 1e-9
 LONGEST_STRETCH = 512  # ticks lived by one guess
 AUTO, FORCE_ON, FORCE_OFF = "auto", "force_on", "force_off"
 MODES = (AUTO, FORCE_ON, FORCE_OFF)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ev_gym.runtime.durations import DAY_MIN
 from ev_gym.simulation.results import steps_frame
-from ev_gym.world.episode_starts import DAY_MIN
 from server.http.problems import Problem
 from server.station.household import RECORD_DTYPE
 from server.station.station import Station

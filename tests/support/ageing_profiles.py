@@ -9,12 +9,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ev_gym.physics import ageing
+from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import as_records, compiled
-
-Floats = NDArray[np.float64]
 
 AGEING_DTYPE = np.dtype([(name, kind) for name, kind, _, _ in ageing.AGEING_STATE], align=True)
 ORDER = ("nmc622", "lfp", "nca", "nmc111")  # of the figures below

@@ -15,6 +15,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from ev_gym.runtime.arrays import Floats
 from ev_gym.scenario import Charger, Driving, Household, Scenario, Solar, Tariff, Vehicle
 from ev_gym.scenario.tariff import TARIFFS
 from ev_gym.series.dataset import Dataset
@@ -24,8 +25,6 @@ WEEKS = 2
 # A Monday 00:00 in Stockholm; summer time begins on the Sunday, a month on the Monday after it.
 START = datetime(2024, 3, 24, 23, tzinfo=timezone.utc)
 ROWS = 3  # households that live side by side in an example
-
-Floats = NDArray[np.float64]
 
 
 def series(price_minutes: int = 60, price: float | None = None, load_kw: float = 2.0) -> Dataset:

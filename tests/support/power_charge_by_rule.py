@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ev_gym.physics import power_charge
+from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import as_records, compiled
 from ev_gym.scenario import Tariff
 from ev_gym.series.local_time import local_calendar
@@ -18,8 +19,6 @@ from ev_gym.simulation.state_fields import HOUSEHOLD_DTYPE, STEP_DTYPE
 from ev_gym.world.parameter_records import SETTINGS_DTYPE
 from ev_gym.world.tariff_tables import power_tables
 from tests.support.small_series import STOCKHOLM
-
-Floats = NDArray[np.float64]
 
 HOUR_DTYPE = np.dtype([("opens", "i1"), ("power_class", "i1")])
 

@@ -12,8 +12,8 @@ import ev_gym  # noqa: F401  # registers the env
 from baselines.policies.base import make_policy
 from ev_gym.invoice import invoices
 from ev_gym.physics import trip
+from ev_gym.physics.charger import VOLT
 from ev_gym.scenario import Scenario, Solar
-from ev_gym.scenario.charger import VOLT
 from ev_gym.scenario.tariff import TARIFFS
 from ev_gym.series import sun
 from ev_gym.series.of_scenario import CLASSIC_PRICES_ORE, dataset_of

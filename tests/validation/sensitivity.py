@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ev_gym.physics import thermal
-from tests.support.ageing_profiles import ORDER, STEP_H, Floats, health_after, life
+from ev_gym.runtime.arrays import Floats
+from tests.support.ageing_profiles import ORDER, STEP_H, health_after, life
 
 BATTERY_KWH, ETA, AUX_KW = 58.0, 0.94, 0.2  # the default car
 ESTIMATES = {

@@ -18,6 +18,7 @@ from ev_gym.calibration.measures import (
     temperature_figures,
 )
 from ev_gym.calibration.sky import PLACES, clear_hours, utc_month
+from ev_gym.runtime.arrays import Floats
 from ev_gym.series.synthetic import (
     Clock,
     SyntheticSeries,
@@ -27,8 +28,6 @@ from ev_gym.series.synthetic import (
 )
 from ev_gym.series.synthetic_sky import built_in_clearness
 from tests.validation.writing import table
-
-Floats = NDArray[np.float64]
 
 ZONE = "Europe/Stockholm"
 START = datetime(2023, 1, 1, 23, tzinfo=timezone.utc)  # Monday 2 January, 00:00 local

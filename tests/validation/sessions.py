@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from baselines.plot_style import png
 from ev_gym.calibrated import figures
 from ev_gym.calibration import trondheim
 from ev_gym.calibration.sessions import Sessions, read_sessions
 from ev_gym.drivers import habits
+from ev_gym.runtime.arrays import Floats
 from tests.ev_gym.drivers.test_habits import DAYS, DRIVERS, simulated
 from tests.validation.series_plots import MEASURED, OURS
 from tests.validation.writing import figure, table
@@ -21,7 +21,6 @@ from tests.validation.writing import figure, table
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Floats = NDArray[np.float64]
 
 SHOWN = "validation_driving.png"
 CLOSE_DRIVERS = 400  # whose days are looked at one by one

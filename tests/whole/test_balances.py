@@ -11,9 +11,11 @@ import math
 import numpy as np
 from hypothesis import given, settings
 
+from ev_gym.physics.charger import FLOOR_A
+from ev_gym.runtime.arrays import Floats
 from ev_gym.scenario import Charger, Driving, Household, Scenario, Solar, Vehicle
-from ev_gym.scenario.charger import FLOOR_A, at_charger
-from tests.support.household_strategies import SERIES, Floats, Life, cases, live, lived
+from ev_gym.scenario.charger import at_charger
+from tests.support.household_strategies import SERIES, Life, cases, live, lived
 from tests.support.scenario_strategies import examples
 
 Case = tuple[Scenario, str, int]

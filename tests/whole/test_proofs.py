@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ev_gym.env import EVChargingEnv
+from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import INTERPRETED
 from ev_gym.scenario import Charger, Driving, Household, Scenario, Solar, Tariff, Vehicle
 from ev_gym.vector_env import EVChargingVectorEnv
@@ -22,7 +23,6 @@ from tests.support.household_strategies import (
     ROWS,
     SEEDS,
     SERIES,
-    Floats,
     Life,
     cases,
     drivings,

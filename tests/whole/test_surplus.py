@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from baselines import make_policy
 from baselines.policies.base import Policy
-from baselines.policies.view import Floats, View
-from ev_gym.scenario.charger import FLOOR_A, VOLT
+from baselines.policies.view import View
+from ev_gym.physics.charger import FLOOR_A, VOLT
+from ev_gym.runtime.arrays import Floats
 
 SEEDS = range(4)
 

@@ -14,7 +14,7 @@ from baselines.foresight import tell_future
 from baselines.mpc import Mpc
 from baselines.mpc import policy as mpc_policy
 from baselines.mpc.plan import Outlook, Plan, Site, Stay, make_plan
-from baselines.policies.view import Floats
+from ev_gym.runtime.arrays import Floats
 from ev_gym.vector_env import EVChargingVectorEnv
 
 

@@ -14,11 +14,11 @@ from ev_gym.drivers import calendar, draws, habits
 from ev_gym.physics import trip
 from ev_gym.runtime import counter_random
 from ev_gym.runtime.compiling import as_records
+from ev_gym.runtime.durations import DAY_MIN
 from ev_gym.scenario import Charger, Driving, Scenario, Vehicle
 from ev_gym.simulation.state_fields import STEP_DTYPE, VEHICLE_DTYPE, VEHICLE_STEP_DTYPE
 from ev_gym.world.parameter_records import SETTINGS_DTYPE, car_records, settings_record
 
-DAY_MIN = 1440
 STILL = np.zeros(168, np.int64)
 COMMUTER = Driving(pattern="daily", arrival_h=17.0, departure_h=7.0, trip_km=50.0)
 SHIFTS = Driving(pattern="daily", arrival_h=8.0, departure_h=20.0, trip_kwh=9.0)

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ev_gym.runtime.arrays import Floats
 from ev_gym.scenario import ScenarioError, Solar
 from ev_gym.series import sun
 from ev_gym.series.dataset import Dataset
 from ev_gym.series.limits import DataError
 from ev_gym.series.sun import pv_kw
-from ev_gym.series.synthetic import Floats
 from tests.support.small_series import SKY_PLACE, series, sky_series
 
 
