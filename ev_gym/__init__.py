@@ -50,6 +50,9 @@ _HOME = {
     "preset_names": "presets",
 }
 
+# The version stands here alone; the package's metadata are made from it.
+__version__ = "0.1.0.dev0"
+
 __all__ = [
     "Charger",
     "Data",
