@@ -51,6 +51,9 @@ _HOME = {
     "preset_names": "scenario",
 }
 
+# The version stands here alone; the package's metadata are made from it.
+__version__ = "0.1.0.dev0"
+
 __all__ = [
     "Charger",
     "Data",

@@ -132,7 +132,8 @@ def invoices(
 
 def _numbers(months: Any, round_number: Any, hour: Any) -> Any:
     """Number of each step's invoice, counted since the series began."""
-    count = np.cumsum(np.diff(months, prepend=months[:1] - 1) != np.timedelta64(0))
+    month = months.astype(np.int64)
+    count = np.cumsum(np.diff(month, prepend=month[0] - 1) != 0)
     return round_number * count[-1] + count[hour]
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from importlib import metadata
 
 import numba
 import numpy as np
 
+from ev_gym import __version__
 from ev_gym.drivers.habits import habits_table
 from ev_gym.runtime.compiling import INTERPRETED, source_fingerprint
 from ev_gym.simulation.state_fields import LAYOUT_VERSION
@@ -23,7 +23,5 @@ def program_version() -> str:
     """
     sources = hashlib.sha256(source_fingerprint().encode() + habits_table().tobytes())
     runs = "interpreted" if INTERPRETED else f"numba {numba.__version__}"
-    package = metadata.version("ev-gym")
-    return (
-        f"{package} ({LAYOUT_VERSION}, {sources.hexdigest()[:12]}, {runs}, numpy {np.__version__})"
-    )
+    made_of = f"{LAYOUT_VERSION}, {sources.hexdigest()[:12]}, {runs}, numpy {np.__version__}"
+    return f"{__version__} ({made_of})"

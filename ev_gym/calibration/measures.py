@@ -134,7 +134,8 @@ def correlation(series: Floats, lag: int) -> float:
 def month_of(clock: Clock) -> Ints:
     """Return the local month, 1 to 12, of each hour."""
     new_year = (clock.year - 1970).astype("datetime64[Y]").astype("datetime64[D]")
-    months = (new_year + (clock.day_of_year - 1)).astype("datetime64[M]").astype(np.int64)
+    date = new_year + (clock.day_of_year - 1).astype("timedelta64[D]")
+    months = date.astype("datetime64[M]").astype(np.int64)
     month: Ints = months % 12 + 1
     return month
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import json
 import os
 import shutil
@@ -93,6 +94,21 @@ def test_public_names_resolve() -> None:
     }
     assert imported == set(ev_gym.__all__)  # what type checkers see
     assert gym.spec("EVCharging-v0").max_episode_steps is None
+
+
+def test_version_stands_in_the_package_alone(own_copy: Path, tmp_path: Path) -> None:
+    """A copy that nobody installed says its own; the metadata and the citation repeat it."""
+    assert ev_gym.__version__ == importlib.metadata.version("ev-gym")
+    init = own_copy / "ev_gym" / "__init__.py"
+    text = init.read_text(encoding="utf-8")
+    init.write_text(text.replace(f'"{ev_gym.__version__}"', '"9.9.0"'), encoding="utf-8")
+    assert run(
+        "import json, ev_gym\nprint(json.dumps(ev_gym.__version__))", tmp_path, own_copy
+    ) == ("9.9.0")
+    if not (ROOT / "CITATION.cff").exists():
+        pytest.skip("needs the repository: this is the installed package")
+    cited = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {ev_gym.__version__}\n" in cited
 
 
 def test_everything_is_packed() -> None:
