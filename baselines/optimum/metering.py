@@ -53,7 +53,7 @@ class Hours(NamedTuple):
         month_of: (P,) month of each period.
         price: (M,) of each month, per kW of the sum of the N peaks, weighted.
         started_kwh: (H,) counted before the first step: not 0 only in the first hour.
-        peaks_kw: The three that the first month begins with, the running period's own first.
+        peaks_kw: Those with which the first month begins, the running span's own first.
     """
 
     hour: Ints
@@ -63,7 +63,7 @@ class Hours(NamedTuple):
     month_of: Ints
     price: Floats
     started_kwh: Floats
-    peaks_kw: tuple[float, float, float]
+    peaks_kw: tuple[float, ...]
 
 
 def meter_of(future: Future, reach: Reach) -> Meter:
@@ -141,16 +141,19 @@ def hours_of(future: Future) -> Hours | None:
     now = future.households[0]
     started_kwh = np.zeros(period.size)
     started_kwh[0] = now["hour_kwh"]
-    low, mid, top = (float(now[f"{place}_peak_kw"]) for place in ("low", "mid", "top"))
+    (peaks_kw,) = now["peaks_kw"].tolist()  # of the one tariff period that plans know
     _, firsts = np.unique(period, return_index=True)
     factor = rates[:, FACTOR]
-    return Hours(hour, period, month, factor, month[firsts], price, started_kwh, (low, mid, top))
+    return Hours(hour, period, month, factor, month[firsts], price, started_kwh, tuple(peaks_kw))
 
 
 def owed_before(future: Future, hours: Hours) -> float:
     """What of the first month's power charge was owed before the first step, weighted."""
-    low, mid, top = hours.peaks_kw
-    return float(hours.price[0] * (max(low, hours.started_kwh[0]) + mid + top))
+    running_kw, *others_kw = hours.peaks_kw
+    owed_kw = max(running_kw, hours.started_kwh[0])
+    for peak_kw in others_kw:
+        owed_kw += peak_kw
+    return float(hours.price[0] * owed_kw)
 
 
 def hourly_caps(future: Future, hours: Hours, meter: Meter, charge_kw: Floats) -> Floats:
