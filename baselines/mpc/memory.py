@@ -152,7 +152,8 @@ def _month_peaks_kw(future: Future) -> NDArray[np.float64]:
     sun_kw = results["pv_kw"] if settings["netted"] else 0.0
     import_kwh = np.maximum(0.0, results["load_kw"] - sun_kw) * settings["step_h"]
     hour_kwh = before["hour_kwh"] + tables.rates[before["power_class"], FACTOR] * import_kwh
-    peaks_kw = np.squeeze(before["peaks_kw"], axis=1).copy()  # plans know one tariff period
+    # (T, N); fails where a tariff has more than one period.
+    peaks_kw = np.squeeze(before["peaks_kw"], axis=1).copy()
     peaks_kw[:, LOWEST] = np.maximum(peaks_kw[:, LOWEST], hour_kwh)
     peaks_kw.sort(axis=1)
     hour, minute = np.divmod(after["place_min"], HOUR_MIN)
