@@ -16,7 +16,6 @@ from ev_gym.physics import battery
 from ev_gym.runtime.compiling import as_records, compiled
 from ev_gym.simulation.simulator import Simulator
 from ev_gym.simulation.state_fields import (
-    HOUSEHOLD_DTYPE,
     STEP_DTYPE,
     VEHICLE_DTYPE,
     VEHICLE_STEP_DTYPE,
@@ -44,7 +43,7 @@ class Future(NamedTuple):
 
     Attributes:
         world: The tables it lives by.
-        households: (T + 1,) HOUSEHOLD_DTYPE, the household's record before each step and at the
+        households: (T + 1,) the household's record before each step and at the
             end; its power-charge fields are those of the house alone.
         vehicles: (T + 1, K) VEHICLE_DTYPE, likewise; calendar and `plugged` are those of any run,
             energies are those without charging.
@@ -139,7 +138,7 @@ def foresee(simulator: Simulator, row: int = 0) -> Future:
     """
     world, cars = simulator.world, simulator.vehicles.shape[1]
     steps = int(world.tables.settings["horizon_steps"][0] - simulator.households["steps"][row])
-    households = as_records(np.zeros(steps + 1, HOUSEHOLD_DTYPE))
+    households = as_records(np.zeros(steps + 1, simulator.households.dtype))
     vehicles = as_records(np.zeros((steps + 1, cars), VEHICLE_DTYPE))
     households[0], vehicles[0] = simulator.households[row], simulator.vehicles[row]
     results = as_records(np.zeros(steps, STEP_DTYPE))

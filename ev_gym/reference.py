@@ -8,12 +8,12 @@ from ev_gym import scenario
 from ev_gym.scenario.parameters import table_of
 from ev_gym.simulation.observation import observation_fields
 from ev_gym.simulation.state_fields import (
-    HOUSEHOLD_STATE,
     REWARD_TERMS,
     STEP_FIELDS,
     VEHICLE_STATE,
     VEHICLE_STEP_FIELDS,
     Field,
+    household_state,
 )
 
 PARTS = (
@@ -83,7 +83,7 @@ def markdown() -> str:
     ]
     for name, kind in PARTS:
         parts += [f"### `{name}`", _parameters(kind)]
-    parts += ["## State", "Of the household:", _fields(HOUSEHOLD_STATE)]
+    parts += ["## State", "Of the household:", _fields(household_state(1, 3))]
     parts += ["Of each car:", _fields(VEHICLE_STATE)]
     return "\n\n".join(parts) + "\n"
 

@@ -33,7 +33,6 @@ from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import as_records, compiled, compiled_apart
 from ev_gym.simulation.actions import level_fractions
 from ev_gym.simulation.state_fields import (
-    HOUSEHOLD_DTYPE,
     STEP_DTYPE,
     VEHICLE_DTYPE,
     VEHICLE_STEP_DTYPE,
@@ -273,7 +272,7 @@ def pose(
         most_kw,
         prices,
         Scratch(
-            as_records(np.zeros(1, HOUSEHOLD_DTYPE)),
+            as_records(np.zeros(1, future.households.dtype)),
             as_records(np.zeros(actions.shape[1], VEHICLE_DTYPE)),
             np.zeros(actions.shape[1], np.float32),
             as_records(np.zeros(1, STEP_DTYPE)),

@@ -33,8 +33,9 @@ def _packed(layout: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def _header(simulator: Simulator) -> dict[str, Any]:
-    def layout(array: Any) -> list[list[str]]:
-        return [[name, array.dtype[name].str] for name in array.dtype.names]
+    def layout(array: Any) -> list[list[Any]]:
+        fields = [(name, array.dtype[name]) for name in array.dtype.names]
+        return [[name, field.base.str, *field.shape] for name, field in fields]
 
     return {
         "rows": simulator.count,

@@ -17,10 +17,10 @@ from ev_gym.runtime.compiling import as_records, entry_point
 from ev_gym.simulation import loops as rows_code
 from ev_gym.simulation.observation import observation_bounds
 from ev_gym.simulation.state_fields import (
-    HOUSEHOLD_DTYPE,
     STEP_DTYPE,
     VEHICLE_DTYPE,
     VEHICLE_STEP_DTYPE,
+    household_dtype,
 )
 from ev_gym.simulation.step import AS_DRAWN
 from ev_gym.world.world import World
@@ -61,7 +61,7 @@ class Simulator:
         self.count = count
         self.width = observation_bounds(world)[0].size
         cars = len(world.scenario.vehicles)
-        self.households = as_records(np.zeros(count, HOUSEHOLD_DTYPE))
+        self.households = as_records(np.zeros(count, household_dtype(*world.peaks_shape)))
         self.vehicles = as_records(np.zeros((count, cars), VEHICLE_DTYPE))
         self._no_socs = np.empty(0)
         self._lowest = -1.0 if world.scenario.charger.bidirectional else 0.0

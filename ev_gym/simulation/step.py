@@ -35,7 +35,13 @@ def look_around(household: Any, tables: Any) -> None:
         household.export_price_per_kwh = export_price[(minute // 15) >> settings.price_shift]
     if settings.power_days > 0 and minute % 60 == 0:
         power_charge.open_hour(
-            household, hour, settings, minute, tables.peak_rows, tables.house_peaks
+            household,
+            hour,
+            settings,
+            tables.rates,
+            minute,
+            tables.peak_rows,
+            tables.house_peaks_kw,
         )
 
 
@@ -210,7 +216,7 @@ def begin(household: Any, vehicles: Any, tables: Any, starts: Any, house: int, s
             tables.rates,
             tables.alone_import_kw,
             tables.peak_rows,
-            tables.house_peaks,
+            tables.house_peaks_kw,
         )
     look_around(household, tables)
 

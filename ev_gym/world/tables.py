@@ -60,7 +60,7 @@ class Tables(NamedTuple):
         habits: table of the driving model.
         pv_kw: (slots,) what the sun gives, as `load_kw`; (0,) without PV.
         export_price: (slots,) price of an exported kWh, as `price`; (0,) where nothing can be.
-        rates, peak_rows, house_peaks: the power charge, see `ev_gym.world.tariff_tables`.
+        rates, peak_rows, house_peaks_kw: the power charge, see `ev_gym.world.tariff_tables`.
         alone_import_kw: (houses, slots) import of the houses without cars; (0, 0) without power
             charge.
     """
@@ -80,7 +80,7 @@ class Tables(NamedTuple):
     rates: Floats  # from here on in the order in which `tabulate_peaks` takes them
     alone_import_kw: Floats
     peak_rows: NDArray[np.int64]
-    house_peaks: Floats
+    house_peaks_kw: Floats
 
 
 def _mean_over(values: Floats, from_min: int, to_min: int) -> Floats:
@@ -217,7 +217,7 @@ def build_tables(scenario: Scenario, dataset: Dataset) -> tuple[Tables, Floats]:
         rates=power.rates,
         alone_import_kw=_alone_import(scenario, load_kw, sun_kw),
         peak_rows=power.peak_rows,
-        house_peaks=power.house_peaks,
+        house_peaks_kw=power.house_peaks_kw,
     )
     if scenario.tariff.has_power_charge:
         tabulate_peaks(settings[0], tables.hours, *tables[-4:])

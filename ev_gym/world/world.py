@@ -45,6 +45,12 @@ class World:
         parts = (self.scenario.fingerprint(), self.dataset.fingerprint, str(self.split))
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
+    @property
+    def peaks_shape(self) -> tuple[int, int]:
+        """Tariff periods, and places for the peaks of each: the shape of the state's `peaks_kw`."""
+        periods, places = self.tables.house_peaks_kw.shape[2:]
+        return periods, places
+
     def __deepcopy__(self, memo: dict[int, Any]) -> World:
         return self
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from ev_gym.simulation.results import NAMES, TERM_FIELDS
 from ev_gym.simulation.state_fields import (
-    HOUSEHOLD_STATE,
     REWARD_TERMS,
     STEP_FIELDS,
     VEHICLE_STATE,
     VEHICLE_STEP_FIELDS,
     Field,
+    household_state,
 )
 from server.http.openapi import reference
 
@@ -50,10 +52,13 @@ def said(schema: Json, description: str) -> Json:
 
 
 def _declared(fields: Iterable[Field], wrap: Callable[[Json], Json] = dict) -> dict[str, Json]:
-    """Members for declared fields; `wrap` makes the schema from that of one number."""
+    """Members for declared fields; `wrap` makes the schema from that of one number, or array."""
     members = {}
     for field in fields:
-        number = NUMBER if field.dtype.startswith("f") else INTEGER
+        kind = np.dtype(field.dtype)
+        number = NUMBER if kind.base.kind == "f" else INTEGER
+        for _ in kind.shape:
+            number = many(number)
         meaning = f"{field.meaning} ({field.unit})" if field.unit else field.meaning
         members[field.name] = said(wrap(number), meaning)
     return members
@@ -133,7 +138,7 @@ _SPEC = {
 }
 _STATE = object_of(
     {
-        "households": many(object_of(_declared(HOUSEHOLD_STATE))),
+        "households": many(object_of(_declared(household_state(1, 3)))),
         "vehicles": many(many(object_of(_declared(VEHICLE_STATE)))),
     }
 )

@@ -69,7 +69,7 @@ class Look(NamedTuple):
     Attributes:
         session: It.
         last: What its last operation answered; None before the first reset.
-        households: (n,) HOUSEHOLD_DTYPE.
+        households: (n,) the households' records, `household_dtype`.
         vehicles: (n, K) VEHICLE_DTYPE.
     """
 
