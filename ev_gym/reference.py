@@ -49,7 +49,7 @@ def _parameters(kind: type) -> str:
 def markdown() -> str:
     """The whole reference page."""
     fields = observation_fields("stockholm")
-    like_the_first = [field.name for field in fields if field.name.startswith("price_h")][1:-1]
+    middle_hours = [field.name for field in fields if field.name.startswith("price_h")][1:-1]
     observation = [
         (
             f"`{field.name}`",
@@ -60,7 +60,7 @@ def markdown() -> str:
             f"{field.high:.4g}",
         )
         for field in fields
-        if field.name not in like_the_first
+        if field.name not in middle_hours
     ]
     terms = [field for field in STEP_FIELDS if field.name.endswith("_term")]
     results = [field for field in STEP_FIELDS if field not in terms]

@@ -68,7 +68,7 @@ def quarter_prices(tariff: Tariff, dataset: Dataset) -> Prices:
     """The price's parts in each quarter-hour of the series.
 
     Raises:
-        ScenarioError: if the energy tax is to follow the year and that of a year is not known.
+        ScenarioError: if the energy tax depends on the year, and that of a year is not known.
     """
     calendar = dataset.calendar
     minute = 15 * np.arange(calendar.offset_min.size * 4)
