@@ -20,7 +20,7 @@ from ev_gym.simulation.state_fields import (
     VEHICLE_DTYPE,
     VEHICLE_STEP_DTYPE,
 )
-from ev_gym.simulation.step import live, look_around
+from ev_gym.simulation.step import read_series, step_household
 from ev_gym.world.world import World
 
 if TYPE_CHECKING:
@@ -124,8 +124,8 @@ def _live_through(
                 count = _note_events(
                     scratch[k], tables.cars[k], tables, until_min, step, k, events, count
                 )
-        live(household, own, tables, idle, results[step], reports)
-        look_around(household, tables)
+        step_household(household, own, tables, idle, results[step], reports)
+        read_series(household, tables)
     return count
 
 
