@@ -119,7 +119,7 @@ def test_every_route_is_documented_and_nothing_else(
     assert routes == documented
     assert len(routes) == 7 + 14 + 2
     assert "security" not in app.api_doc  # no token, none asked for
-    app.extensions["ev_gym"].store.close()
+    app.extensions["ev_gym.store"].close()
 
 
 def test_the_document_is_openapi_3_1_with_schemas_as_they_validate(
