@@ -43,12 +43,12 @@ def main() -> None:
 @click.option("--out", type=click.Path(path_type=Path), default="run", show_default=True)
 def run(scenario: str, policy: str, seed: int, days: int | None, out: Path) -> None:
     """Drive one household and write battery_log.csv, charging_log.txt and battery_plot.png."""
-    from baselines.one_run import run
+    from baselines.one_run import money, run
 
     chosen = named_scenario(scenario)
     ride = run.drive(chosen, policy, seed, days)
     paths = run.write(ride, chosen, policy, out)
-    click.echo(run.bill(ride, chosen))
+    click.echo(money.bill(ride.history, ride.total_reward, chosen))
     click.echo("wrote " + ", ".join(str(path) for path in paths))
 
 
@@ -66,7 +66,7 @@ def drive(url: str, policy: str, token: str | None, poll_s: float, out: Path) ->
     The station speaks the classic protocol, as ev-gym-server does. Its day begins anew. Where the
     day breaks off, the files hold what there was of it.
     """
-    from baselines.one_run import run
+    from baselines.one_run import money, run
     from baselines.remote import station_drive as driving
     from baselines.remote.http_client import Client, RemoteError
     from baselines.remote.station_client import ClassicClient, StationError
@@ -84,8 +84,9 @@ def drive(url: str, policy: str, token: str | None, poll_s: float, out: Path) ->
     mirror = day.mirror
     written = f"nothing written to {out}"
     if mirror.tick:
-        paths = run.write(mirror.ride, mirror.scenario, policy, out)
-        click.echo(run.bill(mirror.ride, mirror.scenario))
+        day_so_far = mirror.ride
+        paths = run.write(day_so_far, mirror.scenario, policy, out)
+        click.echo(money.bill(day_so_far.history, day_so_far.total_reward, mirror.scenario))
         written = "wrote " + ", ".join(str(path) for path in paths)
     if stopped is None:
         click.echo(written)

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from baselines.policies.base import POLICY_NAMES
-from baselines.policies.specs import parse, point_of
+from baselines.policies.specs import POLICY_NAMES, parse, point_of
 from ev_gym.scenario import Scenario, preset, preset_names
 
 SCENARIO_HELP = f"{', '.join(preset_names())}, or a .json file of overrides."

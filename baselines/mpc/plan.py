@@ -35,17 +35,12 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import highspy
-import numpy as np
-
-from baselines.optimum.linear_program import OPTIONS, run_highs
+from baselines.optimum.linear_program import Program
 from ev_gym.physics.charger import FLOOR_A, LINE_KW_PER_A
 from ev_gym.scenario import Scenario, Vehicle
 from ev_gym.scenario.charger import AtCharger, at_charger
 
 NOTHING_KWH = 1e-6
-# Presolving takes longer than the dual simplex method does for so small a programme.
-SMALL = OPTIONS | {"presolve": "off", "solver": "simplex"}
 
 # Capacity (kWh) lost for each kWh taken out of a battery: what a year of daily cycles .2-.8 costs
 # more than one of .5-.8, mean of 10 and 25 deg C, over 110 batteries taken out more. From the
@@ -173,59 +168,6 @@ def _car(scenario: Scenario, car: Vehicle, limit: AtCharger) -> Car:
     )
 
 
-class _Programme:
-    """Columns and rows as they are written down, one by one."""
-
-    def __init__(self) -> None:
-        self.cost: list[float] = []
-        self._lower: list[float] = []
-        self._upper: list[float] = []
-        self._row_lower: list[float] = []
-        self._row_upper: list[float] = []
-        self._starts = [0]
-        self._index: list[int] = []
-        self._value: list[float] = []
-
-    def column(self, cost: float, upper: float = math.inf, lower: float = 0.0) -> int:
-        """A variable from `lower` to `upper`; its number."""
-        self.cost.append(cost)
-        self._lower.append(lower)
-        self._upper.append(upper)
-        return len(self.cost) - 1
-
-    def row(self, lower: float, entries: list[tuple[int, float]], upper: float) -> int:
-        """`lower <= sum of coefficient * column <= upper`; its number."""
-        for column, coefficient in entries:
-            self._index.append(column)
-            self._value.append(coefficient)
-        self._starts.append(len(self._index))
-        self._row_lower.append(lower)
-        self._row_upper.append(upper)
-        return len(self._row_lower) - 1
-
-    def solve(self) -> tuple[list[float], list[float]]:
-        """The columns' values in a cheapest solution, and the rows' prices.
-
-        Raises:
-            RuntimeError: if HiGHS finds none; there always is one.
-        """
-        model = highspy.HighsLp()
-        model.num_col_, model.num_row_ = len(self.cost), len(self._row_lower)
-        model.col_cost_ = np.array(self.cost)
-        model.col_lower_, model.col_upper_ = np.array(self._lower), np.array(self._upper)
-        model.row_lower_, model.row_upper_ = np.array(self._row_lower), np.array(self._row_upper)
-        model.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-        model.a_matrix_.start_ = np.array(self._starts, np.int32)
-        model.a_matrix_.index_ = np.array(self._index, np.int32)
-        model.a_matrix_.value_ = np.array(self._value)
-        solver = run_highs(model, SMALL)
-        status = solver.getModelStatus()
-        if status != highspy.HighsModelStatus.kOptimal:
-            raise RuntimeError(f"HiGHS found no plan: {solver.modelStatusToString(status)}")
-        solution = solver.getSolution()
-        return list(solution.col_value), list(solution.row_dual)
-
-
 class _Use(NamedTuple):
     """Columns of one car in one slot; `give` is -1 where it cannot."""
 
@@ -237,7 +179,7 @@ class _Use(NamedTuple):
 
 def make_plan(site: Site, outlook: Outlook, stays: list[Stay]) -> Plan:
     """The cheapest plan for the plugged-in cars, at least one; see the docstring of the module."""
-    lp = _Programme()
+    lp = Program()
     # Where the N peaks may share a day, one excess stands for all of them, and costs N times.
     days = sorted(set(outlook.day)) if site.different_days else [0]
     price = outlook.power_price * (1 if site.different_days else site.peaks)
@@ -257,7 +199,7 @@ def make_plan(site: Site, outlook: Outlook, stays: list[Stay]) -> Plan:
     )
 
 
-def _uses(lp: _Programme, site: Site, outlook: Outlook, stay: Stay) -> list[_Use]:
+def _uses(lp: Program, site: Site, outlook: Outlook, stay: Stay) -> list[_Use]:
     """The columns of a stay, slot by slot until it ends."""
     car, left_h = site.cars[stay.k], stay.hours
     lowest_kwh = min(car.floor_kwh, stay.energy_kwh) if site.bidirectional else 0.0
@@ -268,17 +210,17 @@ def _uses(lp: _Programme, site: Site, outlook: Outlook, stay: Stay) -> list[_Use
         if here_h <= 0.0 and uses:
             break
         room_kw = car.line_share * (site.limit_kw - outlook.load_kw[h] + outlook.sun_kw[h])
-        charge = lp.column(0.0, max(0.0, min(car.max_kw, room_kw)) * here_h)
-        energy = lp.column(0.0, highest_kwh, lowest_kwh)
+        charge = lp.column(0.0, upper=max(0.0, min(car.max_kw, room_kw)) * here_h)
+        energy = lp.column(0.0, lowest_kwh, highest_kwh)
         give = -1
         if site.bidirectional:
-            give = lp.column(car.wear_per_kwh * car.taken_per_kwh, car.max_kw * here_h)
+            give = lp.column(car.wear_per_kwh * car.taken_per_kwh, upper=car.max_kw * here_h)
         uses.append(_Use(car, charge, give, energy))
         left_h -= slot_h
     return uses
 
 
-def _battery(lp: _Programme, site: Site, outlook: Outlook, stay: Stay, uses: list[_Use]) -> int:
+def _battery(lp: Program, site: Site, outlook: Outlook, stay: Stay, uses: list[_Use]) -> int:
     """The rows of a battery, and what its energy at departure is worth; the first row's number."""
     car, rows, before = site.cars[stay.k], [], -1
     for use in uses:
@@ -299,7 +241,7 @@ def _battery(lp: _Programme, site: Site, outlook: Outlook, stay: Stay, uses: lis
 
 
 def _meter(
-    lp: _Programme, site: Site, outlook: Outlook, h: int, here: list[_Use], excess: int
+    lp: Program, site: Site, outlook: Outlook, h: int, here: list[_Use], excess: int
 ) -> None:
     """The rows of a slot: connection, meter, and power charge with its column `excess` or -1."""
     slot_h, load_kw, sun_kw = outlook.hours[h], outlook.load_kw[h], outlook.sun_kw[h]
@@ -321,14 +263,14 @@ def _meter(
 
 
 def _netted(
-    lp: _Programme, site: Site, outlook: Outlook, h: int, here: list[_Use]
+    lp: Program, site: Site, outlook: Outlook, h: int, here: list[_Use]
 ) -> list[tuple[int, float]]:
     """A meter that nets within a step: its columns and row; what is imported."""
     net_kw, slot_h = outlook.load_kw[h] - outlook.sun_kw[h], outlook.hours[h]
     price, earned = outlook.price[h], outlook.export_price[h]
     bought = lp.column(price)
     # Sun beyond the export limit is cut off; that this is a loss, the plan does not see.
-    sold = lp.column(-earned, max(site.export_limit_kw, -net_kw) * slot_h)
+    sold = lp.column(-earned, upper=max(site.export_limit_kw, -net_kw) * slot_h)
     balance, imports = [(bought, 1.0), (sold, -1.0)], [(bought, 1.0)]
     for car, charge, give, _ in here:
         from_sun = min(1.0, -net_kw / car.least_kw) if net_kw < 0.0 else 1.0

@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import PercentFormatter
 
-from baselines.one_run.run import money_parts, soc_before
+from baselines.one_run.money import money_parts, soc_before
 from baselines.plot_style import edge_days, local_days, per_car, png
 from ev_gym.rendering.picture import CAR_COLORS, INK, draw_flows
 from ev_gym.rendering.scene import cost_name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,8 @@ import gymnasium as gym
 
 import ev_gym  # noqa: F401  # registers the env
 from baselines.foresight import tell_future
-from baselines.policies.base import make_policy
+from baselines.one_run.money import bill, soc_before
+from baselines.policies.specs import make_policy
 from ev_gym.scenario import Scenario
 from ev_gym.simulation.results import vehicle_columns
 
@@ -51,17 +51,6 @@ def drive(scenario: Scenario, policy_name: str, seed: int, days: int | None) -> 
         observation, reward, _, over, info = env.step(policy(observation))
         total_reward += reward
     return Ride(env.unwrapped.history, total_reward, info["settlement"])
-
-
-def soc_before(history: pd.DataFrame, scenario: Scenario, car: int) -> list[float]:
-    """SoC of a car at the start of each step: what it held less what the step brought."""
-    name = {
-        field: vehicle_columns(field, len(scenario.vehicles))[car]
-        for field in ("energy_kwh", "stored_kwh", "topup_kwh", "trip_kwh")
-    }
-    brought = history[name["stored_kwh"]] + history[name["topup_kwh"]] - history[name["trip_kwh"]]
-    before = (history[name["energy_kwh"]] - brought) / scenario.vehicles[car].battery_kwh
-    return [float(soc) for soc in before]
 
 
 def log_csv(history: pd.DataFrame) -> str:
@@ -119,7 +108,7 @@ def _decision(
 
 def write(ride: Ride, scenario: Scenario, policy_name: str, folder: Path) -> list[Path]:
     """Write `battery_log.csv`, `charging_log.txt` and `battery_plot.png`; the paths written."""
-    from baselines.one_run.picture import battery
+    from baselines.one_run.picture import battery  # matplotlib takes a while to load
 
     folder.mkdir(parents=True, exist_ok=True)
     names = ("battery_log.csv", "charging_log.txt", "battery_plot.png")
@@ -127,36 +116,7 @@ def write(ride: Ride, scenario: Scenario, policy_name: str, folder: Path) -> lis
     log.write_bytes(log_csv(ride.history).encode())
     lines = [f"{scenario.name}, {policy_name}"]
     lines += moments(ride.history, scenario)
-    lines.append(bill(ride, scenario))
+    lines.append(bill(ride.history, ride.total_reward, scenario))
     words.write_text("\n".join(lines) + "\n", encoding="utf-8")
     battery(ride.history, scenario, picture, policy_name)
     return [log, words, picture]
-
-
-def money_parts(history: pd.DataFrame, scenario: Scenario) -> dict[str, float]:
-    """Money for charging of those kinds that a run had: grid energy always, by name."""
-    parts = {
-        "from the grid": history["energy_cost"] - history["house_cost"],
-        "power charge": history["power_cost"] - history["house_power_cost"],
-    }
-    spent = {name: float(part.sum()) for name, part in parts.items()}
-    lost_kwh = vehicle_columns("wear_kwh", len(scenario.vehicles))
-    spent["battery wear"] = math.fsum(
-        vehicle.wear_price_per_kwh * float(history[column].sum())
-        for vehicle, column in zip(scenario.vehicles, lost_kwh, strict=True)
-    )
-    return {name: money for name, money in spent.items() if money or name == "from the grid"}
-
-
-def bill(ride: Ride, scenario: Scenario) -> str:
-    """The bill of a run in words."""
-    history, currency = ride.history, scenario.currency
-    grid, *others = money_parts(history, scenario).items()
-    more = "".join(f", {name} {money:.4f} {currency}" for name, money in others)
-    socs = [history[name].iloc[-1] for name in vehicle_columns("soc", len(scenario.vehicles))]
-    final = ", ".join(f"{100 * soc:.2f} %" for soc in socs)
-    return (
-        f"charging cost {grid[1]:.4f} {currency} {grid[0]}{more}, with all terms "
-        f"{-ride.total_reward:.4f} {currency}; missing at departures "
-        f"{history['missing_kwh'].sum():.2f} kWh; final SoC {final}"
-    )

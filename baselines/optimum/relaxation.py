@@ -107,7 +107,7 @@ def lower_bound(future: Future, *, whole_levels: bool = False) -> Bound:
     hours = hours_of(future)
     if hours is not None:
         _power_charge(model, hours, imported)
-    solution = program.solve()
+    solution = program.solve_with_bound()
     charge_kw, energy_kwh = _plan(model, bought, solution.values)
     cap_kw = np.full(future.steps, np.inf)
     if hours is not None:

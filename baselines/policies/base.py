@@ -6,11 +6,9 @@ drives a local env, a vector env, or a household at the other end of a network.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
-from gymnasium import spaces
 from numpy.typing import NDArray
 
 from baselines.policies.headroom import ROUNDING_KW, fit, limit_records
@@ -20,29 +18,49 @@ from ev_gym.scenario import Scenario
 from ev_gym.scenario.charger import at_charger
 from ev_gym.simulation.actions import level_fractions
 from ev_gym.simulation.observation import observation_slices
+from ev_gym.world.world import World
 
-if TYPE_CHECKING:
-    from baselines.foresight import Future
 
-__all__ = ["POLICY_NAMES", "ROUNDING_KW", "Floats", "Policy", "View", "built_in", "make_policy"]
+class Future(Protocol):
+    """One household from now to its horizon, T steps and K cars, while no car charges.
 
-_HOME = {
-    "uncontrolled": "baselines.policies.simple_rules:Uncontrolled",
-    "load_based": "baselines.policies.simple_rules:LoadBased",
-    "price_based": "baselines.policies.simple_rules:PriceBased",
-    "cheapest_hours": "baselines.policies.simple_rules:CheapestHours",
-    "plan": "baselines.policies.app_rules:ChargingPlan",
-    "price_limit": "baselines.policies.app_rules:PriceLimit",
-    "delayed": "baselines.policies.app_rules:Delayed",
-    "night": "baselines.policies.app_rules:Night",
-    "peak_shaving": "baselines.policies.simple_rules:PeakShaving",
-    "pv_surplus": "baselines.policies.solar_rules:PvSurplus",
-    "min_pv": "baselines.policies.solar_rules:MinPv",
-    "optimal": "baselines.optimal:Optimal",
-    "mpc": "baselines.mpc:Mpc",
-    "random": "baselines.policies.simple_rules:Random",
-}
-POLICY_NAMES = tuple(_HOME)
+    `baselines.foresight.foresee` finds it. It is declared here as what a clairvoyant policy may
+    read, because `foresight` itself knows policies.
+    """
+
+    @property
+    def world(self) -> World:
+        """The scenario, its series, and the tables of the simulation."""
+
+    @property
+    def households(self) -> NDArray[Any]:
+        """(T + 1,) the household's record before each step and at the end.
+
+        Its power-charge fields are those of the house alone.
+        """
+
+    @property
+    def vehicles(self) -> NDArray[Any]:
+        """(T + 1, K) VEHICLE_DTYPE, the cars' records at the same times.
+
+        Calendar and `plugged` are those of any run; energies are those without charging.
+        """
+
+    @property
+    def results(self) -> NDArray[Any]:
+        """(T,) STEP_DTYPE of these steps: load, sun, prices, and the house's own bills."""
+
+    @property
+    def events(self) -> NDArray[Any]:
+        """EVENT_DTYPE of `foresight`: departures and returns, in the order of their times."""
+
+    @property
+    def steps(self) -> int:
+        """Number of steps T to the horizon."""
+
+    @property
+    def charge_h(self) -> Floats:
+        """(T, K) hours of each step that a car is at the charger and can charge."""
 
 
 class Policy:
@@ -156,42 +174,3 @@ class Policy:
         most_kw = np.full(charging.shape, np.inf) if most_kw is None else most_kw
         fit(charging, room_kw, most_kw, self._limits, self._levels_kw, fractions)
         return fractions
-
-
-def built_in(name: str) -> type[Policy]:
-    """The class of a policy by its name, one of `POLICY_NAMES`."""
-    module, kind = _HOME[name].split(":")
-    found: type[Policy] = getattr(importlib.import_module(module), kind)
-    return found
-
-
-def make_policy(spec: str, env: Any, seed: int = 0) -> Policy:
-    """A policy for an env: single, vector, or remote.
-
-    Args:
-        spec: What `baselines.policies.specs` describes: one of `POLICY_NAMES`, a name with
-        arguments,
-            `module:Class`, or the path of a Stable-Baselines3 archive.
-        env: Anything with a `scenario` and a (single) action space.
-        seed: Of a policy that draws.
-
-    Raises:
-        ValueError: for a policy that does not exist or cannot be made; for actions of another
-            range.
-    """
-    from baselines.policies.specs import enter  # which builds on this module
-
-    if not isinstance(spec, str):
-        raise ValueError(f"policy is {spec!r}; allowed: a name, module:Class or a path, as text")
-    base = env.unwrapped
-    space = getattr(base, "single_action_space", None) or env.action_space
-    lowest = -1 if base.scenario.charger.bidirectional else 0
-    if isinstance(space, spaces.Box) and not (
-        np.all(space.low == lowest) and np.all(space.high == 1)
-    ):
-        raise ValueError(
-            f"the env's actions are {space}; allowed: a Box from {lowest} to 1, or levels"
-        )
-    if not 0 <= seed < 2**64:
-        raise ValueError(f"seed is {seed!r}; allowed: a whole number from 0 to {2**64 - 1}")
-    return enter(spec, base.scenario, isinstance(space, spaces.Box), seed)

@@ -35,15 +35,70 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
+from gymnasium import spaces
 from numpy.typing import NDArray
 
-from baselines.policies.base import POLICY_NAMES, Policy, built_in
+from baselines.policies.base import Policy
 from ev_gym.scenario import Scenario
 from ev_gym.scenario.parameters import nearest
 
+# The policies of this package: where each class is. It is imported when somebody asks for it.
+_CLASSES = {
+    "uncontrolled": "baselines.policies.simple_rules:Uncontrolled",
+    "load_based": "baselines.policies.simple_rules:LoadBased",
+    "price_based": "baselines.policies.simple_rules:PriceBased",
+    "cheapest_hours": "baselines.policies.simple_rules:CheapestHours",
+    "plan": "baselines.policies.app_rules:ChargingPlan",
+    "price_limit": "baselines.policies.app_rules:PriceLimit",
+    "delayed": "baselines.policies.app_rules:Delayed",
+    "night": "baselines.policies.app_rules:Night",
+    "peak_shaving": "baselines.policies.simple_rules:PeakShaving",
+    "pv_surplus": "baselines.policies.solar_rules:PvSurplus",
+    "min_pv": "baselines.policies.solar_rules:MinPv",
+    "optimal": "baselines.optimal:Optimal",
+    "mpc": "baselines.mpc:Mpc",
+    "random": "baselines.policies.simple_rules:Random",
+}
+POLICY_NAMES = tuple(_CLASSES)
 GROUP = "ev_gym.policies"
 ARCHIVE = ".zip"
 GIVEN = 3  # scenario, continuous and seed, with which every class is called
+
+
+def built_in(name: str) -> type[Policy]:
+    """The class of a policy by its name, one of `POLICY_NAMES`."""
+    module, kind = _CLASSES[name].split(":")
+    found: type[Policy] = getattr(importlib.import_module(module), kind)
+    return found
+
+
+def make_policy(spec: str, env: Any, seed: int = 0) -> Policy:
+    """A policy for an env: single, vector, or remote.
+
+    Args:
+        spec: One of `POLICY_NAMES`, a name with arguments, `module:Class`, or the path of a
+            Stable-Baselines3 archive; see the module.
+        env: Anything with a `scenario` and a (single) action space.
+        seed: Of a policy that draws.
+
+    Raises:
+        ValueError: for a policy that does not exist or cannot be made; for actions of another
+            range.
+    """
+    if not isinstance(spec, str):
+        raise ValueError(f"policy is {spec!r}; allowed: a name, module:Class or a path, as text")
+    base = env.unwrapped
+    space = getattr(base, "single_action_space", None) or env.action_space
+    lowest = -1 if base.scenario.charger.bidirectional else 0
+    if isinstance(space, spaces.Box) and not (
+        np.all(space.low == lowest) and np.all(space.high == 1)
+    ):
+        raise ValueError(
+            f"the env's actions are {space}; allowed: a Box from {lowest} to 1, or levels"
+        )
+    if not 0 <= seed < 2**64:
+        raise ValueError(f"seed is {seed!r}; allowed: a whole number from 0 to {2**64 - 1}")
+    return enter(spec, base.scenario, isinstance(space, spaces.Box), seed)
 
 
 class Spec(NamedTuple):

@@ -16,7 +16,7 @@ import numpy as np
 
 from baselines.foresight import tell_future
 from baselines.one_run.run import Ride
-from baselines.policies.base import make_policy
+from baselines.policies.specs import make_policy
 from baselines.remote.station_client import TICKS_PER_HOUR, ClassicClient, StationError
 from ev_gym.env import EVChargingEnv
 from ev_gym.scenario import Scenario, preset

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.policies.base import Policy, built_in
+from baselines.policies.base import Policy
+from baselines.policies.specs import built_in
 from ev_gym.scenario import Scenario
 
 

@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 
 import ev_gym  # noqa: F401  # registers the env
-from baselines.policies.base import make_policy
+from baselines.policies.specs import make_policy
 from ev_gym.invoice import invoices
 from ev_gym.physics import trip
 from ev_gym.physics.charger import VOLT

@@ -19,7 +19,7 @@ from baselines.optimum.linear_program import Program
 from baselines.optimum.metering import meter_of
 from baselines.optimum.reach import reach_of
 from baselines.optimum.relaxation import Bound, lower_bound
-from baselines.policies.base import POLICY_NAMES, make_policy
+from baselines.policies.specs import POLICY_NAMES, make_policy
 from ev_gym.scenario import Charger, Scenario, Solar, Vehicle
 from ev_gym.scenario.charger import SWITCHING
 from ev_gym.scenario.vehicle import AGEING

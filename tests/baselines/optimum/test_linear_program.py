@@ -30,7 +30,7 @@ def test_a_programme_is_solved(whole: bool, cost: float, values: list[float]) ->
     program = Program()
     columns = program.columns([-5.0, -4.0], 0.0, 2.0, whole=whole)
     program.put(program.rows(-np.inf, 10.0), columns, [6.0, 5.0])
-    solution = program.solve()
+    solution = program.solve_with_bound()
     assert solution.bound == pytest.approx(cost)
     assert solution.values == pytest.approx(values)
 
@@ -48,4 +48,4 @@ def test_a_programme_without_a_plan_is_an_error() -> None:
     program = Program()
     program.put(program.rows(3.0), program.columns(1.0, 0.0, 2.0), 1.0)
     with pytest.raises(RuntimeError, match="HiGHS found no plan: Infeasible"):
-        program.solve()
+        program.solve_with_bound()
