@@ -1,4 +1,4 @@
-"""The sun on the roof: every link and a year of the chain beside pvlib; built-in and measured skies.
+"""The sun on the roof: every link and a year of the chain beside pvlib; hours as measured.
 
 Links get the same inputs on both sides and agree to rounding. The chain of pvlib runs on its own
 solar position (NREL's algorithm, with refraction), so 1 % is allowed there; it is within 0.1 %.
@@ -383,16 +383,3 @@ def test_aarhus_measured(measured_folder: Path) -> None:
         pv_kw(Solar(peak_kw=5.0), data, 60)  # Stockholm
     with pytest.raises(DataError, match="sun down"):
         pv_kw(solar, replace(alone, ghi_w_per_m2=np.roll(ghi, 1)), 60)
-
-
-# The parameters.
-
-
-def test_solar_is_checked() -> None:
-    assert Solar().limit_kw == 0.0
-    assert Solar(peak_kw=8.0).limit_kw == 8.0
-    assert Solar(peak_kw=8.0, inverter_kw=6.0).limit_kw == 6.0
-    with pytest.raises(ScenarioError, match=r"Solar.tilt_deg is 45.0, which has no effect because"):
-        Solar(tilt_deg=45.0)
-    with pytest.raises(ScenarioError, match=r"Solar.azimuth_deg is 400.0; allowed: .*0 to 360 deg"):
-        Solar(peak_kw=1.0, azimuth_deg=400.0)
