@@ -14,18 +14,18 @@ from ev_gym.runtime.compiling import INTERPRETED
 from ev_gym.runtime.fingerprint import source_fingerprint
 from ev_gym.simulation.loops import begin_rows, report_rows, step_one, step_rows
 from ev_gym.simulation.state_fields import (
-    HOUSEHOLD_DTYPE,
     LAYOUT_VERSION,
     STEP_DTYPE,
     VEHICLE_DTYPE,
     VEHICLE_STEP_DTYPE,
+    household_dtype,
 )
 from ev_gym.world.episode_starts import start_minutes, start_table
 from ev_gym.world.tables import build_tables
 
 STEPS = (begin_rows, report_rows, step_one, step_rows)
 TABLES = (build_tables, start_minutes, start_table)
-LAYOUTS = (HOUSEHOLD_DTYPE, VEHICLE_DTYPE, STEP_DTYPE, VEHICLE_STEP_DTYPE)
+LAYOUTS = (household_dtype(1, 3), VEHICLE_DTYPE, STEP_DTYPE, VEHICLE_STEP_DTYPE)
 
 
 @functools.cache
