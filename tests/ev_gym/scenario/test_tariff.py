@@ -23,7 +23,7 @@ LISTED = {
 
 @pytest.mark.parametrize("name", TARIFFS)
 def test_presets_hold_the_listed_prices(name: str) -> None:
-    """With VAT they are those of the price pages."""
+    """With VAT added they are those of the companies' price pages."""
     found, (fixed, transfer_ore, high_ore, per_kw, _) = TARIFFS[name], LISTED[name]
     assert found.vat == 0.25
     assert 1.25 * found.fixed_per_month == pytest.approx(fixed, abs=1e-9)
@@ -39,7 +39,7 @@ def test_presets_hold_the_listed_prices(name: str) -> None:
 
 @pytest.mark.parametrize("name", LISTED)
 def test_listed_prices_are_those_of_the_file(name: str, measured_folder: Path) -> None:
-    """Of the figures that the project was given."""
+    """The file of the measured series that lists the companies' prices."""
     with (measured_folder / "se_grid_tariffs_2025.csv").open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["operator"] == LISTED[name][4]]
     row = next(row for row in rows if "20 A" in row["customer"] or len(rows) == 1)
@@ -74,7 +74,7 @@ def test_energy_tax_by_year() -> None:
 
 
 def test_an_unknown_tariff_is_named_with_what_is_allowed() -> None:
-    """And with the nearest one."""
+    """The message names the nearest one, too."""
     with pytest.raises(ScenarioError) as refused:
         tariff("elevio")
     assert str(refused.value) == (
@@ -111,7 +111,7 @@ def test_an_unknown_tariff_is_named_with_what_is_allowed() -> None:
     ],
 )
 def test_what_a_tariff_refuses(make: Callable[[], Tariff], message: str) -> None:
-    """Each with the field, its value, and what is allowed."""
+    """Each message names the field, its value, and what is allowed."""
     with pytest.raises(ScenarioError) as refused:
         make()
     assert message in str(refused.value)

@@ -45,11 +45,10 @@ class Files:
 
     def __init__(self, folder: Path) -> None:
         self.paths = {
-            "price": table(folder / "price.csv", "price_sek_per_kwh", 60, range(-50, 118 - 50)),
+            "price": table(folder / "price.csv", "price_sek_per_kwh", 60, np.arange(168) / 100),
             "load": table(folder / "load.csv", "load_kw", 15, np.arange(672) / 10),
             "temperature": table(folder / "temperature.csv", "temperature_c", 60, [5.5] * 168),
         }
-        table(self.paths["price"], "price_sek_per_kwh", 60, np.arange(168) / 100)
 
     def edit(self, role: str, row: int, line: str | None) -> None:
         """Replace a row (as an editor counts), or take it out."""

@@ -72,7 +72,7 @@ def close(ours: Floats, theirs: Any) -> None:
     np.testing.assert_allclose(ours, np.asarray(theirs), rtol=1e-9, atol=1e-9)
 
 
-# Links.
+# The links of the chain, one by one.
 
 
 def test_position(year: SimpleNamespace) -> None:
@@ -309,7 +309,7 @@ def test_modules_without_a_sky() -> None:
 
 
 def test_light_measured_at_night_gives_nothing() -> None:
-    """A pyranometer's offset, too small to be refused."""
+    """As a pyranometer's offset does, which is too small to be refused."""
     data = sky_series()
     solar = Solar(peak_kw=5.0, **SKY_PLACE)
     offset = replace(data, ghi_w_per_m2=data.ghi_w_per_m2 + 0.5, dni_w_per_m2=None)
