@@ -36,8 +36,11 @@ from baselines.foresight import Future
 from baselines.optimum.dynamic_program import FREE, Prices, Run, grid_of, improve, pose, replay
 from baselines.optimum.lived import lived
 from baselines.optimum.relaxation import Bound, lower_bound
-from baselines.policy import ROUNDING_KW, Floats, Policy, View
+from baselines.policies.base import Policy
+from baselines.policies.headroom import ROUNDING_KW
+from baselines.policies.view import View
 from ev_gym.physics.power_charge import FACTOR
+from ev_gym.runtime.arrays import Floats
 
 __all__ = ["Bound", "Optimal", "Optimum", "achieve", "lower_bound"]
 

@@ -15,18 +15,18 @@ from matplotlib import style
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ev_gym import rendering
+from ev_gym.rendering import picture
+from ev_gym.runtime.arrays import Floats
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-Floats = NDArray[np.float64]
 
 _dates: Any = matplotlib.dates  # its functions are not typed
 DPI = 150
 STYLE: dict[str, Any] = {
-    **rendering.STYLE,
+    **picture.STYLE,
     "axes.titlesize": 9.5,
     "axes.titlelocation": "left",
     "axes.axisbelow": True,
@@ -91,7 +91,7 @@ def name_rows(axes: Axes, names: list[str]) -> None:
         label.set_fontweight("bold")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.axvline(0, color=rendering.GREY, lw=0.8)
+    axes.axvline(0, color=picture.GREY, lw=0.8)
     axes.grid(axis="x")
 
 

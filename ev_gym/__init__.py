@@ -1,7 +1,7 @@
 """A household that charges electric cars at home, as a Gymnasium environment.
 
-`gymnasium.make("EVCharging-v0", scenario="stockholm")` after `import ev_gym`. Names below load
-their modules when they are first used, so the import itself is light.
+After `import ev_gym`, make one by `gymnasium.make("EVCharging-v0", scenario="stockholm")`. Each
+name of this package loads its module when it is first used, so the import itself is fast.
 """
 
 from __future__ import annotations
@@ -12,10 +12,7 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as _gym
 
 if TYPE_CHECKING:
-    from ev_gym.dataset import Dataset
     from ev_gym.env import EVChargingEnv
-    from ev_gym.observation import ObservationField, observation_fields
-    from ev_gym.presets import preset, preset_names
     from ev_gym.scenario import (
         Charger,
         Data,
@@ -27,27 +24,31 @@ if TYPE_CHECKING:
         Solar,
         Tariff,
         Vehicle,
+        preset,
+        preset_names,
     )
+    from ev_gym.series.dataset import Dataset
+    from ev_gym.simulation.observation import ObservationField, observation_fields
     from ev_gym.vector_env import EVChargingVectorEnv
 
 _HOME = {
     "Charger": "scenario",
     "Data": "scenario",
-    "Dataset": "dataset",
+    "Dataset": "series.dataset",
     "Driving": "scenario",
     "EVChargingEnv": "env",
     "EVChargingVectorEnv": "vector_env",
     "Household": "scenario",
-    "ObservationField": "observation",
+    "ObservationField": "simulation.observation",
     "RewardWeights": "scenario",
     "Scenario": "scenario",
     "ScenarioError": "scenario",
     "Solar": "scenario",
     "Tariff": "scenario",
     "Vehicle": "scenario",
-    "observation_fields": "observation",
-    "preset": "presets",
-    "preset_names": "presets",
+    "observation_fields": "simulation.observation",
+    "preset": "scenario",
+    "preset_names": "scenario",
 }
 
 # The version stands here alone; the package's metadata are made from it.
@@ -73,7 +74,7 @@ __all__ = [
     "preset_names",
 ]
 
-# The horizon belongs to the scenario, so max_episode_steps stays unset.
+# Each scenario sets the length of its own episodes, so max_episode_steps stays unset.
 _gym.register(
     id="EVCharging-v0",
     entry_point="ev_gym.env:EVChargingEnv",

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ev_gym import equipment, scenario, vehicle
-from ev_gym.fields import (
-    HOUSEHOLD_STATE,
+from ev_gym import scenario
+from ev_gym.scenario.parameters import table_of
+from ev_gym.simulation.observation import observation_fields
+from ev_gym.simulation.state_fields import (
     REWARD_TERMS,
     STEP_FIELDS,
     VEHICLE_STATE,
     VEHICLE_STEP_FIELDS,
     Field,
+    household_state,
 )
-from ev_gym.observation import observation_fields
-from ev_gym.parameters import table_of
 
 PARTS = (
     ("household", scenario.Household),
     ("solar", scenario.Solar),
-    ("charger", equipment.Charger),
-    ("vehicles", vehicle.Vehicle),
-    ("driving", vehicle.Driving),
+    ("charger", scenario.Charger),
+    ("vehicles", scenario.Vehicle),
+    ("driving", scenario.Driving),
     ("tariff", scenario.Tariff),
     ("data", scenario.Data),
     ("reward_weights", scenario.RewardWeights),
@@ -49,7 +49,7 @@ def _parameters(kind: type) -> str:
 def markdown() -> str:
     """The whole reference page."""
     fields = observation_fields("stockholm")
-    like_the_first = [field.name for field in fields if field.name.startswith("price_h")][1:-1]
+    middle_hours = [field.name for field in fields if field.name.startswith("price_h")][1:-1]
     observation = [
         (
             f"`{field.name}`",
@@ -60,7 +60,7 @@ def markdown() -> str:
             f"{field.high:.4g}",
         )
         for field in fields
-        if field.name not in like_the_first
+        if field.name not in middle_hours
     ]
     terms = [field for field in STEP_FIELDS if field.name.endswith("_term")]
     results = [field for field in STEP_FIELDS if field not in terms]
@@ -83,7 +83,7 @@ def markdown() -> str:
     ]
     for name, kind in PARTS:
         parts += [f"### `{name}`", _parameters(kind)]
-    parts += ["## State", "Of the household:", _fields(HOUSEHOLD_STATE)]
+    parts += ["## State", "Of the household:", _fields(household_state(1, 3))]
     parts += ["Of each car:", _fields(VEHICLE_STATE)]
     return "\n\n".join(parts) + "\n"
 

@@ -33,8 +33,8 @@ from waitress.server import create_server
 from waitress.task import ErrorTask
 from waitress.utilities import RequestEntityTooLarge
 
-from server import observing, problems
 from server.config import MIB, THREADS
+from server.http import observing, problems
 
 # Small answers go out in one piece with their headers, by the thread that polls: half again as
 # many requests a second at 32 clients, and half the 99th percentile.

@@ -12,10 +12,10 @@ import requests
 from hypothesis import settings
 
 from server.config import Config
-from server.sessions import Sessions
-from server.store import Store
-from tests import postgres
-from tests.serving import serving
+from server.storage.store import Store
+from server.v1.sessions import Sessions
+from tests.support import postgres_server
+from tests.support.real_server import serving
 
 # Deadlines measure the machine, and the first example of a property compiles.
 settings.register_profile("ev_gym", deadline=None, derandomize=True, print_blob=True)
@@ -35,9 +35,9 @@ def measured_folder() -> Path:
 @pytest.fixture(scope="session")
 def postgres_database() -> Iterator[Callable[[], str]]:
     """Makes an empty PostgreSQL database: its URL. Skipped where PostgreSQL cannot be started."""
-    with postgres.running() as server:
+    with postgres_server.running() as server:
         numbers = itertools.count()
-        yield lambda: postgres.new_database(server, f"test_{next(numbers)}")
+        yield lambda: postgres_server.new_database(server, f"test_{next(numbers)}")
 
 
 @pytest.fixture

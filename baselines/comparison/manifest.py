@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import ev_gym
-from baselines.entrants import ARCHIVE, digest_of
-from ev_gym.compiling import INTERPRETED
+from baselines.policies.specs import ARCHIVE, digest_of
+from ev_gym.runtime.compiling import INTERPRETED
 from ev_gym.scenario import Scenario
-from ev_gym.sources import dataset_of
+from ev_gym.series.of_scenario import dataset_of
 
 NAME = "manifest.json"
 # What a run may write beside it.
@@ -96,7 +96,7 @@ def data_digests(scenarios: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """SHA-256 of the series of each scenario, by its name.
 
     Raises:
-        ValueError, FileNotFoundError: as of `ev_gym.sources.dataset_of`.
+        ValueError, FileNotFoundError: as of `ev_gym.series.of_scenario.dataset_of`.
     """
     read = [Scenario.from_dict(given) for given in scenarios]
     return {scenario.name: dataset_of(scenario).fingerprint for scenario in read}

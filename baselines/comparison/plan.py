@@ -10,8 +10,7 @@ import numpy as np
 
 from baselines.comparison.steps_file import step_columns
 from baselines.comparison.tasks import FEWEST_ROWS, Task
-from baselines.entrants import parse
-from baselines.policy import POLICY_NAMES, built_in
+from baselines.policies.specs import POLICY_NAMES, built_in, parse
 from ev_gym.scenario import Scenario
 
 SPLITS = (None, "train", "test", "both")

@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.comparison.steps_file import EPISODE
+from ev_gym.runtime.arrays import Floats
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Floats = NDArray[np.float64]
 
 DAYS_A_YEAR = 365
 BOOTSTRAP_SAMPLES = 2000

@@ -19,8 +19,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from ev_gym.infos import NAMES, TERM_FIELDS, VEHICLE_NAMES, vehicle_columns
 from ev_gym.scenario import Scenario
+from ev_gym.simulation.results import NAMES, TERM_FIELDS, VEHICLE_NAMES, vehicle_columns
 
 if TYPE_CHECKING:
     import pandas as pd

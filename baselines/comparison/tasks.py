@@ -17,18 +17,19 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 import ev_gym  # noqa: F401  # registers the env
-from baselines.comparison.figures import LocalHours, Sums
 from baselines.comparison.steps_file import EPISODE, StepsWriter
+from baselines.comparison.sums import LocalHours, Sums
 from baselines.foresight import foresee, tell_future
-from baselines.policy import make_policy
-from ev_gym.fields import STEP_DTYPE, VEHICLE_STEP_DTYPE
-from ev_gym.infos import record_infos, steps_frame
+from baselines.policies.specs import make_policy
+from ev_gym.runtime.arrays import Floats
+from ev_gym.runtime.durations import DAY_MIN
 from ev_gym.scenario import Scenario
+from ev_gym.simulation.results import record_infos, steps_frame
+from ev_gym.simulation.state_fields import STEP_DTYPE, VEHICLE_STEP_DTYPE
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Floats = NDArray[np.float64]
 
 WEEK_DAYS = 7
 FEWEST_ROWS = 8  # of a first task, unless the plan has fewer
@@ -172,7 +173,7 @@ def _run(task: Task, env: Any) -> Part:
     sums, week, settlement = None, [], np.zeros(0)
     for number, day in enumerate(drive(task, env)):
         if sums is None:
-            last_min = int(day.results["now_min"].max()) + scenario.days * 24 * 60
+            last_min = int(day.results["now_min"].max()) + scenario.days * DAY_MIN
             clock = LocalHours(start, zone, last_min // 60 + 1)
             sums = Sums(scenario, len(task.episodes), clock)
         sums.add(day.results, day.vehicle_results)

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.foresight import Future
-from baselines.mpc.following import Follower, Settings, rather_more
+from baselines.mpc.follow import Follower, Settings, rather_more
 from baselines.mpc.memory import DAY_H, Forecast, Memory, Sight, look
-from baselines.mpc.planning import Outlook, Plan, Stay, make_plan, site_of
-from baselines.policy import Policy
-from baselines.view import NOTHING_KWH
+from baselines.mpc.plan import Outlook, Plan, Stay, make_plan, site_of
+from baselines.policies.base import Policy
+from baselines.policies.view import NOTHING_KWH
 from ev_gym.scenario import Scenario
 
 MOST_SLOTS = 72

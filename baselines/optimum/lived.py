@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.foresight import Future
-from baselines.policy import Policy, built_in
-from ev_gym.simulator import Simulator
+from baselines.policies.base import Policy
+from baselines.policies.specs import built_in
+from ev_gym.simulation.simulator import Simulator
 
 # Those whose bills came near the programme's on the presets, or below it where public energy is
 # cheap; all decide quickly. `mpc` is told the future.

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.foresight import Future
-from baselines.optimum.linear_program import Floats, Ints, Program
+from baselines.optimum.linear_program import Program
 from baselines.optimum.metering import Meter
 from baselines.optimum.reach import Journey, Reach, least_kw
 from ev_gym.physics.battery import FULL_KWH
+from ev_gym.runtime.arrays import Floats, Ints
 
 
 class Waste(NamedTuple):

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from baselines.plot_style import Floats, per_car, policy_color
+from baselines.plot_style import per_car, policy_color
 from baselines.report.worst_days import WorstDay, hourly_kw, step_hours
-from ev_gym.rendering import SOLD, SUN
+from ev_gym.rendering.picture import SOLD, SUN
+from ev_gym.runtime.arrays import Floats
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -23,7 +23,7 @@ from baselines.report.worst_days import WorstDay, account, day_steps, why, worst
 if TYPE_CHECKING:
     import pandas as pd
 
-    from baselines.benchmark import Comparison
+    from baselines.comparison.benchmark import Comparison
 
     Steps = Callable[[str, int, int], pd.DataFrame]  # of a policy, seed and household
 
@@ -128,7 +128,7 @@ def title(comparison: Comparison) -> str:
 
 def parts(comparison: Comparison) -> Iterator[dict[str, Any]]:
     """What the page says of each scenario, and each split of it, in the summary's order."""
-    from baselines.benchmark import panel
+    from baselines.comparison.benchmark import panel
 
     key = ["scenario", "split"]
     summary = comparison.summary.merge(

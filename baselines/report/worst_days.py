@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from baselines.plot_style import names_in, per_car
-from ev_gym.fields import REWARD_TERMS
+from ev_gym.runtime.durations import DAY_MIN
+from ev_gym.simulation.state_fields import REWARD_TERMS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-DAY_MIN = 24 * 60
 NOTHING = 0.005  # less than half a hundredth of money, or of a kWh, is not worth a word
 WORDS = {
     "energy": "energy from the grid",

@@ -25,12 +25,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from baselines import benchmark
-from baselines.comparison import engine
+from baselines.comparison import benchmark, workers
 from baselines.comparison.plan import RULE_ROWS, Plan
 from baselines.comparison.tasks import Task, drive, make_env, run_task
-from ev_gym.presets import preset
-from ev_gym.scenario import Scenario
+from ev_gym.scenario import Scenario, preset
 
 DAYS = 28
 ROUNDS = 5
@@ -102,7 +100,7 @@ def test_a_thousand_household_years(rule: str, report: Callable[[str], None]) ->
     env_alone = bare_env(Task(horizon(DAYS), rule, None, ((0, 0),)))
     env_alone()
     alone_s = timed(env_alone) * YEAR / DAYS * 1000 / RULE_ROWS
-    seconds = timed(lambda: benchmark.compare(plan, partial(engine.run_all, jobs=2)))
+    seconds = timed(lambda: benchmark.compare(plan, partial(workers.run_all, jobs=2)))
     report(
         f"{rule}: 1,000 household-years on two cores in {seconds:.0f} s; the bare env on one would "
         f"take {alone_s:.0f} s"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from baselines import make_policy
-from baselines.mpc import planning, policy
+from baselines.mpc import plan, policy
 from ev_gym.vector_env import EVChargingVectorEnv
 
 Report = Callable[[str], None]
@@ -50,10 +50,10 @@ class Clock:
 def test_a_year_of_one_household(monkeypatch: pytest.MonkeyPatch, report: Report) -> None:
     """364 days of quarter-hours of `stockholm`, three times: a median below 20 s."""
     drive(1, {"days": 1})
-    making = Clock(planning.make_plan)
+    making = Clock(plan.make_plan)
     monkeypatch.setattr(policy, "make_plan", making)
-    solving = Clock(planning._Programme.solve)
-    monkeypatch.setattr(planning._Programme, "solve", lambda programme: solving(programme))
+    solving = Clock(plan.Program.solve)
+    monkeypatch.setattr(plan.Program, "solve", lambda programme: solving(programme))
     seconds = statistics.median(drive(1, {"days": 364}) for _ in range(3))
     plans = making.calls // 3
     report(

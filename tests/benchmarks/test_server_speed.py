@@ -93,8 +93,8 @@ def test_info_of_the_station(tmp_path: Path, report: Report) -> None:
 
 def _local_with_encoding(rows: int) -> Callable[[], float]:
     """Seconds of a step of the local vector env and of writing its answer as arrays."""
-    from server import codec
-    from server.answers import Answer
+    from server.v1 import step_codec
+    from server.v1.step_answer import Answer
 
     env: Any = gym.make_vec(
         "EVCharging-v0", num_envs=rows, vectorization_mode="vector_entry_point"
@@ -107,7 +107,7 @@ def _local_with_encoding(rows: int) -> Callable[[], float]:
         began = time.perf_counter()
         env.step(action)
         out = env.outputs
-        codec.to_npy(
+        step_codec.to_npy(
             Answer(
                 index=1,
                 is_step=True,

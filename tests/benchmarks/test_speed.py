@@ -14,7 +14,7 @@ import gymnasium as gym
 import pytest
 
 import ev_gym  # noqa: F401  # registers the env
-from ev_gym import threads
+from ev_gym.runtime import threads
 
 Ratio = Callable[..., float]
 
@@ -136,10 +136,11 @@ def test_default_env_is_built_in_less_than_a_second(report: Callable[[str], None
     """Once compiled, with series and tables built anew."""
     import time
 
-    from ev_gym import sources, world
+    from ev_gym.series import of_scenario
+    from ev_gym.world import world
 
     gym.make("EVCharging-v0").reset(seed=0)
-    sources._dataset.cache_clear()
+    of_scenario._dataset.cache_clear()
     world.build_world.cache_clear()
     started = time.perf_counter()
     gym.make("EVCharging-v0").reset(seed=0)

@@ -10,9 +10,10 @@ import sys
 import time
 from pathlib import Path
 
-from ev_gym.calibration.driving import MODELS_FILE, SESSIONS_FILE
 from ev_gym.calibration.series import LOAD_FILE, PRICE_FILE, WEATHER_FILE
+from ev_gym.calibration.sessions import SESSIONS_FILE
 from ev_gym.calibration.sky import SUN_FILE
+from ev_gym.calibration.trondheim import MODELS_FILE
 from tests.validation.page import QUICK, measured_parts, render
 from tests.validation.writing import DOCS
 

@@ -6,7 +6,7 @@ from itertools import groupby
 from pathlib import Path
 
 from ev_gym.physics import thermal
-from tests.ageing_profiles import (
+from tests.support.ageing_profiles import (
     BLAST,
     LIVES,
     ORDER,
@@ -16,7 +16,7 @@ from tests.ageing_profiles import (
     health_after,
     life,
 )
-from tests.sensitivity import heat_table
+from tests.validation.sensitivity import heat_table
 from tests.validation.writing import table
 
 TEMPERATURES_C = (10.0, 25.0)
@@ -26,7 +26,7 @@ NAMES = {
     "nca": "NCA (Panasonic 3 Ah)",
     "nmc111": "NMC111 (Sanyo 2 Ah)",
 }
-# Output of `python -m tests.compare_with_blast`, which needs an environment of its own.
+# Output of `python -m tests.validation.compare_with_blast`, which needs an environment of its own.
 YEAR_FILE = Path(__file__).with_name("compare_with_blast.txt")
 
 

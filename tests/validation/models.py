@@ -9,18 +9,17 @@ import gymnasium as gym
 import numpy as np
 
 import ev_gym  # noqa: F401  # registers the env
-from baselines.policy import make_policy
-from ev_gym import sun
-from ev_gym.equipment import VOLT
+from baselines.policies.specs import make_policy
 from ev_gym.invoice import invoices
 from ev_gym.physics import trip
-from ev_gym.scenario import Scenario
-from ev_gym.solar import Solar
-from ev_gym.sources import CLASSIC_PRICES_ORE, dataset_of
-from ev_gym.tariff import TARIFFS
-from tests.loss_table import loss_table
-from tests.test_invoices import WORKED, household, lived, to_ore, worked_month
-from tests.test_trip import LEAF
+from ev_gym.physics.charger import VOLT
+from ev_gym.scenario import Scenario, Solar
+from ev_gym.scenario.tariff import TARIFFS
+from ev_gym.series import sun
+from ev_gym.series.of_scenario import CLASSIC_PRICES_ORE, dataset_of
+from tests.ev_gym.physics.test_trip import LEAF
+from tests.ev_gym.test_invoice import WORKED, household, lived, to_ore, worked_month
+from tests.support.loss_table import loss_table
 from tests.validation.series import START
 from tests.validation.writing import beside, table
 

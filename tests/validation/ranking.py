@@ -9,20 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import kendalltau
 
-from baselines.benchmark import episode_figures
+from baselines.comparison.benchmark import episode_figures
 from baselines.comparison.tasks import Task, run_task
 from baselines.plot_style import png, policy_color
-from baselines.policy import POLICY_NAMES, built_in
-from ev_gym.presets import preset
+from baselines.policies.specs import POLICY_NAMES, built_in
+from ev_gym.runtime.arrays import Floats
+from ev_gym.scenario import preset
 from tests.validation.writing import figure, table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Floats = NDArray[np.float64]
 
 SHOWN = "validation_ranking.png"
 BUILT_IN, MEASURED = "stockholm", "stockholm-measured"

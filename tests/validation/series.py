@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ev_gym.calibration import figures
+from ev_gym.calibrated import figures
 from ev_gym.calibration.measures import (
     load_figures,
     price_figures,
@@ -18,17 +18,16 @@ from ev_gym.calibration.measures import (
     temperature_figures,
 )
 from ev_gym.calibration.sky import PLACES, clear_hours, utc_month
-from ev_gym.clearness import built_in_clearness
-from ev_gym.synthetic import (
+from ev_gym.runtime.arrays import Floats
+from ev_gym.series.synthetic import (
     Clock,
     SyntheticSeries,
     household_load,
     local_clock,
     synthetic_series,
 )
+from ev_gym.series.synthetic_sky import built_in_clearness
 from tests.validation.writing import table
-
-Floats = NDArray[np.float64]
 
 ZONE = "Europe/Stockholm"
 START = datetime(2023, 1, 1, 23, tzinfo=timezone.utc)  # Monday 2 January, 00:00 local

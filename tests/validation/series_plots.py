@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.plot_style import png
-from ev_gym.calibration.fitting import read
 from ev_gym.calibration.measures import LEAST_CLEAR_W_PER_M2, correlation
 from ev_gym.calibration.series import LOAD_FILE, PRICE_FILE, WEATHER_FILE
+from ev_gym.calibration.series_fits import read
 from ev_gym.calibration.sky import PLACES, SUN_FILE, clear_hours, utc_month
-from ev_gym.synthetic import Clock, local_clock
+from ev_gym.runtime.arrays import Floats
+from ev_gym.series.synthetic import Clock, local_clock
 from tests.validation.series import (
     AWAY_DAYS,
     SEED,
@@ -34,7 +35,6 @@ from tests.validation.writing import figure, table
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Floats = NDArray[np.float64]
 
 MEASURED, OURS, BAND = "#222222", "#0072B2", "#A6CBE3"
 SECOND = "#D55E00"

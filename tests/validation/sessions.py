@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from baselines.plot_style import png
-from ev_gym import episode
-from ev_gym.calibration import driving
-from ev_gym.calibration.driving import Sessions
-from tests.test_driving import DAYS, DRIVERS, simulated
+from ev_gym.calibrated import figures
+from ev_gym.calibration import trondheim
+from ev_gym.calibration.sessions import Sessions, read_sessions
+from ev_gym.drivers import habits
+from ev_gym.runtime.arrays import Floats
+from tests.ev_gym.drivers.test_habits import DAYS, DRIVERS, simulated
 from tests.validation.series_plots import MEASURED, OURS
 from tests.validation.writing import figure, table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Floats = NDArray[np.float64]
 
 SHOWN = "validation_driving.png"
 CLOSE_DRIVERS = 400  # whose days are looked at one by one
@@ -53,16 +53,16 @@ HABITS = (
 @functools.cache
 def drawn() -> Sessions:
     """Sessions as the package draws them."""
-    return simulated(episode.habits_table())
+    return simulated(habits.habits_table())
 
 
 def pooled_table() -> str:
     """Distributions over all sessions: the measured figures and ours."""
-    measured, ours = driving.figures()["pooled"], driving.pooled(drawn())
+    measured, ours = figures("driving")["pooled"], trondheim.pooled(drawn())
     rows = []
     for name, what, unit in SPREADS:
         for level in QUANTILES:
-            place = driving.LEVELS.index(level)
+            place = trondheim.LEVELS.index(level)
             pair = [measured[name][place], ours[name][place]]
             rows.append([f"{what}, {100 * level:.0f} % quantile ({unit})", *_cells(*pair, 2)])
     for name, what, digits in (
@@ -87,8 +87,8 @@ def _cells(measured: float, ours: float, digits: int) -> list[str]:
 def drivers_table() -> str:
     """What one driver does: mean and standard deviation over drivers."""
     sessions = drawn()
-    measured = driving.figures()["drivers"]
-    ours = driving.drivers(sessions.where(sessions.user < CLOSE_DRIVERS))
+    measured = figures("driving")["drivers"]
+    ours = trondheim.drivers(sessions.where(sessions.user < CLOSE_DRIVERS))
     rows = [
         [what, *(f"{own[name][0]:.{digits}f} ({own[name][1]:.{digits}f})" for own in
                  (measured, ours))]
@@ -176,7 +176,7 @@ def picture(measured: Sessions, path: Path) -> None:
 
 def measured_section(folder: Path, docs: Path) -> str:
     """Draw the picture; its text and the distances."""
-    measured = driving.read_sessions(folder)
+    measured = read_sessions(folder)
     picture(measured, docs / SHOWN)
     words = (
         f"{len(measured.user)} measured sessions (black) and those of {DRIVERS} simulated drivers "

@@ -1,0 +1,174 @@
+"""The console script `ev-gym`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from baselines.cli.benchmark import benchmark
+from baselines.cli.options import POLICY, POLICY_HELP, SCENARIO_HELP, named_scenario
+from ev_gym import __version__
+from ev_gym.scenario import Scenario, preset, preset_names
+from ev_gym.scenario.scenario import preset_summary
+
+
+class _Errors(click.Group):
+    """Turns errors about input into one line instead of a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (ValueError, OSError, RuntimeError) as error:
+            from baselines.remote.http_client import RemoteError
+
+            if isinstance(error, (ValueError, OSError, RemoteError)):
+                raise click.ClickException(str(error)) from error
+            raise
+
+
+@click.group(cls=_Errors, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Simulate a household that charges electric cars, and compare charging policies."""
+
+
+@main.command()
+@click.option("--scenario", default="stockholm", show_default=True, help=SCENARIO_HELP)
+@click.option("--policy", type=POLICY, default="price_based", show_default=True, help=POLICY_HELP)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--days", type=click.IntRange(1, 366), help="Default: the scenario's horizon.")
+@click.option("--out", type=click.Path(path_type=Path), default="run", show_default=True)
+def run(scenario: str, policy: str, seed: int, days: int | None, out: Path) -> None:
+    """Drive one household and write battery_log.csv, charging_log.txt and battery_plot.png."""
+    from baselines.one_run import money, run
+
+    chosen = named_scenario(scenario)
+    ride = run.drive(chosen, policy, seed, days)
+    paths = run.write(ride, chosen, policy, out)
+    click.echo(money.bill(ride.history, ride.total_reward, chosen))
+    click.echo("wrote " + ", ".join(str(path) for path in paths))
+
+
+@main.command()
+@click.option("--url", default="http://127.0.0.1:5000", show_default=True,
+              help="Address of the station.")  # fmt: skip
+@click.option("--policy", type=POLICY, default="price_based", show_default=True, help=POLICY_HELP)
+@click.option("--token", envvar="EV_GYM_TOKEN", show_envvar=True, help="The station's token.")
+@click.option("--poll", "poll_s", type=click.FloatRange(min=0.001), default=0.1, show_default=True,
+              help="Seconds between two looks; a third of its quarter-hour or less.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), default="run", show_default=True)
+def drive(url: str, policy: str, token: str | None, poll_s: float, out: Path) -> None:
+    """Drive a charging station through one day and write the files of `run`.
+
+    The station speaks the classic protocol, as ev-gym-server does. Its day begins anew. Where the
+    day breaks off, the files hold what there was of it.
+    """
+    from baselines.one_run import money, run
+    from baselines.remote import station_drive as driving
+    from baselines.remote.http_client import Client, RemoteError
+    from baselines.remote.station_client import ClassicClient, StationError
+
+    out.mkdir(parents=True, exist_ok=True)  # fails before the day, not after it
+    client = Client(url, token, patience_s=driving.PATIENCE_S, tell=click.echo)
+    day = driving.Drive(ClassicClient(client), policy, click.echo, poll_s)
+    stopped: BaseException | None = None
+    try:
+        day.run()
+    except (RemoteError, StationError, KeyboardInterrupt) as error:
+        stopped = error
+    finally:
+        client.close()
+    mirror = day.mirror
+    written = f"nothing written to {out}"
+    if mirror.tick:
+        day_so_far = mirror.ride
+        paths = run.write(day_so_far, mirror.scenario, policy, out)
+        click.echo(money.bill(day_so_far.history, day_so_far.total_reward, mirror.scenario))
+        written = "wrote " + ", ".join(str(path) for path in paths)
+    if stopped is None:
+        click.echo(written)
+        return
+    told = f"stopped at {driving.clock(mirror.tick)} of the day; {written}"
+    if isinstance(stopped, KeyboardInterrupt):
+        click.echo(told, err=True)
+        sys.exit(130)  # what shells know as the end by Ctrl-C
+    raise click.ClickException(f"{stopped}\n{told}") from stopped
+
+
+main.add_command(benchmark)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Every parameter, as JSON.")
+@click.argument("names", nargs=-1)
+def scenarios(names: tuple[str, ...], as_json: bool) -> None:
+    """List the presets and what they hold."""
+    import json
+
+    chosen = names or preset_names()
+    if as_json:
+        click.echo(json.dumps({name: preset(name).to_dict() for name in chosen}, indent=2))
+        return
+    for name in chosen:
+        click.echo("\n".join(_describe(name, preset(name))))
+
+
+def _describe(name: str, scenario: Scenario) -> list[str]:
+    house, data, tariff = scenario.household, scenario.data, scenario.tariff
+    managed = "on" if scenario.charger.load_management else "off"
+    cars = "; ".join(
+        f"{car.name} ({car.battery_kwh:g} kWh, wants {car.wanted_soc:.0%})"
+        for car in scenario.vehicles
+    )
+    tax = tariff.energy_tax_per_kwh
+    return [
+        f"{name}: {preset_summary(name)}",
+        f"  connection   {house.limit_kw:.1f} kW, load management {managed}",
+        *_describe_sun(scenario),
+        f"  charger      {_describe_charger(scenario)}",
+        f"  vehicles     {cars}",
+        f"  driving      {scenario.driving.pattern}",
+        f"  price        spot + tax {'by year' if tax is None else f'{tax:g}'} + transfer "
+        f"{tariff.transfer_per_kwh:g} {scenario.currency}/kWh, VAT {tariff.vat:.0%}",
+        *_describe_power_charge(scenario),
+        f"  series       {data.source}, {data.weeks} weeks from {data.start}, {data.zone}",
+        f"  step         {scenario.time_step_min} min, {scenario.days} day(s) from "
+        f"{scenario.start_hour}:00",
+    ]
+
+
+def _describe_sun(scenario: Scenario) -> list[str]:
+    sun = scenario.solar
+    if sun.peak_kw == 0.0:
+        return []
+    return [
+        f"  sun          {sun.peak_kw:g} kW of PV, inverter {sun.limit_kw:g} kW, "
+        f"tilt {sun.tilt_deg:g} deg, azimuth {sun.azimuth_deg:g} deg"
+    ]
+
+
+def _describe_charger(scenario: Scenario) -> str:
+    charger = scenario.charger
+    words = [f"{charger.phases} x {charger.max_current_a} A"]
+    if charger.levels_kw is not None:
+        words = ["levels " + ", ".join(f"{level:g}" for level in charger.levels_kw) + " kW"]
+    if charger.count is not None:
+        words.append(f"{charger.count} for {len(scenario.vehicles)} cars")
+    words += ["switches phases"] if charger.phase_switching else []
+    words += ["bidirectional"] if charger.bidirectional else []
+    return ", ".join(words)
+
+
+def _describe_power_charge(scenario: Scenario) -> list[str]:
+    tariff = scenario.tariff
+    if tariff.power_price_per_kw == 0.0:
+        return []
+    peaks = f"{tariff.power_days} highest hours" if tariff.power_days > 1 else "highest hour"
+    return [
+        f"  power charge {tariff.power_price_per_kw:g} {scenario.currency}/kW a month, mean of the "
+        f"{peaks}; hours outside {tariff.power_from_h}-{tariff.power_to_h} count "
+        f"{tariff.power_other_factor:g}"
+    ]

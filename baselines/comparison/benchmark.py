@@ -1,0 +1,285 @@
+"""The comparison: every policy on the same episodes, scored in money beside a proven bound."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from baselines.comparison import manifest, statistics
+from baselines.comparison.plan import Plan
+from baselines.comparison.steps_file import EPISODE, header, read_member, step_columns
+from baselines.comparison.sums import ChargedEnergy
+from baselines.comparison.tasks import ALL_WEEKS, Part, Task, episode_steps, run_task
+from ev_gym.scenario import Scenario
+from ev_gym.simulation.state_fields import REWARD_TERMS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    Runner = Callable[[Callable[[Task], Part], list[Task]], Iterable[Part]]
+
+WHOLE_YEAR_DAYS = 360
+# Columns of the printed table: heading, column of the summary, its sign in the table, format.
+COLUMNS = (
+    ("a day", "cost_per_day", 1, ".2f"),
+    ("from", "cost_per_day_low", 1, ".2f"),
+    ("to", "cost_per_day_high", 1, ".2f"),
+    ("a year", "cost_per_year", 1, ".0f"),
+    ("regret", "regret_per_day", 1, ".2f"),
+    ("in %", "regret_percent", 1, ".1f"),
+    *((term, f"{term}_per_day", 1, ".2f") for term in REWARD_TERMS),
+    ("stored", "settlement_per_day", -1, ".2f"),
+    ("miss", "missing_kwh_per_day", 1, ".2f"),
+    ("V2G", "discharge_kwh_per_day", 1, ".2f"),
+    ("sold", "exported_kwh_per_day", 1, ".2f"),
+    ("peak", "peak_kw", 1, ".1f"),
+    ("cheap", "cheap_share", 1, ".0%"),
+)
+# Left out where they are zero under every policy.
+WHERE_ANY = {*REWARD_TERMS, "stored", "V2G", "sold"}
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What a benchmark found.
+
+    Attributes:
+        plan: What was compared.
+        episodes: One row a scenario, split, policy, seed and household: money per day by term,
+            energies per day, the peak; with a bound, `bound_per_day` and `regret_per_day`.
+        days: One row a day of them: `day` from 0 on, `date` on which its 24 hours begin, `cost`.
+        summary: One row a scenario, split and policy: means and intervals, see `statistics`.
+        paired: One row a scenario, split and pair of policies.
+        ranks: One row a scenario, split and policy: how firm its rank is.
+        heat: Where the energy went, for each scenario, split and policy.
+        week: A week's steps of one household under each policy.
+        batches: Tasks and parts by scenario, split and policy.
+    """
+
+    plan: Plan
+    episodes: pd.DataFrame
+    days: pd.DataFrame
+    summary: pd.DataFrame
+    paired: pd.DataFrame
+    ranks: pd.DataFrame
+    heat: list[ChargedEnergy]
+    week: pd.DataFrame
+    batches: dict[tuple[str, str, str], list[tuple[Task, Part]]]
+
+    def steps(
+        self, scenario: str, split: str | None, policy: str, seed: int, household: int
+    ) -> pd.DataFrame:
+        """Every step of one episode; where steps were not kept, by running its batch again."""
+        for task, part in self.batches[scenario, split or ALL_WEEKS, policy]:
+            if (seed, household) in task.episodes:
+                row = task.episodes.index((seed, household))
+                if part.steps:
+                    zone = task.scenario.data.zone
+                    return read_member(part.steps[row], task.columns, zone)
+                return episode_steps(task, row)
+        raise ValueError(f"seed {seed}, household {household} was not run")
+
+
+def yearly(scenario: Scenario) -> bool:
+    """Whether 365 days like those of its episodes are a year.
+
+    A power charge is owed for each calendar month that an episode touches, so a short one owes too
+    much a day: four weeks touch two months. A year that begins within a month touches 13, so even
+    there the charge is up to a twelfth high.
+    """
+    return scenario.days >= WHOLE_YEAR_DAYS or not scenario.tariff.has_power_charge
+
+
+def one_after_another(work: Callable[[Task], Part], tasks: list[Task]) -> list[Part]:
+    """Compute all tasks here."""
+    return [work(task) for task in tasks]
+
+
+def compare(plan: Plan, run: Runner = one_after_another, code: str = "") -> Comparison:
+    """Run the whole plan.
+
+    Args:
+        plan: What to compare.
+        run: Computes the tasks wherever it likes and returns their parts in the same order, such
+            as `engine.run_all` with its options.
+        code: A digest of the code, for parts that outlive the process.
+    """
+    import pandas as pd
+
+    tasks = plan.tasks(code)
+    done: dict[tuple[str, str, str | None], list[tuple[Task, Part]]] = {}
+    for task, part in zip(tasks, run(run_task, tasks), strict=True):
+        split = task.split or ALL_WEEKS
+        done.setdefault((task.scenario.name, split, task.policy), []).append((task, part))
+    batches = {
+        (scenario.name, split or ALL_WEEKS, policy): done[scenario.name, split or ALL_WEEKS, policy]
+        for scenario in plan.horizons
+        for split in plan.splits
+        for policy in plan.policies_of(scenario)
+    }
+    bounds = {key[:2]: own for key, own in done.items() if key[2] is None}
+    episodes = pd.concat(
+        [_episodes(own, bounds.get(key[:2])) for key, own in batches.items()], ignore_index=True
+    )
+    weeks = [part.week for own in batches.values() for _, part in own if part.week is not None]
+    return Comparison(
+        plan,
+        episodes,
+        pd.concat(map(_days, batches.values()), ignore_index=True),
+        statistics.summarise(
+            episodes, plan.seeds[0], {own.name: yearly(own) for own in plan.horizons}
+        ),
+        statistics.paired(episodes, plan.seeds[0]),
+        statistics.rank_stability(episodes, plan.seeds[0]),
+        [_charged_energy(own) for own in batches.values()],
+        pd.concat(weeks, ignore_index=True),
+        batches,
+    )
+
+
+def episode_figures(task: Task, part: Part) -> pd.DataFrame:
+    """One row an episode of a task: names, currency and figures."""
+    import pandas as pd
+
+    frame = pd.DataFrame(task.names, columns=list(EPISODE))
+    return frame.assign(currency=task.scenario.currency, **part.figures)
+
+
+def _episodes(own: list[tuple[Task, Part]], bounds: list[tuple[Task, Part]] | None) -> Any:
+    """One row an episode of one policy on one scenario, with its regret where there is a bound."""
+    import pandas as pd
+
+    frame = pd.concat([episode_figures(*batch) for batch in own], ignore_index=True)
+    if bounds is None:
+        return frame
+    bound = np.concatenate([part.figures["bound_per_day"] for _, part in bounds])
+    return frame.assign(bound_per_day=bound, regret_per_day=frame["cost_per_day"] - bound)
+
+
+def _days(own: list[tuple[Task, Part]]) -> pd.DataFrame:
+    """One row a day of one policy on one scenario."""
+    import pandas as pd
+
+    frames = []
+    for task, part in own:
+        assert part.day_costs is not None
+        assert part.dates is not None
+        days, count = part.day_costs.shape
+        names = pd.DataFrame(task.names, columns=list(EPISODE))
+        frame = names.loc[np.repeat(np.arange(count), days)].reset_index(drop=True)
+        frame["day"] = np.tile(np.arange(days), count)
+        frame["date"] = part.dates.T.ravel().astype(str)
+        frame["cost"] = part.day_costs.T.ravel()
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
+
+
+def _charged_energy(own: list[tuple[Task, Part]]) -> ChargedEnergy:
+    """Where the energy of one policy on one scenario went."""
+    total = np.zeros((24, 24))
+    for _, part in own:
+        assert part.heat_kwh is not None
+        total += part.heat_kwh
+    task, first = own[0]
+    return ChargedEnergy(
+        panel(task.scenario.name, task.split), str(task.policy), first.first_hour, total
+    )
+
+
+def panel(scenario: Any, split: Any) -> str:
+    """What a scenario and split are called in pictures."""
+    return str(scenario) if split in (None, ALL_WEEKS) else f"{scenario}, {split} weeks"
+
+
+def write(comparison: Comparison, folder: Path) -> list[Path]:
+    """Write the tables, the steps where they were kept, and the pictures; the paths written.
+
+    The files that a manifest in the folder names are of an earlier run and are removed first.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest.clear(folder)
+    paths = []
+    for name in manifest.TABLES:
+        paths.append(folder / name)
+        frame = getattr(comparison, paths[-1].stem)
+        frame.to_csv(paths[-1], index=False, lineterminator="\n", float_format=_twelve_digits)
+    if comparison.plan.keeps_steps:
+        paths.append(folder / manifest.STEPS)
+        with paths[-1].open("wb") as file:
+            file.write(header(step_columns(comparison.plan.horizons)))
+            for own in comparison.batches.values():
+                for _, part in own:
+                    file.writelines(part.steps)
+    return [*paths, *_write_pictures(comparison, folder)]
+
+
+def _twelve_digits(value: float) -> str:
+    """More are noise; fewer would hide what `--check` compares on another machine."""
+    return repr(float(f"{value:.12g}") + 0.0)  # no -0.0
+
+
+def _write_pictures(comparison: Comparison, folder: Path) -> list[Path]:
+    from baselines.comparison import pictures, regret_picture
+
+    summary = comparison.summary
+    names = [panel(*name) for name in zip(summary["scenario"], summary["split"], strict=True)]
+    shown = summary.assign(scenario=names)
+    *paths, regret = (folder / name for name in manifest.PICTURES)
+    bills, against, week, heat = paths
+    pictures.bills(shown, bills)
+    pictures.cost_against_missing(shown, against)
+    pictures.week(comparison.week, week, currency=summary["currency"].iloc[0])
+    pictures.heat_map(comparison.heat, heat)
+    if "regret_per_day" in summary:
+        regret_picture.regret(shown, regret)
+        paths.append(regret)
+    return paths
+
+
+def table(summary: pd.DataFrame) -> str:
+    """The summary as a table for a terminal, without what a scenario does not have."""
+    lines = []
+    keys = ["scenario", "split", "currency"]
+    for (scenario, split, currency), group in summary.groupby(keys, sort=False):
+        rows = group.sort_values("cost_per_day", kind="stable")
+        lines.append(f"{panel(scenario, split)}: {_caption(rows, currency)}")
+        columns = [["policy", *rows["policy"]]]
+        for heading, column, sign, form in COLUMNS:
+            if column not in rows or rows[column].isna().all():
+                continue
+            if heading not in WHERE_ANY or rows[column].any():
+                columns.append([heading, *(_cell(sign * value, form) for value in rows[column])])
+        names, *others = (
+            [text.rjust(max(map(len, column))) for text in column] for column in columns
+        )
+        left = [name.strip().ljust(len(name)) for name in names]
+        lines += [" ".join(line) for line in zip(left, *others, strict=True)]
+        lines += textwrap.wrap(" ".join(statistics.caveats(rows)), 118)
+    return "\n".join(lines)
+
+
+def _caption(rows: pd.DataFrame, currency: Any) -> str:
+    """What the numbers of the table mean, in a line or two."""
+    words = (
+        f"{currency} a day for charging, mean of {rows['episodes'].iloc[0]} episodes, from and to "
+        "with 95 %; energies in kWh a day"
+    )
+    if "regret_per_day" not in rows or rows["regret_per_day"].isna().all():
+        return words
+    words += f"\n(regret: above the proven bound of {_cell(rows['bound_per_day'].iloc[0], '.2f')}"
+    if "regret_percent" in rows and rows["regret_percent"].notna().any():
+        words += "; in %: of what is avoidable, uncontrolled less the bound"
+    return words + ")"
+
+
+def _cell(value: float, form: str) -> str:
+    """A number as the table shows it: no sign before a zero."""
+    if np.isnan(value):
+        return "-"
+    text = f"{value:{form}}"
+    return text if text.strip("-0.%") else text.lstrip("-")

@@ -1,0 +1,146 @@
+"""Figures of a batch of episodes as sums that are kept day by day.
+
+So a year of many households needs the memory of one day. A day is 24 elapsed hours from the
+episode's start, as the horizon counts them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ev_gym.runtime.arrays import Floats
+from ev_gym.scenario import Scenario
+from ev_gym.simulation.results import TERM_FIELDS
+from ev_gym.simulation.state_fields import REWARD_TERMS
+
+HOURS_A_DAY = 24
+CHEAP_HOURS = 8  # a third of a day
+
+
+class LocalHours:
+    """The local clock by the hour: hour of the day and date.
+
+    Args:
+        start: When the series began: minute 0 of `now_min`.
+        zone: The household's time zone.
+        hours: How far it reaches.
+    """
+
+    def __init__(self, start: datetime, zone: str, hours: int) -> None:
+        import pandas as pd
+
+        moments = pd.date_range(pd.Timestamp(start), periods=hours, freq="h").tz_convert(zone)
+        self.hour = moments.hour.to_numpy(np.int64)
+        self.date = moments.tz_localize(None).to_numpy().astype("datetime64[D]")
+
+
+def price_ranks(price_per_kwh: Floats) -> NDArray[np.int64]:
+    """The rank of each hour's price in its day, the cheapest 0; of equal ones the earlier first.
+
+    Args:
+        price_per_kwh: (24, n).
+    """
+    order = price_per_kwh.argsort(axis=0, kind="stable")
+    ranks: NDArray[np.int64] = order.argsort(axis=0, kind="stable")
+    return ranks
+
+
+class ChargedEnergy(NamedTuple):
+    """Where a policy's energy went on one scenario: by the price of its hours, and by the clock.
+
+    Attributes:
+        scenario: Its name, with the split.
+        policy: Spec of the policy.
+        first_hour: Local hour of the first column.
+        energy_kwh: (24, 24) by rank of the hour's price in its day and by local hour.
+    """
+
+    scenario: str
+    policy: str
+    first_hour: int
+    energy_kwh: Floats
+
+
+class Sums:
+    """What a policy does in a batch of n episodes, day by day.
+
+    Attributes:
+        day_costs: (days, n) money, minus the rewards of each day; the settlement is not in it.
+        dates: (days, n) local dates on which these days begin.
+        heat_kwh: (24, 24) energy charged, by rank of the hour's price in its day and by local
+            hour, from `first_hour` on; what cars give back is not deducted.
+        first_hour: Local hour in which the first episode starts.
+
+    Args:
+        scenario: With its horizon.
+        count: Number of episodes n.
+        clock: The local clock, to the end of the last episode.
+    """
+
+    def __init__(self, scenario: Scenario, count: int, clock: LocalHours) -> None:
+        self.scenario, self.clock = scenario, clock
+        self.day_costs = np.zeros((scenario.days, count))
+        self.dates = np.zeros((scenario.days, count), "datetime64[D]")
+        self.heat_kwh = np.zeros((HOURS_A_DAY, HOURS_A_DAY))
+        self.first_hour = 0
+        self._day = 0
+        self._terms = np.zeros((len(TERM_FIELDS), count))
+        self._kw = {name: np.zeros(count) for name in ("charge", "discharge", "pv", "exported")}
+        self._missing_kwh, self._cheap_kwh = np.zeros(count), np.zeros(count)
+        self._peak_kw = np.full(count, -np.inf)
+
+    def add(self, results: NDArray[Any], vehicle_results: NDArray[Any]) -> None:
+        """Add a day's records (steps, n) and (steps, n, K)."""
+        reward = np.zeros(results.shape)
+        for own, name in zip(self._terms, TERM_FIELDS, strict=True):
+            own += results[name].sum(axis=0)
+            reward += results[name]
+        self.day_costs[self._day] = -reward.sum(axis=0)
+        each_kw, grid_kw = vehicle_results["charge_kw"], results["grid_kw"]
+        charge_kw = each_kw.clip(min=0.0).sum(axis=2)
+        self._kw["charge"] += charge_kw.sum(axis=0)
+        self._kw["discharge"] += (charge_kw - each_kw.sum(axis=2)).sum(axis=0)
+        self._kw["pv"] += results["pv_kw"].sum(axis=0)
+        self._kw["exported"] += (-grid_kw).clip(min=0.0).sum(axis=0)
+        self._missing_kwh += results["missing_kwh"].sum(axis=0)
+        np.maximum(self._peak_kw, grid_kw.max(axis=0), out=self._peak_kw)
+        self._add_hours(results, charge_kw)
+        self._day += 1
+
+    def _add_hours(self, results: NDArray[Any], charge_kw: Floats) -> None:
+        """Where the day's energy went, by hour of the day and rank of the hour's price."""
+        shape = (HOURS_A_DAY, 60 // self.scenario.time_step_min, -1)
+        hours = results["now_min"].reshape(shape)[:, 0] // 60
+        energy_kwh = charge_kw.reshape(shape).sum(axis=1) * self.scenario.step_h
+        rank = price_ranks(results["price_per_kwh"].reshape(shape).mean(axis=1))
+        local = self.clock.hour[hours]
+        if self._day == 0:
+            self.first_hour = int(local[0, 0])
+        self.dates[self._day] = self.clock.date[hours[0]]
+        np.add.at(self.heat_kwh, (rank, (local - self.first_hour) % HOURS_A_DAY), energy_kwh)
+        self._cheap_kwh += np.where(rank < CHEAP_HOURS, energy_kwh, 0.0).sum(axis=0)
+
+    def figures(self, settlement: Floats) -> dict[str, Floats]:
+        """By column, (n,): money a day by term, energies a day, and the peak.
+
+        Args:
+            settlement: (n,) money, the worth of the change in stored energy over the episode.
+        """
+        days, count = self.scenario.days, len(settlement)
+        figures: dict[str, Floats] = {}
+        cost = np.zeros(count)
+        for term, total in zip(REWARD_TERMS, self._terms, strict=True):
+            figures[f"{term}_per_day"] = -total / days + 0.0
+            cost += figures[f"{term}_per_day"]
+        figures["settlement_per_day"] = settlement / days
+        figures["cost_per_day"] = cost - figures["settlement_per_day"]
+        for name, total in self._kw.items():
+            figures[f"{name}_kwh_per_day"] = total * self.scenario.step_h / days
+        figures["missing_kwh_per_day"] = self._missing_kwh / days
+        figures["peak_kw"] = self._peak_kw
+        figures["cheap_kwh_per_day"] = self._cheap_kwh / days
+        return figures

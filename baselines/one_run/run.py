@@ -1,0 +1,122 @@
+"""One policy in one household, and the three files that the teaching program wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import gymnasium as gym
+
+import ev_gym  # noqa: F401  # registers the env
+from baselines.foresight import tell_future
+from baselines.one_run.money import bill, soc_before
+from baselines.policies.specs import make_policy
+from ev_gym.scenario import Scenario
+from ev_gym.simulation.results import vehicle_columns
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOVED_KWH = 1e-6
+
+
+class Ride(NamedTuple):
+    """What a run leaves behind: every step, the return, and the settlement."""
+
+    history: pd.DataFrame
+    total_reward: float
+    settlement: float
+
+
+def drive(scenario: Scenario, policy_name: str, seed: int, days: int | None) -> Ride:
+    """Let a policy drive one household for one episode.
+
+    Args:
+        scenario: The scenario.
+        policy_name: Spec of the policy, see `baselines.policies.specs`.
+        seed: Of the episode.
+        days: Horizon in days; None: the scenario's.
+    """
+    if days is not None:
+        scenario = replace(scenario, days=days)
+    env: Any = gym.make("EVCharging-v0", scenario=scenario)
+    policy = make_policy(policy_name, env, seed=seed)
+    observation, info = env.reset(seed=seed)
+    policy.reset()
+    tell_future(policy, env)
+    total_reward, over = 0.0, False
+    while not over:
+        observation, reward, _, over, info = env.step(policy(observation))
+        total_reward += reward
+    return Ride(env.unwrapped.history, total_reward, info["settlement"])
+
+
+def log_csv(history: pd.DataFrame) -> str:
+    """The battery log: a line for each step, its start in ISO 8601, and every declared field."""
+    frame = history.reset_index()
+    frame["time"] = [stamp.isoformat() for stamp in history.index]
+    table: str = frame.to_csv(index=False, lineterminator="\n")
+    return table
+
+
+def moments(history: pd.DataFrame, scenario: Scenario) -> Iterator[str]:
+    """The charging log: lines on what changed from step to step, for each car."""
+    cars, currency = len(scenario.vehicles), scenario.currency
+    columns = {
+        name: vehicle_columns(name, cars)
+        for name in ("plugged", "current_a", "phases", "charge_kw", "topup_kwh", "trip_kwh")
+    }
+    socs = [soc_before(history, scenario, k) for k in range(cars)]
+    switching = scenario.charger.phase_switching
+    was: list[tuple[float, ...] | None] = [None] * cars
+    rows = (dict(zip(history.columns, row, strict=True)) for row in history.to_numpy())
+    for step, (time, row) in enumerate(zip(history.index, rows, strict=True)):
+        for k in range(cars):
+            own = {name: row[places[k]] for name, places in columns.items()}
+            own["soc"] = socs[k][step]
+            who = "" if cars == 1 else f"car {k}: "
+            stamp = f"{time:%Y-%m-%d %H:%M}  {who}"
+            before, now = was[k], (own["plugged"], own["phases"], own["current_a"])
+            if now != before:
+                arrived = "" if before is not None and before[0] else "plugged in, "
+                yield stamp + _decision(own, row, arrived, switching, currency)
+            if own["topup_kwh"] > MOVED_KWH:
+                yield stamp + f"{own['topup_kwh']:.2f} kWh bought at a public charger"
+            if own["trip_kwh"] > MOVED_KWH:
+                yield stamp + f"came home from a trip of {own['trip_kwh']:.2f} kWh"
+            was[k] = now
+
+
+def _decision(
+    own: dict[str, float], row: dict[str, float], arrived: str, switching: bool, currency: str
+) -> str:
+    state = (
+        f"price {row['price_per_kwh']:.4f} {currency}/kWh, house {row['load_kw']:.2f} kW, "
+        f"SoC {100 * own['soc']:.2f} %"
+    )
+    if own["plugged"] == 0:
+        return f"away; {state}"
+    if own["current_a"] == 0:
+        return f"{arrived}charging off; {state}"
+    doing = "charging on" if own["current_a"] > 0 else "discharging"
+    phase = " on one phase" if switching and own["phases"] == 1 else ""
+    flow = f"{abs(own['current_a']):.3g} A{phase}, {abs(own['charge_kw']):.2f} kW"
+    return f"{arrived}{doing}, {flow}; {state}"
+
+
+def write(ride: Ride, scenario: Scenario, policy_name: str, folder: Path) -> list[Path]:
+    """Write `battery_log.csv`, `charging_log.txt` and `battery_plot.png`; the paths written."""
+    from baselines.one_run.picture import battery  # matplotlib takes a while to load
+
+    folder.mkdir(parents=True, exist_ok=True)
+    names = ("battery_log.csv", "charging_log.txt", "battery_plot.png")
+    log, words, picture = (folder / name for name in names)
+    log.write_bytes(log_csv(ride.history).encode())
+    lines = [f"{scenario.name}, {policy_name}"]
+    lines += moments(ride.history, scenario)
+    lines.append(bill(ride.history, ride.total_reward, scenario))
+    words.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    battery(ride.history, scenario, picture, policy_name)
+    return [log, words, picture]

@@ -1,0 +1,270 @@
+"""The rules that home users know from their charging apps: plan, price limit, delay, fixed hours.
+
+Each charges to the wanted SoC at full power while its rule allows, inside the room that the house
+leaves. Their descriptions follow evcc, a widely used open-source energy manager: the sources of its
+documentation (github.com/evcc-io/docs) were read in this project; what differs here is said.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from baselines.policies.base import Policy
+from baselines.policies.simple_rules import cheaper_h
+from baselines.policies.view import View
+from ev_gym.runtime.arrays import Floats
+from ev_gym.runtime.compiling import compiled
+from ev_gym.scenario import Scenario
+
+SAME_PRICE = 1e-6  # prices in observations are float32
+
+
+def within(policy: str, name: str, value: Any, low: float, high: float, unit: str) -> float:
+    """An argument of a policy as a number.
+
+    Raises:
+        ValueError: unless it is a number from `low` to `high`.
+    """
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not low <= value <= high:
+        raise ValueError(
+            f"policy {policy}: {name} is {value!r}; allowed: a number from {low:g} to {high:g} "
+            f"{unit}"
+        )
+    return float(value)
+
+
+@compiled
+def _cost_of(prices: Any, from_h: float, to_h: float) -> float:
+    """Hourly prices (window,) summed over a time that begins and ends within hours."""
+    total, hour = 0.0, math.floor(from_h)
+    while hour < min(to_h, prices.shape[0]):
+        total += prices[hour] * (min(hour + 1.0, to_h) - max(float(hour), from_h))
+        hour += 1
+    return total
+
+
+@compiled
+def _best_now(
+    prices: Any, into_h: Any, needed_h: Any, left_h: Any, step_h: float, best: Any
+) -> None:
+    """Mark in `best` (n, K) where no later start of one block of `needed_h` is cheaper than now.
+
+    Later starts are whole steps away; the block ends before departure and within the window.
+    """
+    for i in range(best.shape[0]):
+        for k in range(best.shape[1]):
+            need_h = needed_h[i, k]
+            now = _cost_of(prices[i], into_h[i], into_h[i] + need_h)
+            last_h = min(left_h[i, k], prices.shape[1] - into_h[i]) - need_h
+            best[i, k], steps = True, 1
+            while best[i, k] and steps * step_h <= last_h:
+                start_h = into_h[i] + steps * step_h
+                later = _cost_of(prices[i], start_h, start_h + need_h)
+                best[i, k] = later >= now - SAME_PRICE * abs(now) - 1e-9
+                steps += 1
+
+
+class ChargingPlan(Policy):
+    """A charging plan: the cheapest slots before departure that take the car to its wanted SoC.
+
+    Args:
+        continuous: One unbroken block, the cheapest one, instead of separate hours.
+
+    The slots are clock hours at full power, and of equally dear ones the earlier comes first. Knows
+    the planned departure, the wanted SoC and the prices of the whole window (36 h by default): the
+    published ones, and for hours not published yet the filled-in ones, as a guess. The split plan
+    differs from `price_based` in that guess: `price_based` counts published hours alone and so
+    charges today for a departure after tomorrow, where a plan waits for an hour that tomorrow will
+    probably offer. Both look anew in every step, so what load or taper took from one hour is made
+    up in another.
+
+    An unbroken block begins where none that begins later is cheaper, and then goes on: without that
+    memory, what is left would often be cheaper elsewhere, and charging stops and starts again
+    (evcc's issue 27129). It pauses only while the house leaves no room.
+
+    Source: "Ladepläne", documentation of evcc (docs/features/plans); the continuous form is its
+    pull request 24423. evcc prefers the later of equal slots and waits for unpublished prices
+    instead of guessing them. The Home Assistant integration EV Smart Charging chooses likewise
+    between one block and several (its readme).
+
+    It fails where tomorrow's prices are not like today's, where load or the taper take from the
+    last hours before departure, and with a power charge, which full power makes dear.
+    """
+
+    name = "plan"
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        fractions: bool = True,
+        seed: int = 0,
+        *,
+        continuous: bool = False,
+    ) -> None:
+        super().__init__(scenario, fractions, seed)
+        if not isinstance(continuous, bool):
+            raise ValueError(
+                f"policy plan: continuous is {continuous!r}; allowed: True (one block) or False"
+            )
+        self.remembers = continuous
+        self._begun = np.zeros((0, 0), np.bool_)
+
+    def reset(self, rows: NDArray[np.int64] | None = None) -> None:
+        """Forget which blocks had begun."""
+        if rows is None or not self._begun.size:
+            self._begun = np.zeros((0, 0), np.bool_)
+        else:
+            self._begun[rows] = False
+
+    def decide(self, view: View) -> Floats:
+        """Full power in the slots of the plan."""
+        if self.remembers:
+            return self.within_room(view, self._in_block(view))
+        prices = view.price_window
+        all_h = np.full(len(prices), float(prices.shape[1]))
+        enough = cheaper_h(view, prices[:, 0].copy(), all_h) >= self.needed_h(view)
+        return self.within_room(view, view.wanting & ~enough)
+
+    def _in_block(self, view: View) -> NDArray[np.bool_]:
+        """Whether each car's block has begun, now or before."""
+        wanting, into_h = view.wanting, view.hour_of_day % 1.0
+        if self._begun.shape != wanting.shape:
+            self._begun = np.zeros_like(wanting)
+        best = np.empty_like(wanting)
+        step_h = self.scenario.time_step_min / 60.0
+        needed_h, left_h = self.needed_h(view), view.hours_to_departure
+        _best_now(view.price_window, into_h, needed_h, left_h, step_h, best)
+        self._begun = wanting & (self._begun | best)
+        return self._begun
+
+
+class PriceLimit(Policy):
+    """Charge while the all-in price is at most a limit, to the wanted SoC.
+
+    Args:
+        limit_per_kwh: The limit in the scenario's currency per kWh; None: the mean of the published
+            prices from now on.
+
+    Knows the price now, and for the mean the published ones. It does not know the departure:
+    nothing is guaranteed, and what is missing then is bought at a public charger. With None it
+    charges in roughly the cheaper half of the hours, at any level of prices.
+
+    Source: the price limit for charging from the grid in the documentation of evcc
+    (docs/features/dynamic-prices), there as an addition to `pv_surplus` and up to the limit of the
+    car; EV Smart Charging has one too, and its readme warns that the car may not reach its target.
+
+    It fails where prices stay above a fixed limit for days, or below it always.
+    """
+
+    name = "price_limit"
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        continuous: bool = True,
+        seed: int = 0,
+        *,
+        limit_per_kwh: float | None = None,
+    ) -> None:
+        super().__init__(scenario, continuous, seed)
+        self.limit_per_kwh = limit_per_kwh
+        if limit_per_kwh is not None:
+            unit = f"{scenario.currency}/kWh, or None"
+            self.limit_per_kwh = within(self.name, "limit_per_kwh", limit_per_kwh, -1e3, 1e3, unit)
+
+    def decide(self, view: View) -> Floats:
+        """Full power while the price is low enough."""
+        if self.limit_per_kwh is None:
+            prices, known_h = view.price_window, np.maximum(view.hours_known, 1.0)
+            known = np.arange(prices.shape[1]) < known_h[:, None]
+            limit: Any = (prices * known).sum(axis=1) / known_h
+        else:
+            limit = self.limit_per_kwh
+        cheap = view.price_per_kwh <= limit + SAME_PRICE * np.abs(limit) + 1e-9
+        return self.within_room(view, view.wanting & cheap[:, None])
+
+
+class Delayed(Policy):
+    """As late as possible: full power from the last moment that is early enough, plus a margin.
+
+    Args:
+        margin_h: Hours by which charging shall end before departure.
+
+    Knows the planned departure and the wanted SoC, no prices. The battery is warm at departure and
+    does not stand at a high SoC for long, which slows its calendar ageing.
+
+    Source: evcc's plan without a tariff, and its late charging ("Spätes Laden", same page as for
+    `plan`). The margin of a quarter of an hour is our choice.
+
+    It fails where load or the taper take more than the margin from the last hours, and where many
+    do it: their morning peaks coincide.
+    """
+
+    name = "delayed"
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        continuous: bool = True,
+        seed: int = 0,
+        *,
+        margin_h: float = 0.25,
+    ) -> None:
+        super().__init__(scenario, continuous, seed)
+        self.margin_h = within(self.name, "margin_h", margin_h, 0.0, 24.0, "h")
+        # A step later it must not be too late.
+        self._spare_h = self.margin_h + scenario.time_step_min / 60.0
+
+    def decide(self, view: View) -> Floats:
+        """Full power once less time is left than it takes, margin and one more step included."""
+        due = view.hours_to_departure < self.needed_h(view) + self._spare_h
+        return self.within_room(view, view.wanting & due)
+
+
+class Night(Policy):
+    """Fixed hours of the night, by the local clock, to the wanted SoC.
+
+    Args:
+        from_h: Local hour at which charging may begin, 0 to 24.
+        to_h: Local hour by which it ends; before `from_h` it is that of the next day.
+
+    Knows nothing but its clock: the timer of nearly every car and wallbox, made for tariffs with
+    two prices (the default fits Ellevio's power charge, where 22 to 6 counts half). Clement-Nyns,
+    Haesen and Driesen (2010, doi:10.1109/TPWRS.2009.2036481; only the abstract was read) name
+    charging after a fixed start delay beside charging on arrival as what happens without
+    coordination.
+
+    It fails where the car needs more than those hours, is not there in them, or where other hours
+    are cheaper; and where all begin at once. A step that is not wholly inside is left out.
+    """
+
+    name = "night"
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        continuous: bool = True,
+        seed: int = 0,
+        *,
+        from_h: float = 22.0,
+        to_h: float = 6.0,
+    ) -> None:
+        super().__init__(scenario, continuous, seed)
+        self.from_h = within(self.name, "from_h", from_h, 0.0, 24.0, "h")
+        self.to_h = within(self.name, "to_h", to_h, 0.0, 24.0, "h")
+        if from_h == to_h:
+            raise ValueError(
+                f"policy night: from_h and to_h are both {from_h!r}; allowed: different hours"
+            )
+        # 0 to 24 is the whole day, which is no hour after a remainder.
+        self._latest_h = ((to_h - from_h) % 24.0 or 24.0) - scenario.time_step_min / 60.0
+
+    def decide(self, view: View) -> Floats:
+        """Full power in steps that lie within those hours."""
+        night = (view.hour_of_day - self.from_h) % 24.0 <= self._latest_h + 1e-9
+        return self.within_room(view, view.wanting & night[:, None])

@@ -1,0 +1,176 @@
+"""What a policy is: from an observation to an action, for one row or many.
+
+A policy reads the static scenario when it is made and observations from then on, so the same code
+drives a local env, a vector env, or a household at the other end of a network.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from baselines.policies.headroom import ROUNDING_KW, fit, limit_records
+from baselines.policies.view import View
+from ev_gym.runtime.arrays import Floats
+from ev_gym.scenario import Scenario
+from ev_gym.scenario.charger import at_charger
+from ev_gym.simulation.actions import level_fractions
+from ev_gym.simulation.observation import observation_slices
+from ev_gym.world.world import World
+
+
+class Future(Protocol):
+    """One household from now to its horizon, T steps and K cars, while no car charges.
+
+    `baselines.foresight.foresee` finds it. It is declared here as what a clairvoyant policy may
+    read, because `foresight` itself knows policies.
+    """
+
+    @property
+    def world(self) -> World:
+        """The scenario, its series, and the tables of the simulation."""
+
+    @property
+    def households(self) -> NDArray[Any]:
+        """(T + 1,) the household's record before each step and at the end.
+
+        Its power-charge fields are those of the house alone.
+        """
+
+    @property
+    def vehicles(self) -> NDArray[Any]:
+        """(T + 1, K) VEHICLE_DTYPE, the cars' records at the same times.
+
+        Calendar and `plugged` are those of any run; energies are those without charging.
+        """
+
+    @property
+    def results(self) -> NDArray[Any]:
+        """(T,) STEP_DTYPE of these steps: load, sun, prices, and the house's own bills."""
+
+    @property
+    def events(self) -> NDArray[Any]:
+        """EVENT_DTYPE of `foresight`: departures and returns, in the order of their times."""
+
+    @property
+    def steps(self) -> int:
+        """Number of steps T to the horizon."""
+
+    @property
+    def charge_h(self) -> Floats:
+        """(T, K) hours of each step that a car is at the charger and can charge."""
+
+
+class Policy:
+    """From observations to actions; subclasses say in `decide` who may charge.
+
+    Args:
+        scenario: The scenario, read once.
+        continuous: Whether actions are fractions, or levels of the charger.
+        seed: Of whatever the policy draws itself.
+
+    Raises:
+        ValueError: where the policy needs the sun and the scenario has no PV.
+    """
+
+    name = ""
+    draws = False  # whether decisions depend on how many there were before
+    remembers = False  # whether they depend on what was seen before in the episode
+    needs_sun = False  # whether it is made for houses with PV alone
+    clairvoyant = False  # whether it must be told the future: `baselines.foresight.tell_future`
+
+    def __init__(self, scenario: Scenario, continuous: bool = True, seed: int = 0) -> None:
+        if self.needs_sun and scenario.solar.peak_kw == 0.0:
+            raise ValueError(
+                f"policy {self.name} needs PV, and solar.peak_kw of scenario {scenario.name!r} is "
+                "0.0; allowed: above 0"
+            )
+        self.scenario = scenario
+        self.continuous = continuous
+        self.seed = seed
+        self.slices = observation_slices(scenario)
+        self.limits = [at_charger(vehicle, scenario.charger) for vehicle in scenario.vehicles]
+        self._limits = limit_records(self.limits)
+        self._levels_kw = np.array(scenario.charger.levels_kw or (), np.float64)
+        self.lowest = -1.0 if scenario.charger.bidirectional else 0.0
+        self.levels = [level_fractions(scenario, vehicle) for vehicle in scenario.vehicles]
+        self.level_kw = [
+            np.minimum(scenario.charger.levels_kw, limit.max_kw)
+            if scenario.charger.levels_kw is not None
+            else levels * limit.max_current_a * limit.kw_per_a
+            for limit, levels in zip(self.limits, self.levels, strict=True)
+        ]
+        self.battery_kw = np.array(
+            [
+                vehicle.eta * limit.max_kw - vehicle.aux_kw
+                for vehicle, limit in zip(scenario.vehicles, self.limits, strict=True)
+            ]
+        )
+
+    def reset(self, rows: NDArray[np.int64] | None = None) -> None:
+        """Told at the start of every episode of these rows; None: of all."""
+
+    def foresee(self, futures: list[Future]) -> None:
+        """Told what all rows will see, in order; a clairvoyant policy alone, after each reset."""
+
+    def resume(self, decisions: int) -> None:
+        """Told that a run goes on after so many decisions, which another policy object took."""
+
+    def decide(self, view: View) -> Floats:
+        """Fractions of maximum current, (n, K) from 0 to 1, or from -1 if bidirectional."""
+        raise NotImplementedError
+
+    def __call__(self, observation: NDArray[np.float32]) -> Any:
+        """The action for one observation (D,), or the actions for a batch (n, D)."""
+        fractions = self.decide(self.view(np.atleast_2d(observation)))
+        return self.act(fractions, single=observation.ndim == 1)
+
+    def act(self, fractions: Floats, single: bool) -> Any:
+        """Actions of the env's kind for fractions (n, K); with `single` that of the first row."""
+        if self.continuous:
+            actions: NDArray[Any] = fractions.astype(np.float32)
+            return actions[0] if single else actions
+        levels = self.to_levels(fractions)
+        levels = levels[:, 0] if levels.shape[1] == 1 else levels
+        return levels[0] if single else levels
+
+    def to_levels(self, fractions: Floats) -> NDArray[np.int64]:
+        """The highest levels (n, K) that do not exceed the fractions."""
+        levels = [
+            np.searchsorted(own, fractions[:, k] + ROUNDING_KW, side="right") - 1
+            for k, own in enumerate(self.levels)
+        ]
+        return np.stack(levels, axis=1)
+
+    def view(self, observation: NDArray[np.float32]) -> View:
+        """A batch (n, D) by name."""
+        return View(observation, self.slices, self.scenario.price_window_h)
+
+    def needed_h(self, view: View) -> Floats:
+        """Hours (n, K) of full power that take each car to its wanted SoC, but for the taper."""
+        hours: Floats = view.energy_to_wanted_kwh / self.battery_kw
+        return hours
+
+    def within_room(
+        self,
+        view: View,
+        charging: NDArray[np.bool_],
+        most_kw: Floats | None = None,
+        room_kw: Floats | None = None,
+    ) -> Floats:
+        """Most that the cars marked (n, K) may take inside the room, in vehicle order.
+
+        No car more than `most_kw` (n, K), where given. The room (n,) is the headroom, what the
+        connection leaves in all, unless `room_kw` is given.
+
+        Where it is too little for 6 A on three phases and the charger can switch, a car is asked to
+        charge on one. What a single line carries is not looked at: there load management, where it
+        is on, keeps the fuse.
+        """
+        fractions = np.empty(charging.shape)
+        room_kw = view.headroom_kw if room_kw is None else room_kw
+        most_kw = np.full(charging.shape, np.inf) if most_kw is None else most_kw
+        fit(charging, room_kw, most_kw, self._limits, self._levels_kw, fractions)
+        return fractions

@@ -1,0 +1,198 @@
+"""The simple rules: what homes do without control, and by load or price alone."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from baselines.policies.base import Policy
+from baselines.policies.headroom import ROUNDING_KW
+from baselines.policies.view import View
+from ev_gym.runtime.arrays import Floats
+from ev_gym.runtime.compiling import compiled
+from ev_gym.runtime.counter_random import stream_key, uniform
+
+CHEAPEST_OF_DAY = 8
+
+
+class Uncontrolled(Policy):
+    """Full power while plugged in, to a full battery: a wallbox without any control.
+
+    Knows nothing. It misses the least energy of all and pays whatever power costs on arrival. It is
+    what happens without coordination, and what others are measured against (for instance Clement-
+    Nyns, Haesen and Driesen 2010, doi:10.1109/TPWRS.2009.2036481; only the abstract was read). It
+    fails where many arrive at once, in the evening's dear hours, and fills the car beyond need.
+    """
+
+    name = "uncontrolled"
+
+    def decide(self, view: View) -> Floats:
+        """Full power for every car at the charger."""
+        return view.plugged.astype(np.float64)
+
+
+class LoadBased(Policy):
+    """Charge while the house leaves room, to the wanted SoC: the teaching server's first task.
+
+    Knows what base load and sun leave of the connection now. It never asks for more than that, all
+    lines together, and ignores prices, so it pays for the evening like `uncontrolled`.
+    """
+
+    name = "load_based"
+
+    def decide(self, view: View) -> Floats:
+        """What fits beside the base load, until the wanted SoC."""
+        return self.within_room(view, view.wanting)
+
+
+@compiled
+def _add_cheaper(
+    prices: Any, now_per_kwh: Any, counted_h: Any, into_h: Any, left_h: Any, hours: Any
+) -> None:
+    """Fill `hours` (n, K), as `cheaper_h` says, of windows of prices (n, window)."""
+    for i in range(hours.shape[0]):
+        now = now_per_kwh[i]
+        below = now - 1e-6 * abs(now) - 1e-9  # observations are float32
+        for k in range(hours.shape[1]):
+            hours[i, k] = 0.0
+            end_h = min(counted_h[i], left_h[i, k] + into_h[i])
+            for h in range(min(prices.shape[1], math.ceil(end_h))):
+                if prices[i, h] < below:
+                    begins_h, ends_h = max(h - into_h[i], 0.0), h + 1.0 - into_h[i]
+                    hours[i, k] += max(min(ends_h, left_h[i, k]) - begins_h, 0.0)
+
+
+def cheaper_h(view: View, now_per_kwh: Floats, counted_h: Floats) -> Floats:
+    """Hours (n, K) before each car's departure whose prices are below `now_per_kwh` (n,).
+
+    Of the price window only the first `counted_h` (n,) hours count, the running one from now on.
+    """
+    left_h = view.hours_to_departure
+    hours = np.empty(left_h.shape)
+    into_h = view.hour_of_day % 1.0
+    _add_cheaper(view.price_window, now_per_kwh, counted_h, into_h, left_h, hours)
+    return hours
+
+
+class PriceBased(Policy):
+    """The cheapest known hours that are enough for the wanted SoC, inside the house's room.
+
+    Knows published prices, planned departure and wanted SoC. In each step it counts the hours
+    before departure that are cheaper than now; it charges now if at full power they are not
+    enough. So what the house's load or the taper took from it is made up in the next cheapest
+    hours. It is the greedy form of what charging apps do with spot prices, and `plan` is that as
+    home users know it. It fails where the cheapest hours lie beyond the published prices, and where
+    load in the last hours leaves no room.
+    """
+
+    name = "price_based"
+
+    def decide(self, view: View) -> Floats:
+        """Charge now where the cheaper hours are not enough."""
+        now_per_kwh, known_h = view.price_per_kwh, view.hours_known
+        enough = cheaper_h(view, now_per_kwh, known_h) >= self.needed_h(view)
+        return self.within_room(view, view.wanting & ~enough)
+
+
+class PeakShaving(Policy):
+    """As evenly as possible over the stay: the least power that still reaches the wanted SoC.
+
+    Knows planned departure and wanted SoC, and stays inside the house's room. For tariffs with a
+    power charge; users of evcc ask for it (its issue 11324). Where less than 6 A would do it
+    charges with 6 A from the arrival on, prices or not; it fails where load or the taper take the
+    last hours' room, and wastes what a car consumes by itself while charging.
+    """
+
+    name = "peak_shaving"
+
+    def decide(self, view: View) -> Floats:
+        """The lowest level of the charger that is enough until departure."""
+        left_h, wanted_kwh = view.hours_to_departure, view.energy_to_wanted_kwh
+        least_kw = np.zeros(left_h.shape)
+        for k, (car, level_kw) in enumerate(
+            zip(self.scenario.vehicles, self.level_kw, strict=True)
+        ):
+            hours = np.maximum(left_h[:, k], 1.0 / 60.0)
+            stored_kw = wanted_kwh[:, k] / hours
+            needed_kw = (stored_kw + car.aux_kw) / car.eta
+            enough = np.searchsorted(level_kw, needed_kw - ROUNDING_KW)
+            least_kw[:, k] = level_kw[np.minimum(enough, len(level_kw) - 1)]
+        return self.within_room(view, view.wanting, least_kw)
+
+
+class CheapestHours(Policy):
+    """The eight cheapest hours of the coming day, inside the house's room, to the wanted SoC.
+
+    The teaching server's own price rule (2024). Knows prices of the 24 hours from now, with those
+    not published yet filled in; does not know the departure, so it may charge in the first of
+    eight hours when the last ones would have been enough, and misses cars that leave early.
+    """
+
+    name = "cheapest_hours"
+
+    def decide(self, view: View) -> Floats:
+        """Charge while fewer than eight of the coming 24 hours are cheaper than the running one."""
+        day = view.price_window[:, :24]
+        cheap = (day < day[:, :1]).sum(axis=1) < CHEAPEST_OF_DAY
+        return self.within_room(view, view.wanting & cheap[:, None])
+
+
+@compiled
+def _draw_rows(seed: np.uint64, step: int, fractions: Floats) -> None:
+    rows, cars = fractions.shape
+    for i in range(rows):
+        key = stream_key(seed, i)
+        for k in range(cars):
+            fractions[i, k] = uniform(key, step * cars + k)
+
+
+@compiled
+def _draw_ahead(seed: np.uint64, step: int, fractions: Floats) -> None:
+    steps, cars = fractions.shape
+    key = stream_key(seed, 0)
+    for i in range(steps):
+        for k in range(cars):
+            fractions[i, k] = uniform(key, (step + i) * cars + k)
+
+
+class Random(Policy):
+    """Uniformly random actions, discharging included where it is allowed: an untrained agent.
+
+    Row i draws its own numbers from `seed` and i, whatever the number of rows, and goes on drawing
+    through all episodes.
+    """
+
+    name = "random"
+    draws = True
+    _step = 0
+
+    def resume(self, decisions: int) -> None:
+        """Go on with the numbers that come after so many decisions."""
+        self._step = decisions
+
+    def decide(self, view: View) -> Floats:
+        """Independent fractions, uniform over the action space."""
+        drawn = np.zeros(view.plugged.shape)
+        _draw_rows(np.uint64(self.seed), self._step, drawn)
+        self._step += 1
+        return self._spread(drawn)
+
+    def ahead(self, decisions: int, steps: int) -> NDArray[np.float32]:
+        """Row 0's actions (steps, K) after so many decisions: they depend on nothing it sees."""
+        drawn = np.empty((steps, len(self.levels)))
+        _draw_ahead(np.uint64(self.seed), decisions, drawn)
+        return self._spread(drawn).astype(np.float32)
+
+    def to_levels(self, fractions: Floats) -> NDArray[np.int64]:
+        """Each level of the charger equally often."""
+        counts = np.array([len(own) for own in self.levels])
+        drawn = (fractions - self.lowest) / (1.0 - self.lowest)
+        levels: NDArray[np.int64] = np.minimum((drawn * counts).astype(np.int64), counts - 1)
+        return levels
+
+    def _spread(self, drawn: Floats) -> Floats:
+        """Numbers from 0 to 1 as fractions from the lowest to 1; exact, so it can be undone."""
+        return self.lowest + (1.0 - self.lowest) * drawn

@@ -1,0 +1,136 @@
+"""A model that Stable-Baselines3 trained, as a policy among the others."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from gymnasium.wrappers.utils import rescale_box
+from numpy.typing import NDArray
+
+from baselines.policies.base import Policy
+from ev_gym.scenario import Scenario
+from ev_gym.simulation.actions import ActionMap
+
+# Algorithms by an attribute that only their archives hold; the last one is told by what it shares
+# with PPO. DDPG is saved as the TD3 that it is.
+MARKS = {
+    "DQN": "exploration_fraction",
+    "TD3": "policy_delay",
+    "SAC": "target_entropy",
+    "PPO": "clip_range",
+    "A2C": "gae_lambda",
+}
+# What only training uses, and may fail to load: functions saved by another Python, a replay buffer
+# of a million observations.
+UNUSED = {
+    "learning_rate": 0.0,
+    "lr_schedule": lambda _: 0.0,
+    "clip_range": lambda _: 0.0,
+    "buffer_size": 1,
+}
+
+
+class Learnt(Policy):
+    """What a neural network learnt, without its noise: `predict(deterministic=True)`.
+
+    Knows what it saw in training. It fails where the household is another than there: only the
+    number of observation fields and the actions are compared, not what stands in the fields. It
+    sees raw observations, so a model trained behind a wrapper that changes them (normalised, say)
+    is driven by numbers that it does not know. Actions from -1 to 1, as
+    `gymnasium.wrappers.RescaleAction` gives them in training, are brought to the env's own range.
+
+    An archive holds pickled code that loading it runs: open only what you trust.
+
+    Args:
+        path: Archive that a model's `save` wrote, of PPO, A2C, SAC, TD3, DDPG or DQN.
+        scenario: The scenario.
+        continuous: Whether actions are fractions, or levels of the charger; the model's may be
+            either.
+        seed: Not used.
+
+    Raises:
+        ValueError: for a file that is no such archive, a model of other observations or actions,
+            or where Stable-Baselines3 is missing.
+    """
+
+    def __init__(self, path: str, scenario: Scenario, continuous: bool, seed: int) -> None:
+        super().__init__(scenario, continuous, seed)
+        self._model = _load(path)
+        seen = self._model.observation_space
+        width = max(place.stop for place in self.slices.values())
+        if seen.shape != (width,):
+            raise ValueError(
+                f"policy {path!r} was trained on observations of shape {seen.shape}; allowed for "
+                f"scenario {scenario.name!r}: {(width,)}"
+            )
+        self._box, own_levels = (ActionMap(scenario, kind).space for kind in (True, False))
+        space = self._model.action_space
+        self._by_level = space == own_levels
+        self._rescaled = not self._by_level and space != self._box
+        symmetric = spaces.Box(-1.0, 1.0, self._box.shape or (), np.float32)
+        if self._rescaled and space != symmetric:
+            raise ValueError(
+                f"policy {path!r} was trained on actions {space}; allowed for scenario "
+                f"{scenario.name!r}: {self._box}, {symmetric} or {own_levels}"
+            )
+
+    def __call__(self, observation: NDArray[np.float32]) -> Any:
+        """The action for one observation (D,), or the actions for a batch (n, D)."""
+        with _one_thread():
+            answer, _ = self._model.predict(np.atleast_2d(observation), deterministic=True)
+        return self.act(self._fractions(answer), single=observation.ndim == 1)
+
+    def _fractions(self, answer: NDArray[Any]) -> NDArray[np.float64]:
+        if self._by_level:
+            chosen = answer.reshape(len(answer), len(self.levels))
+            own = [levels[chosen[:, k]] for k, levels in enumerate(self.levels)]
+            return np.stack(own, axis=1).astype(np.float64)
+        if self._rescaled:
+            assert isinstance(self._box, spaces.Box)
+            *_, back = rescale_box(self._box, np.float32(-1), np.float32(1))
+            answer = back(answer)
+        return answer.astype(np.float64)
+
+
+def _load(path: str) -> Any:
+    """The model in an archive, on the CPU."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            held = json.loads(archive.read("data"))
+        name = next(name for name, mark in MARKS.items() if mark in held)
+    except (zipfile.BadZipFile, KeyError, ValueError, StopIteration, TypeError):
+        raise ValueError(
+            f"policy {path!r} is no archive of a model; allowed: what Stable-Baselines3 saved of "
+            f"{', '.join(MARKS)} or DDPG"
+        ) from None
+    try:
+        algorithm = getattr(importlib.import_module("stable_baselines3"), name)
+    except ImportError as error:
+        raise ValueError(
+            f"policy {path!r} needs a package that is missing: pip install stable-baselines3"
+        ) from error
+    try:
+        return algorithm.load(path, device="cpu", custom_objects=UNUSED)
+    except Exception as error:  # an archive may hold anything
+        raise ValueError(
+            f"policy {path!r} does not load as a model of {name}: {type(error).__name__}: {error}"
+        ) from error
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """With several, torch adds in another order: other last digits in another pool of workers."""
+    torch = importlib.import_module("torch")  # without types where it is not installed
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

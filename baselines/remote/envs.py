@@ -1,0 +1,279 @@
+"""A household at the other end of a network, with the interface and the numbers of a local one.
+
+`gymnasium.make("EVChargingRemote-v0", url="http://127.0.0.1:5000", scenario="stockholm")` after
+`import ev_gym`. Observations, rewards, flags, infos and errors about actions and resets equal those
+of `EVCharging-v0` bit for bit, so policies run on it unchanged. Requests without an answer are
+repeated, with back-off, so a server may be restarted meanwhile; no step is taken twice. What cannot
+be had raises `RemoteError`, which says whether anything happened on the server.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from baselines.remote.http_client import READ_S, Client, RemoteError
+from baselines.remote.session import Answer, RemoteSession
+from ev_gym.scenario import Scenario
+from ev_gym.simulation.reset_options import checked_mask, checked_seed, given_options, row_seeds
+from ev_gym.simulation.results import History, history_frame, rows_info
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["RemoteEnv", "RemoteError", "RemoteVectorEnv"]
+
+
+class RemoteEnv(gym.Env[NDArray[Any], Any]):
+    """`EVChargingEnv` on a server; see there for actions, observations, rewards and options.
+
+    Args:
+        url: Address of the server, such as `http://127.0.0.1:5000`.
+        scenario: A preset's name, a `Scenario`, or a dict of overrides on `"preset"`.
+        split: None, `"train"` or `"test"`: the weeks that episodes come from.
+        continuous: False for discrete actions.
+        token: The server's token; None: the environment variable EV_GYM_TOKEN, where set.
+        timeout_s: Longest wait for an answer before the request is repeated.
+        render_mode: Only None.
+
+    Raises:
+        ScenarioError: for an impossible scenario or split.
+        RemoteError: if the server cannot be reached, or refuses.
+    """
+
+    metadata = {"render_modes": []}  # noqa: RUF012  # gymnasium.Env declares it so
+
+    def __init__(
+        self,
+        url: str,
+        scenario: str | Scenario | Mapping[str, Any] = "stockholm",
+        split: str | None = None,
+        continuous: bool = True,
+        token: str | None = None,
+        timeout_s: float = READ_S,
+        render_mode: str | None = None,
+    ) -> None:
+        _check_render_mode(render_mode)
+        self.render_mode = None
+        client = Client(url, token, timeout_s)
+        session = RemoteSession(client, scenario, split=split, continuous=continuous)
+        self._session = session
+        self.scenario = session.scenario
+        self.split = split
+        self.series_start: datetime = session.series_start
+        self.observation_space = session.observation_space
+        self.action_space = session.action_space
+        cars = len(self.scenario.vehicles)
+        self._history = History(cars, self.scenario.horizon_steps)
+        self._start = History(cars, 1)
+        self._seeded = False
+        self._own_seed: int | None = None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Begin an episode: of the seed, or without one the next of the same stream.
+
+        Raises:
+            ResetError: for an impossible seed or option; nothing has changed then.
+            RemoteError: where there was no answer; calling again is safe.
+        """
+        asked = given_options(options) if options else {}
+        seed = given = None if seed is None else checked_seed(seed)
+        if given is None and not self._seeded:
+            if self._own_seed is None:
+                self._own_seed = int(self.np_random.integers(2**63))
+            given = self._own_seed
+        answer = self._session.reset(given, asked)
+        super().reset(seed=seed)
+        self._seeded = True
+        self._history.length = 0
+        _record(self._start, 0, answer)
+        return answer.observations[0], self._start.info(0)
+
+    def step(self, action: Any) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+        """Take one step.
+
+        Raises:
+            ActionError: for a NaN or an action outside the space; nothing has changed then.
+            gymnasium.error.ResetNeeded: before the first reset.
+            RemoteError: where there was no answer; calling with the same action again is safe.
+        """
+        if not self._seeded:
+            raise gym.error.ResetNeeded("call reset() before step()")
+        answer = self._session.step(action)
+        place = self._history.next_place()
+        _record(self._history, place, answer)
+        info = self._history.info(place)
+        self._history.length = place + 1
+        truncated = bool(answer.truncated[0])
+        if truncated:
+            info["settlement"] = float(answer.settlement[0])
+        return answer.observations[0], float(answer.rewards[0]), False, truncated, info
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """The episode so far: one row a step, the declared step fields, indexed by local time."""
+        return history_frame(self.series_start, self.scenario.data.zone, self._history)
+
+    def close(self) -> None:
+        """Delete the session on the server."""
+        self._session.close()
+
+
+class RemoteVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
+    """`EVChargingVectorEnv` on a server: one request steps all rows; every call's arrays are new.
+
+    Args:
+        num_envs: Number of households n.
+        url: Address of the server, such as `http://127.0.0.1:5000`.
+        scenario: A preset's name, a `Scenario`, or a dict of overrides on `"preset"`.
+        split: None, `"train"` or `"test"`.
+        continuous: False for discrete actions.
+        autoreset_mode: An `AutoresetMode`: next-step (the default), same-step or disabled.
+        token: The server's token; None: the environment variable EV_GYM_TOKEN, where set.
+        timeout_s: Longest wait for an answer before the request is repeated.
+        render_mode: Only None.
+
+    Raises:
+        ScenarioError: for an impossible scenario, split or number of envs.
+        ValueError: for an impossible autoreset mode or render mode.
+        RemoteError: if the server cannot be reached, or refuses.
+    """
+
+    def __init__(
+        self,
+        num_envs: int = 1,
+        url: str = "http://127.0.0.1:5000",
+        scenario: str | Scenario | Mapping[str, Any] = "stockholm",
+        split: str | None = None,
+        continuous: bool = True,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        token: str | None = None,
+        timeout_s: float = READ_S,
+        render_mode: str | None = None,
+    ) -> None:
+        self.closed = True  # so far there is nothing to close
+        _check_render_mode(render_mode)
+        self.render_mode = None
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
+        self.num_envs = operator.index(num_envs)
+        session = RemoteSession(
+            Client(url, token, timeout_s),
+            scenario,
+            num_envs=self.num_envs,
+            split=split,
+            continuous=continuous,
+            autoreset_mode=self.autoreset_mode.value,
+        )
+        self._session = session
+        self.closed = False
+        self.scenario = session.scenario
+        self.split = split
+        self.series_start: datetime = session.series_start
+        self.single_observation_space = session.observation_space
+        self.single_action_space = session.action_space
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self._seeded = False
+        self._own_seeds: list[int] | None = None
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: dict[str, Any] | None = None,
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Begin an episode in every row, or in those of `options["reset_mask"]` ((n,) bool).
+
+        Args:
+            seed: A number s, for row i s + i; or one number (or None) for each row; None: the next
+                episode of each row's stream.
+            options: As those of the single env, for all rows alike; and `reset_mask`.
+
+        Raises:
+            ResetError: for an impossible seed, option or mask; nothing has changed then.
+            RemoteError: where there was no answer; calling again is safe.
+        """
+        options = dict(options or {})
+        masked = options.pop("reset_mask", None)
+        mask = checked_mask(masked, self.num_envs, self._seeded)
+        asked = given_options(options)
+        seeds = row_seeds(seed, self.num_envs)
+        if not self._seeded:
+            if self._own_seeds is None:
+                own = self.np_random.integers(2**63, size=self.num_envs, dtype=np.uint64)
+                self._own_seeds = own.tolist()
+            seeds = [own if s is None else s for s, own in zip(seeds, self._own_seeds, strict=True)]
+        if masked is not None:
+            asked["reset_mask"] = mask
+        answer = self._session.reset(seeds, asked)
+        super().reset(seed=seed if isinstance(seed, int) else None)
+        self._seeded = True
+        return answer.observations, rows_info(answer.results, answer.vehicle_results)
+
+    def step(
+        self, actions: Any
+    ) -> tuple[
+        NDArray[np.float32],
+        NDArray[np.float64],
+        NDArray[np.bool_],
+        NDArray[np.bool_],
+        dict[str, Any],
+    ]:
+        """Step every row: observations (n, D), rewards (n,), terminated, truncated, infos.
+
+        Raises:
+            ActionError: for a wrong shape, a NaN, or an action outside the space; nothing has
+                changed then.
+            gymnasium.error.ResetNeeded: before the first reset.
+            RemoteError: where there was no answer; calling with the same actions again is safe.
+        """
+        if not self._seeded:
+            raise gym.error.ResetNeeded("call reset() before step()")
+        answer = self._session.step(actions)
+        infos = _ended(answer) if answer.truncated.any() else {}
+        infos |= rows_info(answer.results, answer.vehicle_results)
+        terminated = np.zeros(self.num_envs, np.bool_)
+        return answer.observations, answer.rewards, terminated, answer.truncated, infos
+
+    def close_extras(self, **_: Any) -> None:
+        """Delete the session on the server."""
+        self._session.close()
+
+
+def _check_render_mode(render_mode: str | None) -> None:
+    if render_mode is not None:
+        raise ValueError(f"render_mode is {render_mode!r}; allowed: None for a remote env")
+
+
+def _record(history: History, place: int, answer: Answer) -> None:
+    """Write what the first row did into a history."""
+    history.results[place] = answer.results[0]
+    history.vehicle_results[place] = answer.vehicle_results[0]
+
+
+def _ended(answer: Answer) -> dict[str, Any]:
+    """What infos hold besides in a step in which episodes ended."""
+    settlement = {"settlement": answer.settlement, "_settlement": answer.truncated.copy()}
+    if answer.last is None:
+        return settlement
+    final_obs = np.zeros_like(answer.last.observations)
+    final_obs[answer.truncated] = answer.last.observations[answer.truncated]
+    last = rows_info(answer.last.results, answer.last.vehicle_results)
+    return {
+        **{name: value.copy() for name, value in settlement.items()},
+        "final_obs": final_obs,
+        "_final_obs": answer.truncated.copy(),
+        "final_info": last | settlement,
+        "_final_info": answer.truncated.copy(),
+    }

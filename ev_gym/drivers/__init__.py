@@ -1,0 +1,1 @@
+"""Who drives, when and how far; all randomness stands here."""

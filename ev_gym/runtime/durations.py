@@ -1,0 +1,7 @@
+"""Lengths of time in minutes, the unit in which the simulated world counts."""
+
+from __future__ import annotations
+
+QUARTER_MIN = 15
+HOUR_MIN = 60
+DAY_MIN = 24 * HOUR_MIN

@@ -1,0 +1,35 @@
+"""What a user declares: a household, its charger and cars, their drivers, its tariff and series."""
+
+from __future__ import annotations
+
+from ev_gym.scenario import presets as _presets  # noqa: F401  # registers the built-in scenarios
+from ev_gym.scenario.charger import Charger
+from ev_gym.scenario.parameters import ScenarioError
+from ev_gym.scenario.scenario import (
+    Household,
+    RewardWeights,
+    Scenario,
+    as_scenario,
+    preset,
+    preset_names,
+)
+from ev_gym.scenario.series_source import Data
+from ev_gym.scenario.solar import Solar
+from ev_gym.scenario.tariff import Tariff
+from ev_gym.scenario.vehicle import Driving, Vehicle
+
+__all__ = [
+    "Charger",
+    "Data",
+    "Driving",
+    "Household",
+    "RewardWeights",
+    "Scenario",
+    "ScenarioError",
+    "Solar",
+    "Tariff",
+    "Vehicle",
+    "as_scenario",
+    "preset",
+    "preset_names",
+]

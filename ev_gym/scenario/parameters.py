@@ -1,0 +1,228 @@
+"""How scenario parameters are declared, checked, and turned into plain dicts and back.
+
+A parameter is a dataclass field made by `number`, `choice` or `text`. It declares the default, the
+unit, the meaning and the allowed values in one place; checks, messages and tables come from there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Iterable, Mapping
+from numbers import Integral, Real
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+REQUIRED = dataclasses.MISSING
+NAME_LENGTH, PATH_LENGTH = 200, 1000  # characters
+
+
+class ScenarioError(ValueError):
+    """A scenario holds an unknown key or an impossible value."""
+
+
+def number(
+    default: Any,
+    unit: str,
+    meaning: str,
+    low: float,
+    high: float,
+    *,
+    whole: bool = False,
+    optional: bool = False,
+) -> Any:
+    """A parameter that is a number from `low` to `high`, both included.
+
+    With `whole` it is an integer, with `optional` it may also be None.
+    """
+    rule = {
+        "unit": unit,
+        "meaning": meaning,
+        "low": low,
+        "high": high,
+        "whole": whole,
+        "optional": optional,
+    }
+    return dataclasses.field(default=default, metadata=rule)
+
+
+def choice(default: Any, meaning: str, allowed: Iterable[Any]) -> Any:
+    """A parameter that is one of a few values."""
+    rule = {"unit": "", "meaning": meaning, "allowed": tuple(allowed)}
+    return dataclasses.field(default=default, metadata=rule)
+
+
+def numbers(
+    default: Any, unit: str, meaning: str, low: float, high: float, *, many: int, **rule: Any
+) -> Any:
+    """A parameter that is a tuple of at most `many` numbers, each between `low` and `high`."""
+    rule = {"unit": unit, "meaning": meaning, "low": low, "high": high, "many": many, **rule}
+    return dataclasses.field(default=default, metadata=rule)
+
+
+def text(default: Any, meaning: str, *, longest: int = NAME_LENGTH, optional: bool = False) -> Any:
+    """A parameter that is a string of 1 to `longest` characters."""
+    rule = {"unit": "", "meaning": meaning, "text": longest, "optional": optional}
+    return dataclasses.field(default=default, metadata=rule)
+
+
+def section(kind: type, meaning: str) -> Any:
+    """A parameter that is a dataclass of further parameters, or None."""
+    rule = {"unit": "", "meaning": meaning, "section": kind, "optional": True}
+    return dataclasses.field(default=None, metadata=rule)
+
+
+def _allowed(rule: Mapping[str, Any]) -> str:
+    if "section" in rule:
+        words = f"a {rule['section'].__name__}"
+    elif "allowed" in rule:
+        words = "one of " + ", ".join(repr(value) for value in rule["allowed"])
+    elif rule.get("text"):
+        words = f"a non-empty string of at most {rule['text']} characters"
+    else:
+        kind = "a whole number" if rule.get("whole") else "a number"
+        words = f"{kind} from {rule['low']:g} to {rule['high']:g} {rule['unit']}".rstrip()
+        if rule.get("many"):
+            words = f"a list of at most {rule['many']}, each entry {words}"
+    return words + (", or None" if rule.get("optional") else "")
+
+
+def _is_number(value: Any, rule: Mapping[str, Any]) -> bool:
+    kind = Integral if rule.get("whole") else Real
+    if isinstance(value, bool) or not isinstance(value, kind):
+        return False
+    return bool(rule["low"] <= value <= rule["high"])  # False for a NaN
+
+
+def _is_allowed(value: Any, rule: Mapping[str, Any]) -> bool:
+    if value is None:
+        return bool(rule.get("optional")) or None in rule.get("allowed", ())
+    if "section" in rule:
+        return isinstance(value, rule["section"])
+    if "allowed" in rule:
+        return any(type(value) is type(known) and value == known for known in rule["allowed"])
+    if rule.get("text"):
+        return isinstance(value, str) and 0 < len(value) <= rule["text"]
+    if rule.get("many"):
+        fits = isinstance(value, tuple) and len(value) <= rule["many"]
+        return fits and all(_is_number(entry, rule) for entry in value)
+    return _is_number(value, rule)
+
+
+def _in_standard_form(value: Any, rule: Mapping[str, Any]) -> Any:
+    """An allowed value in the form that all values equal to it take: 16 as 16.0, -0.0 as 0.0."""
+    if value is None or "low" not in rule:
+        return value
+    if rule.get("many"):
+        return tuple(_in_standard_form(entry, {**rule, "many": 0}) for entry in value)
+    return int(value) if rule.get("whole") else float(value) + 0.0
+
+
+def check(part: Any) -> None:
+    """Check each declared field of a dataclass, and bring its value into its standard form.
+
+    Lists become tuples, whole numbers ints and other numbers floats, so that equal scenarios have
+    the same fingerprint.
+
+    Raises:
+        ScenarioError: naming the field, its value and what is allowed.
+    """
+    for field in dataclasses.fields(part):
+        rule = field.metadata
+        if not rule:
+            continue
+        value = getattr(part, field.name)
+        if rule.get("many") and isinstance(value, list):
+            value = tuple(value)
+        if not _is_allowed(value, rule):
+            owner = type(part).__name__
+            raise ScenarioError(f"{owner}.{field.name} is {value!r}; allowed: {_allowed(rule)}")
+        object.__setattr__(part, field.name, _in_standard_form(value, rule))
+
+
+def check_unread(part: Any, names: Iterable[str], because: str) -> None:
+    """Refuse a parameter that is set although nothing would read it.
+
+    Args:
+        part: The dataclass.
+        names: The parameters that are not read.
+        because: Why they are not read, for the message.
+
+    Raises:
+        ScenarioError: naming the field, its value and why it has no effect.
+    """
+    defaults = {field.name: field.default for field in dataclasses.fields(part)}
+    for name in names:
+        value = getattr(part, name)
+        if value != defaults[name]:
+            raise ScenarioError(
+                f"{type(part).__name__}.{name} is {value!r}, which has no effect because "
+                f"{because}; allowed then: {defaults[name]!r}"
+            )
+
+
+def nearest(name: Any, known: Iterable[str]) -> str:
+    """Words that follow an unknown name in a message: which known one may be meant, or ""."""
+    near = difflib.get_close_matches(str(name), list(known), 1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def check_keys(entries: Mapping[str, Any], known: Iterable[str], where: str) -> None:
+    """Refuse a key that is not known; the message names the nearest known one.
+
+    Raises:
+        ScenarioError: naming the key and all that is allowed there.
+    """
+    known = list(known)
+    for key in entries:
+        if key not in known:
+            raise ScenarioError(
+                f"unknown key {key!r} in {where}{nearest(key, known)}; allowed: {', '.join(known)}"
+            )
+
+
+def to_plain(part: Any) -> Any:
+    """A dataclass as nested dicts and lists of plain JSON values."""
+    if dataclasses.is_dataclass(part) and not isinstance(part, type):
+        return {f.name: to_plain(getattr(part, f.name)) for f in dataclasses.fields(part)}
+    if isinstance(part, tuple):
+        return [to_plain(entry) for entry in part]
+    return part
+
+
+def override(base: T, changes: Any, where: str) -> T:
+    """The dataclass `base` with the fields named in `changes` replaced.
+
+    Raises:
+        ScenarioError: for an unknown key, an impossible value, or `changes` that is no dict.
+    """
+    if not isinstance(changes, Mapping):
+        raise ScenarioError(f"{where} is {changes!r}; allowed: a dict of its parameters")
+    names = [field.name for field in dataclasses.fields(base)]  # type: ignore[arg-type]  # T is one of our dataclasses
+    check_keys(changes, names, where)
+    new = {}
+    rules = {field.name: field.metadata for field in dataclasses.fields(base)}  # type: ignore[arg-type]  # T is one of our dataclasses
+    for key, value in changes.items():
+        current = getattr(base, key)
+        if current is None and "section" in rules[key] and isinstance(value, Mapping):
+            current = rules[key]["section"]()
+        nested = dataclasses.is_dataclass(current) and not isinstance(value, type(current))
+        nested = nested and not (value is None and rules[key].get("optional"))
+        new[key] = override(current, value, f"{where}.{key}") if nested else value
+    return dataclasses.replace(base, **new)  # type: ignore[type-var]  # T is one of our dataclasses
+
+
+def table_of(kind: type) -> list[dict[str, Any]]:
+    """Name, default, unit, meaning and allowed values of each declared parameter of a dataclass."""
+    return [
+        {
+            "name": field.name,
+            "default": None if field.default is REQUIRED else field.default,
+            "unit": field.metadata["unit"],
+            "meaning": field.metadata["meaning"],
+            "allowed": _allowed(field.metadata),
+        }
+        for field in dataclasses.fields(kind)
+        if field.metadata
+    ]

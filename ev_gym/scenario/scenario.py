@@ -1,0 +1,297 @@
+"""What is simulated: a household, its charger and cars, how they are driven, and what power costs.
+
+Every parameter is declared once, with unit, meaning and bounds. Scenarios are frozen and hashable;
+they turn into plain dicts and back, and refuse unknown keys and impossible values when they are
+made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ev_gym.physics.charger import VOLT
+from ev_gym.runtime.durations import DAY_MIN
+from ev_gym.scenario.charger import Charger, at_charger
+from ev_gym.scenario.parameters import (
+    ScenarioError,
+    check,
+    choice,
+    nearest,
+    number,
+    numbers,
+    override,
+    text,
+    to_plain,
+)
+from ev_gym.scenario.series_source import Data
+from ev_gym.scenario.solar import Solar
+from ev_gym.scenario.tariff import TARIFFS, Tariff, tariff
+from ev_gym.scenario.vehicle import Driving, Vehicle
+
+MAX_VEHICLES = 8
+
+
+@dataclass(frozen=True)
+class Household:
+    """The house and its connection to the grid.
+
+    Three phases of 230 V: 16 A are 11 kW, 20 A 14 kW, 25 A 17 kW (3 x 230 V x I). The fuse guards
+    each line by itself, so a car on one phase can exceed it where the total power would not.
+    """
+
+    fuse_a: float = number(20.0, "A", "main fuse, per phase", 6, 200)
+    phases: int = choice(3, "phases of the connection", (1, 3))
+    annual_kwh: float | None = number(
+        None,
+        "kWh",
+        "base load a year, the mean over the houses; None: 12,000 if generated, else as measured",
+        100,
+        200_000,
+        optional=True,
+    )
+    connection_kw: float | None = number(
+        None,
+        "kW",
+        "limit of all lines together, instead of the fuse on each; None: the fuse",
+        1,
+        500,
+        optional=True,
+    )
+    export_limit_kw: float | None = number(
+        None, "kW", "most power fed into the grid; None: the connection's", 0, 500, optional=True
+    )
+    line_shares: tuple[float, ...] | None = numbers(
+        None, "", "shares of the base load on the lines; None: equal", 0, 1, many=3, optional=True
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        shares = self.line_shares
+        if shares is not None and (
+            len(shares) != self.phases or not math.isclose(sum(shares), 1.0)
+        ):
+            raise ScenarioError(
+                f"Household.line_shares is {shares!r}; allowed: one share for each of the "
+                f"{self.phases} phases, together 1"
+            )
+        if self.export_limit_kw is not None and self.export_limit_kw > self.limit_kw:
+            raise ScenarioError(
+                f"Household.export_limit_kw is {self.export_limit_kw!r}; allowed: at most what the "
+                f"connection carries, {self.limit_kw:g} kW"
+            )
+
+    @property
+    def limit_kw(self) -> float:
+        """Power that the connection carries."""
+        if self.connection_kw is not None:
+            return self.connection_kw
+        return self.phases * VOLT * self.fuse_a / 1000.0
+
+
+@dataclass(frozen=True)
+class RewardWeights:
+    """Factors on the reward's terms; all 1 means that the reward is money."""
+
+    energy: float = number(1.0, "", "grid energy for charging", 0, 1000)
+    power: float = number(1.0, "", "power charge for charging", 0, 1000)
+    wear: float = number(1.0, "", "capacity that the batteries lost", 0, 1000)
+    missing: float = number(1.0, "", "energy missing at departure", 0, 1000)
+    public: float = number(1.0, "", "energy bought on the road", 0, 1000)
+    overload: float = number(1.0, "", "energy above the connection's limit", 0, 1000)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+_PARTS = {
+    "household": Household,
+    "solar": Solar,
+    "charger": Charger,
+    "driving": Driving,
+    "tariff": Tariff,
+    "data": Data,
+    "reward_weights": RewardWeights,
+}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One household with its cars, its prices and its horizon."""
+
+    name: str = text("stockholm", "what the scenario is called")
+    household: Household = field(default_factory=Household)
+    solar: Solar = field(default_factory=Solar)
+    charger: Charger = field(default_factory=Charger)
+    vehicles: tuple[Vehicle, ...] = field(
+        default_factory=lambda: (Vehicle.model("Volkswagen ID.3 58 kWh"),)
+    )
+    driving: Driving = field(default_factory=Driving)
+    tariff: Tariff = field(default_factory=lambda: TARIFFS["ellevio"])
+    data: Data = field(default_factory=Data)
+    reward_weights: RewardWeights = field(default_factory=RewardWeights)
+    currency: str = text("SEK", "currency of every price and bill")
+    time_step_min: int = choice(15, "length of a step in minutes", (1, 5, 15, 30, 60))
+    start_hour: int = number(12, "h", "local hour at which an episode starts", 0, 23, whole=True)
+    days: int = number(1, "d", "horizon of an episode, in days of 24 hours", 1, 366, whole=True)
+    price_window_h: int = number(36, "h", "hours of prices in the observation", 1, 48, whole=True)
+
+    def __post_init__(self) -> None:
+        check(self)
+        self._check_parts()
+        vehicles = self.vehicles
+        if not isinstance(vehicles, tuple) or not all(isinstance(v, Vehicle) for v in vehicles):
+            raise ScenarioError(f"Scenario.vehicles is {vehicles!r}; allowed: a tuple of Vehicle")
+        if not 1 <= len(vehicles) <= MAX_VEHICLES:
+            raise ScenarioError(
+                f"Scenario.vehicles holds {len(vehicles)}; allowed: 1 to {MAX_VEHICLES} vehicles"
+            )
+        if self.charger.phases > self.household.phases:
+            raise ScenarioError(
+                f"Charger.phases is {self.charger.phases}, but Household.phases is "
+                f"{self.household.phases}; allowed: no more phases than the house has"
+            )
+        if self.charger.count is not None and self.charger.count > len(vehicles):
+            raise ScenarioError(
+                f"Charger.count is {self.charger.count}; allowed: at most one for each of the "
+                f"{len(vehicles)} vehicles"
+            )
+        for vehicle in vehicles:
+            at_charger(vehicle, self.charger)
+            if vehicle.line > self.household.phases:
+                raise ScenarioError(
+                    f"Vehicle.line is {vehicle.line}, but Household.phases is "
+                    f"{self.household.phases}; allowed: a line that the house has"
+                )
+
+    def _check_parts(self) -> None:
+        for name, kind in _PARTS.items():
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                raise ScenarioError(f"Scenario.{name} is {value!r}; allowed: a {kind.__name__}")
+        code = self.currency
+        if not (len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()):
+            raise ScenarioError(
+                f"Scenario.currency is {code!r}; allowed: a three-letter code such as 'SEK'"
+            )
+        if self.tariff.energy_tax_per_kwh is None and code != "SEK":
+            raise ScenarioError(
+                "Tariff.energy_tax_per_kwh is None, which is Sweden's energy tax in SEK, but "
+                f"Scenario.currency is {code!r}; allowed: a number"
+            )
+
+    @property
+    def horizon_steps(self) -> int:
+        """Steps of one episode."""
+        return self.days * DAY_MIN // self.time_step_min
+
+    @property
+    def step_h(self) -> float:
+        """Length of a step in hours."""
+        return self.time_step_min / 60.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every parameter as plain JSON values; `Scenario.from_dict` turns them back."""
+        plain: dict[str, Any] = to_plain(self)
+        return plain
+
+    @classmethod
+    def from_dict(cls, changes: Mapping[str, Any]) -> Scenario:
+        """The preset that the key `"preset"` names (by default `stockholm`), with overrides.
+
+        `vehicles` is a list of dicts; a dict with the key `"model"` starts from that known car.
+        `tariff` is a dict or a known tariff's name, such as `"goteborg"`.
+
+        Raises:
+            ScenarioError: for an unknown key or an impossible value, saying what is allowed.
+        """
+        if not isinstance(changes, Mapping):
+            raise ScenarioError(f"scenario is {changes!r}; allowed: a dict of overrides")
+        changes = dict(changes)
+        base = preset(changes.pop("preset", "stockholm"))
+        if "vehicles" in changes:
+            vehicles = changes["vehicles"]
+            if not isinstance(vehicles, (list, tuple)):
+                raise ScenarioError(f"vehicles is {vehicles!r}; allowed: a list of dicts")
+            changes["vehicles"] = tuple(_vehicle(entry, base.vehicles[0]) for entry in vehicles)
+        if isinstance(changes.get("tariff"), str):
+            changes["tariff"] = tariff(changes["tariff"])
+        return override(base, changes, "the scenario")
+
+    def fingerprint(self) -> str:
+        """Hash of every parameter, as hexadecimal digits."""
+        plain = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.sha256(plain.encode()).hexdigest()
+
+
+def _vehicle(entry: Any, base: Vehicle) -> Vehicle:
+    if isinstance(entry, Vehicle):
+        return entry
+    if isinstance(entry, Mapping) and "model" in entry:
+        rest = {key: value for key, value in entry.items() if key != "model"}
+        return override(Vehicle.model(entry["model"]), rest, f"vehicle {entry['model']!r}")
+    if not isinstance(entry, Mapping):
+        raise ScenarioError(
+            f"vehicle is {entry!r}; allowed: a dict of parameters, or {{'model': 'Renault Zoe'}}"
+        )
+    return override(base, entry, "the scenario.vehicles")
+
+
+# By name, functions that make a scenario, the default one first; the module `presets` registers
+# the built-in ones.
+_PRESETS: dict[str, Callable[[], Scenario]] = {}
+
+
+def register(name: str) -> Callable[[Callable[[], Scenario]], Callable[[], Scenario]]:
+    """Decorator: what the function returns becomes the preset of that name."""
+
+    def register_maker(make: Callable[[], Scenario]) -> Callable[[], Scenario]:
+        _PRESETS[name] = make
+        return make
+
+    return register_maker
+
+
+def preset_names() -> tuple[str, ...]:
+    """Names of all presets, the default first."""
+    return tuple(_PRESETS)
+
+
+def preset_summary(name: str) -> str:
+    """One sentence on what a preset holds."""
+    return (_PRESETS[name].__doc__ or "").strip()
+
+
+def preset(name: Any) -> Scenario:
+    """The preset of that name.
+
+    Raises:
+        ScenarioError: for an unknown name, listing the known ones.
+    """
+    if not isinstance(name, str) or name not in _PRESETS:
+        raise ScenarioError(
+            f"unknown scenario {name!r}{nearest(name, _PRESETS)}; presets: {', '.join(_PRESETS)}; "
+            "or pass a dict of overrides or a Scenario"
+        )
+    return _PRESETS[name]()
+
+
+def as_scenario(scenario: str | Scenario | Mapping[str, Any]) -> Scenario:
+    """A scenario from a preset's name, a `Scenario`, or a dict of overrides.
+
+    Raises:
+        ScenarioError: for anything else, an unknown name or key, or an impossible value.
+    """
+    if isinstance(scenario, Scenario):
+        return scenario
+    if isinstance(scenario, str):
+        return preset(scenario)
+    if isinstance(scenario, Mapping):
+        return Scenario.from_dict(scenario)
+    raise ScenarioError(
+        f"scenario is {scenario!r}; allowed: a preset's name, a Scenario, or a dict of overrides"
+    )

@@ -1,0 +1,1 @@
+"""What surrounds a house over time: load, price, temperature, sun."""

@@ -1,0 +1,126 @@
+"""The data set of a scenario: built once per process and shared by all envs."""
+
+from __future__ import annotations
+
+import functools
+import os
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from ev_gym.scenario import Data, Scenario, ScenarioError
+from ev_gym.series.dataset import Dataset
+
+# The day of the teaching server of 2024: prices (ore per kWh) and base loads (kW) of its 24 hours.
+CLASSIC_PRICES_ORE = (
+    85.28, 70.86, 68.01, 67.95, 68.01, 85.04, 87.86, 100.26, 118.45, 116.61, 105.93, 91.95,
+    90.51, 90.34, 90.80, 88.85, 90.39, 99.03, 87.11, 82.9, 80.45, 76.48, 32.00, 34.29,
+)  # fmt: skip
+CLASSIC_LOADS_KW = (
+    0.88, 0.77, 2.2, 1.98, 2.75, 3.85, 4.51, 3.74, 3.85, 4.4, 4.73, 6.16,
+    4.62, 3.74, 3.52, 3.63, 5.83, 11.0, 8.91, 6.05, 4.29, 2.64, 1.87, 0.99,
+)  # fmt: skip
+CLASSIC_TEMPERATURE_C = 15.0
+
+# Annual consumption of a generated house, unless a scenario's `annual_kwh` scales it.
+REFERENCE_KWH = 12_000.0
+
+
+class _File(NamedTuple):
+    """What the cache knows a file by: after an edit it has another time or another size."""
+
+    path: Path
+    changed_ns: int
+    size: int
+
+
+def dataset_of(scenario: Scenario) -> Dataset:
+    """The series that a scenario names.
+
+    They are read once per process, and again when a file has changed. Built-in series are in SEK,
+    whatever the scenario's currency.
+
+    Raises:
+        ScenarioError: if files are named relative to `EV_GYM_DATA` and that is not set.
+        FileNotFoundError, DataError: if a file is missing or does not hold such a series.
+    """
+    if scenario.data.source != "files":
+        return _dataset(scenario.data, "SEK", ())
+    return _dataset(scenario.data, scenario.currency, _files(scenario.data))
+
+
+def _files(data: Data) -> tuple[_File | None, ...]:
+    """Files of prices, base load, temperature, irradiance; None where the scenario names none."""
+    names = (data.price_file, data.load_file, data.temperature_file, data.irradiance_file)
+    paths = [None if name is None else Path(name) for name in names]
+    named = [path for path in paths if path is not None]
+    folder = os.environ.get("EV_GYM_DATA")
+    if folder is None and not all(path.is_absolute() for path in named):
+        raise ScenarioError(
+            "EV_GYM_DATA is not set; allowed: the folder that holds "
+            + ", ".join(str(path) for path in named)
+        )
+    return tuple(None if path is None else _file(Path(folder or ".") / path) for path in paths)
+
+
+def _file(path: Path) -> _File:
+    if not path.is_file():  # the reader's error says which role the missing file has
+        return _File(path, 0, 0)
+    stat = path.stat()
+    return _File(path, stat.st_mtime_ns, stat.st_size)
+
+
+@functools.lru_cache(maxsize=8)
+def _dataset(data: Data, currency: str, files: tuple[_File | None, ...]) -> Dataset:
+    if data.source == "files":
+        return _from_files(data, currency, [file and file.path for file in files])
+    assert data.start is not None  # `Data` allows None only for files
+    assert data.weeks is not None
+    start = datetime.fromisoformat(data.start).replace(tzinfo=ZoneInfo(data.zone))
+    start = start.astimezone(timezone.utc)
+    if data.source == "classic":
+        days = 7 * data.weeks
+        return Dataset(
+            start=start,
+            zone=data.zone,
+            load_kw=np.tile(np.repeat(CLASSIC_LOADS_KW, 4), days)[np.newaxis],
+            price_per_kwh=np.tile(np.array(CLASSIC_PRICES_ORE) / 100.0, days),
+            temperature_c=np.full(24 * days, CLASSIC_TEMPERATURE_C),
+            currency=currency,
+        )
+    from ev_gym.series.synthetic import synthetic_series
+    from ev_gym.series.synthetic_sky import built_in_clearness
+
+    series = synthetic_series(start, data.weeks, data.houses, data.zone, REFERENCE_KWH)
+    return Dataset(
+        start=start,
+        zone=data.zone,
+        load_kw=series.load_kw,
+        price_per_kwh=series.price_per_kwh,
+        temperature_c=series.temperature_c,
+        currency=currency,
+        clearness=built_in_clearness(start, 168 * data.weeks),
+    )
+
+
+def _from_files(data: Data, currency: str, paths: list[Path | None]) -> Dataset:
+    price, load, temperature, irradiance = paths
+    assert price is not None  # `Data` refuses files without these two
+    assert load is not None
+    return Dataset.from_csv(
+        price=price,
+        load=load,
+        temperature=data.temperature_c if temperature is None else temperature,
+        irradiance=irradiance,
+        zone=data.zone,
+        currency=currency,
+        eur_rate=data.eur_rate,
+        start=data.start,
+        weeks=data.weeks,
+        load_zone=data.load_zone,
+        stamp_zone=data.stamp_zone,
+        price_column=data.price_column,
+    )

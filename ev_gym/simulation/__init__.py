@@ -1,0 +1,1 @@
+"""The simulation of households: their state, a step, its results, and what a policy sees."""

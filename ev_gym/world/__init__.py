@@ -1,0 +1,1 @@
+"""A scenario on its series, as the tables that compiled code reads."""

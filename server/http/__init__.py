@@ -1,0 +1,1 @@
+"""What every request passes: reading, documenting, guarding, counting, refusing."""

@@ -1,0 +1,1 @@
+"""The classic charging station: one household in real time."""

@@ -1,0 +1,1 @@
+"""The Gymnasium protocol over REST: sessions of envs, versioned /v1."""

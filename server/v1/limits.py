@@ -1,0 +1,58 @@
+"""What a client may ask of a new session."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ev_gym.scenario import Data, as_scenario, preset, preset_names
+from server.http.problems import Problem
+from server.v1.replayed_env import Spec
+
+if TYPE_CHECKING:
+    from server.config import Config
+
+# Two seconds to generate (10 ms a house, 0.15 ms a week of one), one more for PV (1 ms a week, and
+# 300 MB meanwhile) and half a one for the power charge; then 80 MB.
+MAX_HOUSES, MAX_HOUSE_WEEKS = 100, 5200
+
+
+def check_limits(spec: Spec, config: Config) -> None:
+    """Refuse a session that is too large, or that would read the server's own files.
+
+    Raises:
+        Problem: 422, saying what is allowed.
+    """
+    if not 1 <= spec.rows <= config.max_num_envs:
+        raise Problem(
+            422,
+            f"num_envs is {spec.num_envs}; allowed on this server: 1 to {config.max_num_envs}, "
+            "or null",
+        )
+    scenario = spec.scenario
+    if scenario.days > config.max_days:
+        raise Problem(
+            422, f"days is {scenario.days}; allowed on this server: 1 to {config.max_days}"
+        )
+    data = scenario.data
+    if data.source == "files":
+        if data not in _own_data(config):
+            raise Problem(
+                422,
+                "data.source is 'files', with files that this server does not offer; allowed: "
+                "the data of a preset or of the server's own scenario, or another source",
+            )
+        return
+    weeks, houses = data.weeks or 0, data.houses if data.source == "synthetic" else 1
+    if weeks * houses > MAX_HOUSE_WEEKS:
+        raise Problem(
+            422,
+            f"data.weeks times data.houses is {weeks} x {houses} = {weeks * houses}; allowed on "
+            f"this server: up to {MAX_HOUSE_WEEKS}",
+        )
+    if houses > MAX_HOUSES:
+        raise Problem(422, f"data.houses is {houses}; allowed on this server: up to {MAX_HOUSES}")
+
+
+def _own_data(config: Config) -> list[Data]:
+    offered = [preset(name) for name in preset_names()]
+    return [scenario.data for scenario in (*offered, as_scenario(config.scenario))]

@@ -1,0 +1,129 @@
+"""What a client may say of a scenario: a model made from the declared parameters.
+
+So the OpenAPI document shows each parameter's unit, meaning and range, and a wrong one is refused
+with its place. `Scenario.from_dict` has the last word: it knows what fits together.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, get_type_hints
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, create_model
+from pydantic_core import PydanticCustomError
+
+from ev_gym.scenario import Scenario, ScenarioError, Tariff, Vehicle, as_scenario, preset_names
+from ev_gym.scenario.parameters import NAME_LENGTH
+from ev_gym.scenario.scenario import MAX_VEHICLES, preset_summary
+from ev_gym.scenario.tariff import TARIFFS
+from server.http.problems import Problem
+from server.http.request_reading import WHOLE, FailFastList, RequestBody
+
+
+def _kind(rule: Mapping[str, Any]) -> Any:
+    """The type of a declared parameter."""
+    kind: Any
+    if "section" in rule:
+        kind = overrides_of(rule["section"])
+    elif "allowed" in rule:
+        kind = bool
+        if not isinstance(rule["allowed"][0], bool):
+            kind = Annotated[Literal[rule["allowed"]], BeforeValidator(_no_bool)]
+    elif rule.get("text"):
+        kind = Annotated[str, Field(min_length=1, max_length=rule["text"])]
+    else:
+        bounds = Field(ge=rule["low"], le=rule["high"])
+        kind = Annotated[int, bounds, WHOLE] if rule.get("whole") else Annotated[float, bounds]
+        if rule.get("many"):
+            kind = Annotated[FailFastList[kind], Field(max_length=rule["many"])]
+    return kind | None if rule.get("optional") else kind
+
+
+def _no_bool(value: Any) -> Any:
+    """For pydantic a True is one of the literals 1 and 3."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("no_bool", "Input should be no boolean")
+    return value
+
+
+def _no_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)  # what is not given stays as the preset has it
+
+
+def _field(kind: Any, meaning: str, unit: str = "") -> Any:
+    described = f"{meaning} ({unit})" if unit else meaning
+    return kind, Field(default=None, description=described, json_schema_extra=_no_default)
+
+
+def overrides_of(part: type, **more: Any) -> type[RequestBody]:
+    """A model of the declared parameters of a dataclass, none of them required."""
+    hints = get_type_hints(part)
+    own: dict[str, Any] = {}
+    for field in dataclasses.fields(part):
+        rule = field.metadata
+        if rule:
+            own[field.name] = _field(_kind(rule), rule["meaning"], rule["unit"])
+        elif field.name not in more:
+            kind = hints[field.name]
+            own[field.name] = _field(overrides_of(kind), _summary(kind))
+    doc = f"{_summary(part)} What is left out stays as the preset has it."
+    return create_model(
+        f"{part.__name__}Overrides", __base__=RequestBody, __doc__=doc, **own, **more
+    )
+
+
+def _summary(part: type) -> str:
+    return (part.__doc__ or "").partition("\n")[0]
+
+
+NAME, OVERRIDES = "a name", "overrides"
+
+
+def _branch(value: Any) -> str:
+    return NAME if isinstance(value, str) else OVERRIDES
+
+
+_presets = Literal[preset_names()]  # type: ignore[valid-type]  # one of the names that there are
+_PRESETS = " ".join(f"{name}: {preset_summary(name)}" for name in preset_names())
+
+_Model = Annotated[str, Field(max_length=NAME_LENGTH)]
+VehicleOverrides = overrides_of(
+    Vehicle, model=_field(_Model, "known car to start from, such as Renault Zoe R110 ZE50")
+)
+_tariffs = Literal[tuple(TARIFFS)]  # type: ignore[valid-type]  # one of the names that there are
+ScenarioOverrides = overrides_of(
+    Scenario,
+    tariff=_field(
+        Annotated[
+            Annotated[_tariffs, Tag(NAME)] | Annotated[overrides_of(Tariff), Tag(OVERRIDES)],
+            Discriminator(_branch),
+        ],
+        "what a kWh costs beyond the spot price: a known tariff's name, or overrides",
+    ),
+    preset=_field(_presets, f"preset to start from; stockholm where left out. {_PRESETS}"),
+    vehicles=_field(
+        Annotated[FailFastList[VehicleOverrides], Field(min_length=1, max_length=MAX_VEHICLES)],  # type: ignore[valid-type]  # made above
+        "the cars; each starts from its `model`, or from the preset's first car",
+    ),
+)
+
+ScenarioOrOverrides = Annotated[
+    Annotated[_presets, Tag(NAME)] | Annotated[ScenarioOverrides, Tag(OVERRIDES)],  # type: ignore[valid-type]  # likewise
+    Discriminator(_branch),
+    Field(description=f"A preset's name or overrides of one. {_PRESETS}"),
+]
+
+
+def scenario_of(given: str | RequestBody) -> Scenario:
+    """The scenario that a client means.
+
+    Raises:
+        Problem: 422 for one that is impossible, saying what is allowed.
+    """
+    try:
+        return as_scenario(
+            given if isinstance(given, str) else given.model_dump(exclude_unset=True)
+        )
+    except ScenarioError as error:
+        raise Problem(422, str(error)) from None

@@ -1,0 +1,281 @@
+"""Parts of `mpc`: plans worked out by hand, following them, what it learns and is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from baselines.foresight import foresee
+from baselines.mpc import Mpc
+from baselines.mpc.follow import Follower, RatherMore
+from baselines.mpc.memory import Forecast, Memory, Sight
+from baselines.mpc.plan import Outlook, Plan, Site, Stay, make_plan, site_of
+from ev_gym.scenario import Scenario
+from ev_gym.vector_env import EVChargingVectorEnv
+
+# No losses, no ageing: an AC kWh is a stored one. 50 kWh, of which 40 are wanted.
+CAR: dict[str, Any] = {
+    "battery_kwh": 50.0, "eta": 1.0, "aux_kw": 0.0, "wanted_soc": 0.8, "chemistry": None
+}  # fmt: skip
+
+
+def site(**changes: Any) -> Site:
+    return site_of(Scenario.from_dict({"vehicles": [CAR], **changes}))
+
+
+def outlook(price: list[float], load_kw: float = 0.0, **changes: Any) -> Outlook:
+    """Whole hours of a constant load and no sun; nothing exported or stored is worth anything."""
+    n = len(price)
+    plain = Outlook(
+        hours=[1.0] * n,
+        price=price,
+        export_price=[0.0] * n,
+        load_kw=[load_kw] * n,
+        sun_kw=[0.0] * n,
+        factor=[0.0] * n,
+        day=[0] * n,
+        peak_kw=0.0,
+        hour_kwh=0.0,
+        power_price=0.0,
+        worth_per_kwh=0.0,
+    )
+    return plain._replace(**changes)
+
+
+def test_the_cheaper_hour_first_and_then_the_next() -> None:
+    """16 kWh in three hours of 11 kW: 11 in the cheapest, 5 at a price of 2, none at 3."""
+    plan = make_plan(site(), outlook([2.0, 1.0, 3.0]), [Stay(0, 24.0, 3.0)])
+    assert plan.energy_kwh == pytest.approx([29.0])
+    assert plan.more == [True]
+    assert plan.value_per_kwh == pytest.approx([2.0])  # a kWh more would have saved one of those
+
+
+def test_losses_are_those_of_full_power() -> None:
+    """(0.9 * 11 - 0.9) kW in the battery."""
+    lossy = {**CAR, "eta": 0.9, "aux_kw": 0.9, "ac_max_kw": 11.0}
+    plan = make_plan(site(vehicles=[lossy]), outlook([1.0]), [Stay(0, 20.0, 1.0)])
+    assert plan.energy_kwh == pytest.approx([29.0])
+
+
+def test_what_can_wait_until_after_the_last_slot_waits() -> None:
+    """20 kWh, of which 8 h of 11 kW after two slots take more; 1 h takes 11."""
+    for hours, energy_kwh in ((10.0, 20.0), (3.0, 29.0)):
+        plan = make_plan(site(), outlook([1.0, 2.0]), [Stay(0, 20.0, hours)])
+        assert plan.energy_kwh == pytest.approx([energy_kwh])
+
+
+def test_a_departure_within_an_hour_leaves_a_part_of_it() -> None:
+    """An hour and a half: 5.5 kWh in the cheap half hour, the other 10.5 now."""
+    plan = make_plan(site(), outlook([2.0, 1.0]), [Stay(0, 24.0, 1.5)])
+    assert plan.energy_kwh == pytest.approx([34.5])
+
+
+@pytest.mark.parametrize(
+    ("public", "energy_kwh", "peak_kw", "value"),
+    # Below the peak of 3 kW a load of 1 kW leaves 2 kW in four hours, 8 of 12 kWh. A kW more costs
+    # 27 and gives the other 4: to buy them elsewhere costs 20, or 40.
+    [(5.0, 30.0, 3.0, 5.0), (10.0, 31.0, 4.0, 6.75 + 1.0)],
+)
+def test_the_power_charge_against_the_public_charger(
+    public: float, energy_kwh: float, peak_kw: float, value: float
+) -> None:
+    charged: dict[str, Any] = {"factor": [1.0] * 4, "peak_kw": 3.0, "power_price": 27.0}
+    known = outlook([1.0] * 4, load_kw=1.0, **charged)
+    house = site(tariff={"public_price_per_kwh": public})
+    plan = make_plan(house, known, [Stay(0, 28.0, 4.0)])
+    assert plan.peak_kw == pytest.approx(peak_kw)
+    assert plan.value_per_kwh == pytest.approx([value])
+    if public == 10.0:  # at the lower one it does not matter which hour it charges in
+        assert plan.energy_kwh == pytest.approx([energy_kwh])
+
+
+def test_a_house_above_the_peak_makes_room_for_its_cars_without_a_price() -> None:
+    """The load of 5 kW in the second hour raises the peak by itself, to 5 kW in the first too."""
+    charged: dict[str, Any] = {"factor": [1.0, 1.0], "peak_kw": 3.0, "power_price": 27.0}
+    known = outlook([1.0, 1.0], **charged)._replace(load_kw=[1.0, 5.0])
+    plan = make_plan(site(), known, [Stay(0, 36.0, 2.0)])
+    assert (plan.peak_kw, *plan.energy_kwh) == pytest.approx((5.0, 40.0))
+
+
+def test_hours_that_count_half_leave_twice_the_room() -> None:
+    """Half of (1.5 so far + 1 of load + 5.5 of the car) is the peak of 4 kW."""
+    charged: dict[str, Any] = {
+        "factor": [0.5, 1.0],
+        "peak_kw": 4.0,
+        "power_price": 1e3,
+        "hour_kwh": 0.75,
+    }
+    known = outlook([1.0, 2.0], load_kw=1.0, **charged)
+    plan = make_plan(site(), known, [Stay(0, 33.0, 2.0)])
+    assert plan.energy_kwh == pytest.approx([38.5])
+
+
+def test_discharging_to_the_house_in_the_dear_hour() -> None:
+    """5 kWh of load at 3 are worth more than 5 kWh bought back at 1; more would be given away."""
+    house = site(charger={"bidirectional": True}, solar={"peak_kw": 0.0})
+    plan = make_plan(house, outlook([3.0, 1.0], load_kw=5.0), [Stay(0, 40.0, 2.0)])
+    assert plan.energy_kwh == pytest.approx([35.0])
+    # Not below the floor of 30 % of 50 kWh, and no longer where it pays less than the wear.
+    full = [Stay(0, 17.0, 9.0)]
+    plan = make_plan(house, outlook([3.0] + [1.0] * 8, load_kw=5.0), full)
+    assert plan.energy_kwh == pytest.approx([15.0])
+    worn = [{**CAR, "chemistry": "nmc622", "wear_price_per_kwh": 9000.0}]  # 2.52 a kWh
+    aged = site(charger={"bidirectional": True}, vehicles=worn)
+    plan = make_plan(aged, outlook([3.0, 1.0], load_kw=5.0), [Stay(0, 40.0, 2.0)])
+    assert plan.energy_kwh == pytest.approx([40.0])
+
+
+def test_what_the_sun_leaves_is_taken_before_the_grid() -> None:
+    """6 kW of surplus for two hours, worth 0.1 exported; 12 of 14 kWh from it, 2 at 1."""
+    known = outlook([1.0, 1.1], export_price=[0.1, 0.1])._replace(sun_kw=[6.0, 6.0])
+    plan = make_plan(site(solar={"peak_kw": 10.0}), known, [Stay(0, 26.0, 2.0)])
+    assert plan.energy_kwh == pytest.approx([34.0])
+    assert plan.value_per_kwh == pytest.approx([1.0])
+
+
+def test_no_car_draws_or_gives_less_than_6_a() -> None:
+    """2.07 kW are half of 6 A: of 4.14 kWh so much comes from the sun, and goes to the house."""
+    known = outlook([1.0], export_price=[0.1], worth_per_kwh=0.6)._replace(sun_kw=[2.07])
+    plan = make_plan(site(solar={"peak_kw": 10.0}), known, [Stay(0, 40.0, 1.0)])
+    assert plan.energy_kwh == pytest.approx([44.14])
+    house = site(charger={"bidirectional": True})
+    plan = make_plan(house, outlook([3.0, 1.0], load_kw=2.07), [Stay(0, 40.0, 2.0)])
+    assert plan.energy_kwh == pytest.approx([35.86])
+
+
+def test_two_cars_on_a_tight_connection() -> None:
+    """10 kW for two: the first needs 8 kWh in an hour, the other 12 in two, so now 2."""
+    cars = [CAR, CAR]
+    house = site(vehicles=cars, household={"connection_kw": 12.0})
+    stays = [Stay(0, 32.0, 1.0), Stay(1, 28.0, 2.0)]
+    plan = make_plan(house, outlook([1.0, 1.5], load_kw=2.0), stays)
+    assert plan.energy_kwh == pytest.approx([40.0, 30.0])
+    assert plan.more == [False, True]
+
+
+def test_what_is_left_over_is_worth_something_up_to_the_limit() -> None:
+    """Bought at 1 for 1.2 until full, and not at 1.3; never more than the public charger's."""
+    for price, worth, full in ((1.0, 1.2, True), (1.3, 1.2, False), (6.0, 9.0, False)):
+        known = outlook([price], worth_per_kwh=worth)
+        plan = make_plan(site(), known, [Stay(0, 42.0, 1.0)])
+        assert plan.energy_kwh == pytest.approx([50.0 if full else 42.0])
+
+
+def sight(**changes: Any) -> Sight:
+    plain = Sight(
+        hour_of_day=8.0, weekend=False, load_kw=1.0, sun_kw=0.0, price=1.0, prices=[1.0] * 4,
+        export_price=0.0, peak_kw=0.0, hour_kwh=0.0, factor=1.0, power_price=0.0, plugged=[True],
+        leaves_min=[600], energy_kwh=[20.0],
+    )  # fmt: skip
+    return plain._replace(**changes)
+
+
+def told_kw(
+    seen: Sight, want_kwh: float, peak_kw: float = 0.0, scenario: dict[str, Any] | None = None
+) -> float:
+    """AC power that the car of `CAR` is told in a quarter-hour."""
+    policy = Mpc(
+        Scenario.from_dict({"vehicles": [CAR], "household": {"fuse_a": 35}, **(scenario or {})})
+    )
+    plan = Plan([seen.energy_kwh[0] + want_kwh], [True], [0.0], peak_kw)
+    follower = Follower(policy.site, seen, plan, 0.25, managed=True)
+    last = RatherMore(True, 0.0, 0.0, 0.0)
+    fraction = follower.tell(policy.site.cars[0], policy.settings[0], want_kwh, 10.0, last)
+    return 16 * 0.69 * fraction
+
+
+def test_an_hour_is_filled_evenly_in_whole_amperes() -> None:
+    """6 kWh: 9 A are 6.21 kW; in half an hour 12 kW, so 16 A; for 1.5 kWh no less than 6 A."""
+    assert told_kw(sight(), 6.0) == pytest.approx(9 * 0.69)
+    assert told_kw(sight(hour_of_day=8.5), 6.0) == pytest.approx(16 * 0.69)
+    assert told_kw(sight(), 1.5) == pytest.approx(6 * 0.69)
+    assert told_kw(sight(), 0.5) == 0.0  # the nearer of 0 and 1.035 kWh, since the plan goes on
+
+
+def test_the_planned_peak_is_kept_to_the_ampere() -> None:
+    """In the last quarter 4 - 2.5 - 0.25 = 1.25 kWh: 5 kW, 7 A; at half price 4 kWh, 16 kW."""
+    end = sight(hour_of_day=8.75, hour_kwh=2.5, power_price=27.0)
+    assert told_kw(end, 9.0, peak_kw=4.0) == pytest.approx(7 * 0.69)
+    assert told_kw(end._replace(hour_kwh=4.0), 9.0, peak_kw=4.0) == 0.0
+    half = end._replace(factor=0.5, power_price=13.5)
+    assert told_kw(half, 2.0, peak_kw=3.5) == pytest.approx(10 * 0.69)  # 2 - 0.25: 7 kW
+
+
+def test_the_sun_is_taken_as_it_comes() -> None:
+    """5 kW of surplus are 7 A at once, though 2 kWh over the hour would be 3 A; 3 kW need 6 A."""
+    solar = {"solar": {"peak_kw": 10.0}}
+    assert told_kw(sight(sun_kw=6.0), 2.0, scenario=solar) == pytest.approx(7 * 0.69)
+    assert told_kw(sight(sun_kw=4.0), 2.0, scenario=solar) == pytest.approx(6 * 0.69)
+
+
+def test_a_car_gives_what_the_house_takes_and_the_rest_at_the_end() -> None:
+    """5 kW of load take 7 A; of 6 kWh at least 11 kW in the second half hour are still to give."""
+    both = {"charger": {"bidirectional": True}}
+    assert told_kw(sight(load_kw=5.0), -4.0, scenario=both) == pytest.approx(-7 * 0.69)
+    late = sight(load_kw=5.0, hour_of_day=8.5)
+    assert told_kw(late, -5.5, scenario=both) == pytest.approx(-16 * 0.69)
+    assert told_kw(sight(load_kw=5.0), -0.5, scenario=both) == 0.0
+
+
+def test_the_last_ampere_is_taken_by_what_it_costs() -> None:
+    """0.3 kWh short at 5, or 0.7 too many of a kWh for 2 each, which are worth 1."""
+    assert not RatherMore(False, 2.3, 5.0, 1.0)(0.3, 0.0, 1.0)
+    assert RatherMore(False, 2.1, 5.0, 1.0)(0.3, 0.0, 1.0)  # 1.5 + 0.7 is more than 2.1
+    assert [RatherMore(True, 9.0, 0.0, 0.0)(want, 0.0, 1.0) for want in (0.4, 0.6)] == [False, True]
+
+
+def test_memory_is_the_mean_of_the_same_hour_and_the_highest_days() -> None:
+    memory = Memory(days=3, netted=True)
+    peaks = [5.0, 2.0, 4.0, 3.0, 1.0, 2.5, 1.5, 1.5, 1.5]
+    for day in range(9):
+        for quarter in range(96):
+            load_kw = peaks[day] if quarter // 4 == 18 else 0.25
+            load_kw += 0.5 * (quarter % 2)
+            memory.note(sight(hour_of_day=quarter / 4, load_kw=load_kw, sun_kw=0.125))
+    memory.note(sight(hour_of_day=0.0))
+    # The last 7 of the 9 days; each quarter-hour more or less 0.25 kW around its hour.
+    assert memory.load_kw(18, 9.0) == pytest.approx(np.mean(peaks[2:]) + 0.25)
+    assert memory.load_kw(3, 9.0) == pytest.approx(0.5)
+    assert memory.sun_kw(12) == 0.125
+    assert memory.month_peak_kw() == pytest.approx(3.0 + 0.25 - 0.125)
+    early = Memory(days=3, netted=True)
+    for hour_of_day in (5.0, 5.5, 6.0):
+        early.note(sight(hour_of_day=hour_of_day, load_kw=hour_of_day))
+    assert (early.load_kw(5, 9.0), early.load_kw(6, 9.0)) == (5.25, 9.0)
+    fresh = Memory(days=3, netted=True)
+    assert (fresh.load_kw(3, 9.0), fresh.sun_kw(3), fresh.month_peak_kw()) == (9.0, 0.0, 0.0)
+
+
+def test_the_worth_of_energy_is_learned_from_arrivals() -> None:
+    """The cheapest quarter of eight hours, then the mean of three stays."""
+    memory = Memory(days=3, netted=True)
+    memory.note(sight(prices=[0.5]))
+    assert memory.value_per_kwh([0.5, 0.7, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0]) == pytest.approx(0.6)
+    for value in (1.0, 2.0, 3.0):
+        memory.learn_value(value)
+    assert memory.value_per_kwh([0.5]) == pytest.approx(2.0)
+
+
+def test_a_perfect_forecast_is_the_true_load_of_each_hour() -> None:
+    env = EVChargingVectorEnv(2, {"days": 40})
+    env.reset(seed=3)
+    future = foresee(env.simulator, 1)
+    load_kw = future.results["load_kw"]
+    perfect = Forecast(future, 15, 0.0, seed=0, slots=72)
+    assert perfect.mean_kw(8, 4) == pytest.approx(load_kw[8:12].mean())
+    assert perfect.mean_kw(3840 + 4, 4) == pytest.approx(load_kw[-92:-88].mean())  # a day before
+    # An error of 50 %: each hour wrong by its own factor, the same for the household in any row.
+    wrong = Forecast(future, 15, 0.5, seed=7, slots=72)
+    ratios = np.array(
+        [wrong.mean_kw(4 * h, 4) / load_kw[4 * h : 4 * h + 4].mean() for h in range(900)]
+    )
+    assert (ratios.min(), ratios.max()) == pytest.approx((0.5, 1.5), abs=0.01)
+    assert ratios.mean() == pytest.approx(1.0, abs=0.05)
+    alone: Any = gym.make("EVCharging-v0", scenario={"days": 40}).unwrapped
+    alone.reset(seed=4)
+    same = Forecast(foresee(alone.simulator), 15, 0.5, seed=7, slots=72)
+    other = Forecast(future, 15, 0.5, seed=8, slots=72)
+    assert same.mean_kw(8, 4) == wrong.mean_kw(8, 4) != other.mean_kw(8, 4)

@@ -1,0 +1,211 @@
+"""`mpc`: orderings that theory demands, one row or many, what it refuses."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from baselines import make_policy
+from baselines.foresight import tell_future
+from baselines.mpc import Mpc
+from baselines.mpc import policy as mpc_policy
+from baselines.mpc.plan import Outlook, Plan, Site, Stay, make_plan
+from ev_gym.runtime.arrays import Floats
+from ev_gym.vector_env import EVChargingVectorEnv
+
+
+@pytest.mark.parametrize("continuous", [True, False])
+def test_the_optimum_on_classic(continuous: bool) -> None:
+    """Hours 22, 23 and 3 and three quarters of 2: 13.708315, and 0.03 kWh at the public price."""
+    env: Any = gym.make("EVCharging-v0", scenario="classic", continuous=continuous).unwrapped
+    policy = make_policy("mpc", env)
+    observation, _ = env.reset(seed=0)
+    over = False
+    while not over:
+        observation, _, _, over, _ = env.step(policy(observation))
+    bill = env.history["energy_cost"].sum() - env.history["house_cost"].sum()
+    assert bill == pytest.approx(13.708315, abs=1e-9)
+    assert env.history["missing_kwh"].sum() == pytest.approx(0.03, abs=1e-9)
+
+
+def scores(scenario: Any, spec: str, rows: int) -> Floats:
+    """Return and settlement of so many households."""
+    env = EVChargingVectorEnv(rows, scenario)
+    policy = make_policy(spec, env)
+    observations, _ = env.reset(seed=100)
+    policy.reset()
+    tell_future(policy, env)
+    total, over = np.zeros(rows), False
+    while not over:
+        observations, rewards, _, truncated, infos = env.step(policy(observations))
+        total += rewards
+        over = bool(truncated.all())
+    score: Floats = total + infos["settlement"]
+    return score
+
+
+MONTH = {"days": 28}
+FLAT = {**MONTH, "tariff": "vattenfall_flat"}
+VILLA = {**MONTH, "preset": "stockholm-villa"}
+
+
+@pytest.mark.parametrize(
+    ("scenario", "rows", "spec"),
+    [(MONTH, 8, "mpc"), (FLAT, 12, "mpc(load_error=0)"), (VILLA, 4, "mpc(load_error=0)")],
+    ids=["learned", "no power charge", "villa"],
+)
+def test_it_pays_less_than_price_based_on_average(scenario: Any, rows: int, spec: str) -> None:
+    assert scores(scenario, spec, rows).mean() > scores(scenario, "price_based", rows).mean()
+
+
+def test_a_better_load_forecast_pays() -> None:
+    perfect, poor, rule = (
+        scores(MONTH, spec, 8).mean()
+        for spec in ("mpc(load_error=0)", "mpc(load_error=1)", "price_based")
+    )
+    assert perfect > poor > rule
+
+
+TWO_CARS = {
+    "days": 3,
+    "household": {"fuse_a": 16},
+    "vehicles": [{"model": "Renault Zoe"}, {"model": "Nissan Leaf 40 kWh", "line": 2}],
+}
+
+
+@pytest.mark.parametrize("spec", ["mpc", "mpc(load_error=0.5)"])
+@pytest.mark.parametrize(
+    "scenario", [{"days": 3}, {**TWO_CARS, "charger": {"bidirectional": True}}], ids=["one", "two"]
+)
+def test_a_batch_is_each_household_alone_bit_by_bit(scenario: Any, spec: str) -> None:
+    env = EVChargingVectorEnv(3, scenario)
+    policy = make_policy(spec, env, seed=5)
+    observations, _ = env.reset(seed=6)
+    tell_future(policy, env)
+    alone = EVChargingVectorEnv(1, scenario)
+    own = make_policy(spec, alone, seed=5)
+    observation, _ = alone.reset(seed=8)
+    tell_future(own, alone)
+    charged = 0.0
+    for _ in range(3 * 96):
+        actions, action = policy(observations), own(observation)
+        np.testing.assert_array_equal(actions[2], action[0])
+        observations, *_ = env.step(actions)
+        observation, *_ = alone.step(action)
+        charged += float(np.abs(action).sum())
+    assert charged > 0.0
+
+
+def test_a_new_episode_forgets_the_last_one_row_by_row() -> None:
+    env = EVChargingVectorEnv(2, {"days": 7})
+    policy = make_policy("mpc", env)
+    lived: list[list[Any]] = []
+    for rows in (None, np.arange(2), np.array([1])):
+        policy.reset(rows)
+        observations, _ = env.reset(seed=7)
+        actions = []
+        for _ in range(7 * 96):
+            actions.append(policy(observations))
+            observations, *_ = env.step(actions[-1])
+        lived.append(actions)
+    np.testing.assert_array_equal(lived[0], lived[1])
+    np.testing.assert_array_equal(np.array(lived[0])[:, 1], np.array(lived[2])[:, 1])
+    assert (np.array(lived[0])[:, 0] != np.array(lived[2])[:, 0]).any()  # it had learned
+
+
+class Plans:
+    """Keeps every plan that is made, with what was known."""
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, scenario: Any, start: str, spec: str = "mpc"
+    ) -> None:
+        self.known: list[Outlook] = []
+        self.made: list[Plan] = []
+        monkeypatch.setattr(mpc_policy, "make_plan", self)
+        self.env: Any = gym.make("EVCharging-v0", scenario=scenario).unwrapped
+        policy = make_policy(spec, self.env)
+        observation, _ = self.env.reset(seed=0, options={"start": start})
+        tell_future(policy, self.env)
+        over = False
+        while not over:
+            observation, _, _, over, _ = self.env.step(policy(observation))
+
+    def __call__(self, site: Site, outlook: Outlook, stays: list[Stay]) -> Plan:
+        self.known.append(outlook)
+        self.made.append(make_plan(site, outlook, stays))
+        return self.made[-1]
+
+    def arrivals(self) -> list[int]:
+        """Places of the plans made at 17:15."""
+        return [i for i, known in enumerate(self.known) if known.hours[0] == 0.75]
+
+
+def daily(departure_h: float, **changes: Any) -> dict[str, Any]:
+    """Plugged in from 17:15."""
+    driving = {"pattern": "daily", "arrival_h": 17.25, "departure_h": departure_h}
+    return {"driving": driving, "start_hour": 12, **changes}
+
+
+def test_it_plans_once_an_hour_and_when_a_car_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until 7:00: 14 clock hours begun, not 55 quarter-hours."""
+    plans = Plans(monkeypatch, daily(7.0), "2023-11-01")
+    assert len(plans.made) == 14
+    first = plans.known[0]
+    assert first.hours == [0.75] + [1.0] * 13
+    assert first.factor == [1.0] * 5 + [0.5] * 8 + [1.0]
+    assert first.day == [0] * 7 + [1] * 7
+
+
+def test_a_perfect_forecast_holds_from_the_running_step_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """17:15 is 21 steps after noon; three quarters of the hour are left, then come whole ones."""
+    plans = Plans(monkeypatch, daily(7.0), "2023-11-01", "mpc(load_error=0)")
+    load_kw = plans.env.history["load_kw"].to_numpy()
+    hours = [load_kw[21:24].mean(), *load_kw[24:76].reshape(13, 4).mean(axis=1)]
+    np.testing.assert_allclose(plans.known[plans.arrivals()[0]].load_kw, hours, rtol=1e-12)
+
+
+def test_prices_beyond_the_window_repeat_its_last_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    plans = Plans(monkeypatch, daily(16.25, price_window_h=12), "2023-11-01")
+    price = plans.known[plans.arrivals()[0]].price
+    assert len(price) == 24
+    assert price[12:] == price[:12]
+
+
+def test_only_of_today_it_is_known_to_be_a_weekend(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workdays from 7 to 19 count. On a Saturday the hours of Sunday are taken to count."""
+    plans = Plans(monkeypatch, daily(16.25, tariff="seom"), "2023-11-01")
+    assert plans.known[plans.arrivals()[0]].factor == [1.0, 1.0] + [0.0] * 12 + [1.0] * 10
+    plans = Plans(monkeypatch, daily(16.25, tariff="seom"), "2023-11-04")
+    assert plans.known[plans.arrivals()[0]].factor == [0.0] * 14 + [1.0] * 10
+
+
+def test_energy_is_worth_what_it_was_at_the_last_arrivals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """0.8 of the mean, once there are three of them."""
+    plans = Plans(monkeypatch, daily(7.0, days=4), "2023-11-01")
+    arrivals = plans.arrivals()
+    values = [plans.made[i].value_per_kwh[0] for i in arrivals]
+    assert len(values) == 4
+    assert plans.known[arrivals[3]].worth_per_kwh == pytest.approx(0.8 * np.mean(values[:3]))
+    assert plans.known[arrivals[3] + 1].worth_per_kwh == pytest.approx(0.8 * np.mean(values))
+    assert plans.known[arrivals[2] + 1].worth_per_kwh == pytest.approx(0.8 * np.mean(values[:3]))
+
+
+def test_what_it_refuses() -> None:
+    env: Any = gym.make("EVCharging-v0").unwrapped
+    given: tuple[Any, ...] = (-0.1, float("nan"), float("inf"), "much", True)
+    for wrong in given:
+        message = f"load_error is {wrong!r}; allowed: None, or a number from 0"
+        with pytest.raises(ValueError, match=re.escape(message)):
+            Mpc(env.scenario, load_error=wrong)
+    policy = make_policy("mpc(load_error=0)", env)
+    observation, _ = env.reset(seed=0)
+    assert policy.clairvoyant
+    assert not make_policy("mpc", env).clairvoyant
+    with pytest.raises(ValueError, match=r"was not told the future; allowed: a local env"):
+        policy(observation)

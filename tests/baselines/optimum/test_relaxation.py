@@ -1,0 +1,188 @@
+"""The lower bound of households solved by hand, one term of money at a time, and of `classic`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from baselines.foresight import foresee
+from baselines.optimum.relaxation import Bound, lower_bound
+from ev_gym.env import EVChargingEnv
+from ev_gym.scenario import RewardWeights
+from tests.support.foreseen_households import (
+    AT_HOME,
+    CAR,
+    DIP,
+    FREE,
+    LOSSY,
+    ONE_HOUR,
+    bound_of,
+    scenario,
+)
+
+
+def test_energy_tax_transfer_vat_losses_and_settlement() -> None:
+    """10 kWh into the battery: 6.9 kWh at the cheapest hour, the rest of 10 / 0.85 at the next."""
+    tariff = replace(FREE, energy_tax_per_kwh=0.1, transfer_per_kwh=0.05, vat=0.25)
+    bound = bound_of(scenario(vehicles=(LOSSY,), tariff=tariff), DIP)
+    low, next_low, other = 0.35 * 1.25, 0.55 * 1.25, 1.15 * 1.25
+    settlement_price = (low + next_low + 4 * other) / 6
+    rest_kwh = 10.0 / 0.85 - 6.9
+    assert bound.cost == pytest.approx(6.9 * low + rest_kwh * next_low - 10.0 * settlement_price)
+    plan = np.zeros(24)
+    plan[3], plan[5] = 6.9, rest_kwh
+    assert bound.charge_kw[:, 0] == pytest.approx(plan, abs=1e-8)
+    held = np.full(25, 10.0)
+    held[4:6], held[6:] = 10.0 + 0.85 * 6.9, 20.0
+    assert bound.energy_kwh[:, 0] == pytest.approx(held)
+    assert np.all(bound.cap_kw == np.inf)
+
+
+def test_weights_are_those_of_the_terms() -> None:
+    weights = RewardWeights(energy=2.0, missing=3.0)
+    case = scenario(driving=ONE_HOUR, reward_weights=weights)
+    expected = 2.0 * 6.9 * 0.8 + 3.0 * 3.1 * 5.0 - 10.0 * 0.8
+    assert bound_of(case, [0.8]).cost == pytest.approx(expected)
+
+
+def test_wear_is_bounded_by_nothing() -> None:
+    aged = replace(CAR, chemistry="nmc622", wear_price_per_kwh=1200.0)
+    plain = bound_of(scenario(), DIP)
+    assert bound_of(scenario(vehicles=(aged,)), DIP).cost == pytest.approx(plain.cost)
+
+
+def test_what_one_hour_cannot_charge_is_missing() -> None:
+    bound = bound_of(scenario(driving=ONE_HOUR), [0.8])
+    assert bound.cost == pytest.approx(6.9 * 0.8 + 3.1 * 5.0 - 10.0 * 0.8)
+
+
+def test_what_a_trip_needs_beyond_the_battery_is_bought_on_the_road() -> None:
+    """It leaves with 20 kWh at 01:00, needs 30, and is back with its least, 5, at 12:00.
+
+    At home again it fills up from 5 to 20 kWh at the same price at which that is settled.
+    """
+    car = replace(CAR, min_soc=0.1)
+    driving = replace(ONE_HOUR, arrival_h=12.0, trip_kwh=30.0, start_soc=0.4)
+    bound = bound_of(scenario(vehicles=(car,), driving=driving), [0.8])
+    assert bound.cost == pytest.approx(15.0 * 5.0 + 15.0 * 0.8)
+
+
+@pytest.mark.parametrize(
+    ("tariff", "days", "cost", "caps_kw"),
+    [
+        # 12 kWh over 24 hours are 0.5 kW on top of the house's own 1 kW.
+        ({"power_days": 1}, 1, 10.0 * 0.5, [1.5]),
+        # The days to come count as 0: a third of it.
+        ({"power_days": 3}, 1, 10.0 / 3 * 0.5, [1.5]),
+        # Nights count half, so up to 2 P kW: 16 (P - 1) + 8 (2 P - 1) = 12 gives P = 1.125.
+        (
+            {"power_days": 1, "power_from_h": 6, "power_to_h": 22, "power_other_factor": 0.5},
+            1,
+            10.0 * 0.125,
+            [1.125],
+        ),
+        # Of two days the first is 0.5 kW higher than without the car, and the second is not.
+        ({"power_days": 2}, 2, 10.0 / 2 * 0.5, [1.5, 1.0]),
+        # Two hours of the first day count: both are.
+        ({"power_days": 2, "power_different_days": False}, 2, 10.0 / 2 * 1.0, [1.5, 1.5]),
+    ],
+)
+def test_power_charge(tariff: dict[str, Any], days: int, cost: float, caps_kw: list[float]) -> None:
+    """At a price that is that of the settlement only the peaks of the first day cost something."""
+    case = scenario(
+        vehicles=(replace(CAR, wanted_soc=0.44, limit_soc=0.44),),
+        tariff=replace(FREE, power_price_per_kw=10.0, public_price_per_kwh=100.0, **tariff),
+        days=days,
+    )
+    bound = bound_of(case, [0.5])
+    assert bound.cost == pytest.approx(cost)
+    assert bound.cap_kw == pytest.approx(np.repeat(caps_kw, 24))
+
+
+@pytest.mark.parametrize(("kwh", "above_kw"), [(18.0, 0.0), (24.0, 0.5)])
+def test_a_month_under_way_has_its_peaks(kwh: float, above_kw: float) -> None:
+    """In the 12 hours from noon on, 1.5 kW on top of the house's 1 kW do not exceed the morning's.
+
+    Its peak was 2.5 kW; 24 kWh make it 3.
+    """
+    soc = 0.2 + kwh / 50.0
+    case = scenario(
+        tariff=replace(FREE, power_price_per_kw=10.0, power_days=1, public_price_per_kwh=100.0),
+        vehicles=(replace(CAR, wanted_soc=soc, limit_soc=soc),),
+        driving=replace(AT_HOME, arrival_h=12.0),
+    )
+    load_kw = [1.0] * 36 + [2.5] * 4 + [1.0]
+    bound = bound_of(case, [0.5], load_kw, "2024-01-01T12:00")
+    assert bound.cost == pytest.approx(10.0 * above_kw, abs=1e-6)
+
+
+def test_an_hour_under_way_has_its_energy() -> None:
+    """At 12:30 the hour has 1.5 kWh, and with the house's other 0.5 kWh the month its peak: 2 kW.
+
+    12 kWh fit below P kW from then on: 11 (P - 1) + (P - 2) = 12 gives P = 25 / 12.
+    """
+    case = scenario(
+        tariff=replace(FREE, power_price_per_kw=10.0, power_days=1, public_price_per_kwh=100.0),
+        vehicles=(replace(CAR, wanted_soc=0.44, limit_soc=0.44),),
+        driving=replace(AT_HOME, arrival_h=12.0),
+        time_step_min=30,
+    )
+    load_kw = [1.0] * 48 + [3.0] * 2 + [1.0]
+    bound = bound_of(case, [0.5], load_kw, "2024-01-01T12:30")
+    assert bound.cost == pytest.approx(10.0 * (25.0 / 12.0 - 2.0))
+
+
+def test_each_month_has_its_own_peaks() -> None:
+    """12 kWh each day, driven at midnight: 0.5 kW more on 31 January and again on the 1st."""
+    case = scenario(
+        tariff=replace(FREE, power_price_per_kw=10.0, power_days=1, public_price_per_kwh=100.0),
+        vehicles=(replace(CAR, wanted_soc=0.44, limit_soc=0.44),),
+        driving=replace(AT_HOME, trip_kwh=12.0),
+        days=2,
+    )
+    energy, both = 24.0 * 0.5, 2 * 10.0 * 0.5
+    assert bound_of(case, [0.5], 1.0, "2024-01-31").cost == pytest.approx(energy + both)
+    one = bound_of(case, [0.5], 1.0, "2024-01-30").cost
+    assert one == pytest.approx(energy + 10.0 * 0.5)
+
+
+ORE = 100.0
+
+
+def classic(public_price: float, **options: Any) -> tuple[Bound, float]:
+    """The bound, and the cost in ore of its plan before the settlement."""
+    tariff = {"public_price_per_kwh": public_price}
+    env = EVChargingEnv({"preset": "classic", "tariff": tariff})
+    env.reset(seed=0)
+    future = foresee(env.simulator)
+    bound = lower_bound(future, **options)
+    stored_kwh = bound.energy_kwh[-1, 0] - bound.energy_kwh[0, 0]
+    settlement = future.households["settlement_price"][0] * stored_kwh
+    return bound, ORE * (bound.cost + settlement)
+
+
+def test_classic_with_80_percent_as_a_constraint() -> None:
+    """Hours 22, 23, 3 and one of 2 and 4, which cost the same: 1496.65 ore, settlement apart."""
+    bound, cost = classic(100.0, whole_levels=True)
+    assert cost == pytest.approx(1496.65, abs=1e-4)
+    hours = bound.charge_kw[:, 0].reshape(24, 4).mean(axis=1)
+    assert hours[[3, 22, 23]] == pytest.approx([7.4, 7.4, 7.4])
+    assert hours[2] + hours[4] == pytest.approx(7.4)
+    assert bound.energy_kwh[-1, 0] == pytest.approx(9.26 + 29.6)
+
+
+def test_classic_as_money() -> None:
+    """15 quarters, 1370.83 ore, and the 0.03 kWh that they lack at the public price of 5 SEK."""
+    bound, cost = classic(5.0, whole_levels=True)
+    assert cost == pytest.approx(1370.8315 + 0.03 * 5.0 * ORE, abs=1e-4)
+    assert (bound.charge_kw > 0.0).sum() == 15
+
+
+def test_classic_with_any_power_costs_a_little_less() -> None:
+    """27.78 kWh, all that is missing, with the last 0.03 kWh in one of the two hours at 68.01."""
+    for public_price in (5.0, 100.0):
+        _, cost = classic(public_price)
+        assert cost == pytest.approx(1370.8315 + 0.03 * 68.01, abs=1e-3)

@@ -1,0 +1,325 @@
+"""The built-in series against the figures that they are calibrated on.
+
+Tolerances of long runs: 24 generated years leave hardly any chance, so what remains is how well one
+or two measured years tell the long-run value. For prices and temperature that is about half the
+difference of the two measured years; for the one measured house, the spread of single generated
+years (about 3 standard deviations). A tolerance for one year adds two to three standard deviations
+of generated years. Where the model is known to be off by more, the comment says so.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from ev_gym import calibrated
+from ev_gym.calibrated import figures
+from ev_gym.calibration import series, sky, trondheim
+from ev_gym.calibration.__main__ import as_text, main
+from ev_gym.calibration.measures import (
+    load_figures,
+    month_of,
+    price_figures,
+    temperature_figures,
+)
+from ev_gym.calibration.series_fits import SCORES
+from ev_gym.series.synthetic import (
+    Clock,
+    SyntheticSeries,
+    household_load,
+    local_clock,
+    synthetic_series,
+)
+
+ZONE = "Europe/Stockholm"
+START = datetime(2023, 1, 1, 23, tzinfo=timezone.utc)  # Monday 2 January, 00:00 local
+YEAR_H = 52 * 168
+YEARS = 24
+
+# figure, place in it, tolerance of the mean of many years, tolerance of one year
+PRICE = [
+    ("mean", None, 0.09, 0.20),  # 2023 and 2024: 0.59 and 0.41
+    ("sd", None, 0.06, 0.16),
+    ("within_day_sd_mean", None, 0.04, 0.06),  # 0.22 and 0.17
+    ("within_day_sd_correlation_1d", None, 0.09, 0.20),
+    ("daily_mean_correlation_1d_7d", 0, 0.05, 0.12),
+    ("daily_mean_correlation_1d_7d", 1, 0.08, 0.28),
+    ("hourly_change_sd", None, 0.015, 0.045),
+    ("midnight_change_sd", None, 0.07, 0.10),  # 0.13 and 0.07; generated years are all above 0.12
+    ("below_zero_share", None, 0.0125, 0.04),
+    ("below_zero_share_summer", None, 0.02, 0.08),
+    ("below_zero_share_weekend", None, 0.027, 0.08),
+    ("below_zero_mean_run_h", None, 2.5, 3.2),  # real runs are longer: 6.6 and 7.3 h against 5 h
+    ("winter_correlation_with_temperature", None, 0.12, 0.25),
+    ("quantiles", 0, 0.13, 0.30),
+    ("quantiles", 1, 0.015, 0.03),
+    ("quantiles", 2, 0.01, 0.02),
+    ("quantiles", 3, 0.06, 0.12),
+    ("quantiles", 4, 0.075, 0.20),
+    ("quantiles", 5, 0.15, 0.35),
+    ("quantiles", 6, 0.20, 0.50),
+    ("quantiles", 7, 0.25, 0.80),
+    ("quantiles", 8, 0.76, 2.80),
+]
+TEMPERATURE = [
+    ("daily_mean_correlation_1d_3d_7d", 0, 0.05, 0.12),
+    ("daily_mean_correlation_1d_3d_7d", 1, 0.08, 0.22),
+    ("daily_mean_correlation_1d_3d_7d", 2, 0.10, 0.25),
+    ("hourly_change_sd", None, 0.05, 0.10),
+    ("quantiles", 0, 3.5, 5.5),  # cold spells are rarer than a Gaussian allows: skewness left out
+    ("quantiles", 1, 1.7, 3.5),
+    ("quantiles", 2, 0.8, 2.6),
+    ("quantiles", 3, 0.6, 2.0),
+    ("quantiles", 4, 1.0, 2.2),
+    ("quantiles", 5, 0.6, 1.4),
+    ("quantiles", 6, 0.8, 1.8),
+    ("quantiles", 7, 0.8, 2.2),
+    ("quantiles", 8, 1.0, 3.0),
+]
+# figure, whether relative to its mean, largest difference and root mean square: many years, one
+PROFILES = [
+    ("price", "by_month", False, (0.30, 0.14), (0.60, 0.32)),  # two years differ by up to 0.32
+    ("price", "by_hour_workday", True, (0.07, 0.025), (0.15, 0.08)),
+    ("price", "by_hour_weekend", True, (0.075, 0.045), (0.20, 0.10)),
+    ("price", "by_hour_winter", True, (0.095, 0.035), (0.17, 0.09)),
+    ("price", "by_hour_summer", True, (0.12, 0.06), (0.20, 0.11)),
+    ("temperature", "by_month_mean", False, (1.9, 1.0), (4.6, 2.6)),
+    ("temperature", "by_month_sd", False, (1.2, 0.65), (2.2, 1.1)),
+    ("temperature", "by_month_daily_range", False, (1.9, 0.85), (2.5, 1.2)),
+]
+# figure, place in it, tolerance relative to the measured value
+LOAD = [
+    ("quantiles", 0, 0.13),
+    ("quantiles", 1, 0.10),
+    ("quantiles", 2, 0.06),
+    ("quantiles", 3, 0.05),
+    ("quantiles", 4, 0.10),
+    ("quantiles", 5, 0.03),
+    ("quantiles", 6, 0.04),
+    ("quantiles", 7, 0.06),
+    ("quantiles", 8, 0.10),
+    ("sd", None, 0.04),
+    ("correlation", "15min", 0.02),
+    ("correlation", "1h", 0.08),
+    ("correlation", "3h", 0.20),
+    ("correlation", "12h", 0.25),
+    ("correlation", "1d", 0.15),
+    ("correlation", "7d", 0.25),  # the same day a week on: workdays of the model are all alike
+    ("quarter_hour_change_sd", None, 0.06),
+    ("daily_mean_sd", None, 0.15),
+    ("daily_mean_correlation_1d", None, 0.15),
+    ("winter_to_summer", None, 0.20),
+    ("away_mean", None, 0.25),
+]
+
+
+def _part(clock: Clock, first: int, last: int) -> Clock:
+    kept = Clock(*(field[first:last] for field in clock))
+    return kept._replace(day=kept.day - kept.day[0])
+
+
+def _year_figures(one: SyntheticSeries, clock: Clock) -> dict[str, dict[str, Any]]:
+    return {
+        "price": price_figures(one.price_per_kwh, one.temperature_c, clock),
+        "temperature": temperature_figures(one.temperature_c, clock),
+    }
+
+
+@pytest.fixture(scope="module")
+def built_in() -> SyntheticSeries:
+    return synthetic_series(START, 52, 16, ZONE, 12_000.0)
+
+
+@pytest.fixture(scope="module")
+def clock() -> Clock:
+    return local_clock(START, YEARS * YEAR_H, ZONE)
+
+
+@pytest.fixture(scope="module")
+def many_years(clock: Clock) -> list[dict[str, dict[str, Any]]]:
+    """Figures of each of 24 generated years; single years, as short series bias correlations."""
+    long = synthetic_series(START, YEARS * 52, 1, ZONE, 12_000.0, seed=1)
+    return [
+        _year_figures(
+            SyntheticSeries(long.price_per_kwh[a:b], long.temperature_c[a:b], long.load_kw),
+            _part(clock, a, b),
+        )
+        for a, b in ((k * YEAR_H, (k + 1) * YEAR_H) for k in range(YEARS))
+    ]
+
+
+@pytest.fixture(scope="module")
+def many_house_years(clock: Clock) -> list[dict[str, Any]]:
+    """Figures of the measured house's habits, with its holiday, in each generated year."""
+    away = (clock.day_of_year >= 219) & (clock.day_of_year < 244)
+    load = household_load(clock, away, 0, 1.0, figures("series")["load"], _rng(3))
+    return [
+        load_figures(load[4 * a : 4 * b], _part(clock, a, b), away[a:b])
+        for a, b in ((k * YEAR_H, (k + 1) * YEAR_H) for k in range(YEARS))
+    ]
+
+
+def _rng(seed: int) -> np.random.Generator:
+    return np.random.Generator(np.random.PCG64(seed))
+
+
+def _mean(found: list[dict[str, Any]], name: str, place: Any) -> float:
+    values = [year[name] if place is None else year[name][place] for year in found]
+    return float(np.mean(values))
+
+
+def _measured(kind: str) -> list[dict[str, Any]]:
+    return list(figures("series")[kind]["figures"].values())
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "place", "long", "one"),
+    [("price", *row) for row in PRICE] + [("temperature", *row) for row in TEMPERATURE],
+)
+def test_statistics(
+    kind: str,
+    name: str,
+    place: Any,
+    long: float,
+    one: float,
+    many_years: list[dict[str, dict[str, Any]]],
+    built_in: SyntheticSeries,
+    clock: Clock,
+) -> None:
+    measured = _mean(_measured(kind), name, place)
+    assert _mean([year[kind] for year in many_years], name, place) == pytest.approx(
+        measured, abs=long
+    )
+    year = _year_figures(built_in, _part(clock, 0, YEAR_H))[kind]
+    assert _mean([year], name, place) == pytest.approx(measured, abs=one)
+
+
+@pytest.mark.parametrize(("kind", "name", "relative", "long", "one"), PROFILES)
+def test_profiles(
+    kind: str,
+    name: str,
+    relative: bool,
+    long: tuple[float, float],
+    one: tuple[float, float],
+    many_years: list[dict[str, dict[str, Any]]],
+    built_in: SyntheticSeries,
+    clock: Clock,
+) -> None:
+    def profile(found: list[dict[str, Any]]) -> Any:
+        mean = np.mean([year[name] for year in found], axis=0)
+        return mean / mean.mean() if relative else mean
+
+    measured = profile(_measured(kind))
+    year = _year_figures(built_in, _part(clock, 0, YEAR_H))[kind]
+    for found, (largest, typical) in (
+        (profile([year[kind] for year in many_years]), long),
+        (profile([year]), one),
+    ):
+        assert np.abs(found - measured).max() < largest
+        assert np.sqrt(np.mean((found - measured) ** 2)) < typical
+
+
+@pytest.mark.parametrize(("name", "place", "tolerance"), LOAD)
+def test_household_statistics(
+    name: str, place: Any, tolerance: float, many_house_years: list[dict[str, Any]]
+) -> None:
+    measured = _mean(_measured("load"), name, place)
+    assert _mean(many_house_years, name, place) == pytest.approx(measured, rel=tolerance)
+
+
+@pytest.mark.parametrize("name", ["by_hour_workday", "by_hour_weekend"])
+def test_household_profile(name: str, many_house_years: list[dict[str, Any]]) -> None:
+    measured = np.array(_measured("load")[0][name])
+    found = np.mean([year[name] for year in many_house_years], axis=0)
+    # an hour of a generated year scatters by 0.04 (workdays) or 0.07 (weekends) of the mean
+    assert np.abs(found - measured).max() < 0.12
+    assert np.sqrt(np.mean((found - measured) ** 2)) < 0.04
+
+
+def test_duration_curve_of_built_in_houses(built_in: SyntheticSeries, clock: Clock) -> None:
+    """In midsummer nobody heats, so a house's duration curve is that of its appliances."""
+    june = (month_of(clock)[:YEAR_H] == 6).repeat(4)
+    curves = [
+        np.quantile(house[june], (0.05, 0.5, 0.95, 0.999)) / house[june].mean()
+        for house in built_in.load_kw
+    ]
+    # the year's curve of the measured house; one month is less spread than a year, and houses
+    # differ: the strength of their habits, a holiday, up to 5 % of heating left
+    low, middle, high, peak = np.median(curves, axis=0)
+    measured = dict(
+        zip(
+            (0.05, 0.5, 0.95, 0.999),
+            np.array(_measured("load")[0]["quantiles"])[[2, 4, 6, 8]],
+            strict=True,
+        )
+    )
+    assert low == pytest.approx(measured[0.05], rel=0.4)
+    assert middle == pytest.approx(measured[0.5], rel=0.25)
+    assert high == pytest.approx(measured[0.95], rel=0.15)
+    assert peak == pytest.approx(measured[0.999], rel=0.25)
+
+
+def test_heating_follows_temperature(built_in: SyntheticSeries, clock: Clock) -> None:
+    assumed = figures("series")["assumptions"]
+    day = clock.day[:YEAR_H]
+    warmth_c = np.bincount(day, built_in.temperature_c) / np.bincount(day)
+    mean_kw = built_in.load_kw.mean(axis=0).reshape(-1, 4).mean(axis=1)
+    load_kw = np.bincount(day, mean_kw) / np.bincount(day)
+    month = month_of(clock)[:YEAR_H][np.flatnonzero(np.diff(day, prepend=-1))]
+    winter = (month <= 3) | (month >= 11)
+    slope = np.polyfit(warmth_c[winter], load_kw[winter], 1)[0]
+    begins_c, share = np.mean(assumed["heating_begins_c"]), np.mean(assumed["heating_share"])
+    degrees = np.maximum(0.0, begins_c - built_in.temperature_c).mean()
+    # the shares of 16 houses scatter by 5 % around their mean, and buildings lag by a day
+    assert slope == pytest.approx(-share * 12_000.0 / 8766.0 / degrees, rel=0.25)
+    warm = warmth_c > assumed["heating_begins_c"][1]
+    assert warm.sum() > 40
+    assert abs(np.polyfit(warmth_c[warm], load_kw[warm], 1)[0]) < 0.3 * abs(slope)
+
+
+def test_figures_are_figures() -> None:
+    """The file credits its sources and holds nothing that a series could be rebuilt from."""
+    path = calibrated.FOLDER / "series.json"
+    assert path.stat().st_size < 15_000
+    known = json.loads(path.read_text(encoding="utf-8"))
+    for kind in ("price", "load", "temperature"):
+        assert known[kind]["licence"].startswith("CC BY 4.0, ")
+        assert known[kind]["source"]
+    assert "not derived" in known["assumptions"]["note"]
+
+    def longest(value: Any) -> int:
+        if isinstance(value, dict):
+            return max(map(longest, value.values()), default=0)
+        return max(len(value), *map(longest, value)) if isinstance(value, list) else 0
+
+    assert longest(known) <= len(SCORES)
+
+
+def test_derive_reproduces_the_file(measured_folder: Path) -> None:
+    path = calibrated.FOLDER / "series.json"
+    assert as_text(series.derive(measured_folder)) == path.read_text(encoding="utf-8")
+
+
+def test_derive_names_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="weather_stockholm_hourly"):
+        series.derive(tmp_path)
+
+
+def test_command_writes_all_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(series, "derive", lambda folder: {"b": [1.5, 2], "a": str(folder)})
+    monkeypatch.setattr(sky, "derive", lambda folder: {"sun": 1.5})
+    monkeypatch.setattr(trondheim, "derive", lambda folder: {"c": {"d": []}})
+    result = CliRunner().invoke(main, [str(tmp_path), "--out", str(tmp_path / "new")])
+    assert result.exit_code == 0, result.output
+    text = (tmp_path / "new" / "series.json").read_text(encoding="utf-8")
+    assert json.loads(text) == {"a": str(tmp_path), "b": [1.5, 2]}
+    assert '"b": [ 1.5, 2 ]\n' in text
+    assert text.index('"a"') < text.index('"b"')
+    assert json.loads((tmp_path / "new" / "driving.json").read_text()) == {"c": {"d": []}}
+    assert json.loads((tmp_path / "new" / "sun.json").read_text()) == {"sun": 1.5}

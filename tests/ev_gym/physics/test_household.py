@@ -1,0 +1,246 @@
+"""A step's currents in a household: netting, lines, limits and pauses, by hand and by balance."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ev_gym.scenario import Charger, Household, Scenario, Vehicle
+from tests.support.physics_tables import cars_at, ready, step, tables_of
+from tests.support.scenario_strategies import examples, vehicles
+
+V2G = Charger(bidirectional=True, max_current_a=32)
+FUSE_16 = Household(fuse_a=16.0)  # 11.04 kW
+SINGLE = Vehicle(phases=1, ac_max_kw=7.4)
+TRIPLE = Vehicle()
+
+# --- a car on one phase ---
+
+
+def test_a_single_phase_exceeds_what_the_total_would_not() -> None:
+    """3 kW of the house are 4.348 A a line; 32 A more on line 1 are 36.35 of 16, in all 10.36 kW.
+
+    The excess is 20.348 A of 230 V, 4.68 kW, and all the car's. Shared, 11 A are left: 2.53 kW.
+    """
+    unmanaged = cars_at(SINGLE, charger=Charger(max_current_a=32, load_management=False))
+    alone = step(ready(unmanaged.cars), unmanaged, [1.0], load_kw=3.0)
+    assert alone.charged_kw == pytest.approx(7.36, abs=1e-12)
+    assert (unmanaged.settings["by_line"], alone.over_kw) == (1, pytest.approx(3.76, abs=1e-12))
+    tables = cars_at(
+        SINGLE, charger=Charger(max_current_a=32, load_management=False), household=FUSE_16
+    )
+    taken = step(ready(tables.cars), tables, [1.0], load_kw=3.0)
+    assert taken.charged_kw + 3.0 < tables.settings["limit_kw"]
+    assert taken.over_kw == pytest.approx(4.68, abs=1e-9)
+    assert taken.alone_over_kw == 0.0
+    managed = cars_at(SINGLE, charger=Charger(max_current_a=32), household=FUSE_16)
+    shared = step(ready(managed.cars), managed, [1.0], load_kw=3.0)
+    assert shared.vehicle_results["current_a"][0] == 11.0
+    assert shared.charged_kw == pytest.approx(2.53, abs=1e-12)
+    assert shared.over_kw == 0.0
+
+
+def test_the_house_alone_above_a_line() -> None:
+    """60 % of 9 kW on line 2 are 23.48 A, 7.478 above the fuse: 1.72 kW, and no car's doing.
+
+    Line 2 leaves nothing for three phases; line 1 leaves 8 of its 16 A for a car of its own.
+    """
+    house = replace(FUSE_16, line_shares=(0.2, 0.6, 0.2))
+    for car, current_a in ((TRIPLE, 0.0), (SINGLE, 8.0)):
+        tables = cars_at(car, charger=Charger(max_current_a=32), household=house)
+        taken = step(ready(tables.cars), tables, [1.0], load_kw=9.0)
+        assert taken.vehicle_results["current_a"][0] == current_a
+        assert taken.over_kw == taken.alone_over_kw == pytest.approx(1.72, abs=1e-9)
+
+
+def test_the_sun_makes_room_on_each_line() -> None:
+    """Of 6 kW each line gets 2, that is 8.696 A: 16 - 4.348 + 8.696 leave 20 A for line 1."""
+    tables = cars_at(SINGLE, charger=Charger(max_current_a=32), household=FUSE_16)
+    taken = step(ready(tables.cars), tables, [1.0], load_kw=3.0, pv_kw=6.0)
+    assert taken.vehicle_results["current_a"][0] == 20.0
+    three = cars_at(TRIPLE, TRIPLE, charger=Charger(), household=FUSE_16)
+    assert three.settings["by_line"] == 0
+    # 11.04 - 3 + 6 kW are 20.3 A for two cars.
+    taken = step(ready(three.cars), three, [1.0, 1.0], load_kw=3.0, pv_kw=6.0)
+    assert taken.vehicle_results["current_a"].tolist() == [10.0, 10.0]
+
+
+def test_overload_in_all() -> None:
+    """Two cars of 11 kW and 4 kW of house at 11.04 kW: 14.96 above; of 12 kW 0.96 are its own."""
+    tables = cars_at(TRIPLE, TRIPLE, charger=Charger(load_management=False), household=FUSE_16)
+    assert step(ready(tables.cars), tables, [1, 1], load_kw=4.0).over_kw == pytest.approx(14.96)
+    taken = step(ready(tables.cars), tables, [1, 0], load_kw=14.0, pv_kw=2.0)
+    assert (taken.over_kw, taken.alone_over_kw) == pytest.approx((11.96, 0.96), abs=1e-12)
+
+
+# --- discharging ---
+
+
+def test_a_discharged_car_by_hand() -> None:
+    """A quarter-hour of -11 kW: 2.75 kWh delivered, 11.2/0.94/4 = 2.9787 taken, 0.2287 lost."""
+    tables = cars_at(TRIPLE, charger=V2G)
+    cars = ready(tables.cars, 40.0)
+    taken = step(cars, tables, [-1.0])
+    vehicle_result = taken.vehicle_results[0]
+    assert (taken.charged_kw, taken.discharged_kw) == (0.0, 11.0)
+    assert vehicle_result["current_a"] == -16.0
+    assert vehicle_result["charge_kw"] == -11.0
+    assert vehicle_result["stored_kwh"] == pytest.approx(-2.978723, abs=1e-6)
+    assert vehicle_result["loss_kwh"] == pytest.approx(0.228723, abs=1e-6)
+    assert cars["energy_kwh"][0] == pytest.approx(37.021277, abs=1e-6)
+    cars["departure_min"] = 6  # it leaves after 6 of the 15 minutes
+    assert step(cars, tables, [-1.0]).discharged_kw == pytest.approx(4.4, abs=1e-12)
+
+
+def test_nothing_is_discharged_below_the_floor() -> None:
+    """The floor of 30 % is 17.4 kWh: exactly there it ends, and a car below stays as it is."""
+    tables = cars_at(TRIPLE, charger=V2G)
+    cars = ready(tables.cars, 18.0)
+    assert step(cars, tables, [-1.0]).discharged_kw == pytest.approx(4 * 11 * 0.6 / 11.914894)
+    assert cars["energy_kwh"][0] == 0.3 * 58.0
+    for energy_kwh in (17.4, 5.0):
+        cars["energy_kwh"] = energy_kwh
+        assert step(cars, tables, [-1.0]).discharged_kw == 0.0
+        assert cars["energy_kwh"][0] == energy_kwh
+
+
+@pytest.mark.parametrize(
+    ("load_kw", "pv_kw", "currents_a"),
+    [
+        (5.5, 0.0, [-10.0, 0.0]),  # 7.5 kW are 10 A of three phases, and 2 A of one
+        (7.5, 0.0, [-13.0, 0.0]),  # 9.5: 13, and 2 A
+        (9.5, 0.0, [-16.0, 0.0]),  # 11.5: 16 A are 11.0 kW, and 2 A
+        (10.4, 0.0, [-16.0, -6.0]),  # 12.4: and 6 A of one
+        (2.0, 0.0, [0.0, -17.0]),  # 4 kW are 5 A of three phases, below 6; 17 of one
+        (1.0, 3.0, [0.0, 0.0]),  # the sun uses up what may be exported
+    ],
+)
+def test_the_export_limit(load_kw: float, pv_kw: float, currents_a: list[float]) -> None:
+    """At most the house's use and 2 kW more, in vehicle order and whole amperes from 6 on."""
+    house = Household(fuse_a=63.0, export_limit_kw=2.0)
+    tables = cars_at(TRIPLE, SINGLE, charger=V2G, household=house)
+    taken = step(ready(tables.cars, 40.0), tables, [-1.0, -1.0], load_kw=load_kw, pv_kw=pv_kw)
+    assert taken.vehicle_results["current_a"].tolist() == currents_a
+    assert taken.discharged_kw <= max(0.0, load_kw - pv_kw + 2.0) + 1e-9
+
+
+def test_no_line_exports_more_than_its_fuse() -> None:
+    """4.348 A of the house and 16 of the fuse: 20 A for a car on one phase, not its 32."""
+    tables = cars_at(SINGLE, charger=V2G, household=FUSE_16)
+    taken = step(ready(tables.cars, 40.0), tables, [-1.0], load_kw=3.0)
+    assert taken.vehicle_results["current_a"][0] == -20.0
+
+
+def test_discharging_makes_room_for_charging() -> None:
+    """Of 11.04 kW the house leaves 5.04, 7 A. 11 kW from the other car make it 16.04 kW, 16 A.
+
+    With 0.6 kWh above its floor it gives a mean of 2.2157 kW: 7.2557 kW in all, 10 A.
+    """
+    tables = cars_at(TRIPLE, TRIPLE, charger=V2G, household=FUSE_16)
+    for other_kwh, action, current_a in ((40.0, 0.0, 7.0), (40.0, -1.0, 16.0), (18.0, -1.0, 10.0)):
+        cars = ready(tables.cars, [20.0, other_kwh])
+        taken = step(cars, tables, [1.0, action], load_kw=6.0)
+        assert taken.vehicle_results["current_a"][0] == current_a
+        assert taken.over_kw == 0.0
+
+
+@pytest.mark.parametrize("line", [1, 2, 3])
+@pytest.mark.parametrize("other_line", [1, 2, 3])
+def test_discharging_makes_room_on_its_own_line(line: int, other_line: int) -> None:
+    """11.65 A are left on each line; 20 A from a car make them 31.65 on its own, and no other."""
+    cars = (replace(SINGLE, line=line), replace(SINGLE, line=other_line))
+    tables = cars_at(*cars, charger=V2G, household=FUSE_16)
+    taken = step(ready(tables.cars, 40.0), tables, [-20 / 32, 1.0], load_kw=3.0)
+    expected_a = 31.0 if line == other_line else 11.0
+    assert taken.vehicle_results["current_a"].tolist() == [-20.0, expected_a]
+
+
+# --- what always holds ---
+
+
+@st.composite
+def households(draw: st.DrawFn) -> Scenario:
+    """A managed household whose lines may differ, with cars of all kinds at any charger."""
+    house = Household(
+        fuse_a=draw(st.sampled_from((10.0, 16.0, 25.0, 63.0))),
+        export_limit_kw=draw(st.sampled_from((None, 0.0, 5.0))),
+        line_shares=draw(st.sampled_from((None, (0.5, 0.3, 0.2), (1.0, 0.0, 0.0)))),
+    )
+    charger = Charger(
+        bidirectional=draw(st.booleans()),
+        phase_switching=draw(st.booleans()),
+        max_current_a=draw(st.sampled_from((16, 32))),
+    )
+    cars = [
+        replace(
+            car,
+            line=draw(st.integers(1, 3)),
+            priority=draw(st.integers(0, 1)),
+            limit_soc=max(car.wanted_soc, draw(st.floats(0.0, 1.0))),
+            floor_soc=draw(st.floats(0.0, 1.0)),
+        )
+        for car in draw(st.lists(vehicles(), min_size=1, max_size=3))
+    ]
+    return Scenario(household=house, charger=charger, vehicles=tuple(cars))
+
+
+def lines_a(vehicles: Any, cars: Any, vehicle_results: Any) -> Any:
+    """Mean current of the cars on each of the three lines (A), from their powers."""
+    lines = np.zeros(3)
+    for k, vehicle_result in enumerate(vehicle_results):
+        phases = int(vehicles["phases"][k])
+        first = [cars[f"one_{line}"][k] for line in (1, 2, 3)].index(1.0)
+        for more in range(phases):
+            lines[(first + more) % 3] += vehicle_result["charge_kw"] / (0.23 * phases)
+    return lines
+
+
+@settings(max_examples=examples(120))
+@given(households(), st.integers(0, 2**32), st.sampled_from((0.0, 8.0)))
+def test_balance_limits_and_fuses(scenario: Scenario, seed: int, sun_kw: float) -> None:
+    """Twelve quarter-hours of any actions, loads and sun.
+
+    Each car: what it draws is stored or lost, both ways; currents are 0 or whole amperes from 6 on;
+    charging ends at the limit, discharging at the floor. The house: no line above its fuse (where
+    all are alike, no total) but what the house alone takes, no export above its limit but sun.
+    """
+    tables, generator = tables_of(scenario), np.random.default_rng(seed)
+    cars, fuse_a = tables.cars, scenario.household.fuse_a
+    shares = np.array(scenario.household.line_shares or (1 / 3,) * 3)
+    export_kw, limit_kw = tables.settings["export_limit_kw"], tables.settings["limit_kw"]
+    records = ready(cars, cars["battery_kwh"] * generator.random(len(cars)))
+    for k in range(12):
+        before_kwh, load_kw = records["energy_kwh"].copy(), generator.gamma(1.0, 2.0)
+        pv_kw = sun_kw * generator.random()
+        lowest = -1.0 if scenario.charger.bidirectional else 0.0
+        actions = generator.uniform(lowest, 1.0, len(cars))
+        taken = step(records, tables, actions, load_kw, pv_kw, 15 * k)
+        done = taken.vehicle_results
+        drawn_kwh = done["charge_kw"] * 0.25
+        changed_kwh = records["energy_kwh"] - before_kwh
+        assert np.allclose(drawn_kwh, done["stored_kwh"] + done["loss_kwh"], 0, 1e-9)
+        assert np.allclose(changed_kwh, done["stored_kwh"], 0, 1e-9)
+        assert np.all(done["loss_kwh"] >= 0.0)
+        assert np.all(records["energy_kwh"] <= np.maximum(before_kwh, cars["limit_kwh"]))
+        assert np.all(records["energy_kwh"] >= np.minimum(before_kwh, cars["floor_kwh"]))
+        assert np.all(np.abs(done["charge_kw"]) <= cars["max_kw"] + 1e-9)
+        assert {abs(a) for a in done["current_a"]} <= {0.0, *range(6, 33)}
+        net_kw = load_kw - pv_kw
+        charged_kw = float(done["charge_kw"].sum())
+        assert taken.charged_kw - taken.discharged_kw == pytest.approx(charged_kw, abs=1e-9)
+        assert net_kw - taken.discharged_kw >= min(net_kw, -export_kw) - 1e-6
+        house_a = (load_kw * shares - pv_kw / 3) / 0.23
+        line_a = house_a + lines_a(records, cars, done)
+        over_kw = max(0.0, net_kw + charged_kw - limit_kw)
+        if tables.settings["by_line"]:
+            over_kw = 0.23 * np.maximum(0.0, line_a - fuse_a).sum()
+            assert np.all(line_a <= np.maximum(fuse_a, house_a) + 1e-6)
+            assert np.all(line_a >= np.minimum(-fuse_a, house_a) - 1e-6)
+        else:
+            assert net_kw + charged_kw <= max(limit_kw, net_kw) + 1e-6
+        assert taken.over_kw == pytest.approx(over_kw, abs=1e-8)

@@ -1,0 +1,319 @@
+"""Worked invoices of a month to the oere, and the steps of any episode against its invoices.
+
+In the worked month the house draws 1 kW, but from the first Tuesday after the 13th on
+
+    Tuesday   18-19: 6 kW        Monday  21-22: 10 kW
+    Thursday  17-18: 7 kW                23-24: 14 kW
+              18-19: 8 kW
+
+by the local clock. With its 31 days, none of them 23 or 25 hours long, it has 744 hours and takes
+744 + 5 + 6 + 7 + 9 + 13 = 784 kWh. At a spot price of 0.50, 0.625 with VAT, they cost 490.00, and
+the energy tax of 2025 of 54.875 ore with VAT adds 430.22.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ev_gym.env import EVChargingEnv
+from ev_gym.invoice import COLUMNS, invoices
+from ev_gym.runtime.compiling import INTERPRETED
+from ev_gym.scenario import Charger, Driving, Household, Scenario, Tariff, Vehicle
+from ev_gym.scenario.tariff import TARIFFS
+from ev_gym.series.dataset import Dataset
+from ev_gym.series.limits import DataError
+from tests.support.power_charge_by_rule import by_the_rule
+from tests.support.small_series import STOCKHOLM, local_times, series
+
+PEAKS_KW = {(0, 18): 6.0, (2, 17): 7.0, (2, 18): 8.0, (6, 21): 10.0, (6, 23): 14.0}
+
+# The car at home all day, which 7 kW reach without a loss and never fill.
+CAR = Vehicle(battery_kwh=500.0, eta=1.0, aux_kw=0.0, chemistry=None, wanted_soc=0.0, min_soc=0.0)
+AT_HOME = Driving(pattern="daily", arrival_h=0.0, departure_h=24.0, trip_km=0.0)
+ON_OR_OFF = Charger(levels_kw=(0.0, 7.0), load_management=False)
+
+
+def worked_month(year: int, month: int, spot_per_kwh: float = 0.5) -> Dataset:
+    """Six weeks from the last Monday before the month on."""
+    first = datetime(year, month, 1)
+    monday = first - timedelta(days=first.weekday())
+    tuesday = next(d for d in range(14, 21) if datetime(year, month, d).weekday() == 1)
+    drawn = {(month, tuesday + day, hour): kw for (day, hour), kw in PEAKS_KW.items()}
+    bare = Dataset(
+        start=monday.replace(tzinfo=STOCKHOLM),
+        zone="Europe/Stockholm",
+        load_kw=np.ones((1, 6 * 672)),
+        price_per_kwh=np.full(6 * 168, spot_per_kwh),
+        temperature_c=np.zeros(6 * 168),
+    )
+    load_kw = [drawn.get((t.month, t.day, t.hour), 1.0) for t in local_times(bare, 6 * 168)]
+    return dataclasses.replace(bare, load_kw=np.repeat(load_kw, 4)[np.newaxis])
+
+
+def sunny(weeks: int, monday: datetime) -> Dataset:
+    """Random series under a clear sky."""
+    return dataclasses.replace(series(weeks, monday=monday), clearness=np.ones(168 * weeks))
+
+
+def household(tariff: Tariff, days: int = 31, step_min: int = 60) -> Scenario:
+    """A house of the data set's load, with that car."""
+    return Scenario(
+        household=Household(annual_kwh=None),
+        charger=ON_OR_OFF,
+        vehicles=(CAR,),
+        driving=AT_HOME,
+        tariff=tariff,
+        days=days,
+        start_hour=0,
+        time_step_min=step_min,
+    )
+
+
+def lived(scenario: Scenario, dataset: Dataset, start: str, charge: tuple[str, ...] = ()) -> Any:
+    """The history of an episode in which the car charges in those hours only."""
+    env = EVChargingEnv(scenario, dataset=dataset)
+    env.reset(seed=0, options={"start": start, "soc": 0.1, "house": 0})
+    first = datetime.fromisoformat(start).replace(tzinfo=STOCKHOLM)
+    for n in range(scenario.horizon_steps):
+        local = (first + timedelta(minutes=n * scenario.time_step_min)).isoformat()[:13]
+        env.step(np.full(1, float(local in charge), np.float32))
+    return env.history
+
+
+def to_ore(amount: float) -> str:
+    """Rounded to the oere, halves up; the noise of the last bits is cut before."""
+    return str(Decimal(f"{amount:.9f}").quantize(Decimal("0.01"), ROUND_HALF_UP))
+
+
+# Tariff, year, month; total; fixed fee, transfer, power charge, energy tax, each with VAT.
+WORKED = [
+    # 784 x 0.0625 = 49.00. The 14 kW are drawn at night and count as 7, so Monday's peak is 10, and
+    # Thursday has one peak: 81.25 x (10 + 8 + 6) / 3 = 650.00. 365 + 49 + 650 + 430.22 + 490.
+    ("ellevio", 2025, 1, "1984.22", (365.0, 49.0, 650.0, 430.22)),
+    # 784 x 0.25 = 196.00; nights count in full: 45 x (14 + 8 + 6) / 3 = 420.00.
+    ("goteborg", 2025, 1, "1721.22", (185.0, 196.0, 420.0, 430.22)),
+    # 23 workdays of 16 high hours: 368 kWh, and 5 + 6 + 7 + 9 of the peaks: 395 x 0.67 = 264.65;
+    # the other 389 x 0.268 = 104.252. Together 368.902; the total is 1877.872.
+    ("vattenfall_time", 2025, 1, "1877.87", (588.75, 368.902, 0.0, 430.22)),
+    # In July all is low: 784 x 0.268 = 210.112.
+    ("vattenfall_time", 2025, 7, "1719.08", (588.75, 210.112, 0.0, 430.22)),
+    # 784 x 0.39 = 305.76.
+    ("vattenfall_flat", 2025, 1, "1814.73", (588.75, 305.76, 0.0, 430.22)),
+    # The tax of 2024 is 53.5 ore with VAT, 784 x 0.535 = 419.44; that of 2026 45 ore, 352.80.
+    ("vattenfall_flat", 2024, 1, "1803.95", (588.75, 305.76, 0.0, 419.44)),
+    ("vattenfall_flat", 2026, 1, "1737.31", (588.75, 305.76, 0.0, 352.80)),
+    # Weekdays 07-19 only, and two hours may be Thursday's: 111.50 x (8 + 7 + 6) / 3 = 780.50.
+    ("seom", 2025, 1, "1828.22", (127.5, 0.0, 780.5, 430.22)),
+    # In July half the price, 55.75: 390.25.
+    ("seom", 2025, 7, "1437.97", (127.5, 0.0, 390.25, 430.22)),
+]
+
+
+@pytest.mark.parametrize(("name", "year", "month", "total", "parts"), WORKED)
+def test_a_worked_invoice_to_the_ore(
+    name: str, year: int, month: int, total: str, parts: tuple[float, ...]
+) -> None:
+    """Every item without VAT, a fifth of their sum as VAT, and the total."""
+    scenario, dataset = household(TARIFFS[name]), worked_month(year, month)
+    bill = invoices(scenario, lived(scenario, dataset, f"{year}-{month:02}-01"), dataset)
+    assert bill.index.astype(str).tolist() == [f"{year}-{month:02}"]
+    found = [1.25 * bill[item].iloc[0] for item in ("fixed", "transfer", "power", "energy_tax")]
+    assert found == pytest.approx(parts, abs=1e-9)
+    assert 1.25 * bill["spot"].iloc[0] == pytest.approx(490.0, abs=1e-9)
+    assert bill["export"].iloc[0] == 0.0
+    assert bill["vat"].iloc[0] == pytest.approx((sum(parts) + 490.0) / 5.0, abs=1e-9)
+    assert to_ore(bill["total"].iloc[0]) == to_ore(bill["house_total"].iloc[0]) == total
+
+
+@pytest.mark.parametrize("step_min", [60] if INTERPRETED else [5, 15, 30, 60])
+def test_a_worked_invoice_with_a_car(step_min: int) -> None:
+    """14 kWh at (0.0625 + 0.54875 + 0.625) = 1.23625 are 17.3075, whatever the length of the step.
+
+    With the house's 1 kW, 7 kW make an hour of 8: on Tuesday at 22 it counts half, as 4, below that
+    day's 6; on Saturday the 18th it beats Tuesday's 6: 81.25 x 2 / 3 = 54.1667. Together 71.474 on
+    top of the house's 1984.22.
+    """
+    scenario, dataset = household(TARIFFS["ellevio"], step_min=step_min), worked_month(2025, 1)
+    charge = ("2025-01-14T22", "2025-01-18T12")
+    bill = invoices(scenario, lived(scenario, dataset, "2025-01-01", charge), dataset)
+    assert to_ore(bill["house_total"].iloc[0]) == "1984.22"
+    assert to_ore(bill["total"].iloc[0]) == "2055.69"
+    charging = bill["total"].iloc[0] - bill["house_total"].iloc[0]
+    assert charging == pytest.approx(17.3075 + 81.25 * 2.0 / 3.0, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("changes", "power"),
+    [
+        ({"power_days": 1}, 630.0),  # 45 x 14
+        ({"power_days": 2}, 495.0),  # 45 x (14 + 8) / 2
+        ({"power_different_days": False}, 480.0),  # 45 x (14 + 10 + 8) / 3
+        ({"vat": 0.0}, 336.0),  # 36 x 28 / 3
+    ],
+)
+def test_worked_power_charges_of_other_rules(changes: dict[str, Any], power: float) -> None:
+    """Goteborg's price on another number of peaks, on any hours, and without VAT."""
+    tariff = dataclasses.replace(TARIFFS["goteborg"], **changes)
+    scenario, dataset = household(tariff), worked_month(2025, 1)
+    bill = invoices(scenario, lived(scenario, dataset, "2025-01-01"), dataset)
+    assert (1.0 + tariff.vat) * bill["power"].iloc[0] == pytest.approx(power, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("start", "before_kw"),
+    [
+        ("2025-01-16", 6.0 + 1.0 + 1.0),  # Thursday at midnight: Tuesday's 6 kW and two more days
+        ("2025-01-16T18:30", 7.0 + 6.0 + 1.0),  # half of its hour of 8 kW: 4, below the 7 before it
+    ],
+)
+def test_an_episode_that_begins_within_the_month(start: str, before_kw: float) -> None:
+    """It adds what the month's 24 kW of peaks are more than those of the house until then."""
+    scenario = household(TARIFFS["ellevio"], days=10, step_min=30)
+    dataset = worked_month(2025, 1)
+    bill = invoices(scenario, lived(scenario, dataset, start), dataset)
+    added = 81.25 * (24.0 - before_kw) / 3.0
+    assert 1.25 * bill["power"].iloc[0] == pytest.approx(added, abs=1e-9)
+
+
+def july_with_sun(dataset: Dataset) -> pd.DataFrame:
+    """A history of the worked July, as an env's: 3 kW of sun from 10 to 14 every day."""
+    times = local_times(dataset, 6 * 168)
+    inside = np.array([time.month == 7 for time in times])
+    sun_kw = np.array([3.0 if 10 <= time.hour < 14 else 0.0 for time in times])[inside]
+    load_kw = dataset.load_kw[0, ::4][inside]
+    columns = {
+        "now_min": 60 * np.flatnonzero(inside),
+        "load_kw": load_kw,
+        "pv_kw": sun_kw,
+        "grid_kw": load_kw - sun_kw,
+        "charge_kw": np.zeros(load_kw.size),
+    }
+    zeros = ("power_cost", "house_cost", "house_power_cost")
+    return pd.DataFrame({**columns, **{name: np.zeros(load_kw.size) for name in zeros}})
+
+
+def test_export_netted_and_not() -> None:
+    """Spot 0.30 (0.375 with VAT), 0.39 of transfer, 0.54875 of tax: 1.31375 a kWh; sold for 0.27.
+
+    Of the 31 x 4 sunny hours, netted, each sells 2 kWh and buys none: 248 sold, 784 - 124 = 660
+    bought. 588.75 + 660 x 1.31375 - 248 x 0.27 = 588.75 + 867.075 - 66.96 = 1388.865. In full, 372
+    are sold and 784 bought: 588.75 + 1029.98 - 100.44 = 1518.29.
+    """
+    dataset = worked_month(2025, 7, spot_per_kwh=0.30)
+    for netting, total, sold in (("step", "1388.87", 66.96), ("none", "1518.29", 100.44)):
+        tariff = dataclasses.replace(
+            TARIFFS["vattenfall_flat"], export_fee_per_kwh=0.03, netting=netting
+        )
+        bill = invoices(household(tariff), july_with_sun(dataset), dataset).iloc[0]
+        assert bill["export"] == pytest.approx(-sold, abs=1e-9)
+        assert to_ore(bill["total"]) == total
+
+
+@pytest.mark.parametrize("name", TARIFFS)
+@pytest.mark.parametrize("netting", ["step", "none"])
+def test_the_steps_of_any_episode_add_up_to_its_invoices(name: str, netting: str) -> None:
+    """Sun, two cars that charge and discharge, the end of a month and the end of summer time."""
+    tariff = dataclasses.replace(TARIFFS[name], netting=netting, export_fee_per_kwh=0.04)
+    changes = {
+        "vehicles": [{}, {}],
+        "charger": {"bidirectional": True},
+        "solar": {"peak_kw": 10.0},
+        "tariff": tariff,
+        "days": 16,
+        "start_hour": 0,
+        "time_step_min": 30,
+    }
+    scenario, dataset = Scenario.from_dict(changes), sunny(4, datetime(2023, 10, 16))
+    env = EVChargingEnv(scenario, dataset=dataset)
+    env.reset(seed=3, options={"start": "2023-10-20", "house": 1})
+    env.action_space.seed(3)
+    for _ in range(scenario.horizon_steps):
+        env.step(env.action_space.sample())
+    history = env.history
+    bills = invoices(scenario, history, dataset)
+    assert bills.index.astype(str).tolist() == ["2023-10", "2023-11"]
+    month = history.index.tz_localize(None).to_period("M")
+    fixed = 1.25 * tariff.fixed_per_month
+    for column, costs in (
+        ("total", ("energy", "power")),
+        ("house_total", ("house", "house_power")),
+    ):
+        for label, bill in bills.iterrows():
+            own = history[month == label]
+            steps = math.fsum(math.fsum(own[f"{cost}_cost"]) for cost in costs)
+            assert bill[column] == pytest.approx(steps + fixed, abs=1e-9)
+    assert (bills["export"].abs() > 1.0).all()
+    charging = (bills["total"] - bills["house_total"]).sum()
+    terms = history["energy_term"] + history["power_term"]
+    assert charging == pytest.approx(-math.fsum(terms), abs=1e-9)
+
+
+def test_the_power_charge_of_an_episode_is_the_rule_applied_to_its_imports() -> None:
+    """With sun and discharging: what is exported does not lower an hour."""
+    changes = {
+        "charger": {"bidirectional": True},
+        "solar": {"peak_kw": 6.0},
+        "tariff": TARIFFS["ellevio"],
+        "days": 28,
+        "start_hour": 0,
+    }
+    scenario, first = Scenario.from_dict(changes), datetime(2023, 5, 1)
+    dataset = sunny(5, first)
+    env = EVChargingEnv(scenario, dataset=dataset)
+    env.reset(seed=3, options={"start": "2023-05-01"})
+    env.action_space.seed(3)
+    for _ in range(scenario.horizon_steps):
+        env.step(env.action_space.sample())
+    imports = env.history["grid_kw"].clip(lower=0.0).to_numpy() / 4.0
+    expected = by_the_rule(scenario.tariff, imports, 15, first)[2023, 5]
+    bill = invoices(scenario, env.history, dataset)
+    assert 1.25 * bill["power"].iloc[0] == pytest.approx(expected, abs=1e-9)
+
+
+def test_where_series_wrap_a_new_invoice_begins() -> None:
+    """The last days of a series of January and February, then its first days, which are January."""
+    dataset = series(8, monday=datetime(2024, 1, 1))
+    scenario = household(TARIFFS["ellevio"], days=6)
+    history = lived(scenario, dataset, "2024-02-22")
+    bills = invoices(scenario, history, dataset)
+    assert bills.index.astype(str).tolist() == ["2024-02", "2024-01"]
+    steps = history["energy_cost"] + history["power_cost"]
+    expected = [math.fsum(steps[:96]) + 365.0, math.fsum(steps[96:]) + 365.0]
+    assert bills["total"].tolist() == pytest.approx(expected, abs=1e-9)
+    first_days_kwh = dataset.load_kw[0, : 2 * 96] / 4.0
+    peaks = by_the_rule(scenario.tariff, first_days_kwh, 15, datetime(2024, 1, 1))
+    assert history["house_power_cost"][96:].sum() == pytest.approx(peaks[2024, 1], abs=1e-9)
+
+
+def test_the_scenario_s_own_series_are_the_default() -> None:
+    """As with an env that was made by a scenario alone."""
+    env = EVChargingEnv({"preset": "classic", "tariff": {"fixed_per_month": 100.0}})
+    env.reset(seed=0)
+    for _ in range(96):
+        env.step(np.ones(1, np.float32))
+    bill = invoices(env.scenario, env.history).iloc[0]
+    assert bill["total"] == pytest.approx(math.fsum(env.history["energy_cost"]) + 100.0, abs=1e-9)
+    assert bill["spot"] == pytest.approx(bill["total"] - 100.0, abs=1e-9)
+
+
+def test_a_history_that_lacks_a_column_is_refused() -> None:
+    """Naming it."""
+    history = july_with_sun(worked_month(2025, 7))
+    for column in (*COLUMNS, "charge_kw"):
+        with pytest.raises(DataError, match=f"history has no column {column}; allowed: an env's"):
+            invoices(household(Tariff()), history.drop(columns=column), worked_month(2025, 7))
+
+
+def test_an_empty_history_has_no_invoices() -> None:
+    """But their columns."""
+    history = july_with_sun(worked_month(2025, 7))[:0]
+    bills = invoices(household(Tariff()), history, worked_month(2025, 7))
+    assert bills.shape == (0, 9)

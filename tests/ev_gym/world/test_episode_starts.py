@@ -1,0 +1,105 @@
+"""Where episodes begin: the local hour of every day, the weeks of a split, settlement prices."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+
+from ev_gym.env import EVChargingEnv
+from ev_gym.scenario import ScenarioError, Tariff
+from ev_gym.world.world import build_world
+from tests.support.small_series import PLAIN, SUMMER, WINTER, local_times, series
+
+
+def test_settlement_price_of_every_start() -> None:
+    """The mean all-in price of the cheapest quarter of the episode's hours, round the end too."""
+    for days, monday in ((1, WINTER), (3, SUMMER)):
+        scenario = dataclasses.replace(PLAIN, tariff=Tariff(), days=days)
+        dataset = series(15, 30, monday)
+        world = build_world(scenario, dataset, None)
+        price = [1.25 * (spot + 0.489) for spot in dataset.price_per_kwh.tolist()]
+        hourly = [0.5 * (a + b) for a, b in zip(price[::2], price[1::2], strict=True)]
+        assert len(world.starts) == 15 * 7
+        for start in world.starts:
+            hour = int(start["minute"]) // 60
+            hours = sorted(hourly[(hour + h) % len(hourly)] for h in range(24 * days))
+            cheapest = math.fsum(hours[: 6 * days]) / (6 * days)
+            assert start["settlement_price"] == pytest.approx(cheapest, abs=1e-12)
+            (alone,) = world.start_at(int(start["minute"]))
+            assert alone["settlement_price"] == start["settlement_price"]
+
+
+@pytest.mark.parametrize("start_hour", [0, 2, 3, 12, 23])
+def test_episodes_start_at_the_local_hour(start_hour: int) -> None:
+    """On every day of the year, after the skipped hour where there is none."""
+    dataset = series()
+    scenario = dataclasses.replace(PLAIN, start_hour=start_hour)
+    starts = build_world(scenario, dataset, None).starts["minute"]
+    locals_ = local_times(dataset, 52 * 168)
+    hours = [locals_[minute // 60] for minute in starts]
+    assert [when.date() for when in hours] == sorted({when.date() for when in locals_})
+    skipped = [when for when in hours if when.hour != start_hour]
+    assert [(when.month, when.day, when.hour) for when in skipped] == (
+        [(3, 31, 3)] if start_hour == 2 else []
+    )
+
+
+@pytest.mark.parametrize("start_hour", [0, 1, 2, 3, 12, 23])
+def test_a_drawn_day_starts_as_that_day_asked_for(start_hour: int) -> None:
+    """On days of 23 and 25 hours too: of two like-named hours, both mean the same one."""
+    scenario = dataclasses.replace(PLAIN, start_hour=start_hour)
+    env = EVChargingEnv(scenario, dataset=series())
+    starts = env.simulator.world.starts["minute"].tolist()
+    days = sorted({moment.date() for moment in local_times(series(), 52 * 168)})
+    for day, minute in zip(days, starts, strict=True):
+        if day.month in (3, 10):
+            assert env.reset(seed=0, options={"start": day})[1]["now_min"] == minute, day
+
+
+@pytest.mark.parametrize("days", [1, 3, 10])
+def test_train_and_test_weeks_share_nothing(days: int) -> None:
+    """Six weeks in eight against two; an episode and its look-ahead stay inside their run."""
+    scenario = dataclasses.replace(PLAIN, days=days)
+    weeks: dict[str, set[int]] = {}
+    for split, allowed in (("train", range(6)), ("test", (6, 7))):
+        starts = build_world(scenario, series(), split).starts["minute"]
+        assert len(starts) > 0
+        weeks[split] = set()
+        for start in starts.tolist():
+            last = start + days * 1440 + 36 * 60 - 1
+            touched = range(start // 10080, last // 10080 + 1)
+            assert {week % 8 for week in touched} <= set(allowed)
+            assert len({week // 8 for week in touched}) == 1
+            assert last < 52 * 10080
+            weeks[split] |= set(touched)
+    assert weeks["train"].isdisjoint(weeks["test"])
+    # Of 52 weeks the last four begin a new cycle; all that a run's length allows is used.
+    assert weeks["train"] == {week for week in range(52) if week % 8 < 6}
+    assert weeks["test"] == {week for week in range(52) if week % 8 >= 6}
+    everything = build_world(scenario, series(), None).starts["minute"]
+    assert len(everything) == 52 * 7
+    assert set(starts.tolist()) < set(everything.tolist())
+
+
+def test_split_is_used_by_episodes() -> None:
+    env = EVChargingEnv(PLAIN, split="test", dataset=series())
+    env.reset(seed=0)
+    for _ in range(100):
+        assert env.reset()[1]["now_min"] // 10080 % 8 in (6, 7)
+
+
+def test_splits_that_are_refused() -> None:
+    long = dataclasses.replace(PLAIN, days=13)
+    with pytest.raises(
+        ScenarioError, match=r"'test' has runs of at most 2 weeks in this series of"
+    ):
+        build_world(long, series(), "test")
+    with pytest.raises(ScenarioError, match=r"13 days and a look-ahead of 36 hours do not fit"):
+        build_world(long, series(), "test")
+    assert len(build_world(long, series(), "train").starts) > 0
+    with pytest.raises(ScenarioError, match="allowed: a longer series, or split=None"):
+        build_world(PLAIN, series(6), "test")
+    with pytest.raises(ScenarioError, match=r"split is 'dev'; allowed: None, 'train' or 'test'"):
+        build_world(PLAIN, series(), "dev")

@@ -1,0 +1,327 @@
+"""The world's tables against slow references in plain Python: clock, prices, load."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+import pickle
+import time
+from datetime import datetime, timedelta, timezone
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+
+from ev_gym.env import EVChargingEnv
+from ev_gym.scenario import Household, Scenario, ScenarioError, Tariff, Vehicle
+from ev_gym.series.dataset import Dataset
+from ev_gym.series.of_scenario import dataset_of
+from ev_gym.simulation.observation import VEHICLE_NAMES, observation_slices
+from ev_gym.world.world import build_world
+from tests.support.small_series import (
+    BARE,
+    PLAIN,
+    STOCKHOLM,
+    SUMMER,
+    WINTER,
+    local_times,
+    minute_of,
+    series,
+)
+
+Array = np.ndarray[Any, Any]
+
+
+def fields_of(env: EVChargingEnv, observations: list[Array]) -> dict[str, Array]:
+    """Observations as columns, by field name."""
+    table = np.stack(observations)
+    return {name: table[:, place] for name, place in observation_slices(env.scenario).items()}
+
+
+def seen(scenario: Scenario, dataset: Dataset, start: str) -> dict[str, Array]:
+    """What is observed when an episode begins at a local time."""
+    env = EVChargingEnv(scenario, dataset=dataset)
+    return fields_of(env, [env.reset(seed=0, options={"start": start, "house": 0})[0]])
+
+
+def seen_throughout(
+    scenario: Scenario, dataset: Dataset, days: int, step_min: int
+) -> dict[str, Array]:
+    """What is observed step by step from the first minute of the series, for so many days."""
+    scenario = dataclasses.replace(scenario, days=days, time_step_min=step_min)
+    env = EVChargingEnv(scenario, dataset=dataset)
+    first = dataset.start.astimezone(ZoneInfo(dataset.zone))
+    observations = [env.reset(seed=0, options={"start": first, "house": 0})[0]]
+    for _ in range(scenario.horizon_steps - 1):
+        observations.append(env.step([0.0])[0])
+    return fields_of(env, observations)
+
+
+def known_and_window(dataset: Dataset, window_h: int) -> tuple[list[int], list[list[float]]]:
+    """For every hour: how many hours of prices are published, and the window as a policy sees it.
+
+    Hour by hour with `datetime`. Prices are known to the end of today, from 13:00 of tomorrow; an
+    hour after that shows the same local hour of the last known day, and where summer time skipped
+    that hour, the hour before. Prices go round at the end of the series.
+    """
+    prices = dataset.price_per_kwh
+    local = local_times(dataset, len(prices) + 100)
+    of_day: dict[Any, list[int]] = {}
+    for i, moment in enumerate(local):
+        of_day.setdefault(moment.date(), []).append(i)
+    known, windows = [], []
+    for now in range(len(prices)):
+        last_day = local[now].date() + timedelta(days=local[now].hour >= 13)
+        by_hour: dict[int, int] = {}
+        for i in of_day[last_day]:
+            by_hour.setdefault(local[i].hour, i)
+        window = []
+        for i in range(now, now + window_h):
+            hour = local[i].hour
+            if local[i].date() > last_day:
+                i = by_hour[hour] if hour in by_hour else by_hour[hour - 1]
+            window.append(float(prices[i % len(prices)]))
+        windows.append(window)
+        known.append(of_day[last_day][-1] - now + 1)
+    return known, windows
+
+
+@pytest.mark.parametrize(("window_h", "monday"), [(36, WINTER), (48, WINTER), (48, SUMMER)])
+def test_price_window_of_every_hour_of_a_year(window_h: int, monday: datetime) -> None:
+    dataset = series(monday=monday)
+    scenario = dataclasses.replace(PLAIN, price_window_h=window_h)
+    fields = seen_throughout(scenario, dataset, 364, 60)
+    known, windows = known_and_window(dataset, window_h)
+    assert fields["hours_known"][:, 0].tolist() == [min(k, window_h) for k in known]
+    window = np.hstack([fields[f"price_h{h:02d}"] for h in range(window_h)])
+    np.testing.assert_array_equal(window, np.array(windows, np.float32))
+    # 12 at noon, 11 + 25 at 13:00 before the day of 25 hours.
+    assert set(known) == set(range(12, 37))
+
+
+@pytest.mark.parametrize(
+    ("local", "known"),
+    [
+        ("2024-02-07T00:00", 24),
+        ("2024-02-07T12:00", 12),
+        ("2024-02-07T12:45", 12),
+        ("2024-02-07T13:00", 35),
+        ("2024-02-07T23:00", 25),
+        # Summer time begins on Sunday 2024-03-31, a day of 23 hours ...
+        ("2024-03-30T12:00", 12),
+        ("2024-03-30T13:00", 11 + 23),
+        ("2024-03-31T00:00", 23),
+        ("2024-03-31T12:00", 12),
+        ("2024-03-31T13:00", 11 + 24),
+        # ... and ends on Sunday 2024-10-27, a day of 25.
+        ("2024-10-26T13:00", 11 + 25),
+        ("2024-10-27T00:00", 25),
+        ("2024-10-27T12:00", 12),
+        ("2024-10-27T13:00", 35),
+    ],
+)
+def test_hours_known_by_hand(local: str, known: int) -> None:
+    fields = seen(PLAIN, series(), local)
+    assert fields["hours_known"][0, 0] == min(known, 36)
+
+
+def test_clock_fields_of_every_quarter_hour() -> None:
+    """Sine and cosine of local time and day, weekend, temperature: both switches included."""
+    dataset = series()
+    fields = seen_throughout(PLAIN, dataset, 364, 15)
+    for quarter in range(52 * 672):
+        now = (dataset.start + timedelta(minutes=15 * quarter)).astimezone(STOCKHOLM)
+        hour = 2 * math.pi * (now.hour + now.minute / 60) / 24
+        day = 2 * math.pi * (now.timetuple().tm_yday - 1) / 365.25
+        wanted = (math.sin(hour), math.cos(hour), math.sin(day), math.cos(day), now.weekday() >= 5)
+        names = ("hour_sin", "hour_cos", "day_sin", "day_cos", "weekend")
+        got = tuple(float(fields[name][quarter, 0]) for name in names)
+        assert got == pytest.approx(tuple(map(float, wanted)), abs=1e-6), now
+        assert fields["temperature_c"][quarter, 0] == np.float32(
+            dataset.temperature_c[quarter // 4]
+        )
+
+
+def test_all_in_price_by_hand() -> None:
+    """Spot, tax and transfer of each kWh, and VAT on all of it."""
+    tariff = Tariff(energy_tax_per_kwh=0.439, transfer_per_kwh=0.05, vat=0.25)
+    world = build_world(dataclasses.replace(PLAIN, tariff=tariff), series(), None)
+    spot = series().price_per_kwh
+    assert world.tables.price[100] == pytest.approx(1.25 * (spot[100] + 0.489), abs=1e-15)
+    np.testing.assert_allclose(world.tables.price, 1.25 * (spot + 0.489), rtol=0, atol=1e-14)
+    assert spot.min() < 0.0
+    assert world.tables.price[spot.argmin()] == pytest.approx(1.25 * (-0.5 + 0.489))
+
+
+def test_time_of_use_transfer_follows_the_local_clock() -> None:
+    """Vattenfall's high hours, weekdays 06-22 from November to March, in every hour of a year."""
+    high = Tariff(
+        **{**dataclasses.asdict(BARE), "transfer_per_kwh": 0.268, "transfer_high_per_kwh": 0.67}
+    )
+    dataset = series()
+    world = build_world(dataclasses.replace(PLAIN, tariff=high), dataset, None)
+    transfer = world.tables.price - dataset.price_per_kwh
+    count = 0
+    for hour, now in enumerate(local_times(dataset, 52 * 168)):
+        is_high = now.month in (11, 12, 1, 2, 3) and now.weekday() < 5 and 6 <= now.hour < 22
+        assert transfer[hour] == pytest.approx(0.67 if is_high else 0.268, abs=1e-12), now
+        count += is_high
+    assert count == (23 + 21 + 21 + 21 + 20) * 16  # weekdays; the series ends on 29 December
+
+
+STEPS = (1, 5, 15, 30, 60)
+
+
+@pytest.mark.parametrize("slot_min", [15, 30, 60])
+@pytest.mark.parametrize("step_min", STEPS)
+def test_price_and_load_of_a_step_are_means_over_it(step_min: int, slot_min: int) -> None:
+    """Minute by minute, for a day that ends on summer time, at a price with high hours."""
+    tariff = dataclasses.replace(BARE, transfer_high_per_kwh=0.7, high_weekdays=(6,))
+    scenario = dataclasses.replace(PLAIN, tariff=tariff, time_step_min=step_min)
+    dataset = series(14, slot_min)
+    env = EVChargingEnv(scenario, dataset=dataset)
+    first = minute_of(dataset, "2024-03-30T12:00")
+    observation, _ = env.reset(seed=3, options={"start": "2024-03-30", "house": 2})
+    places = observation_slices(scenario)
+    for step in range(24 * 60 // step_min):
+        minutes = range(first + step * step_min, first + (step + 1) * step_min)
+        prices, loads = [], []
+        for minute in minutes:
+            now = (dataset.start + timedelta(minutes=minute)).astimezone(STOCKHOLM)
+            is_high = now.weekday() == 6 and 6 <= now.hour < 22
+            prices.append(dataset.price_per_kwh[minute // slot_min] + (0.7 if is_high else 0.0))
+            loads.append(dataset.load_kw[2, minute // 15])
+        assert observation[places["price_per_kwh"]][0] == np.float32(sum(prices) / len(prices))
+        observation, _, _, _, info = env.step(np.zeros(1, np.float32))
+        assert info["now_min"] == minutes[0]
+        assert info["price_per_kwh"] == pytest.approx(sum(prices) / len(prices), abs=1e-12)
+        assert info["load_kw"] == pytest.approx(sum(loads) / len(loads), abs=1e-12)
+
+
+@pytest.mark.parametrize("slot_min", [15, 30])
+def test_window_holds_hourly_means_of_finer_prices(slot_min: int) -> None:
+    dataset = series(14, slot_min)
+    fields = seen(PLAIN, dataset, "2024-01-01T13:00")
+    hourly = dataset.price_per_kwh.reshape(-1, 60 // slot_min).mean(axis=1)
+    window = [fields[f"price_h{h:02d}"][0, 0] for h in range(35)]
+    np.testing.assert_allclose(window, hourly[13 : 13 + 35], rtol=1e-6)
+
+
+def test_annual_consumption_scales_the_load() -> None:
+    """The mean over houses of a year of 8,766 hours; the houses keep their proportions."""
+    dataset = series()
+    scenario = dataclasses.replace(PLAIN, household=Household(annual_kwh=9000.0))
+    load_kw = build_world(scenario, dataset, None).tables.load_kw
+    assert load_kw.mean() * 8766 == pytest.approx(9000.0)
+    np.testing.assert_allclose(load_kw / dataset.load_kw, 9000.0 / (dataset.load_kw.mean() * 8766))
+    np.testing.assert_array_equal(build_world(PLAIN, dataset, None).tables.load_kw, dataset.load_kw)
+
+
+def test_series_go_round_by_whole_weeks() -> None:
+    """Past the end everything is as at the beginning, weekday and hour included."""
+    length = 14 * 168
+    fields = seen_throughout(PLAIN, series(14), 2 * 98, 60)
+    for name, values in fields.items():
+        if name not in VEHICLE_NAMES:
+            np.testing.assert_array_equal(values[:length], values[length:], err_msg=name)
+    env = EVChargingEnv(dataclasses.replace(PLAIN, days=2), dataset=series(14))
+    env.reset(seed=1, options={"start": "2024-04-06", "house": 0})
+    loads = [env.step(np.zeros(1, np.float32))[4]["load_kw"] for _ in range(192)]
+    first = 4 * (length - 36 - 1)  # the last Saturday at noon is on summer time
+    wanted = np.take(series(14).load_kw[0], range(first, first + 192), mode="wrap")
+    np.testing.assert_array_equal(loads, wanted)
+
+
+def test_world_is_built_once_and_shared() -> None:
+    """Two envs share one world; the second takes a moment."""
+    first = EVChargingEnv()
+    began = time.perf_counter()
+    second = EVChargingEnv({"preset": "stockholm"})
+    assert time.perf_counter() - began < 0.25
+    assert second.simulator.world is first.simulator.world
+    assert second.simulator.world.dataset is dataset_of(Scenario())
+    other = EVChargingEnv({"days": 2}).simulator.world
+    assert other is not first.simulator.world
+    assert other.dataset is first.simulator.world.dataset
+
+
+def test_copies_of_a_world() -> None:
+    """Copied it is shared; pickled it is found again, or with own series built again."""
+    world = EVChargingEnv().simulator.world
+    assert copy.deepcopy(world) is world
+    pickled = pickle.dumps(world)
+    assert len(pickled) < 5000
+    assert pickle.loads(pickled) is world
+    own = build_world(PLAIN, series(14), "train")
+    again = pickle.loads(pickle.dumps(own))
+    assert again.fingerprint == own.fingerprint
+    assert again.split == "train"
+    for ours, theirs in zip(own.tables, again.tables, strict=True):
+        assert ours.tobytes() == theirs.tobytes()
+    np.testing.assert_array_equal(again.starts, own.starts)
+
+
+def test_own_series_need_no_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An env on own series is pickled without a look at the files that its scenario names."""
+    monkeypatch.delenv("EV_GYM_DATA", raising=False)
+    env = EVChargingEnv("stockholm-measured", dataset=series())
+    again = pickle.loads(pickle.dumps(env))
+    assert again.simulator.world.fingerprint == env.simulator.world.fingerprint
+
+
+def test_tables_are_read_only_and_fingerprint_names_the_contents() -> None:
+    world = build_world(PLAIN, series(14), None)
+    arrays = [world.hourly_price, world.starts, *world.tables]
+    assert len(arrays) > 10
+    for array in arrays:
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = array
+    other = dataclasses.replace(series(14), temperature_c=series(14).temperature_c + 1.0)
+    same = dataclasses.replace(series(14))
+    assert build_world(PLAIN, same, None).fingerprint == world.fingerprint
+    assert build_world(PLAIN, other, None).fingerprint != world.fingerprint
+
+
+def test_currency_of_data_and_scenario_must_agree() -> None:
+    with pytest.raises(
+        ScenarioError, match="prices are in 'SEK'; allowed: the scenario's currency"
+    ):
+        build_world(dataclasses.replace(PLAIN, currency="EUR"), series(14), None)
+
+
+def test_car_limits_reach_the_tables() -> None:
+    """At 16 A on three phases: a car of 7.2 kW on two takes 16 A, one of 22 kW takes 11.04 kW."""
+    cars = (
+        Vehicle.model("VW ID.3 45"),
+        Vehicle.model("Renault Zoe"),
+        Vehicle(phases=1, ac_max_kw=3.7),
+    )
+    table = build_world(dataclasses.replace(PLAIN, vehicles=cars), series(14), None).tables.cars
+    assert table["max_current_a"].tolist() == [16, 16, 16]
+    np.testing.assert_allclose(table["max_kw"], [7.2, 11.04, 3.68])
+    np.testing.assert_allclose(
+        table["battery_kw"], [7.2 * 0.921 - 0.1082, 11.04 * 0.941 - 0.422, 3.68 * 0.94 - 0.2]
+    )
+    np.testing.assert_allclose(
+        table["accept_kw"], [7.2 * 0.921 - 0.1082, 22 * 0.941 - 0.422, 3.7 * 0.94 - 0.2]
+    )
+
+
+def test_half_hour_zone() -> None:
+    """A zone that is half an hour off whole hours: the clock still shows local midnight."""
+    rng = np.random.default_rng(0)
+    start = datetime(2024, 1, 1, tzinfo=ZoneInfo("Asia/Kolkata"))
+    dataset = Dataset(
+        start, "Asia/Kolkata", rng.random((1, 1344)), rng.random(336), rng.random(336)
+    )
+    assert dataset.start == datetime(2023, 12, 31, 18, 30, tzinfo=timezone.utc)
+    data = dataclasses.replace(PLAIN.data, zone="Asia/Kolkata")
+    scenario = dataclasses.replace(PLAIN, start_hour=0, data=data)
+    world = build_world(scenario, dataset, None)
+    assert world.starts["minute"].tolist() == [1440 * day for day in range(14)]
+    for day in range(14):
+        fields = seen(scenario, dataset, f"2024-01-{1 + day:02d}T00:00")
+        assert fields["hour_cos"].tolist() == [[1.0]]
+        assert fields["hours_known"].tolist() == [[24.0]]

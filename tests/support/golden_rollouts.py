@@ -1,0 +1,91 @@
+"""Golden rollouts: a few numbers of a fixed life of each preset, kept in `golden/*.json`.
+
+They change only when the simulated world is meant to change. Then `python -m
+tests.support.golden_rollouts`, run in the repository's root, writes them anew, and the change to
+the files belongs in the commit.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ev_gym.env import EVChargingEnv
+from tests.support.rollouts import action_of
+
+FOLDER = Path(__file__).with_name("golden")
+SEED = 20240117
+EPISODES = 3
+# Sums of an episode; those of `classic` are kept as they were before there was more to sum.
+CLASSIC_SUMS = ("energy_cost", "house_cost", "missing_kwh", "public_kwh")
+SUMS = (
+    *CLASSIC_SUMS,
+    "power_cost",
+    "house_power_cost",
+    "pv_kw",
+    "charge_kw",
+    "loss_kwh",
+    "wear_kwh",
+)
+SUMMED = ("start_min", "settlement", "return", *SUMS)
+EVERY = 16  # steps between the steps that are looked at
+
+
+def rollout(name: str) -> dict[str, list[Any]]:
+    """Three episodes of a preset with a fixed sequence of actions.
+
+    For each episode where it began and its sums; for every 16th step what the step showed.
+    """
+    env = EVChargingEnv(name)
+    found: dict[str, list[Any]] = {key: [] for key in ("start_min", "house", "settlement")}
+    sums = CLASSIC_SUMS if name == "classic" else SUMS
+    shown = ("load_kw", "price_per_kwh", "temperature_c")
+    for episode in range(EPISODES):
+        _, info = env.reset(seed=SEED if episode == 0 else None)
+        found["start_min"].append(info["now_min"])
+        found["house"].append(int(env.simulator.households["house"][0]))
+        infos, rewards, truncated = [], [], False
+        while not truncated:
+            observation, reward, _, truncated, info = env.step(action_of(env, len(infos)))
+            infos.append(info)
+            rewards.append(reward)
+            if len(infos) % EVERY == 0:
+                found.setdefault("reward", []).append(reward)
+                found.setdefault("soc", []).append(float(info["soc"][0]))
+                # clock, and the cars' part: not the whole window of prices
+                seen = [*observation[:5].tolist(), *observation[-6:].tolist()]
+                found.setdefault("observation", []).extend(seen)
+                for key in shown:
+                    found.setdefault(key, []).append(float(info[key]))
+        found["settlement"].append(info["settlement"])
+        found.setdefault("return", []).append(math.fsum(rewards))
+        for key in sums:
+            found.setdefault(key, []).append(math.fsum(float(np.sum(i[key])) for i in infos))
+    return found
+
+
+def kept(name: str) -> dict[str, list[Any]]:
+    """The numbers that are kept for a preset."""
+    numbers: dict[str, list[Any]] = json.loads((FOLDER / f"{name}.json").read_text())
+    return numbers
+
+
+def main() -> None:
+    """Write the numbers of every preset; the measured one where EV_GYM_DATA names its series."""
+    FOLDER.mkdir(exist_ok=True)
+    measured = ("stockholm-measured",) if "EV_GYM_DATA" in os.environ else ()
+    for name in ("stockholm", "stockholm-villa", "classic", *measured):
+        numbers = rollout(name)
+        if name in measured:  # sums only: the series themselves are not to be kept
+            numbers = {key: numbers[key] for key in SUMMED}
+        lines = [f" {json.dumps(key)}: {json.dumps(v)}" for key, v in numbers.items()]
+        (FOLDER / f"{name}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,322 @@
+"""Hypothesis strategies: random valid scenarios on small series, and what an episode of one shows.
+
+The series are two weeks long and hold a change to summer time, a change of month, negative prices,
+clear and dark hours, and base loads up to beyond most of the connections drawn, so an example costs
+milliseconds and meets the rare cases.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timezone
+from typing import Any, NamedTuple
+
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from ev_gym.env import EVChargingEnv
+from ev_gym.runtime.compiling import INTERPRETED
+from ev_gym.scenario import (
+    Charger,
+    Driving,
+    Household,
+    RewardWeights,
+    Scenario,
+    Solar,
+    Tariff,
+    Vehicle,
+)
+from ev_gym.scenario.tariff import TARIFFS
+from ev_gym.series.dataset import Dataset
+from ev_gym.simulation.state_fields import REWARD_TERMS
+
+WEEKS = 2
+# Mondays 00:00 in Stockholm; summer time begins, or ends, on the Sunday of the first week.
+SPRING = datetime(2023, 3, 19, 23, tzinfo=timezone.utc)
+AUTUMN = datetime(2023, 10, 22, 22, tzinfo=timezone.utc)
+
+
+def series(price_minutes: int, constant: bool = False, start: datetime = SPRING) -> Dataset:
+    """Two weeks of two houses; with `constant` no price and no load ever changes."""
+    generator = np.random.default_rng(7)
+    load_kw = generator.gamma(1.0, 2.0, (2, WEEKS * 672))
+    price = generator.normal(0.5, 0.6, WEEKS * 168 * 60 // price_minutes)
+    if constant:
+        load_kw, price = np.full_like(load_kw, 0.5), np.full_like(price, 0.8)
+    return Dataset(
+        start=start,
+        zone="Europe/Stockholm",
+        load_kw=load_kw,
+        price_per_kwh=price,
+        temperature_c=generator.normal(5.0, 8.0, WEEKS * 168),
+        price_minutes=price_minutes,
+        clearness=generator.uniform(0.0, 1.0, WEEKS * 168),
+    )
+
+
+SERIES = {
+    "hourly": series(60),
+    "quarters": series(15),
+    "constant": series(60, constant=True),
+    "autumn": series(60, start=AUTUMN),
+}
+
+
+def examples(count: int) -> int:
+    """Number of examples to try; fewer where the compiled code runs interpreted."""
+    return max(3, count // 8) if INTERPRETED else count
+
+
+@st.composite
+def vehicles(draw: st.DrawFn) -> Vehicle:
+    """A car that any of the chargers below can charge; what its owner sets is the default."""
+    phases = draw(st.sampled_from((1, 2, 3)))
+    wanted_soc = draw(st.floats(0.0, 1.0))
+    return Vehicle(
+        battery_kwh=draw(st.floats(1.0, 100.0)),
+        phases=phases,
+        ac_max_kw=draw(st.floats(1.4 * phases, 22.0)),
+        eta=draw(st.sampled_from((0.8, 0.921, 0.94, 1.0))),
+        aux_kw=draw(st.sampled_from((0.0, 0.108, 0.2, 0.422))),
+        taper_from_soc=draw(st.sampled_from((0.5, 0.9, 0.975, 1.0))),
+        wanted_soc=wanted_soc,
+        min_soc=wanted_soc * draw(st.floats(0.0, 1.0)),
+    )
+
+
+@st.composite
+def owned(draw: st.DrawFn, lines: int = 3) -> Vehicle:
+    """Such a car with its owner's limits, line, priority, battery and, often, own driving."""
+    car = draw(vehicles())
+    chemistry = draw(st.sampled_from(("nmc622", "lfp", "nca", "nmc111", None)))
+    battery = {}
+    if chemistry is not None:
+        battery["battery_age_years"] = draw(st.sampled_from((0.0, 2.0, 12.0)))
+        battery["wear_price_per_kwh"] = draw(st.sampled_from((0.0, 1200.0)))
+    return replace(
+        car,
+        one_phase_max_a=draw(st.integers(6, 32)),
+        line=draw(st.integers(1, lines)),
+        limit_soc=car.wanted_soc + (1.0 - car.wanted_soc) * draw(st.sampled_from((0.0, 0.5, 1.0))),
+        floor_soc=draw(st.sampled_from((0.0, 0.3, 1.0))),
+        priority=draw(st.integers(0, 1)),
+        kwh_per_100km=draw(st.sampled_from((10.0, 25.0))),
+        chemistry=chemistry,
+        driving=draw(st.one_of(st.none(), drivings())),
+        **battery,
+    )
+
+
+@st.composite
+def households(draw: st.DrawFn) -> Household:
+    """A house on one or three phases, with a fuse on each or one limit, unevenly loaded or not."""
+    phases = draw(st.sampled_from((1, 3)))
+    uneven = st.sampled_from((None, (0.5, 0.3, 0.2), (0.0, 0.0, 1.0)))
+    house = Household(
+        fuse_a=draw(st.sampled_from((6.0, 10.0, 16.0, 25.0, 63.0))),
+        phases=phases,
+        annual_kwh=draw(st.sampled_from((None, 12_000.0))),
+        connection_kw=draw(st.sampled_from((None, None, 11.0))),
+        line_shares=draw(uneven) if phases == 3 else None,
+    )
+    exported = draw(st.sampled_from((None, 0.0, 0.3, 1.0)))
+    return house if exported is None else replace(house, export_limit_kw=exported * house.limit_kw)
+
+
+def solars() -> st.SearchStrategy[Solar]:
+    """No modules, or some to the south, or many to the east."""
+    return st.sampled_from(
+        (
+            Solar(),
+            Solar(peak_kw=6.0, inverter_kw=4.0),
+            Solar(peak_kw=20.0, azimuth_deg=90.0, tilt_deg=10.0),
+        )
+    )
+
+
+@st.composite
+def chargers(draw: st.DrawFn, phases: int, cars: int) -> Charger:
+    """Chargers in amperes or with power levels, on at most as many phases as the house has."""
+    levels = ((0.0, 7.4), (0.0, 3.7, 11.0), (0.0, 1.4, 4.0, 7.4, 22.0))
+    count = draw(st.sampled_from((None, *range(1, cars + 1))))
+    own_phases = draw(st.sampled_from((1, phases)))
+    plain = {"count": count, "phases": own_phases, "load_management": draw(st.booleans())}
+    if draw(st.integers(0, 3)) == 0:
+        return Charger(levels_kw=draw(st.sampled_from(levels)), **plain)
+    switching = own_phases == 3 and draw(st.booleans())
+    times = {}
+    if switching:
+        times["switch_pause_min"] = draw(st.sampled_from((0.0, 1.0, 7.0)))
+        times["switch_hold_min"] = draw(st.sampled_from((0, 30)))
+    return Charger(
+        max_current_a=draw(st.integers(6, 32)),
+        bidirectional=draw(st.booleans()),
+        phase_switching=switching,
+        **times,
+        **plain,
+    )
+
+
+def drivings() -> st.SearchStrategy[Driving]:
+    """Drawn routines, or one pattern every day; hours down to the minute."""
+    hour = st.integers(0, 24 * 60).map(lambda minute: minute / 60)
+    pattern = {"pattern": st.just("daily"), "arrival_h": hour, "departure_h": hour}
+    pattern["start_soc"] = st.floats(0.0, 1.0)
+    daily = st.builds(Driving, trip_kwh=st.floats(0.0, 60.0), **pattern)
+    by_distance = st.builds(Driving, trip_km=st.floats(0.0, 300.0), **pattern)
+    return st.one_of(st.just(Driving()), daily, by_distance)
+
+
+def tariffs() -> st.SearchStrategy[Tariff]:
+    """Flat transfer, high hours, or a power charge; import and export netted or each in full."""
+    prices = {
+        "netting": st.sampled_from(("step", "none")),
+        "export_fee_per_kwh": st.sampled_from((0.0, 0.1, -0.6)),
+        "vat": st.sampled_from((0.0, 0.25)),
+        "public_price_per_kwh": st.sampled_from((0.0, 5.0)),
+        "overload_price_per_kwh": st.sampled_from((0.0, 10.0)),
+    }
+    high = {"transfer_high_per_kwh": st.just(0.67), "high_months": st.just((3, 4))}
+    known = st.sampled_from(list(TARIFFS.values()))
+    power = {"power_price_per_kw": st.just(40.0), "power_days": st.integers(1, 3)}
+    return st.one_of(
+        st.builds(Tariff, **prices),
+        st.builds(Tariff, **prices, **high),
+        st.builds(Tariff, **prices, **power),
+        st.builds(replace, known, **prices),
+    )
+
+
+WEIGHTS = st.one_of(
+    st.just(RewardWeights()),
+    st.builds(RewardWeights, *(st.sampled_from((0.0, 0.5, 1.0, 3.0)) for _ in REWARD_TERMS)),
+)
+
+
+@st.composite
+def scenarios(draw: st.DrawFn, **fixed: Any) -> Scenario:
+    """A scenario of some days; `fixed` sets fields instead of drawing them."""
+    step_min = draw(st.sampled_from((1, 5, 15, 30, 60)))
+    household = fixed.get("household") or draw(households())
+    cars = draw(st.lists(owned(household.phases), min_size=1, max_size=3))
+    drawn = {
+        "name": "drawn",
+        "household": household,
+        "solar": draw(solars()),
+        "charger": draw(chargers(phases=household.phases, cars=len(cars))),
+        "vehicles": tuple(cars),
+        "driving": draw(drivings()),
+        "tariff": draw(tariffs()),
+        "reward_weights": draw(WEIGHTS),
+        "time_step_min": step_min,
+        "start_hour": draw(st.integers(0, 23)),
+        # A day has 1440 or 288 of the short steps; of the long ones several days are lived.
+        "days": 1 if step_min < 15 else draw(st.integers(2, 6)),
+        "price_window_h": draw(st.sampled_from((1, 36, 48))),
+    }
+    return Scenario(**{**drawn, **fixed})
+
+
+SEEDS = st.integers(0, 2**63)
+
+
+def some_actions(seed: int, shape: tuple[int, ...], lowest: float = 0.0) -> NDArray[np.float32]:
+    """Actions for steps, rows and cars: a quarter of them 0, a quarter 1, the others any number.
+
+    Where `lowest` is -1, half of all are below 0.
+    """
+    generator = np.random.default_rng(seed)
+    actions = generator.random(shape, np.float32)
+    kind = generator.integers(4, size=shape)
+    actions[kind == 0] = 0.0
+    actions[kind == 1] = 1.0
+    if lowest < 0.0:
+        actions *= generator.choice(np.array([-1.0, 1.0], np.float32), shape)
+    return actions
+
+
+def lowest_of(scenario: Scenario) -> float:
+    """The lowest action of a scenario."""
+    return -1.0 if scenario.charger.bidirectional else 0.0
+
+
+class Life(NamedTuple):
+    """An episode of T steps and K cars; before a step, after it, or of it.
+
+    Attributes:
+        env: The env, at its horizon.
+        observations: (T + 1, D), of the reset and after each step.
+        infos: One for each step.
+        before_kwh: (T, K) energy in the batteries before each step.
+        home: (T + 1, K) whether cars are at home, of the reset and after each step.
+        rewards: (T,).
+        truncated: (T,).
+    """
+
+    env: EVChargingEnv
+    observations: NDArray[np.float32]
+    infos: list[dict[str, Any]]
+    before_kwh: NDArray[np.float64]
+    home: NDArray[np.bool_]
+    rewards: NDArray[np.float64]
+    truncated: NDArray[np.bool_]
+
+    def of(self, name: str) -> NDArray[Any]:
+        """A field of the infos: (T,), or (T, K) of the vehicles."""
+        return np.array([info[name] for info in self.infos])
+
+    def term(self, name: str) -> NDArray[np.float64]:
+        """A term of the reward, (T,)."""
+        return np.array([info["reward_terms"][name] for info in self.infos])
+
+    def sun_kw(self) -> NDArray[np.float64]:
+        """(T,) what the sun gave, before the export limit."""
+        tables = self.env.simulator.world.tables
+        if tables.pv_kw.size == 0:
+            return np.zeros(len(self.infos))
+        slot_min = WEEKS * 10080 // tables.pv_kw.size
+        return tables.pv_kw[self.of("now_min") % (WEEKS * 10080) // slot_min]
+
+
+def lived(scenario: Scenario, name: str, seed: int, actions: Any = None) -> Life:
+    """Live one episode on a named series; `actions` (T, K) are by default drawn from the seed."""
+    env = EVChargingEnv(scenario, dataset=SERIES[name])
+    if actions is None:
+        shape = (scenario.horizon_steps, len(scenario.vehicles))
+        actions = some_actions(seed, shape, lowest_of(scenario))
+    observation, info = env.reset(seed=seed)
+    observations, infos, rewards, over = [observation], [info], [], []
+    home = [env.simulator.vehicles["home"][0] != 0]
+    for action in actions:
+        observation, reward, _, truncated, info = env.step(action)
+        observations.append(observation)
+        infos.append(info)
+        rewards.append(reward)
+        over.append(truncated)
+        home.append(env.simulator.vehicles["home"][0] != 0)
+    before_kwh = np.array([info["energy_kwh"] for info in infos[:-1]])
+    return Life(
+        env,
+        np.array(observations),
+        infos[1:],
+        before_kwh,
+        np.array(home),
+        np.array(rewards),
+        np.array(over),
+    )
+
+
+def cases(**fixed: Any) -> st.SearchStrategy[tuple[Scenario, str, int]]:
+    """What `lived` takes: a scenario, the name of a series, and a seed."""
+    return st.tuples(scenarios(**fixed), st.sampled_from(("hourly", "quarters")), SEEDS)
+
+
+def managed_cases() -> st.SearchStrategy[tuple[Scenario, str, int]]:
+    """The same with load management."""
+    return cases().map(
+        lambda case: (
+            replace(case[0], charger=replace(case[0].charger, load_management=True)),
+            *case[1:],
+        )
+    )

@@ -1,0 +1,155 @@
+"""Sessions beside the local envs that they must equal bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ev_gym.env import EVChargingEnv
+from ev_gym.scenario import Scenario
+from ev_gym.simulation.actions import ActionMap
+from ev_gym.simulation.results import rows_info
+from ev_gym.vector_env import EVChargingVectorEnv
+from server.http.problems import Problem
+from server.v1.replayed_env import Spec
+from server.v1.step_answer import Answer
+
+# A day has 24 steps, so a few operations meet several horizons.
+HOURLY = Scenario.from_dict({"time_step_min": 60})
+# The car never leaves, so every action shows.
+HOME = Scenario.from_dict(
+    {
+        "time_step_min": 15,
+        "driving": {"pattern": "daily", "arrival_h": 0, "departure_h": 24, "trip_kwh": 0},
+    }
+)
+# Everything on: sun, two cars that can be discharged, switching of phases, power charge, ageing.
+TWO_CARS = Scenario.from_dict({"preset": "stockholm-villa", "time_step_min": 60})
+SCENARIOS = {"one car": HOURLY, "two cars": TWO_CARS}
+
+
+class Twin:
+    """The local env that a session must equal: `EVChargingEnv`, or the vector env."""
+
+    def __init__(self, spec: Spec) -> None:
+        self.spec, self.index = spec, 0
+        self.env: Any
+        if spec.num_envs is None:
+            self.env = EVChargingEnv(spec.scenario, spec.split, spec.continuous)
+        else:
+            self.env = EVChargingVectorEnv(
+                spec.num_envs,
+                spec.scenario,
+                spec.split,
+                spec.continuous,
+                autoreset_mode=spec.autoreset_mode,
+            )
+
+    def reset(self, seed: Any = None, options: dict[str, Any] | None = None) -> Any:
+        """What a reset returns locally, seeded as the session's first one is."""
+        if self.index == 0 and seed is None:
+            seed = self.spec.seed
+        if self.index == 0 and isinstance(seed, list):
+            seed = [self.spec.seed + row if s is None else s for row, s in enumerate(seed)]
+        if options and "reset_mask" in options:
+            options = {**options, "reset_mask": np.array(options["reset_mask"])}
+        self.index += 1
+        return self.env.reset(seed=seed, options=options)
+
+    def step(self, action: Any) -> Any:
+        """What a step returns locally."""
+        self.index += 1
+        return self.env.step(action)
+
+
+def same_bits(first: Any, second: Any) -> bool:
+    """Whether two nests of dicts, arrays and numbers are equal to the last bit."""
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and all(same_bits(first[k], second[k]) for k in first)
+    first, second = np.asarray(first), np.asarray(second)
+    if first.dtype.names is not None:  # the gaps between fields may differ
+        return all(same_bits(first[name], second[name]) for name in first.dtype.names)
+    return first.dtype == second.dtype and first.tobytes() == second.tobytes()
+
+
+def answers_alike(answer: Answer, local: tuple[Any, ...], spec: Spec) -> bool:
+    """Whether a session answered what its twin did."""
+    single = spec.num_envs is None
+    observations, infos = local[0], dict(local[-1])
+    told = rows_info(answer.results, answer.vehicle_results)
+    seen: dict[str, Any] = {"observations": answer.observations, "infos": told}
+    if answer.is_step:
+        seen |= {"rewards": answer.rewards, "truncated": answer.truncated}
+        own = infos.pop("settlement", None)
+        over = infos.pop("_settlement", np.array([local[3]]) if single else answer.truncated)
+        if own is not None and not same_bits(answer.settlement[over], np.atleast_1d(own)[over]):
+            return False
+    if single:
+        seen = first_rows(seen)
+    expected: dict[str, Any] = {"observations": observations, "infos": infos}
+    if answer.is_step:
+        expected |= {"rewards": local[1], "truncated": local[3]}
+    return _ended_alike(answer, infos) and same_bits(seen, expected)
+
+
+def first_rows(nest: Any) -> Any:
+    """The first row of each array in a nest of dicts."""
+    return {key: first_rows(v) if isinstance(v, dict) else v[0] for key, v in nest.items()}
+
+
+def _ended_alike(answer: Answer, infos: dict[str, Any]) -> bool:
+    """Takes the last looks of the ended episodes out of the infos."""
+    final_info, over = infos.pop("final_info", None), infos.pop("_final_info", None)
+    final_obs, also_over = infos.pop("final_obs", None), infos.pop("_final_obs", None)
+    if answer.ended is None or final_info is None:
+        return answer.ended is None and final_info is None
+    final_info.pop("settlement")
+    told = rows_info(answer.ended.results, answer.ended.vehicle_results)
+    return (
+        same_bits(over, also_over)
+        and same_bits(over, answer.truncated)
+        and same_bits(answer.ended.observations[over], final_obs[over])
+        and same_bits(_chosen(told, over), _chosen(final_info, over))
+    )
+
+
+def _chosen(nest: Any, rows: Any) -> Any:
+    return {
+        key: _chosen(value, rows) if isinstance(value, dict) else value[rows]
+        for key, value in nest.items()
+        if not key.startswith("_")
+    }
+
+
+def refused(status: int, call: Callable[..., Any], *args: Any, **named: Any) -> Problem:
+    """The problem that a call raises, with that status."""
+    with pytest.raises(Problem) as told:
+        call(*args, **named)
+    assert told.value.status == status, told.value.detail
+    return told.value
+
+
+def same_answer(first: Answer, second: Answer) -> bool:
+    """Whether two answers are equal to the last bit."""
+
+    def plain(answer: Answer) -> dict[str, Any]:
+        ended = answer.ended
+        return {**answer._asdict(), "ended": ended and ended._asdict()}
+
+    return same_bits(plain(first), plain(second))
+
+
+def some_action(spec: Spec, choice: np.random.Generator) -> Any:
+    """An action for a session, of the shape its env takes."""
+    cars = len(spec.scenario.vehicles)
+    own: tuple[int, ...] = (cars,) if spec.continuous or cars > 1 else ()
+    shape = own if spec.num_envs is None else (spec.num_envs, *own)
+    actions = ActionMap(spec.scenario, spec.continuous)
+    if spec.continuous:
+        lowest = -1.0 if spec.scenario.charger.bidirectional else 0.0
+        return choice.uniform(lowest, 1.0, shape).astype(np.float32)
+    levels = [len(own) for own in actions.levels]
+    return choice.integers(0, levels if cars > 1 else levels[0], shape)
