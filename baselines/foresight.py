@@ -17,12 +17,11 @@ from ev_gym.physics import battery
 from ev_gym.runtime.compiling import as_records, compiled
 from ev_gym.simulation.simulator import Simulator
 from ev_gym.simulation.state_fields import (
-    HOUSEHOLD_DTYPE,
     STEP_DTYPE,
     VEHICLE_DTYPE,
     VEHICLE_STEP_DTYPE,
 )
-from ev_gym.simulation.step import live, look_around
+from ev_gym.simulation.step import read_series, step_household
 from ev_gym.world.world import World
 
 __all__ = ["EVENT_DTYPE", "LEAVES", "RETURNS", "Future", "foresee", "tell_future"]
@@ -115,8 +114,8 @@ def _live_through(
                 count = _note_events(
                     scratch[k], tables.cars[k], tables, until_min, step, k, events, count
                 )
-        live(household, own, tables, idle, results[step], reports)
-        look_around(household, tables)
+        step_household(household, own, tables, idle, results[step], reports)
+        read_series(household, tables)
     return count
 
 
@@ -129,7 +128,7 @@ def foresee(simulator: Simulator, row: int = 0) -> Future:
     """
     world, cars = simulator.world, simulator.vehicles.shape[1]
     steps = int(world.tables.settings["horizon_steps"][0] - simulator.households["steps"][row])
-    households = as_records(np.zeros(steps + 1, HOUSEHOLD_DTYPE))
+    households = as_records(np.zeros(steps + 1, simulator.households.dtype))
     vehicles = as_records(np.zeros((steps + 1, cars), VEHICLE_DTYPE))
     households[0], vehicles[0] = simulator.households[row], simulator.vehicles[row]
     results = as_records(np.zeros(steps, STEP_DTYPE))

@@ -10,6 +10,7 @@ import click
 
 from baselines.cli.benchmark import benchmark
 from baselines.cli.options import POLICY, POLICY_HELP, SCENARIO_HELP, named_scenario
+from ev_gym import __version__
 from ev_gym.scenario import Scenario, preset, preset_names
 from ev_gym.scenario.scenario import preset_summary
 
@@ -29,7 +30,7 @@ class _Errors(click.Group):
 
 
 @click.group(cls=_Errors, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="ev-gym")
+@click.version_option(__version__)
 def main() -> None:
     """Simulate a household that charges electric cars, and compare charging policies."""
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from baselines.policies.base import Future
 from baselines.policies.view import HouseholdView
-from ev_gym.physics.power_charge import FACTOR, MONTH
+from ev_gym.physics.power_charge import FACTOR, LOWEST, MONTH
 from ev_gym.runtime.compiling import compiled
 from ev_gym.runtime.counter_random import stream_key, uniform
 from ev_gym.runtime.durations import DAY_H, DAY_MIN, HOUR_MIN
@@ -109,14 +109,16 @@ def _month_peaks_kw(future: Future) -> NDArray[np.float64]:
     sun_kw = results["pv_kw"] if settings["netted"] else 0.0
     import_kwh = np.maximum(0.0, results["load_kw"] - sun_kw) * settings["step_h"]
     hour_kwh = before["hour_kwh"] + tables.rates[before["power_class"], FACTOR] * import_kwh
-    running_kw = np.maximum(before["low_peak_kw"], hour_kwh)
-    peaks_kw = np.sort([running_kw, before["mid_peak_kw"], before["top_peak_kw"]], axis=0)
+    # (T, N); fails where a tariff has more than one period.
+    peaks_kw = np.squeeze(before["peaks_kw"], axis=1).copy()
+    peaks_kw[:, LOWEST] = np.maximum(peaks_kw[:, LOWEST], hour_kwh)
+    peaks_kw.sort(axis=1)
     hour, minute = np.divmod(after["place_min"], HOUR_MIN)
     over = (minute == 0) & (tables.hours["opens"][hour] == MONTH)
     over[-1] = True
     ends = np.flatnonzero(over)
     last = ends[np.searchsorted(ends, np.arange(over.size))]
-    highest: NDArray[np.float64] = peaks_kw[-settings["power_days"], last]
+    highest: NDArray[np.float64] = peaks_kw[last, -settings["power_days"]]
     return highest
 
 

@@ -34,7 +34,7 @@ class Future(Protocol):
 
     @property
     def households(self) -> NDArray[Any]:
-        """(T + 1,) HOUSEHOLD_DTYPE, the household's record before each step and at the end.
+        """(T + 1,) the household's record before each step and at the end.
 
         Its power-charge fields are those of the house alone.
         """

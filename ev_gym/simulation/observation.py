@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ev_gym.drivers.habits import MAX_MINUTES
 from ev_gym.physics.battery import acceptable_ac_kw
-from ev_gym.physics.power_charge import FACTOR, PRICE
+from ev_gym.physics.power_charge import FACTOR, PRICE, lowest_peak_kw
 from ev_gym.runtime.compiling import compiled
 from ev_gym.scenario import Scenario, as_scenario
 from ev_gym.series.dataset import Dataset
@@ -257,7 +257,7 @@ def _observe_extras(household: Any, vehicles: Any, tables: Any, extras: Any) -> 
         place += 1
     if settings.power_days > 0:
         factor = rates[household.power_class, FACTOR]
-        extras[place] = household.low_peak_kw
+        extras[place] = lowest_peak_kw(household, rates)
         extras[place + 1] = household.hour_kwh
         extras[place + 2] = factor
         extras[place + 3] = factor * rates[household.power_class, PRICE]

@@ -317,7 +317,7 @@ class Life:
         # A switch of phases that is kept no longer might as well have been at any time.
         car["held_until_min"] = np.maximum(0, car["held_until_min"] - house["now_min"])
         house["now_min"] = house["steps"] = car["session"] = 0
-        return self.will, house.item(0), car.item(0)
+        return self.will, [house[name].tolist() for name in house.dtype.names or ()], car.item(0)
 
     def shown(self) -> Shown:
         """What the station shows in the present tick."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import pkgutil
 import re
 import shlex
 import socket
@@ -25,6 +26,8 @@ from tests.support.repository import ROOT
 
 USUAL = "http://127.0.0.1:5000"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = "https://github.com/ev-gym/ev-gym/blob/main/"
+PICTURES = "https://raw.githubusercontent.com/ev-gym/ev-gym/main/"
 
 
 def blocks(language: str) -> list[str]:
@@ -120,11 +123,27 @@ def test_the_two_commands_stand_where_ci_finds_them() -> None:
     ]
 
 
-def test_links_and_pictures_exist() -> None:
-    targets = re.findall(r"\]\((?!https?://)([^)#]+)\)", README)
-    assert len(targets) >= 6
+def test_links_and_pictures_exist_and_work_outside_the_repository() -> None:
+    """PyPI shows the README without the files beside it, so every address is absolute."""
+    pictures = re.findall(r"^!\[.+\]\((.+)\)$", README, flags=re.MULTILINE)
+    pages = dict(re.findall(r"^\[(.+)\]: (.+)$", README, flags=re.MULTILINE))
+    assert len(pictures) == 2
+    assert len(pages) >= 9
+    assert set(re.findall(r"\[([\w./]+\.(?:md|cff))\](?!:)", README)) <= set(pages)
+    assert not re.findall(r"\]\((?!https://)", README)
+    targets = [address.removeprefix(PICTURES) for address in pictures]
+    targets += [address.removeprefix(PAGES) for address in pages.values()]
     for target in targets:
-        assert (ROOT / target).exists(), target
+        assert (ROOT / target).is_file(), target
+
+
+def test_public_names_of_the_page_exist() -> None:
+    """What `docs/compatibility.md` promises in Python: modules, and names in them."""
+    page = (ROOT / "docs" / "compatibility.md").read_text(encoding="utf-8")
+    names = set(re.findall(r"`((?:ev_gym|baselines|server)\.\w+)`", page)) - {"ev_gym.policies"}
+    assert len(names) >= 13
+    for name in names:
+        pkgutil.resolve_name(name)
 
 
 def test_reference_page_is_what_the_tables_say() -> None:

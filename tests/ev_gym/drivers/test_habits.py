@@ -27,7 +27,7 @@ from ev_gym import calibrated
 from ev_gym.calibrated import figures
 from ev_gym.calibration import trondheim
 from ev_gym.calibration.__main__ import as_text
-from ev_gym.calibration.sessions import Sessions
+from ev_gym.calibration.sessions import SESSIONS_FILE, Sessions
 from ev_gym.drivers import draws, habits
 from ev_gym.physics import trip
 from ev_gym.runtime import counter_random
@@ -261,7 +261,7 @@ def test_table_has_every_row_filled() -> None:
     table = habits.habits_table()
     assert table.shape == (habits.TABLE_ROWS, habits.KNOTS)
     filled = [
-        row for first, count in trondheim.HABIT_ROWS.values() for row in range(first, first + count)
+        row for first, count in habits.ROWS_BY_NAME.values() for row in range(first, first + count)
     ]
     assert sorted([*filled, habits.EXP]) == list(range(habits.TABLE_ROWS))
     assert np.all(np.any(table != 0, axis=1))
@@ -281,5 +281,5 @@ def test_figures_are_those_of_the_measured_sessions(measured_folder: Path) -> No
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """The error says which file is missing and where."""
-    with pytest.raises(FileNotFoundError, match=trondheim.SESSIONS_FILE.replace(".", r"\.")):
+    with pytest.raises(FileNotFoundError, match=SESSIONS_FILE.replace(".", r"\.")):
         trondheim.derive(tmp_path)

@@ -131,12 +131,12 @@ def test_crumbs_of_the_first_day_do_not_leap(chemistry: str, first: float) -> No
     """NMC111 leaps to 0.095 after 0.1 %, as the source does; without CRUMBS it would leave 1."""
     number, record = ageing.CHEMISTRIES[chemistry], battery()
     ageing.begin(record, 0.0, 0.0, 0.5)
-    ageing.live(record, number, 0.5, 0.5 + first, 24.0, 5.0, 24.0)
+    ageing.add_step(record, number, 0.5, 0.5 + first, 24.0, 5.0, 24.0)
     ageing.end_day(record, number, 0.5)
     for _ in range(30):
         soc = 0.5
         for change, hours in ((0.3, 4.0), (0.0, 8.0), (-0.3, 12.0)):
-            ageing.live(record, number, soc, soc + change, hours, 5.0, hours)
+            ageing.add_step(record, number, soc, soc + change, hours, 5.0, hours)
             soc += change
         ageing.end_day(record, number, soc)
     assert 0.0 < record["cycle_loss"] < 0.1
@@ -154,7 +154,7 @@ def test_a_day_is_over_after_24_hours(chemistry: str, step_min: int) -> None:
     per_day, share = 24 * 60 // step_min, []
     for i in range(2 * per_day):
         h = step_min / 60.0
-        ageing.live(record, number, 0.5, 0.5, 0.0, 20.0, h)
+        ageing.add_step(record, number, 0.5, 0.5, 0.0, 20.0, h)
         assert ageing.day_over(record) == (i % per_day == per_day - 1)
         if ageing.day_over(record):
             share.append(ageing.end_day(record, number, 0.5))
@@ -168,14 +168,14 @@ def day_in_steps(chemistry: int, step_h: float, on_h: float, power_per_h: float)
     """Loss of a day that charges from 6 o'clock for some hours, and drives before and after."""
     record = battery()
     ageing.begin(record, 0.03, 0.02, 0.8)
-    ageing.move(record, 0.8, 0.4)
+    ageing.add_jump(record, 0.8, 0.4)
     soc = 0.4
     for i in range(round(24.0 / step_h)):
         now_h = min(step_h, max(0.0, 6.0 + on_h - i * step_h)) if i * step_h >= 6.0 else 0.0
         after = soc + power_per_h * now_h
-        ageing.live(record, chemistry, soc, after, now_h, 4.0, step_h)
+        ageing.add_step(record, chemistry, soc, after, now_h, 4.0, step_h)
         soc = after
-    ageing.move(record, soc, 0.9)
+    ageing.add_jump(record, soc, 0.9)
     return float(ageing.end_day(record, chemistry, 0.9))
 
 
@@ -216,8 +216,8 @@ def test_an_old_battery_moves_less_of_the_new_ones_capacity(chemistry: str) -> N
         ageing.begin(record, 0.1, 0.1, 0.4)
         assert record["start_health"] == pytest.approx(0.8)
         record["start_health"] = start_health
-        ageing.live(record, number, 0.4, 0.8, 8.0, 10.0, 12.0)
-        ageing.live(record, number, 0.8, 0.4, 8.0, 10.0, 12.0)
+        ageing.add_step(record, number, 0.4, 0.8, 8.0, 10.0, 12.0)
+        ageing.add_step(record, number, 0.8, 0.4, 8.0, 10.0, 12.0)
         cycles, rate_per_h = 0.4 * start_health, 0.05 * start_health
         depth, mean_per_h = 0.4 * start_health / 0.8, 0.8 * start_health / 24.0
         if number == models.NMC622:
@@ -236,10 +236,10 @@ def test_sums_of_a_day() -> None:
     """A trip of 30 %, 2 h of 10 % an hour in a 3-h step, 0.5 % in an hour, a top-up of 20 %."""
     record = battery()
     ageing.begin(record, 0.0, 0.0, 0.7)
-    ageing.move(record, 0.7, 0.4)
-    ageing.live(record, models.NMC622, 0.4, 0.6, 2.0, 10.0, 3.0)
-    ageing.live(record, models.NMC622, 0.6, 0.605, 1.0, 20.0, 1.0)  # storage, not charging
-    ageing.move(record, 0.605, 0.805)
+    ageing.add_jump(record, 0.7, 0.4)
+    ageing.add_step(record, models.NMC622, 0.4, 0.6, 2.0, 10.0, 3.0)
+    ageing.add_step(record, models.NMC622, 0.6, 0.605, 1.0, 20.0, 1.0)  # storage, not charging
+    ageing.add_jump(record, 0.605, 0.805)
     assert record["swing"] == pytest.approx(0.3 + 0.2 + 0.005 + 0.2)
     assert (record["soc_low"], record["soc_high"]) == pytest.approx((0.4, 0.805))
     assert record["rise"] == pytest.approx(0.4)
@@ -254,10 +254,10 @@ def test_discharging_is_use_but_no_charging(chemistry: str) -> None:
     """Giving the house 30 % is cycling, and counts no hour of charging; standing still is not."""
     number, record = ageing.CHEMISTRIES[chemistry], battery()
     ageing.begin(record, 0.03, 0.02, 0.7)
-    ageing.live(record, number, 0.7, 0.7, 0.0, 15.0, 24.0)
+    ageing.add_step(record, number, 0.7, 0.7, 0.0, 15.0, 24.0)
     ageing.end_day(record, number, 0.7)
     assert record["cycle_loss"] == 0.02
-    ageing.live(record, number, 0.7, 0.4, 4.0, 15.0, 24.0)
+    ageing.add_step(record, number, 0.7, 0.4, 4.0, 15.0, 24.0)
     assert record["swing"] == pytest.approx(0.3)
     assert record["rise"] == record["rise_h"] == 0.0
     ageing.end_day(record, number, 0.4)
@@ -286,9 +286,9 @@ def test_no_loss_is_ever_negative(
     ageing.begin(record, *losses, soc)
     for after, on_h, pack_c, moved in hours:
         if moved:
-            ageing.move(record, soc, after)
+            ageing.add_jump(record, soc, after)
             soc = after
-        ageing.live(record, number, soc, after, on_h, pack_c, 1.0)
+        ageing.add_step(record, number, soc, after, on_h, pack_c, 1.0)
         soc = after
     lost = ageing.end_day(record, number, soc)
     rises = record["calendar_loss"] - losses[0], record["cycle_loss"] - losses[1]

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ev_gym.physics import battery
+from ev_gym.runtime.compiling import as_records
 from ev_gym.scenario import Vehicle
 from tests.support.physics_tables import classic_car, states, table_of
 from tests.support.scenario_strategies import examples, vehicles
@@ -338,3 +341,38 @@ def test_rounding_never_makes_money_or_energy(vehicle: Vehicle, soc: float, trip
     assert home_kwh >= min(left_kwh, vehicle.min_soc * vehicle.battery_kwh)
     assert home_kwh == pytest.approx(left_kwh + public_kwh - trip, abs=1e-9)
     assert public_kwh == 0.0 or home_kwh <= vehicle.min_soc * vehicle.battery_kwh + 1e-9
+
+
+# --- what it reads of a car ---
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("acceptance_kw", ()),
+        ("acceptable_ac_kw", ()),
+        ("charge", (11.0, 0.5)),
+        ("discharge", (11.0, 0.5)),
+    ],
+)
+def test_reads_the_fields_that_its_docstring_names(name: str, args: tuple[float, ...]) -> None:
+    """A car's record with these alone is enough, and none of them can be left out."""
+    function = getattr(battery, name)
+    car = table_of(Vehicle(taper_from_soc=0.5, floor_soc=0.3))
+    documented = function.__doc__ + (
+        battery.acceptance_kw.__doc__ if name == "acceptable_ac_kw" else ""
+    )
+    fields = [field for field in car.dtype.names if f"`{field}`" in documented]
+
+    def with_fields(names: list[str]) -> Any:
+        record = as_records(np.zeros(1, [(field, car.dtype[field]) for field in names]))
+        for field in names:
+            record[field] = car[field]
+        return record[0]
+
+    energy_kwh = 40.0
+    full_answer = function(energy_kwh, car, *args)
+    assert function(energy_kwh, with_fields(fields), *args) == full_answer
+    for field in fields:
+        with pytest.raises((KeyError, AttributeError), match=field):
+            function(energy_kwh, with_fields([other for other in fields if other != field]), *args)

@@ -260,12 +260,12 @@ def test_a_switch_costs_its_pause() -> None:
     down = 17 / 96
     first, second, third = steps_of([1.0, down, down], 15, SWITCHING)
     assert first.charged_kw == 22.0
-    assert second.reports["phases"][0] == 1
+    assert second.vehicle_results["phases"][0] == 1
     assert second.charged_kw == pytest.approx(3.91 * 14 / 15, abs=1e-12)
     assert third.charged_kw == pytest.approx(3.91, abs=1e-12)
     rested = steps_of([0.0, down], 15, SWITCHING)[1]
     assert rested.charged_kw == pytest.approx(3.91, abs=1e-12)
-    assert rested.reports["phases"][0] == 1
+    assert rested.vehicle_results["phases"][0] == 1
 
 
 @pytest.mark.parametrize("step_min", [1, 5, 15, 30, 60])
@@ -280,9 +280,9 @@ def test_a_pause_does_not_depend_on_the_step(step_min: int) -> None:
 def test_a_switch_is_kept() -> None:
     """For 30 minutes one phase gives what it can, 32 A; three give nothing below 6 A."""
     risen = steps_of([17 / 96, 1.0, 1.0, 1.0], 15, SWITCHING)
-    assert [int(one.reports["phases"][0]) for one in risen] == [1, 1, 3, 3]
+    assert [int(one.vehicle_results["phases"][0]) for one in risen] == [1, 1, 3, 3]
     taken = steps_of([17 / 96, 1.0, 1.0, 17 / 96, 17 / 96], 15, SWITCHING)
-    currents = [float(one.reports["current_a"][0]) for one in taken]
+    currents = [float(one.vehicle_results["current_a"][0]) for one in taken]
     assert currents == [17.0, 32.0, 32.0, 0.0, 17.0]
 
 
@@ -299,7 +299,9 @@ def test_a_request_around_6_a_does_not_chatter(one_phase_max_a: int, switches: i
     vehicles, phases = ready(tables.cars), []
     for k in range(48):
         action = (4.0 if k % 2 == 0 else 4.3) / 0.69 / 32
-        phases.append(int(step(vehicles, tables, [action], now_min=5 * k).reports["phases"][0]))
+        phases.append(
+            int(step(vehicles, tables, [action], now_min=5 * k).vehicle_results["phases"][0])
+        )
     changes = np.flatnonzero(np.diff([3, *phases]))
     assert len(changes) == switches
     assert np.all(np.diff(changes) * 5 >= 30)

@@ -124,11 +124,11 @@ def test_wear_is_that_of_the_model(k: int) -> None:
         on_h = 0.0
         if info["charge_kw"][k] != 0.0:
             on_h = 0.25 * abs(info["charge_kw"][k]) / min(power_kw, car.ac_max_kw)
-        ageing.live(record, chemistry, soc, after, on_h, mean_c, 0.25)
+        ageing.add_step(record, chemistry, soc, after, on_h, mean_c, 0.25)
         soc = after
         if life.home[step, k] != life.home[step + 1, k]:
             moved = info["energy_kwh"][k] / car.battery_kwh
-            ageing.move(record, soc, moved)
+            ageing.add_jump(record, soc, moved)
             soc = moved
         if (step + 1) % 96 == 0:
             booked.append(ageing.end_day(record, chemistry, soc))

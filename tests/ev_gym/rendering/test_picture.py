@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 import ev_gym
 from ev_gym.env import EVChargingEnv
 from ev_gym.rendering.picture import picture
-from ev_gym.rendering.scene import Scene, scene
+from ev_gym.rendering.scene import Scene, current_scene
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,7 @@ def picture_of(env: EVChargingEnv) -> Figure:
 
 
 def scene_of(env: EVChargingEnv) -> Scene:
-    return scene(env.simulator, env.history)
+    return current_scene(env.simulator, env.history)
 
 
 def drawn(figure: Figure, gid: str) -> Any:
