@@ -17,7 +17,7 @@ from ev_gym.physics import ageing, thermal
 from ev_gym.runtime.compiling import as_records
 from ev_gym.scenario import Charger, Driving, RewardWeights, Scenario, Tariff, Vehicle
 from ev_gym.simulation.state_fields import VEHICLE_DTYPE
-from tests.support.scenario_strategies import SERIES, Life, lived, some_actions
+from tests.support.scenario_strategies import SERIES, Episode, run_case, some_actions
 
 NIGHTLY = Driving(pattern="daily", arrival_h=17.0, departure_h=7.0, trip_km=60.0)
 CARS = (
@@ -38,9 +38,9 @@ SCENARIO = Scenario(
 AGED = tuple(k for k, car in enumerate(CARS) if car.chemistry is not None)
 
 
-def life_of(scenario: Scenario = SCENARIO) -> Life:
+def life_of(scenario: Scenario = SCENARIO) -> Episode:
     """Four days with random charging and discharging."""
-    return lived(scenario, "hourly", 3)
+    return run_case(scenario, "hourly", 3)
 
 
 def losses_before(car: Vehicle) -> tuple[float, float]:
