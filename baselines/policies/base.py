@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.policies.headroom import ROUNDING_KW, fit, limit_records
+from baselines.policies.headroom import fit, limit_records
 from baselines.policies.view import View
 from ev_gym.runtime.arrays import Floats
 from ev_gym.scenario import Scenario
@@ -19,6 +19,9 @@ from ev_gym.scenario.charger import at_charger
 from ev_gym.simulation.actions import level_fractions
 from ev_gym.simulation.observation import observation_slices
 from ev_gym.world.world import World
+
+# Fractions and levels are written in different precisions; this forgives their rounding.
+ROUNDING_FRACTION = 1e-4
 
 
 class Future(Protocol):
@@ -64,20 +67,20 @@ class Future(Protocol):
 
 
 class Policy:
-    """From observations to actions; subclasses say in `decide` who may charge.
+    """From observations to actions; subclasses say in `decide` how much each car may charge.
 
     Args:
         scenario: The scenario, read once.
         continuous: Whether actions are fractions, or levels of the charger.
-        seed: Of whatever the policy draws itself.
+        seed: Of what the policy draws at random.
 
     Raises:
         ValueError: where the policy needs the sun and the scenario has no PV.
     """
 
     name = ""
-    draws = False  # whether decisions depend on how many there were before
-    remembers = False  # whether they depend on what was seen before in the episode
+    draws = False  # whether it draws at random: a decision depends on how many were made before
+    remembers = False  # whether a decision depends on what was observed before in the episode
     needs_sun = False  # whether it is made for houses with PV alone
     clairvoyant = False  # whether it must be told the future: `baselines.foresight.tell_future`
 
@@ -110,13 +113,13 @@ class Policy:
         )
 
     def reset(self, rows: NDArray[np.int64] | None = None) -> None:
-        """Told at the start of every episode of these rows; None: of all."""
+        """Begin new episodes in these rows; None: in all. Called after each reset of an env."""
 
     def foresee(self, futures: list[Future]) -> None:
-        """Told what all rows will see, in order; a clairvoyant policy alone, after each reset."""
+        """Take in the future of all rows, in order; of a clairvoyant policy, after each reset."""
 
     def resume(self, decisions: int) -> None:
-        """Told that a run goes on after so many decisions, which another policy object took."""
+        """Go on where another object of the same policy stopped after so many decisions."""
 
     def decide(self, view: View) -> Floats:
         """Fractions of maximum current, (n, K) from 0 to 1, or from -1 if bidirectional."""
@@ -139,8 +142,8 @@ class Policy:
     def to_levels(self, fractions: Floats) -> NDArray[np.int64]:
         """The highest levels (n, K) that do not exceed the fractions."""
         levels = [
-            np.searchsorted(own, fractions[:, k] + ROUNDING_KW, side="right") - 1
-            for k, own in enumerate(self.levels)
+            np.searchsorted(of_car, fractions[:, k] + ROUNDING_FRACTION, side="right") - 1
+            for k, of_car in enumerate(self.levels)
         ]
         return np.stack(levels, axis=1)
 
@@ -149,7 +152,7 @@ class Policy:
         return View(observation, self.slices, self.scenario.price_window_h)
 
     def needed_h(self, view: View) -> Floats:
-        """Hours (n, K) of full power that take each car to its wanted SoC, but for the taper."""
+        """Hours (n, K) of full power that take each car to its wanted SoC, without the taper."""
         hours: Floats = view.energy_to_wanted_kwh / self.battery_kw
         return hours
 
@@ -160,14 +163,17 @@ class Policy:
         most_kw: Floats | None = None,
         room_kw: Floats | None = None,
     ) -> Floats:
-        """Most that the cars marked (n, K) may take inside the room, in vehicle order.
+        """The most that cars may take inside a room, in vehicle order, as fractions (n, K).
 
-        No car more than `most_kw` (n, K), where given. The room (n,) is the headroom, what the
-        connection leaves in all, unless `room_kw` is given.
+        Where the room is too little for 6 A on three phases and the charger can switch, a car is
+        asked to charge on one. What a single line carries is not looked at: there load management,
+        where it is on, keeps the fuse.
 
-        Where it is too little for 6 A on three phases and the charger can switch, a car is asked to
-        charge on one. What a single line carries is not looked at: there load management, where it
-        is on, keeps the fuse.
+        Args:
+            view: The observations.
+            charging: (n, K) which cars may charge; the others get 0.
+            most_kw: (n, K) what no car may exceed; None: no such limit.
+            room_kw: (n,) for all cars together; None: what the connection leaves, the headroom.
         """
         fractions = np.empty(charging.shape)
         room_kw = view.headroom_kw if room_kw is None else room_kw

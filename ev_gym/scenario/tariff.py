@@ -119,6 +119,15 @@ class Tariff:
         """Whether some month has a power charge."""
         return max(self.power_price_per_kw, self.power_low_per_kw or 0.0) > 0.0
 
+    def counts_in_full(self, hour: Any, on_counted_day: Any) -> Any:
+        """Whether local hours count in full in the power charge; all others count by the factor.
+
+        Args:
+            hour: Hours of the day, 0 to 23: a number or an array.
+            on_counted_day: Whether each is on one of `power_weekdays`; of the same shape.
+        """
+        return on_counted_day & (hour >= self.power_from_h) & (hour < self.power_to_h)
+
     def __post_init__(self) -> None:
         check(self)
         for low, high in (("high_from_h", "high_to_h"), ("power_from_h", "power_to_h")):

@@ -118,8 +118,8 @@ def power_tables(tariff: Tariff, calendar: Calendar, houses: int) -> PowerTables
 
 def _classes(tariff: Tariff, calendar: Calendar) -> tuple[Ints, Floats]:
     hour = calendar.minute_of_day // HOUR_MIN
-    in_full = (hour >= tariff.power_from_h) & (hour < tariff.power_to_h)
-    in_full &= np.isin(calendar.weekday, tariff.power_weekdays)
+    on_counted_day = np.isin(calendar.weekday, tariff.power_weekdays)
+    in_full = tariff.counts_in_full(hour, on_counted_day)
     of_sum = (1.0 + tariff.vat) / tariff.power_days  # a mean of N peaks is their sum over N
     high, low = tariff.power_price_per_kw * of_sum, (tariff.power_low_per_kw or 0.0) * of_sum
     other = tariff.power_other_factor
