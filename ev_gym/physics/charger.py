@@ -212,7 +212,7 @@ def share_lines(
 
 
 # Below, `left_kw` is what the connection still leaves in all and `left_a` what it leaves on each
-# line; the one that does not limit is infinite.
+# line. Only one of them limits; the other is infinite and not looked at.
 
 
 @compiled_apart
@@ -253,9 +253,20 @@ def _fits(
     vehicle: VehicleState, car: CarParams, more_a: float, left_kw: float, left_a: LineCurrents
 ) -> bool:
     """Whether a car can draw `more_a` (A) more."""
+    if left_kw < math.inf:
+        return bool(more_a * vehicle.kw_per_a <= left_kw)
     taken_a = on_lines(vehicle, car, more_a, NO_CURRENT)
-    fits_lines = taken_a[0] <= left_a[0] and taken_a[1] <= left_a[1] and taken_a[2] <= left_a[2]
-    return bool(more_a * vehicle.kw_per_a <= left_kw and fits_lines)
+    return taken_a[0] <= left_a[0] and taken_a[1] <= left_a[1] and taken_a[2] <= left_a[2]
+
+
+@compiled
+def _left(
+    vehicle: VehicleState, car: CarParams, more_a: float, left_kw: float, left_a: LineCurrents
+) -> tuple[float, LineCurrents]:
+    """What is left after a car draws `more_a` (A) more."""
+    if left_kw < math.inf:
+        return left_kw - more_a * vehicle.kw_per_a, left_a
+    return left_kw, on_lines(vehicle, car, -more_a, left_a)
 
 
 @compiled
@@ -279,8 +290,7 @@ def _grant_levels(
                     granted_kw = power_kw
             vehicle.offered_kw = granted_kw
             vehicle.current_a = granted_kw / car.kw_per_a
-            left_kw -= vehicle.current_a * vehicle.kw_per_a
-            left_a = on_lines(vehicle, car, -vehicle.current_a, left_a)
+            left_kw, left_a = _left(vehicle, car, vehicle.current_a, left_kw, left_a)
     return left_kw, left_a
 
 
@@ -299,8 +309,7 @@ def _admit(
             vehicle.current_a = 0.0
             if will_charge(vehicle, car) and _fits(vehicle, car, FLOOR_A, left_kw, left_a):
                 vehicle.current_a = FLOOR_A
-                left_kw -= FLOOR_A * vehicle.kw_per_a
-                left_a = on_lines(vehicle, car, -FLOOR_A, left_a)
+                left_kw, left_a = _left(vehicle, car, FLOOR_A, left_kw, left_a)
     return left_kw, left_a
 
 
@@ -324,9 +333,10 @@ def _grow(
         growing = more_a < math.inf
         if growing and left_kw < math.inf:
             more_a = min(more_a, math.floor(left_kw / everybody_kw))
-        for line in range(LINES):
-            if everybody_a[line] > 0.0 and left_a[line] < math.inf:
-                more_a = min(more_a, math.floor(left_a[line] / everybody_a[line]))
+        elif growing:
+            for line in range(LINES):
+                if everybody_a[line] > 0.0:
+                    more_a = min(more_a, math.floor(left_a[line] / everybody_a[line]))
         all_together = more_a >= 1.0
         before_kw, before_a = left_kw, left_a
         for k in range(vehicles.shape[0]):
@@ -334,8 +344,7 @@ def _grow(
             own_a = before_a if all_together else left_a
             if _can_grow(vehicles[k], cars[k], priority, own_kw, own_a):
                 vehicles[k].current_a += max(1.0, more_a)
-                left_kw -= max(1.0, more_a) * vehicles[k].kw_per_a
-                left_a = on_lines(vehicles[k], cars[k], -max(1.0, more_a), left_a)
+                left_kw, left_a = _left(vehicles[k], cars[k], max(1.0, more_a), left_kw, left_a)
     return left_kw, left_a
 
 

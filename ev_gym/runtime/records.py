@@ -40,7 +40,7 @@ class EpisodeStart(Record):
 
 
 class HouseholdState(Record):
-    """What a step changes of the household: `HOUSEHOLD_STATE` of `simulation.state_fields`."""
+    """What a step changes of the household: `household_state` of `simulation.state_fields`."""
 
 
 class AgeingState(Record):

@@ -1,4 +1,4 @@
-"""What the program kept when its states had layout version 2, the three peaks fields of their own.
+"""A saved state of layout version 2, in which each of the three peaks was a field, and its program.
 
 `STATE` is that of the env on `stockholm`, 150 steps after `reset(seed=41)`.
 """

@@ -31,7 +31,7 @@ class Counting(NamedTuple):
         count: How many peaks count in each tariff period, N.
         periods: Into how many tariff periods of equal length the local day is cut. The price of
             the first is the tariff's; each later one's is higher by half of that.
-        places: How many the records have for the peaks of a period, at least N.
+        places: How many peaks of a period the records have room for, at least N.
     """
 
     count: int
@@ -43,7 +43,7 @@ class Counting(NamedTuple):
         return local_hour * self.periods // 24
 
     def price_factor(self, period: int) -> float:
-        """What a tariff period's price is of the first one's."""
+        """A tariff period's price, relative to that of the first one."""
         return 1.0 + 0.5 * period
 
 
@@ -98,7 +98,7 @@ class Tables(NamedTuple):
 def recounted(
     power: PowerTables, tariff: Tariff, counting: Counting, local_hour: NDArray[np.int64]
 ) -> PowerTables:
-    """A tariff's tables with other peaks: each class of hours there once for each period."""
+    """A tariff's tables with other peaks: each class of hours occurs once for each period."""
     own, periods = power.rates, range(counting.periods)
     one_kw = own[:, PRICE] * tariff.power_days / counting.count
     rates = [

@@ -67,7 +67,7 @@ def plain(value: Any) -> Any:
 
 
 def ask(http: requests.Session, url: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Post until there is an answer, as a client does that carries the index."""
+    """Post until there is an answer; the index in the body makes a repeated request safe."""
     until = time.monotonic() + LONGEST_S
     while True:
         try:
@@ -180,7 +180,7 @@ def gunicorn(store: str, folder: Path) -> Iterator[str]:
 
 
 def contend(home: str, thread: int, count: int) -> dict[int, Any]:
-    """Step a session by an action of one's own until one has won so often: index to answer."""
+    """Step a session that others step too, until `count` steps were ours: answers by index."""
     won: dict[int, Any] = {}
     index, action = 1, [thread / 4 + 0.2]
     while len(won) < count:

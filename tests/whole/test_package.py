@@ -24,7 +24,7 @@ from ev_gym.runtime.compiling import INTERPRETED
 
 PACKAGE = Path(ev_gym.__file__).parent
 ROOT = PACKAGE.parent
-ROOMS = [ROOT / name for name in ("ev_gym", "baselines", "server") if (ROOT / name).is_dir()]
+PACKAGES = [ROOT / name for name in ("ev_gym", "baselines", "server") if (ROOT / name).is_dir()]
 
 
 def run(code: str, folder: Path, source: Path = ROOT, **changes: str) -> Any:
@@ -118,16 +118,16 @@ def test_everything_is_packed() -> None:
         pytest.skip("needs the repository: this is the installed package")
     tool = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
     data = tool["setuptools"]["package-data"]
-    for room in ROOMS:
-        assert (room / "py.typed").is_file()
-        for path in room.rglob("*"):
+    for package in PACKAGES:
+        assert (package / "py.typed").is_file()
+        for path in package.rglob("*"):
             if path.is_dir() or "__pycache__" in path.parts or path.suffix == ".pyc":
                 continue
             if path.suffix == ".py":
                 assert (path.parent / "__init__.py").is_file(), path
             else:
-                package = ".".join(path.parent.relative_to(ROOT).parts)
-                assert any(fnmatch(path.name, glob) for glob in data.get(package, ())), path
+                folder = ".".join(path.parent.relative_to(ROOT).parts)
+                assert any(fnmatch(path.name, glob) for glob in data.get(folder, ())), path
 
 
 def test_no_circle_of_imports() -> None:
@@ -142,8 +142,8 @@ def test_no_circle_of_imports() -> None:
     TopologicalSorter(imports).prepare()  # raises CycleError, which names the circle
 
 
-# Charging for a step, in `physics/household.py`: 40 kWh of 46.3 above a long taper. Not the whole
-# of a step, because it takes the compiler four times as long.
+# Charging for a step, in `physics/household.py`, at 40 kWh of 46.3, well within a long taper. A
+# whole step would take the compiler four times as long.
 STEP = (
     "import json, numpy as np, ev_gym\n"
     "from ev_gym.env import EVChargingEnv\n"

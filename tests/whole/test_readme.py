@@ -24,7 +24,7 @@ from ev_gym.scenario import preset
 from tests.support.real_server import serving
 from tests.support.repository import ROOT
 
-USUAL = "http://127.0.0.1:5000"
+DEFAULT_URL = "http://127.0.0.1:5000"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = "https://github.com/ev-gym/ev-gym/blob/main/"
 PICTURES = "https://raw.githubusercontent.com/ev-gym/ev-gym/main/"
@@ -37,14 +37,14 @@ def blocks(language: str) -> list[str]:
 def test_python_blocks_run_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One after the other, as a reader would type them into one session, on a server of theirs."""
+    """One after the other, as a reader would type them into one session, with a server running."""
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     assert len(blocks("python")) >= 9
     with serving(tmp_path) as url:
         for block in blocks("python"):
             if not block.rstrip().endswith(".run()"):
-                exec(compile(block.replace(USUAL, url), "README.md", "exec"), names)
+                exec(compile(block.replace(DEFAULT_URL, url), "README.md", "exec"), names)
     out = capsys.readouterr().out
     assert "hour_sin  sine of the local time of day" in out
     assert "'ev_battery_charge_start_stopp': True" in out
@@ -108,7 +108,7 @@ def test_ev_gym_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert {command[0] for command in commands} == {"scenarios", "run", "benchmark", "drive"}
     for command in commands:
         if command[0] == "drive":
-            continue  # wants a server: below
+            continue  # needs a server: the test above has one
         result = CliRunner().invoke(main, command)
         assert result.exit_code == 0, result.output
     assert (tmp_path / "run" / "battery_log.csv").exists()
@@ -171,8 +171,8 @@ def test_the_table_of_the_readme_is_what_the_benchmark_prints(
 ) -> None:
     """The README's bills against a benchmark run with its defaults, to the last digit shown.
 
-    The rules in every run; the planners, and regret against the bound, where half a minute counts
-    less.
+    Every run compares the rules; the planners, and the regret against the bound, take half a minute
+    and are compared only where EV_GYM_REQUIRE_TABLE is set.
     """
     if everything and not os.environ.get("EV_GYM_REQUIRE_TABLE"):
         pytest.skip("takes half a minute; EV_GYM_REQUIRE_TABLE=1 runs it")

@@ -39,7 +39,7 @@ CASES = [
 def test_regression_targets(
     band: tuple[float, float], chemistry: str, temperature_c: float, target: float
 ) -> None:
-    """Remaining capacity after a year, to 0.002."""
+    """The capacity that remains after a year is the published one, to 0.002."""
     series = daily_cycle(*band, temperature_c)
     assert health_after(chemistry, 1.0, *series) == pytest.approx(target, abs=0.002)
 
@@ -47,10 +47,10 @@ def test_regression_targets(
 @compiled_only
 @pytest.mark.parametrize("name", BLAST)
 def test_irregular_year_equals_the_package(name: str) -> None:
-    """NMC622 the least, since the package weighs its mean charging rate a little differently.
+    """NMC622 agrees least, since the package weighs its mean charging rate a little differently.
 
-    In the life of deep cycles an aged battery is driven from full to empty, where the package's SoC
-    is cut off; the voltage of NMC111 feels it.
+    In the series of deep cycles an aged battery goes from full to empty, where the package cuts its
+    SoC off, which changes the voltage of NMC111.
     """
     series = life(name)
     tolerances = {"nmc622": 0.001, "lfp": 5e-5, "nca": 5e-5, "nmc111": 5e-4}
@@ -71,7 +71,7 @@ def test_irregular_year_equals_the_package(name: str) -> None:
 def test_nmc622_rates_by_hand(
     kelvin: float, warm: float, plating_warm: float, deep_warm: float, hot: float
 ) -> None:
-    """Mean SoC 0.5, a full cycle, charged at 0.1 / h; and at 60 deg C, beyond its 55 deg C."""
+    """Mean SoC 0.5, a full cycle, charged at 0.1 / h; also at 60 deg C, above `hot_k`, 55 deg C."""
     calendar, cycle = models.nmc622_rates(0.5, kelvin, 1.0, 0.1)
     polynomial = -0.000197 + 0.00505 - 0.003925 + 0.00104375 - 2.03e-6 * kelvin + 3.32e-5 * hot
     assert calendar == pytest.approx(warm * polynomial, rel=1e-5)
@@ -114,7 +114,7 @@ def test_tables_follow_their_equations() -> None:
     ("rate", "power"), [(1e-3, 0.5), (2e-4, 0.828), (1e-4, 0.699), (8e-4, 0.75)]
 )
 def test_euler_steps_meet_the_exact_solution(rate: float, power: float) -> None:
-    """Which is y = k x^p, in one step or in two; Euler's 365 come to within 1 %."""
+    """The exact one is y = k x^p, in one step or two; 365 Euler steps come within 1 % of it."""
     exact = ageing.exact_further(0.0, rate, 365.0, power)
     assert exact == pytest.approx(rate * 365.0**power)
     part = ageing.exact_further(0.0, rate, 100.0, power)
@@ -148,7 +148,7 @@ def test_crumbs_of_the_first_day_do_not_leap(chemistry: str, first: float) -> No
 @pytest.mark.parametrize("chemistry", ORDER)
 @pytest.mark.parametrize("step_min", [1, 15, 60])
 def test_a_day_is_over_after_24_hours(chemistry: str, step_min: int) -> None:
-    """What it cost is what the losses rose by; the next begins with empty sums at its SoC."""
+    """It costs what the losses rose by; the next day begins with sums of 0, at the present SoC."""
     number, record = ageing.CHEMISTRIES[chemistry], battery()
     ageing.begin(record, 0.02, 0.01, 0.5)
     per_day, share = 24 * 60 // step_min, []
@@ -182,7 +182,7 @@ def day_in_steps(chemistry: int, step_h: float, on_h: float, power_per_h: float)
 @pytest.mark.parametrize("chemistry", ORDER)
 @pytest.mark.parametrize("on_h", [0.25, 1.75, 4.1])
 def test_quarters_and_hours_age_alike(chemistry: str, on_h: float) -> None:
-    """Charging at 0.1 / h that stops within an hour; NMC622's sums are exact, others' nearly."""
+    """Charging at 0.1 / h that stops within an hour: NMC622 to rounding, the others nearly."""
     number = ageing.CHEMISTRIES[chemistry]
     fine, coarse = (day_in_steps(number, step_h, on_h, 0.1) for step_h in (0.25, 1.0))
     assert fine == pytest.approx(coarse, rel=1e-9 if number == models.NMC622 else 2e-3)
@@ -299,7 +299,7 @@ def test_no_loss_is_ever_negative(
 
 @given(SOCS, st.floats(-30.0, 59.0), st.floats(0.5, 1.0))
 def test_hotter_calendar_ages_nmc622_faster(soc: float, pack_c: float, more_k: float) -> None:
-    """At every SoC where time costs anything; the other three too."""
+    """And the other three chemistries; at every SoC at which time costs capacity at all."""
     for number in ageing.CHEMISTRIES.values():
         kelvin = pack_c + 273.15
         if number == models.NMC622:
@@ -313,7 +313,7 @@ def test_hotter_calendar_ages_nmc622_faster(soc: float, pack_c: float, more_k: f
 
 @pytest.mark.parametrize("chemistry", ORDER)
 def test_deeper_cycles_cost_more(chemistry: str) -> None:
-    """20, 40 and 60 % a day around 50 %, for a month."""
+    """Cycles of 20, 40 and 60 % around 50 %, one a day for a month."""
     healths = [
         health_after(chemistry, 1.0, *daily_cycle(low, high, 25.0, days=30))
         for low, high in ((0.4, 0.6), (0.3, 0.7), (0.2, 0.8))

@@ -1,6 +1,4 @@
-"""The battery's physics: taper, limit, discharging, leaving and coming home, by hand and by another
-method.
-"""
+"""The battery: taper, limit, discharging, leaving, coming home, by hand and by another method."""
 
 from __future__ import annotations
 
@@ -95,7 +93,7 @@ def test_taper_is_the_solution_of_its_equation(
 @pytest.mark.parametrize("soc", [0.3, 0.9, 0.97, 0.99])
 @pytest.mark.parametrize("power_kw", [1.0, 4.14, 11.0])
 def test_an_hour_equals_sixty_minutes(vehicle: Vehicle, soc: float, power_kw: float) -> None:
-    """Drawn and stored, to 1e-9 kWh."""
+    """Both the energy drawn and the energy stored, to 1e-9 kWh."""
     car, energy_kwh = table_of(vehicle), soc * vehicle.battery_kwh
     whole = battery.charge(energy_kwh, car, power_kw, 1.0)
     drawn_kwh = stored_kwh = 0.0
@@ -363,10 +361,7 @@ def test_reads_the_fields_that_its_docstring_names(name: str, args: tuple[float,
     """A car's record with these alone is enough, and none of them can be left out."""
     function = getattr(battery, name)
     car = table_of(Vehicle(taper_from_soc=0.5, floor_soc=0.3))
-    documented = function.__doc__ + (
-        battery.acceptance_kw.__doc__ if name == "acceptable_ac_kw" else ""
-    )
-    fields = [field for field in car.dtype.names if f"`{field}`" in documented]
+    fields = [field for field in car.dtype.names if f"`{field}`" in function.__doc__]
 
     def with_fields(names: list[str]) -> Any:
         record = as_records(np.zeros(1, [(field, car.dtype[field]) for field in names]))

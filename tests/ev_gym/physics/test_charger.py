@@ -79,7 +79,7 @@ def test_power_of_an_ampere_and_of_the_nameplate() -> None:
 
 @pytest.mark.parametrize("levels_kw", [NO_LEVELS, np.array([0.0, 7.4])])
 def test_a_car_that_is_away_asks_for_nothing(levels_kw: Any) -> None:
-    """Whatever the action."""
+    """Neither current nor power, even with the largest action."""
     vehicle = asked(table_of(Vehicle()), 1.0, levels_kw, plugged=0)
     assert [vehicle[name] for name in ("asked_a", "current_a", "offered_kw")] == [0.0, 0.0, 0.0]
 
@@ -217,7 +217,7 @@ def test_where_phases_change() -> None:
 
 
 def test_discharging_changes_phases_alike() -> None:
-    """The same currents with the sign of the action."""
+    """Currents and switches are those of charging, with the sign of the action."""
     vehicle = ready(LARGE_TABLES.cars)[0]
     assert amperes(vehicle, -17 / 96) == (1, -17.0)
     assert vehicle["offered_kw"] == pytest.approx(-17 * 0.23)
@@ -228,7 +228,7 @@ def test_discharging_changes_phases_alike() -> None:
 
 
 def test_only_a_three_phase_car_at_a_switching_charger_switches() -> None:
-    """Others keep their phases and get nothing below 6 A."""
+    """All other cars keep their phases and get nothing below 6 A."""
     for vehicle, at in (
         (LARGE, Charger(max_current_a=32)),
         (Vehicle(phases=2, ac_max_kw=7.2), SWITCHING),

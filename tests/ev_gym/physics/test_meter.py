@@ -171,14 +171,14 @@ def test_both_bills_by_hand() -> None:
 def test_overload_is_the_cars_part(
     load_kw: float, charge_kw: float, overload_kw: float, by_cars_kw: float
 ) -> None:
-    """Shown as a whole, priced (10.00 a kWh, a quarter-hour) for the cars' part."""
+    """All of it is shown; the part of the cars is priced (10.00 a kWh, a quarter-hour)."""
     step = billed(load_kw, charge_kw)
     assert step["overload_kw"] == pytest.approx(overload_kw, abs=1e-12)
     assert step["overload_term"] == pytest.approx(-10.0 * by_cars_kw * 0.25, abs=1e-12)
 
 
 def test_weights_scale_the_terms_and_not_the_bills() -> None:
-    """Each weight its own term; that of the power charge stands with its tests."""
+    """Each weight scales its own term; that of the power charge is tested with the power charge."""
     plain = billed(8.04, 7.0)
     weights = {"energy": 2.0, "wear": 0.25, "missing": 0.0, "public": 3.0, "overload": 0.5}
     weighted = billed(8.04, 7.0, **weights)

@@ -133,6 +133,13 @@ def test_other_habits_of_drivers_are_another_version(monkeypatch: pytest.MonkeyP
     assert program_version.program_version.__wrapped__() != own
 
 
+def test_other_layouts_of_the_state_are_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    own, layouts = program_version.program_version(), program_version.LAYOUTS
+    longer = np.dtype([*layouts[0].descr, ("more", "f8")])
+    monkeypatch.setattr(program_version, "LAYOUTS", (longer, *layouts[1:]))
+    assert program_version.program_version.__wrapped__() != own
+
+
 def test_session_on_other_series_is_refused(store: Store) -> None:
     name = Sessions(store, Config()).create(Spec(HOURLY)).id
     row = store.session(name)

@@ -1,6 +1,7 @@
-"""A household whose state holds more peaks than any tariff declares: the whole simulation lives it.
+"""A power charge with more peaks than any tariff declares, through the whole simulation.
 
-Six tariff periods of ten peaks each, the most that the state is made for.
+There are six tariff periods of ten peaks each, the most that a state is made for. Tables, steps,
+observations, saved states and foresight must all follow the shape of the scenario's peaks.
 """
 
 from __future__ import annotations
@@ -50,8 +51,8 @@ def world_with(counting: Counting) -> World:
     return replace(world, tables=tables)
 
 
-def begun(world: World) -> Simulator:
-    """One household at the month's begin."""
+def simulator_at_the_begin(world: World) -> Simulator:
+    """One household at the begin of the month."""
     simulator = Simulator(world, 1)
     started = FIRST.replace(tzinfo=STOCKHOLM) - world.dataset.start
     rows = np.zeros(1, np.int64)
@@ -60,8 +61,8 @@ def begun(world: World) -> Simulator:
     return simulator
 
 
-def lived(simulator: Simulator, first: int, end: int) -> tuple[dict[str, Any], Outputs]:
-    """Columns of the results of some steps with random actions, and what the last one gave."""
+def run_steps(simulator: Simulator, first: int, end: int) -> tuple[dict[str, Any], Outputs]:
+    """Results of some steps with random actions, by column, and the output of the last step."""
     out = simulator.outputs()
     records = []
     for step in range(first, end):
@@ -74,10 +75,10 @@ def lived(simulator: Simulator, first: int, end: int) -> tuple[dict[str, Any], O
 
 def test_a_month_of_six_tariff_periods_with_ten_peaks_each() -> None:
     world = world_with(COUNTING)
-    simulator = begun(world)
+    simulator = simulator_at_the_begin(world)
     assert simulator.households["peaks_kw"].shape == (1, 6, 10)
     alone = foresee(simulator)
-    early, out = lived(simulator, 0, 500)
+    early, out = run_steps(simulator, 0, 500)
     household = simulator.households[0]
     period = int(world.tables.rates[household["power_class"], PERIOD])
     lowest_kw = household["peaks_kw"][period, 0]
@@ -86,7 +87,7 @@ def test_a_month_of_six_tariff_periods_with_ten_peaks_each() -> None:
         lowest_kw
     )
     saved = saved_state.save(simulator)
-    late, _ = lived(simulator, 500, STEPS)
+    late, _ = run_steps(simulator, 500, STEPS)
     steps = {name: np.append(early[name], late[name]) for name in early}
     step_h, tariff = STEP_MIN / 60.0, world.scenario.tariff
     for cost, power_kw in (
@@ -100,14 +101,14 @@ def test_a_month_of_six_tariff_periods_with_ten_peaks_each() -> None:
 
     again = Simulator(world, 1)
     saved_state.restore(again, saved)
-    same, _ = lived(again, 500, STEPS)
+    same, _ = run_steps(again, 500, STEPS)
     for name, column in late.items():
         np.testing.assert_array_equal(same[name], column)
     assert saved_state.save(again) == saved_state.save(simulator)
 
 
 def test_a_state_with_other_peaks_is_refused() -> None:
-    """Of the same scenario and series: its layout tells them apart."""
+    """Scenario and series are the same; only the layout of the state differs."""
     wide = world_with(COUNTING)
     narrow = build_world(wide.scenario, wide.dataset, None)
     assert (wide.peaks_shape, narrow.peaks_shape) == ((6, 10), (1, 3))
