@@ -46,9 +46,9 @@ def run(scenario: str, policy: str, seed: int, days: int | None, out: Path) -> N
     from baselines.one_run import money, run
 
     chosen = named_scenario(scenario)
-    ride = run.drive(chosen, policy, seed, days)
-    paths = run.write(ride, chosen, policy, out)
-    click.echo(money.bill(ride.history, ride.total_reward, chosen))
+    outcome = run.run_episode(chosen, policy, seed, days)
+    paths = run.write(outcome, chosen, policy, out)
+    click.echo(money.bill(outcome.history, outcome.total_reward, chosen))
     click.echo("wrote " + ", ".join(str(path) for path in paths))
 
 
@@ -72,7 +72,7 @@ def drive(url: str, policy: str, token: str | None, poll_s: float, out: Path) ->
     from baselines.remote.station_client import ClassicClient, StationError
 
     out.mkdir(parents=True, exist_ok=True)  # fails before the day, not after it
-    client = Client(url, token, patience_s=driving.PATIENCE_S, tell=click.echo)
+    client = Client(url, token, patience_s=driving.STATION_PATIENCE_S, notify=click.echo)
     day = driving.Drive(ClassicClient(client), policy, click.echo, poll_s)
     stopped: BaseException | None = None
     try:
@@ -84,18 +84,18 @@ def drive(url: str, policy: str, token: str | None, poll_s: float, out: Path) ->
     mirror = day.mirror
     written = f"nothing written to {out}"
     if mirror.tick:
-        day_so_far = mirror.ride
-        paths = run.write(day_so_far, mirror.scenario, policy, out)
-        click.echo(money.bill(day_so_far.history, day_so_far.total_reward, mirror.scenario))
+        outcome = mirror.outcome
+        paths = run.write(outcome, mirror.scenario, policy, out)
+        click.echo(money.bill(outcome.history, outcome.total_reward, mirror.scenario))
         written = "wrote " + ", ".join(str(path) for path in paths)
     if stopped is None:
         click.echo(written)
         return
-    told = f"stopped at {driving.clock(mirror.tick)} of the day; {written}"
+    message = f"stopped at {driving.clock(mirror.tick)} of the day; {written}"
     if isinstance(stopped, KeyboardInterrupt):
-        click.echo(told, err=True)
+        click.echo(message, err=True)
         sys.exit(130)  # what shells know as the end by Ctrl-C
-    raise click.ClickException(f"{stopped}\n{told}") from stopped
+    raise click.ClickException(f"{stopped}\n{message}") from stopped
 
 
 main.add_command(benchmark)

@@ -1,4 +1,4 @@
-"""What a run's history adds up to: money for charging by kind, the bill, the SoC of each step."""
+"""What the history of a run adds up to: the bill for charging, its parts, and each step's SoC."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ if TYPE_CHECKING:
 
 
 def soc_before(history: pd.DataFrame, scenario: Scenario, car: int) -> list[float]:
-    """SoC of a car at the start of each step: what it held less what the step brought."""
-    name = {
-        field: vehicle_columns(field, len(scenario.vehicles))[car]
+    """SoC of a car at the start of each step: what it holds at the end less what the step added."""
+    energy_kwh, stored_kwh, topup_kwh, trip_kwh = (
+        history[vehicle_columns(field, len(scenario.vehicles))[car]]
         for field in ("energy_kwh", "stored_kwh", "topup_kwh", "trip_kwh")
-    }
-    brought = history[name["stored_kwh"]] + history[name["topup_kwh"]] - history[name["trip_kwh"]]
-    before = (history[name["energy_kwh"]] - brought) / scenario.vehicles[car].battery_kwh
+    )
+    added_kwh = stored_kwh + topup_kwh - trip_kwh
+    before = (energy_kwh - added_kwh) / scenario.vehicles[car].battery_kwh
     return [float(soc) for soc in before]
 
 
 def money_parts(history: pd.DataFrame, scenario: Scenario) -> dict[str, float]:
-    """Money for charging of those kinds that a run had: grid energy always, by name."""
+    """Money for charging by kind, of the kinds that a run had; energy from the grid always."""
     parts = {
         "from the grid": history["energy_cost"] - history["house_cost"],
         "power charge": history["power_cost"] - history["house_power_cost"],
     }
-    spent = {name: float(part.sum()) for name, part in parts.items()}
+    costs = {name: float(part.sum()) for name, part in parts.items()}
     lost_kwh = vehicle_columns("wear_kwh", len(scenario.vehicles))
-    spent["battery wear"] = math.fsum(
+    costs["battery wear"] = math.fsum(
         vehicle.wear_price_per_kwh * float(history[column].sum())
         for vehicle, column in zip(scenario.vehicles, lost_kwh, strict=True)
     )
-    return {name: money for name, money in spent.items() if money or name == "from the grid"}
+    return {name: money for name, money in costs.items() if money or name == "from the grid"}
 
 
 def bill(history: pd.DataFrame, total_reward: float, scenario: Scenario) -> str:

@@ -20,6 +20,7 @@ from baselines import POLICY_NAMES, Policy, make_policy
 from baselines.cli.commands import main
 from baselines.comparison import workers
 from baselines.one_run import run
+from baselines.one_run.money import bill
 from baselines.policies.specs import digest_of, parse_spec, source_of
 from ev_gym.scenario import preset
 
@@ -267,8 +268,8 @@ def test_commands_take_specs_and_refuse_early(
     own = CliRunner().invoke(main, ["run", "--policy", "mine:BelowLimit(limit_per_kwh=99)"])
     assert own.exit_code == 0, own.output
     stockholm = preset("stockholm")
-    twin = run.drive(stockholm, "uncontrolled", 0, None)
-    assert own.output.splitlines()[0] == run.bill(twin, stockholm)
+    twin = run.run_episode(stockholm, "uncontrolled", 0, None)
+    assert own.output.splitlines()[0] == bill(twin.history, twin.total_reward, stockholm)
     assert names == ["mine:BelowLimit(limit_per_kwh=99)"]
     for command in ("run", "drive", "benchmark"):
         refused = CliRunner().invoke(main, [command, "--policy", "nigth(from_h=1)", "--out", "new"])
