@@ -166,9 +166,9 @@ def limit_discharge(
             current_a = 0.0 - vehicle.asked_a
             if 0.0 - vehicle.offered_kw > left_kw:
                 current_a = min(current_a, math.floor(left_kw / vehicle.kw_per_a))
-            own_a = on_lines(vehicle, car, 1.0, NO_CURRENT)
+            taken_a = on_lines(vehicle, car, 1.0, NO_CURRENT)
             for line in range(LINES):
-                if own_a[line] > 0.0 and left_a[line] < current_a:
+                if taken_a[line] > 0.0 and left_a[line] < current_a:
                     current_a = math.floor(left_a[line])
             current_a = float(current_a * (current_a >= FLOOR_A))
             left_a = on_lines(vehicle, car, -current_a, left_a)
@@ -223,6 +223,7 @@ def _share(
     left_kw: float,
     left_a: LineCurrents,
 ) -> None:
+    """Share what is left among the cars, those of the highest priority first."""
     priority = _next_priority(cars, ABOVE_ALL)
     while priority >= 0:
         if levels_kw.shape[0] > 0:
@@ -324,7 +325,8 @@ def _grow(
     """As many amperes more for everybody who can grow as fit everybody, else one by one."""
     growing = True
     while growing:
-        more_a, everybody_kw, everybody_a = math.inf, 0.0, NO_CURRENT  # for an ampere more each
+        # What an ampere more for everybody takes, and how many more everybody still asks for.
+        more_a, everybody_kw, everybody_a = math.inf, 0.0, NO_CURRENT
         for k in range(vehicles.shape[0]):
             if _can_grow(vehicles[k], cars[k], priority, left_kw, left_a):
                 more_a = min(more_a, vehicles[k].asked_a - vehicles[k].current_a)
@@ -340,9 +342,9 @@ def _grow(
         all_together = more_a >= 1.0
         before_kw, before_a = left_kw, left_a
         for k in range(vehicles.shape[0]):
-            own_kw = before_kw if all_together else left_kw
-            own_a = before_a if all_together else left_a
-            if _can_grow(vehicles[k], cars[k], priority, own_kw, own_a):
+            free_kw = before_kw if all_together else left_kw
+            free_a = before_a if all_together else left_a
+            if _can_grow(vehicles[k], cars[k], priority, free_kw, free_a):
                 vehicles[k].current_a += max(1.0, more_a)
                 left_kw, left_a = _left(vehicles[k], cars[k], max(1.0, more_a), left_kw, left_a)
     return left_kw, left_a

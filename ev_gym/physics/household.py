@@ -165,13 +165,15 @@ def _discharge_all(
         vehicle, car = vehicles[k], cars[k]
         if vehicle.offered_kw < 0.0:
             hours = _hours_here(vehicle, settings, now_min) - _pause(vehicle, settings)
-            given_kwh, taken_kwh = battery.discharge(
+            delivered_kwh, taken_kwh = battery.discharge(
                 vehicle.energy_kwh, car, -vehicle.offered_kw, hours
             )
             # A car below its floor stays as it is.
             if taken_kwh > 0.0:
                 vehicle.energy_kwh = max(car.floor_kwh, vehicle.energy_kwh - taken_kwh)
-            _report_charge(vehicle, settings, 0.0 - given_kwh, 0.0 - taken_kwh, vehicle_results[k])
+            _report_charge(
+                vehicle, settings, 0.0 - delivered_kwh, 0.0 - taken_kwh, vehicle_results[k]
+            )
             total_kw -= vehicle_results[k].charge_kw
     return total_kw
 

@@ -1,8 +1,8 @@
 """The tables: every field of the state and of a step's results, with unit and meaning.
 
 The record layouts that compiled code reads, the keys of `info`, and the columns of the logs come
-from here. Observation fields stand in `ev_gym.simulation.observation`, scenario parameters in
-`ev_gym.scenario`.
+from here; `ev_gym.runtime.records` names the records in signatures. Observation fields stand in
+`ev_gym.simulation.observation`, scenario parameters in `ev_gym.scenario`.
 """
 
 from __future__ import annotations
