@@ -128,7 +128,7 @@ def _step_through(
         copies: (K,) records to work with.
         results: (T,) what each step reports, written.
         vehicle_results: (K,) records to work with.
-        events: EVENT_DTYPE, written as far as there is room for them; further ones are counted.
+        events: EVENT_DTYPE, written; events beyond its length are only counted.
     """
     count = 0
     for step in range(results.shape[0]):
