@@ -32,7 +32,7 @@ _DRAWING = threading.Lock()
 def _history(station: Station) -> pd.DataFrame:
     """The ticks so far as a table, like the history of an env."""
     records = np.frombuffer(station.records(), RECORD_DTYPE)
-    world = station.life.world
+    world = station.household.world
     house, dataset = records["house"].copy(), world.dataset
     if len(house) and house["now_min"][0] > CENTURY_MIN:
         round_min = int(world.tables.settings["series_min"][0])
@@ -51,7 +51,7 @@ def log_text(station: Station, lines: int | None = None) -> str:
     """The charging log so far, in words; all of it, or the last lines."""
     from baselines.one_run import run
 
-    told = list(run.moments(_history(station), station.life.scenario))
+    told = list(run.moments(_history(station), station.household.scenario))
     return "".join(f"{line}\n" for line in told[-lines if lines else None :])
 
 
@@ -72,5 +72,5 @@ def picture(station: Station) -> bytes:
         )
     png = io.BytesIO()
     with _DRAWING:
-        battery(history, station.life.scenario, png)
+        battery(history, station.household.scenario, png)
     return png.getvalue()

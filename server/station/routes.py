@@ -44,7 +44,7 @@ from server.http.openapi import (
 from server.http.problems import Problem
 from server.http.request_reading import parse, request_body
 from server.station import day_series, logs
-from server.station.household import AUTO, Shown
+from server.station.household import AUTO, Reading
 from server.station.station import Station
 
 STATION = "ev_gym.station"  # the app's extension that holds its `Station`
@@ -192,13 +192,13 @@ def _text(text: str, media: str) -> Response:
 @api.get("/", responses=_answers("The stored energy in kWh, a bare number.", JSON, NUMBER))
 def energy() -> Response:
     """The stored energy in kWh, a bare number."""
-    return _json(round(_station().shown().energy_kwh, 2))
+    return _json(round(_station().reading().energy_kwh, 2))
 
 
 @api.get("/info", responses=_answers("What the station shows now.", JSON, reference("Info")))
 def info() -> Response:
     """What the station shows now."""
-    shown = _station().shown()
+    shown = _station().reading()
     return _json(
         {
             "sim_time_hour": shown.minute_of_day // 60,
@@ -220,8 +220,8 @@ def info() -> Response:
 def baseload() -> Response:
     """The base load of each hour of the present day, kW."""
     station = _station()
-    shown = station.shown()
-    return _json(day_series.loads_kw(station.life.world, shown.house, shown.place_min))
+    shown = station.reading()
+    return _json(day_series.loads_kw(station.household.world, shown.house, shown.place_min))
 
 
 @api.get(
@@ -235,7 +235,7 @@ def baseload() -> Response:
 def priceperhour() -> Response:
     """The spot price of each hour of the present day, in hundredths of the currency per kWh."""
     station = _station()
-    return _json(day_series.prices_ore(station.life.world, station.shown().place_min))
+    return _json(day_series.prices_ore(station.household.world, station.reading().place_min))
 
 
 @api.get(
@@ -243,7 +243,7 @@ def priceperhour() -> Response:
 )
 def percent() -> Response:
     """The state of charge in percent, a bare number."""
-    return _json(round(_station().shown().percent, 2))
+    return _json(round(_station().reading().percent, 2))
 
 
 @api.get(
@@ -265,7 +265,7 @@ def about_discharge() -> Response:
 )
 def override() -> Response:
     """Whether the car draws power, and whether commands are overridden."""
-    return _overridden(_station().shown())
+    return _overridden(_station().reading())
 
 
 @api.post(
@@ -320,7 +320,7 @@ def set_override() -> Response:
     return _overridden(_station().force(mode))
 
 
-def _overridden(shown: Shown) -> Response:
+def _overridden(shown: Reading) -> Response:
     return _json({"charging": shown.charging, "override": shown.override})
 
 

@@ -29,7 +29,7 @@ from server.clock import Anchor, TickClock
 from server.config import Config
 from server.http.metrics import count_steps
 from server.program_version import program_version
-from server.station.household import RECORD_DTYPE, Life, Shown, Will
+from server.station.household import RECORD_DTYPE, Control, Reading, StationHousehold
 from server.storage.store import StationRow, Store
 
 LOG = logging.getLogger("server.station.station")
@@ -67,8 +67,8 @@ class Station:
 
     def __init__(self, store: Store, config: Config) -> None:
         scenario = as_scenario(config.scenario)
-        self.life = Life(scenario, config.policy)
-        self.name = f"{config.station} {self.life.scenario.fingerprint()[:12]}"
+        self.household = StationHousehold(scenario, config.policy)
+        self.name = f"{config.station} {self.household.scenario.fingerprint()[:12]}"
         self._policy = config.policy
         self._store = store
         self._program = program_version()
@@ -80,19 +80,19 @@ class Station:
         self._tick = self._first_tick = 0  # the present one, and that with which the history begins
         self._follow(starting=True)
 
-    def shown(self) -> Shown:
+    def reading(self) -> Reading:
         """What the station shows now."""
         return self._at_now()
 
-    def charge(self, on: bool) -> Shown:
+    def charge(self, on: bool) -> Reading:
         """Turn charging on or off; while forced, nothing changes."""
-        return self._at_now(lambda: self.life.charge(on))
+        return self._at_now(lambda: self.household.charge(on))
 
-    def force(self, mode: str) -> Shown:
+    def force(self, mode: str) -> Reading:
         """Override the commands by a mode of `server.station.household.MODES`."""
-        return self._at_now(lambda: self.life.force(mode))
+        return self._at_now(lambda: self.household.force(mode))
 
-    def discharge(self) -> Shown:
+    def discharge(self) -> Reading:
         """Begin anew: 20 %, 00:00 of the first day, and a tick that begins at this moment."""
         return self._at_now(self._begin)
 
@@ -101,7 +101,7 @@ class Station:
         self._at_now()
         return b"".join(record for _, record in self._store.station_ticks(self.name, 0))
 
-    def _at_now(self, command: Callable[[], bool] | None = None) -> Shown:
+    def _at_now(self, command: Callable[[], bool] | None = None) -> Reading:
         """Bring the simulation to now, command it, and save what changed."""
         with self._lock:
             while True:
@@ -109,18 +109,18 @@ class Station:
                 # Another worker, whose clock is ahead, may have lived more.
                 due = max(0, self._clock.tick(self._anchor) - self._tick)
                 if due == 0 and command is None:
-                    return self._shown
+                    return self._reading
                 # Should anything fail from here on, the saved state is what counts.
                 self._version = None
-                records = self.life.live(due)
+                records = self.household.advance(due)
                 self._tick += due
                 changed = command is not None and command()
                 if due == 0 and not changed:
                     self._version = version
-                    return self._shown
+                    return self._reading
                 if self._save(version, records):
                     count_steps(due, "classic")
-                    return self._shown
+                    return self._reading
 
     def _follow(self, starting: bool = False) -> int:
         """Take over what another worker has saved; the version of the saved state.
@@ -150,31 +150,31 @@ class Station:
                 )
             # What clients wanted of a station that another policy led, or none, is over.
             same = saved["policy"] == self._policy
-            self.life.restore(row.state, Will(*saved["will"]) if same else Will())
+            self.household.restore(row.state, Control(*saved["control"]) if same else Control())
         except StateError as error:
             LOG.warning(
                 "station %r on scenario %r begins anew: %s",
                 self.name,
-                self.life.scenario.name,
+                self.household.scenario.name,
                 error,
             )
             return False
         self._first_tick = int(saved["first_tick"])
         self._anchor = Anchor(*saved["anchor"])
-        self._shown = self.life.shown()
+        self._reading = self.household.reading()
         self._version = row.version
         return True
 
     def _begin(self) -> bool:
         """Begin anew, with an empty history, in a tick that begins now."""
-        self.life.begin()
+        self.household.begin()
         self._first_tick = self._tick
         self._anchor = Anchor(self._clock.now_s(), self._tick)
         return True
 
     def _save(self, version: int | None, records: NDArray[Any]) -> bool:
         """Save the state and the last ticks; False if another worker was faster."""
-        keep_from = max(self._tick - self.life.kept_ticks, self._first_tick)
+        keep_from = max(self._tick - self.household.kept_ticks, self._first_tick)
         numbers = range(self._tick - len(records), self._tick)
         saved = {
             "version": self._program,
@@ -183,13 +183,13 @@ class Station:
             "tick": self._tick,
             "first_tick": self._first_tick,
             "anchor": self._anchor,
-            "will": self.life.will,
+            "control": self.household.control,
         }
         done = self._store.save_station(
             self.name,
             version,
             saved,
-            self.life.saved(),
+            self.household.state_bytes(),
             [
                 (tick, record.tobytes())
                 for tick, record in zip(numbers, records, strict=True)
@@ -199,5 +199,5 @@ class Station:
         )
         if done:
             self._version = 1 if version is None else version + 1
-            self._shown = self.life.shown()
+            self._reading = self.household.reading()
         return done
