@@ -269,7 +269,8 @@ class StationHousehold:
     @property
     def observation(self) -> NDArray[np.float32]:
         """What a policy sees in the present tick, (D,)."""
-        return self._stretch.observations[self._now]
+        observation: NDArray[np.float32] = self._stretch.observations[self._now]
+        return observation
 
     def _observe(self) -> None:
         self._simulator.report(_ROW, self._out)

@@ -1,13 +1,13 @@
 """The classic charging station: one household whose state is a function of the time passed.
 
-Each request first brings the simulation to now, in whole ticks, under a lock; then it reads or
+Each request first brings the household to now, in whole ticks, under a lock; then it reads or
 commands. What has changed is saved before the answer goes out, so a station whose process dies
-goes on from what it last told. Simulated time stands still while no server runs: a server that
-starts has the saved tick begin at that moment.
+goes on from its last answer. Simulated time stands still while no server runs: when a server
+starts, the saved tick begins at that moment.
 
-Several workers share a station through the database. A save is refused if another worker saved
-meanwhile; then its state is taken over, and everything is done again on top of it. A worker that
-replaces another of its group changes nothing about the time, since the others went on.
+Several workers share a station through the database. A save is refused if another worker has saved
+meanwhile; then this one takes over that state and does all of its own again on top of it. A worker
+that replaces another of its group does not shift the time, since the others went on.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ _NO_RECORDS = np.empty(0, RECORD_DTYPE)
 
 
 def serving_group() -> str:
-    """Name of the workers that a worker which starts now joins; a fresh one for a lone server.
+    """Name of the group of workers to which this process belongs; a lone server has its own.
 
-    Those of one gunicorn are a group. In a container its id is the same at every start; then the
-    moment at which it began tells one from the next.
+    The workers of one gunicorn are a group, named by its process id. In a container that is the
+    same at every start, so the moment at which it began is part of the name.
     """
     if not os.environ.get("SERVER_SOFTWARE", "").startswith("gunicorn"):
         return secrets.token_hex(8)
     master = os.getppid()
     try:
-        began = Path(f"/proc/{master}/stat").read_bytes().rsplit(b")")[-1].split()[19]
+        start_ticks = Path(f"/proc/{master}/stat").read_bytes().rsplit(b")")[-1].split()[19]
         boot = Path("/proc/sys/kernel/random/boot_id").read_bytes().strip()
     except (OSError, IndexError):
         return f"gunicorn {master}"
-    return f"gunicorn {master} {began.decode()} {boot.decode()}"
+    return f"gunicorn {master} {start_ticks.decode()} {boot.decode()}"
 
 
 class Station:
@@ -74,10 +74,10 @@ class Station:
         self._program = program_version()
         self.tick_s = config.seconds_per_hour * scenario.step_h
         self._clock = TickClock(config.clock, self.tick_s)
-        self._group = f"{serving_group()} at {self.tick_s:g} s"  # ticks of one length, too
+        self._group = f"{serving_group()} at {self.tick_s:g} s"  # with another speed another group
         self._lock = threading.Lock()
-        self._version: int | None = None  # of the saved state that this process has; None: of none
-        self._tick = self._first_tick = 0  # the present one, and that with which the history begins
+        self._version: int | None = None  # of the saved state that this process holds, if any
+        self._tick = self._first_tick = 0  # the present tick, and the first one of the history
         self._follow(starting=True)
 
     def reading(self) -> Reading:
@@ -97,7 +97,7 @@ class Station:
         return self._at_now(self._begin)
 
     def records(self) -> bytes:
-        """The history until now: RECORD_DTYPE, one for each tick."""
+        """The history until now, a RECORD_DTYPE for each tick."""
         self._at_now()
         return b"".join(record for _, record in self._store.station_ticks(self.name, 0))
 
@@ -106,11 +106,11 @@ class Station:
         with self._lock:
             while True:
                 version = self._follow()
-                # Another worker, whose clock is ahead, may have lived more.
+                # Another worker, whose clock is ahead, may have gone further.
                 due = max(0, self._clock.tick(self._anchor) - self._tick)
                 if due == 0 and command is None:
                     return self._reading
-                # Should anything fail from here on, the saved state is what counts.
+                # Should anything fail from here on, the saved state counts, not this process's.
                 self._version = None
                 records = self.household.advance(due)
                 self._tick += due
@@ -125,7 +125,7 @@ class Station:
     def _follow(self, starting: bool = False) -> int:
         """Take over what another worker has saved; the version of the saved state.
 
-        When a server starts, the saved tick begins now, since time stood still.
+        When a server starts, the saved tick begins at that moment.
         """
         while self._version is None or self._store.station_version(self.name) != self._version:
             row = self._store.load_station(self.name)
@@ -136,7 +136,9 @@ class Station:
             else:
                 continue
             starting = False
-            self._save(None if row is None else row.version, _NO_RECORDS)  # or another worker has
+            self._save(
+                None if row is None else row.version, _NO_RECORDS
+            )  # unless another worker has
         return self._version
 
     def _take_over(self, row: StationRow) -> bool:
@@ -148,7 +150,7 @@ class Station:
                 raise StateError(
                     f"it was saved by version {saved['version']}; this is {self._program}"
                 )
-            # What clients wanted of a station that another policy led, or none, is over.
+            # With another policy than before, or none, what clients wanted then is over.
             same = saved["policy"] == self._policy
             self.household.restore(row.state, Control(*saved["control"]) if same else Control())
         except StateError as error:
@@ -166,7 +168,7 @@ class Station:
         return True
 
     def _begin(self) -> bool:
-        """Begin anew, with an empty history, in a tick that begins now."""
+        """Begin anew, with an empty history, in a tick that begins now; always a change: True."""
         self.household.begin()
         self._first_tick = self._tick
         self._anchor = Anchor(self._clock.now_s(), self._tick)
@@ -185,7 +187,7 @@ class Station:
             "anchor": self._anchor,
             "control": self.household.control,
         }
-        done = self._store.save_station(
+        succeeded = self._store.save_station(
             self.name,
             version,
             saved,
@@ -197,7 +199,7 @@ class Station:
             ],
             keep_from,
         )
-        if done:
+        if succeeded:
             self._version = 1 if version is None else version + 1
             self._reading = self.household.reading()
-        return done
+        return succeeded
