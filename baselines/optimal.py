@@ -1,7 +1,7 @@
-"""The achieved optimum: what perfect foresight pays by a plan that the real dynamics lived.
+"""The achieved optimum: what perfect foresight pays by a plan that the real dynamics carry out.
 
-`optimum.relaxation` proves how low no bill can fall; the plan here shows how near to that one can
-come. For one car it is found by dynamic programming over the dynamics (`dynamic_program`). For
+`optimum.relaxation` proves a bill below which none can fall; the plan here shows how near to it one
+can come. For one car it is found by dynamic programming over the dynamics (`dynamic_program`). For
 several, the relaxation's plan is rounded to the charger's levels, and then one car after the other
 decides anew by the same programme while the others act as before.
 
@@ -9,19 +9,19 @@ Two costs are no part of the programme's state, so plans are made under several 
 them, and the one with the lowest real bill counts:
 
 - Power charge. The relaxation says how high the import of each hour may rise (`Bound.cap_kw`). What
-  the house and the other cars leave of that is the car's to share out over the hour's steps in
-  whole levels. `MULTIPLES` of that room are tried, because whole amperes, the 6 A floor and the
-  losses of slow charging make another peak the best one.
+  the house and the other cars leave of that is the car's headroom, which it shares out over the
+  hour's steps in whole levels. `MULTIPLES` of it are tried, because with whole amperes, the 6 A
+  floor and the losses of slow charging another peak can be the best one.
 - Battery wear. Prices stand for it: on energy held in the battery for calendar ageing, which grows
   with the SoC, so that the car charges late; on power for cells that age faster when they are
   charged fast; on energy taken out for the ageing by cycles, where cars can be discharged. They are
   shares of the price of a lost kWh of capacity.
 
-Without power charge and wear one car's plan is exact but for the grid, see there. With them a plan
-can be far from the best one. So idling, full power, and what a few policies do (`optimum.lived`,
-`mpc` told the load among them) are plans to choose from as well: the achieved optimum is never
-dearer than theirs. For several cars a policy that is cheaper than the plan is improved car by car
-in the same way.
+Without power charge and wear one car's plan is exact but for the programme's grid of energies. With
+them a plan can be far from the best one. So idling, full power, and what a few policies do
+(`optimum.policy_plans`, with `mpc` on a perfect load forecast among them) are plans to choose from
+as well: the achieved optimum is never dearer than theirs. For several cars a policy that is cheaper
+than the plan is improved car by car in the same way.
 """
 
 from __future__ import annotations
@@ -33,28 +33,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.foresight import Future
-from baselines.optimum.dynamic_program import FREE, Prices, Run, grid_of, improve, pose, replay
-from baselines.optimum.lived import lived
+from baselines.optimum.dynamic_program import (
+    DRAWN,
+    FREE,
+    GRANTED,
+    Run,
+    WearPrices,
+    grid_of,
+    improve,
+    problem_of,
+    replay,
+)
+from baselines.optimum.policy_plans import policy_plans
 from baselines.optimum.relaxation import Bound, lower_bound
 from baselines.policies.base import Policy
 from baselines.policies.headroom import ROUNDING_KW
 from baselines.policies.view import View
 from ev_gym.physics.power_charge import FACTOR
-from ev_gym.runtime.arrays import Floats
+from ev_gym.runtime.arrays import Bools, Floats
+from ev_gym.runtime.durations import HOUR_MIN
 
 __all__ = ["Bound", "Optimal", "Optimum", "achieve", "lower_bound"]
 
 MULTIPLES = (1.0, 0.9, 1.05, 1.1, 1.2, math.inf)
 # Prices that stand for wear, as shares of the price of a kWh of lost capacity: found by trying on
 # `stockholm` and `stockholm-villa`. `cycling` is left out where cars cannot be discharged.
-WEAR = Prices(holding=1e-6, cycling=2e-4, hurrying=3e-5)
+WEAR = WearPrices(holding=1e-6, cycling=2e-4, power=3e-5)
 OTHER_WEAR = (
-    WEAR._replace(hurrying=0.0),
-    WEAR._replace(hurrying=1e-5),
-    WEAR._replace(hurrying=6e-5),
+    WEAR._replace(power=0.0),
+    WEAR._replace(power=1e-5),
+    WEAR._replace(power=6e-5),
 )
-OTHER_CYCLING = (WEAR._replace(cycling=1e-4), WEAR._replace(cycling=1e-4, hurrying=0.0))
-SWEEPS = 2  # over several cars
+OTHER_CYCLING = (WEAR._replace(cycling=1e-4), WEAR._replace(cycling=1e-4, power=0.0))
+SWEEPS = 2  # how often each of several cars decides
 NO_PLANS = np.zeros((0, 0, 0), np.float32)
 
 
@@ -63,7 +74,7 @@ class Optimum(NamedTuple):
 
     Attributes:
         actions: (T, K) float32, fractions of each car's maximum current.
-        cost: What the plan costs when it is lived: minus the rewards, less the settlement.
+        cost: What the plan costs by the real dynamics: minus the rewards, less the settlement.
         bound: What no plan can fall below, in the same money.
     """
 
@@ -77,72 +88,80 @@ class Optimum(NamedTuple):
         return self.cost - self.bound
 
 
-class Choice(NamedTuple):
-    """Under what a car may decide: multiples of its room, and prices that stand for its wear."""
+class Assumptions(NamedTuple):
+    """What a decision rests on: multiples of the headroom, and prices that stand for wear."""
 
     multiples: tuple[float, ...]
-    prices: tuple[Prices, ...]
+    prices: tuple[WearPrices, ...]
 
 
-def _rounded(future: Future, bound: Bound, powers: Policy) -> NDArray[np.float32]:
-    """The relaxation's plan in the charger's levels: what rounding takes is made up in the stay."""
+def _rounded(future: Future, bound: Bound, policy: Policy) -> NDArray[np.float32]:
+    """The relaxation's plan in the charger's levels; what rounding takes is made up in the stay."""
     actions = np.zeros(bound.charge_kw.shape, np.float32)
-    for k, (levels, level_kw) in enumerate(zip(powers.levels, powers.level_kw, strict=True)):
+    for k, (levels, level_kw) in enumerate(zip(policy.levels, policy.level_kw, strict=True)):
         owed_kw = 0.0  # for a step
-        for step, here in enumerate(future.vehicles["plugged"][:-1, k]):
-            owed_kw = owed_kw + bound.charge_kw[step, k] if here else 0.0
-            if here:
+        for step, plugged in enumerate(future.vehicles["plugged"][:-1, k]):
+            owed_kw = owed_kw + bound.charge_kw[step, k] if plugged else 0.0
+            if plugged:
                 place = np.abs(level_kw - owed_kw).argmin()
                 actions[step, k] = levels[place]
                 owed_kw -= level_kw[place]
     return actions
 
 
-def _net_kw(future: Future, run: Run, car: int) -> tuple[Floats, Floats]:
-    """What the house with its other cars uses, and that less what it produces; (T,) each."""
+def _without_car_kw(future: Future, run: Run, car: int) -> tuple[Floats, Floats]:
+    """(T,) what the house with its other cars uses, and that less what it produces."""
     others_kw = np.delete(run.charge_kw, car, axis=1)
     used_kw = future.results["load_kw"] + others_kw.clip(min=0.0).sum(axis=1)
     return used_kw, used_kw - future.results["pv_kw"] + others_kw.clip(max=0.0).sum(axis=1)
 
 
 def _headroom_kw(future: Future, bound: Bound, run: Run, car: int) -> tuple[Floats, Floats]:
-    """What house and other cars leave a car: of the hour's cap, and of what is not bought at all.
+    """(T,) what house and other cars leave a car.
 
-    Means over the hour and over the step (kW), (T,) each.
+    First of the hour's cap, as a mean over the hour; then of what they produce and do not use, as a
+    mean over the step: that is no import.
     """
     tables, households = future.world.tables, future.households[:-1]
-    used_kw, net_kw = _net_kw(future, run, car)
+    used_kw, net_kw = _without_car_kw(future, run, car)
     netted = tables.settings["netted"][0] != 0
     import_kw = net_kw.clip(min=0.0) if netted else used_kw
     free_kw = (-net_kw).clip(min=0.0) if netted else np.zeros_like(net_kw)
-    hour = households["now_min"] // 60
-    _, at = np.unique(hour, return_inverse=True)
-    taken_kwh = np.bincount(at, import_kw) * tables.settings["step_h"][0]
+    hour = households["now_min"] // HOUR_MIN
+    _, number = np.unique(hour, return_inverse=True)
+    import_kwh = np.bincount(number, import_kw) * tables.settings["step_h"][0]
     factor = tables.rates[households["power_class"], FACTOR]
     with np.errstate(divide="ignore", invalid="ignore"):
         cap_kw = np.where(factor > 0.0, bound.cap_kw / factor, math.inf)
-        begun_kw = np.where(at == 0, households["hour_kwh"][0] / factor, 0.0)
+        begun_kw = np.where(number == 0, households["hour_kwh"][0] / factor, 0.0)
     begun_kw = np.where(factor > 0.0, begun_kw, 0.0)
-    return (cap_kw - taken_kwh[at] - begun_kw).clip(min=0.0), free_kw
+    return (cap_kw - import_kwh[number] - begun_kw).clip(min=0.0), free_kw
 
 
 def _shared_out(
-    future: Future, plan_kw: Floats, able: NDArray[np.bool_], headroom_kw: Floats, level_kw: Floats
+    future: Future, plan_kw: Floats, able: Bools, headroom_kw: Floats, level_kw: Floats
 ) -> Floats:
-    """(T,) most power of each step so that the hour's mean stays within its room.
+    """(T,) most power of each step so that the hour's mean stays within its headroom.
 
-    The hour's room goes to as many of its steps as can have the lowest level, first those for which
-    most is planned, in equal levels; what is left lifts the first of them by a level.
+    The hour's headroom goes to as many of its steps as can have the lowest level, first to those
+    for which most is planned, in equal levels; what is left lifts the first of them by a level.
+
+    Args:
+        future: The household's.
+        plan_kw: (T,) what the relaxation plans.
+        able: (T,) whether the car can charge.
+        headroom_kw: (T,) of each step's hour.
+        level_kw: The car's powers above 0, rising.
     """
-    hour = future.households["now_min"][:-1] // 60
+    hour = future.households["now_min"][:-1] // HOUR_MIN
     order = np.lexsort((-plan_kw, ~able, hour))
-    _, begins, at = np.unique(hour, return_index=True, return_inverse=True)
+    _, first, number = np.unique(hour, return_index=True, return_inverse=True)
     rank = np.empty(hour.size, np.int64)
-    rank[order] = np.arange(hour.size) - begins[at]
-    count = np.bincount(at, able)[at]
-    # In units of one level in one step; a room without end is one for all at full power.
-    per_step = 1.0 / future.world.tables.settings["step_h"][0]
-    budget_kw = np.minimum(headroom_kw * per_step, count * level_kw[-1]) + ROUNDING_KW
+    rank[order] = np.arange(hour.size) - first[number]
+    count = np.bincount(number, able)[number]
+    # In kW of one step; an endless headroom is enough for all steps at full power.
+    hour_steps = 1.0 / future.world.tables.settings["step_h"][0]
+    budget_kw = np.minimum(headroom_kw * hour_steps, count * level_kw[-1]) + ROUNDING_KW
     active = np.minimum(count, budget_kw // level_kw[0])
     each_kw = budget_kw / np.maximum(active, 1.0)
     place = np.searchsorted(level_kw, each_kw, side="right") - 1
@@ -157,10 +176,10 @@ def _shared_out(
 def _most_kw(
     future: Future, bound: Bound, run: Run, car: int, level_kw: Floats, multiple: float
 ) -> Floats:
-    """(T, 2) most power of a car, see `Problem`.
+    """(T, 2) most power of a car, as `Problem.most_kw`.
 
-    It may draw a multiple of its room in the power charge. What it is granted must not take from
-    the other cars where load management shares the connection out.
+    It may draw a multiple of its headroom in the power charge. What it is granted must not take
+    from the other cars where load management shares the connection out.
     """
     settings = future.world.tables.settings[0]
     most_kw = np.full((future.steps, 2), math.inf)
@@ -169,78 +188,80 @@ def _most_kw(
         able = future.charge_h[:, car] > 0.0
         plan_kw = bound.charge_kw[:, car]
         shared_kw = _shared_out(future, plan_kw, able, multiple * headroom_kw, level_kw)
-        most_kw[:, 0] = np.where(np.isinf(headroom_kw), math.inf, free_kw + shared_kw)
-        most_kw[:, 0] += ROUNDING_KW
+        unlimited = np.isinf(headroom_kw)
+        most_kw[:, DRAWN] = np.where(unlimited, math.inf, free_kw + shared_kw) + ROUNDING_KW
     if settings["load_management"] and run.charge_kw.shape[1] > 1:
-        most_kw[:, 1] = settings["limit_kw"] - _net_kw(future, run, car)[1] + ROUNDING_KW
+        _, net_kw = _without_car_kw(future, run, car)
+        most_kw[:, GRANTED] = settings["limit_kw"] - net_kw + ROUNDING_KW
     return most_kw
 
 
-def _prices(future: Future, car: int) -> tuple[Prices, ...]:
+def _wear_prices(future: Future, car: int) -> tuple[WearPrices, ...]:
     """Prices that may stand for a car's wear, the likeliest first."""
     record, settings = future.world.tables.cars[car], future.world.tables.settings[0]
-    lost_kwh = float(record["wear_price_per_kwh"] * settings["wear_weight"])
-    if record["chemistry"] < 0 or lost_kwh == 0.0:
+    lost_kwh_price = float(record["wear_price_per_kwh"] * settings["wear_weight"])
+    if record["chemistry"] < 0 or lost_kwh_price == 0.0:
         return (FREE,)
     shares = (WEAR, *OTHER_WEAR, *(OTHER_CYCLING if settings["bidirectional"] else ()))
-    return tuple(Prices(*(lost_kwh * share for share in own)) for own in shares)
+    return tuple(WearPrices(*(lost_kwh_price * share for share in prices)) for prices in shares)
 
 
 def _better(
-    future: Future, bound: Bound, run: Run, car: int, powers: Policy, choice: Choice
-) -> tuple[Run, Choice]:
-    """The cheapest run found in which one car decides anew, and under which of the choices.
+    future: Future, bound: Bound, run: Run, car: int, policy: Policy, assumptions: Assumptions
+) -> tuple[Run, Assumptions]:
+    """The cheapest run found in which one car decides anew, and its assumptions.
 
     All multiples are tried under the first prices, then the other prices under the best multiple.
     """
-    level_kw = np.asarray(powers.level_kw[car], np.float64)
-    best, multiple, prices = run, choice.multiples[0], choice.prices[0]
+    level_kw = np.asarray(policy.level_kw[car], np.float64)
+    best, best_multiple, best_prices = run, assumptions.multiples[0], assumptions.prices[0]
     grid = None
-    trials = [(own, prices) for own in choice.multiples]
-    trials += [(math.nan, other) for other in choice.prices[1:]]  # nan: the best so far
-    for own, other in trials:
-        own = multiple if math.isnan(own) else own
-        most_kw = _most_kw(future, bound, run, car, level_kw[level_kw > 0.0], own)
-        problem = pose(future, car, run.actions, most_kw, other)
+    trials = [(multiple, best_prices) for multiple in assumptions.multiples]
+    trials += [(math.nan, prices) for prices in assumptions.prices[1:]]  # nan: the best so far
+    for multiple, prices in trials:
+        multiple = best_multiple if math.isnan(multiple) else multiple
+        most_kw = _most_kw(future, bound, run, car, level_kw[level_kw > 0.0], multiple)
+        problem = problem_of(future, car, run.actions, most_kw, prices)
         grid = grid or grid_of(problem, run)
         trial = improve(future, problem, grid, run)
         if trial.cost < best.cost:
-            best, multiple, prices = trial, own, other
-    return best, Choice((multiple,), (prices,))
+            best, best_multiple, best_prices = trial, multiple, prices
+    return best, Assumptions((best_multiple,), (best_prices,))
 
 
-def _swept(
-    future: Future, bound: Bound, run: Run, powers: Policy, choices: list[Choice]
-) -> tuple[Run, list[Choice]]:
-    """The cheapest run found in which each car in turn decides anew, and their best choices."""
+def _each_in_turn(
+    future: Future, bound: Bound, run: Run, policy: Policy, assumptions: list[Assumptions]
+) -> tuple[Run, list[Assumptions]]:
+    """The cheapest run found in which each car in turn decides anew, and their assumptions."""
     best = []
-    for car, choice in enumerate(choices):
-        run, own = _better(future, bound, run, car, powers, choice)
-        best.append(own)
+    for car, of_car in enumerate(assumptions):
+        run, best_of_car = _better(future, bound, run, car, policy, of_car)
+        best.append(best_of_car)
     return run, best
 
 
 def achieve(future: Future, bound: Bound) -> Optimum:
-    """The best plan found for a household that knows its future; see the module.
+    """The best plan found for a household whose future is known; see the module.
 
     Args:
         future: What `baselines.foresight.foresee` gives.
         bound: Its lower bound, with the relaxation's plan.
     """
-    powers = Policy(future.world.scenario)
+    policy = Policy(future.world.scenario)  # for the cars' levels and powers
     idle = np.zeros(bound.charge_kw.shape, np.float32)
-    simple = [replay(future, own) for own in (idle, np.ones_like(idle), *lived(future))]
-    cheapest = min(simple, key=lambda own: own.cost)
-    cars = len(powers.levels)
-    charged = future.world.tables.settings["power_days"][0] != 0
-    multiples = MULTIPLES if charged else (math.inf,)
-    choices = [Choice(multiples, _prices(future, car)) for car in range(cars)]
-    run = simple[0] if cars == 1 else replay(future, _rounded(future, bound, powers))
+    plans = (idle, np.ones_like(idle), *policy_plans(future))
+    simple = [replay(future, plan) for plan in plans]
+    cheapest = min(simple, key=lambda run: run.cost)
+    cars = len(policy.levels)
+    has_power_charge = future.world.tables.settings["power_days"][0] != 0
+    multiples = MULTIPLES if has_power_charge else (math.inf,)
+    assumptions = [Assumptions(multiples, _wear_prices(future, car)) for car in range(cars)]
+    run = simple[0] if cars == 1 else replay(future, _rounded(future, bound, policy))
     for _ in range(1 if cars == 1 else SWEEPS):
-        run, choices = _swept(future, bound, run, powers, choices)
+        run, assumptions = _each_in_turn(future, bound, run, policy, assumptions)
     if cars > 1 and cheapest.cost < run.cost:
-        cheapest, _ = _swept(future, bound, cheapest, powers, choices)
-    best = min(run, cheapest, key=lambda own: own.cost)
+        cheapest, _ = _each_in_turn(future, bound, cheapest, policy, assumptions)
+    best = min(run, cheapest, key=lambda run: run.cost)
     return Optimum(best.actions, best.cost, bound.cost)
 
 
@@ -251,8 +272,8 @@ class Optimal(Policy):
     drives. Nobody at home knows that; its bill is the yardstick for those who do not. How far it is
     from the true optimum at most is the gap to the lower bound. It is never dearer than
     `price_based`, `peak_shaving` and `mpc(load_error=0)` in the same episode, whose plans it
-    chooses where its own cost more; another policy can still be cheaper. Fails nowhere but in time:
-    it is planned for a whole episode before its first step, needs a local env, and has no plan
+    chooses where its own cost more; another policy can still be cheaper. It fails nowhere but takes
+    its time: it plans a whole episode before the first step, needs a local env, and has no plan
     beyond the horizon.
     """
 
@@ -262,7 +283,7 @@ class Optimal(Policy):
     _step = 0
 
     def reset(self, rows: NDArray[np.int64] | None = None) -> None:
-        """Forget the plans of all rows, which are told anew after each reset."""
+        """Forget the plans of all rows; after each reset their futures are told anew."""
         self._plans, self._step = NO_PLANS, 0
 
     def foresee(self, futures: list[Future]) -> None:

@@ -1,23 +1,22 @@
 """One car's best decisions by dynamic programming over the compiled dynamics themselves.
 
-Backwards over the steps, for each energy of a grid, the worth of the best decision is
+Backwards over the steps, for each energy of a grid, the value of the best decision is
 
     V_t(E) = max over levels a of r_t(E, a) + V_{t+1}(E'_t(E, a)),  V_T(E) = settlement price * E,
 
 where reward r and next energy E' are what `step_household` of the env makes of the household's
 record with E kWh in the battery. Nothing of the physics is written down a second time. Between the
 points of the grid V is interpolated linearly. Then, forwards from the real state, each step takes
-the level that is best by r and V, and lives it by the real dynamics; so the bill that comes out is
-real.
+the level that is best by r and V, by the real dynamics; so the bill that comes out is real.
 
-The grid holds the states that can be reached at all, one by one, where these are few: V is exact
-then. Otherwise its points lie `SPACING_KWH` apart between the lowest and the highest energy that
-can be reached, the wanted energy being one of them, because V bends there.
+Where few states can be reached at all, the grid holds each of them, and V is exact. Otherwise its
+points lie `SPACING_KWH` apart between the lowest and the highest energy that can be reached; the
+wanted energy is one of them, because V bends there.
 
 What else a bill depends on is not part of the state and is left out of V: the power charge (limits
 on the car's power in each step, `most_kw`, stand in for it), heat and ageing (prices on energy held
-and taken out stand in), switches of phases with their pauses and holds. The last two are seen by
-the forward pass, which starts every step from the real record.
+and taken out stand in for them), and switches of phases with their pauses and holds. Heat, ageing
+and phases are heeded by the forward pass, which starts every step from the real record.
 """
 
 from __future__ import annotations
@@ -29,8 +28,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.foresight import Future
-from ev_gym.runtime.arrays import Floats
+from ev_gym.runtime.arrays import Floats, Ints
 from ev_gym.runtime.compiling import as_records, compiled, compiled_apart
+from ev_gym.runtime.records import (
+    HouseholdState,
+    Records,
+    StepResult,
+    VehicleResult,
+    VehicleState,
+)
 from ev_gym.simulation.actions import level_fractions
 from ev_gym.simulation.state_fields import (
     STEP_DTYPE,
@@ -41,37 +47,47 @@ from ev_gym.simulation.step import read_series, step_household
 from ev_gym.world.tables import Tables
 
 SPACING_KWH = 0.25
-# Trials, of a level from a state, up to which all reachable states are looked for.
+# All reachable states are found where that takes no more trials, each of one level in one state.
 EXACT_TRIALS = 300_000
 SAME_KWH = 1e-9
 NO_CAR = -1
+# Columns of `Problem.most_kw`.
+DRAWN, GRANTED = 0, 1
 
 
 class Scratch(NamedTuple):
-    """Records on which compiled code tries a step."""
-
-    household: NDArray[Any]
-    vehicles: NDArray[Any]
-    actions: NDArray[np.float32]
-    result: NDArray[Any]
-    reports: NDArray[Any]
-
-
-class Prices(NamedTuple):
-    """What stands for wear where V knows none, a price each of
+    """Records on which compiled code tries a step.
 
     Attributes:
-        holding: A kWh held in the battery for an hour.
-        cycling: A kWh taken out of the battery by discharging.
-        hurrying: A kWh drawn or fed back, for each kW of its power.
+        household: (1,) state of the household.
+        vehicles: (K,) states of its cars.
+        actions: (K,) fractions of each car's maximum current.
+        result: (1,) what the step reports of the household.
+        vehicle_results: (K,) what it reports of each car.
+    """
+
+    household: Records[HouseholdState]
+    vehicles: Records[VehicleState]
+    actions: NDArray[np.float32]
+    result: Records[StepResult]
+    vehicle_results: Records[VehicleResult]
+
+
+class WearPrices(NamedTuple):
+    """WearPrices that stand for wear, of which V knows nothing.
+
+    Attributes:
+        holding: Of a kWh held in the battery for an hour.
+        cycling: Of a kWh taken out of the battery by discharging.
+        power: Of a kWh drawn or fed back, for each kW of its power.
     """
 
     holding: float = 0.0
     cycling: float = 0.0
-    hurrying: float = 0.0
+    power: float = 0.0
 
 
-FREE = Prices()
+FREE = WearPrices()
 
 
 class Problem(NamedTuple):
@@ -79,12 +95,13 @@ class Problem(NamedTuple):
 
     Attributes:
         tables: Of a world without power charge and ageing.
-        car: Whose decisions; NO_CAR: nobody's.
+        car: The car that decides; NO_CAR: none does.
         levels: (L,) its levels as actions, idle first, then by their size.
         actions: (T, K) all cars' actions; the forward pass writes the car's.
-        most_kw: (T, 2) AC powers, drawn on average and granted, above which no level is allowed.
-        prices: That stand for wear.
-        scratch: For trials.
+        most_kw: (T, 2) AC power above which no level is allowed: DRAWN on average in the step, and
+            GRANTED by the charger.
+        prices: What stands for wear.
+        scratch: Records on which levels are tried.
     """
 
     tables: Tables
@@ -92,26 +109,32 @@ class Problem(NamedTuple):
     levels: NDArray[np.float32]
     actions: NDArray[np.float32]
     most_kw: Floats
-    prices: Prices
+    prices: WearPrices
     scratch: Scratch
 
 
 class Grid(NamedTuple):
-    """Energies (kWh, rising) for each step: those of step t from `first[t]` to `first[t + 1]`."""
+    """The energies at which V is known before each step and at the end.
+
+    Attributes:
+        energies: Of all steps one after the other (kWh), rising within a step.
+        first: (T + 2,) where each step's energies begin, and the end of the last ones.
+        values: V at each energy.
+    """
 
     energies: Floats
-    first: NDArray[np.int64]
+    first: Ints
     values: Floats
 
 
 class Run(NamedTuple):
-    """An episode lived by the real dynamics, T steps and K cars.
+    """An episode by the real dynamics, T steps and K cars.
 
     Attributes:
         actions: (T, K) float32.
-        households: (T + 1,) records before each step and at the end.
-        vehicles: (T + 1, K) likewise.
-        charge_kw: (T, K) mean AC power, below 0 fed back.
+        households: (T + 1,) the household's record before each step and at the end.
+        vehicles: (T + 1, K) the cars' records at the same times.
+        charge_kw: (T, K) mean AC power; below 0 it is fed back.
         cost: Minus the sum of all rewards, less the settlement.
     """
 
@@ -123,37 +146,46 @@ class Run(NamedTuple):
 
 
 @compiled_apart
-def _try(
-    problem: Any, household: Any, vehicles: Any, step: int, energy_kwh: float, level: float
+def _worth(
+    problem: Problem,
+    household: HouseholdState,
+    vehicles: Records[VehicleState],
+    step: int,
+    energy_kwh: float,
+    level: float,
 ) -> float:
-    """What a level in a step is worth by itself, from some energy; -inf where it is not allowed."""
+    """What a level in a step is worth by itself, from some energy; -inf where it is not allowed.
+
+    The state after the step is left in the problem's `scratch`.
+    """
     scratch, car = problem.scratch, problem.car
-    own, report = scratch.vehicles, scratch.reports[car]
+    after, vehicle_result = scratch.vehicles, scratch.vehicle_results[car]
     scratch.household[0] = household
-    for k in range(own.shape[0]):
-        own[k] = vehicles[k]
+    for k in range(after.shape[0]):
+        after[k] = vehicles[k]
         scratch.actions[k] = problem.actions[step, k]
-    own[car].energy_kwh = energy_kwh
+    after[car].energy_kwh = energy_kwh
     scratch.actions[car] = level
     worth = step_household(
         scratch.household[0],
-        own,
+        after,
         problem.tables,
         scratch.actions,
         scratch.result[0],
-        scratch.reports,
+        scratch.vehicle_results,
     )
-    drawn_kw, granted_kw = problem.most_kw[step, 0], problem.most_kw[step, 1]
-    if level != 0.0 and (report.charge_kw > drawn_kw or own[car].offered_kw > granted_kw):
+    charge_kw, stored_kwh = vehicle_result.charge_kw, vehicle_result.stored_kwh
+    most_kw, most_granted_kw = problem.most_kw[step, DRAWN], problem.most_kw[step, GRANTED]
+    if level != 0.0 and (charge_kw > most_kw or after[car].offered_kw > most_granted_kw):
         return -math.inf
     prices, step_h = problem.prices, problem.tables.settings[0].step_h
-    worth -= prices.holding * own[car].energy_kwh * step_h
-    worth -= prices.cycling * max(0.0, -report.stored_kwh)
-    return float(worth - prices.hurrying * report.charge_kw * report.charge_kw * step_h)
+    worth -= prices.holding * after[car].energy_kwh * step_h
+    worth -= prices.cycling * max(0.0, -stored_kwh)
+    return float(worth - prices.power * charge_kw * charge_kw * step_h)
 
 
 @compiled
-def _look_up(grid: Any, step: int, energy_kwh: float) -> float:
+def _value(grid: Grid, step: int, energy_kwh: float) -> float:
     """V before a step, interpolated; beyond the grid as at its end."""
     low, high = grid.first[step], grid.first[step + 1] - 1
     if energy_kwh <= grid.energies[low]:
@@ -171,95 +203,133 @@ def _look_up(grid: Any, step: int, energy_kwh: float) -> float:
 
 
 @compiled
-def _count_levels(problem: Any, vehicles: Any) -> int:
+def _count_levels(problem: Problem, vehicles: Records[VehicleState]) -> int:
     """Levels to choose from: a car that is not at the charger has only the first, idle."""
     return int(problem.levels.shape[0]) if vehicles[problem.car].plugged != 0 else 1
 
 
 @compiled
-def _best(
-    problem: Any, grid: Any, household: Any, vehicles: Any, step: int, energy_kwh: float
+def _best_level(
+    problem: Problem,
+    grid: Grid,
+    household: HouseholdState,
+    vehicles: Records[VehicleState],
+    step: int,
+    energy_kwh: float,
 ) -> tuple[float, float]:
-    """The worth of the best level in a step, and that level; of equal ones the first."""
-    best, chosen = -math.inf, 0.0
+    """The value of the best level in a step, and that level; of equal ones the first."""
+    best, best_level = -math.inf, 0.0
     for place in range(_count_levels(problem, vehicles)):
         level = problem.levels[place]
-        worth = _try(problem, household, vehicles, step, energy_kwh, level)
-        if worth > -math.inf:
-            worth += _look_up(grid, step + 1, problem.scratch.vehicles[problem.car].energy_kwh)
-            if worth > best:
-                best, chosen = worth, level
-    return best, chosen
+        value = _worth(problem, household, vehicles, step, energy_kwh, level)
+        if value > -math.inf:
+            value += _value(grid, step + 1, problem.scratch.vehicles[problem.car].energy_kwh)
+            if value > best:
+                best, best_level = value, level
+    return best, best_level
 
 
 @compiled_apart
-def _go_back(problem: Any, grid: Any, households: Any, vehicles: Any) -> None:
-    """Fill V of all steps; that of the end is given."""
+def _fill_values(
+    problem: Problem,
+    grid: Grid,
+    households: Records[HouseholdState],
+    vehicles: Records[Records[VehicleState]],
+) -> None:
+    """Write V of all steps, backwards; that of the end is given."""
     for step in range(problem.actions.shape[0] - 1, -1, -1):
-        household, own = households[step], vehicles[step]
         for place in range(grid.first[step], grid.first[step + 1]):
             energy_kwh = grid.energies[place]
-            grid.values[place], _ = _best(problem, grid, household, own, step, energy_kwh)
+            grid.values[place], _ = _best_level(
+                problem, grid, households[step], vehicles[step], step, energy_kwh
+            )
 
 
 @compiled_apart
-def _go_forth(
-    problem: Any, grid: Any, tables: Any, households: Any, vehicles: Any, charge_kw: Any
+def _decide_and_step(
+    problem: Problem,
+    grid: Grid,
+    tables: Tables,
+    households: Records[HouseholdState],
+    vehicles: Records[Records[VehicleState]],
+    charge_kw: Floats,
 ) -> float:
-    """Live all steps from the first record on, deciding for `problem.car`; the return."""
+    """Take all steps from the first record on, deciding for the problem's car; the return.
+
+    Args:
+        problem: Its actions are written.
+        grid: V.
+        tables: The real world's.
+        households: (T + 1,) records, of which the first is given and the others are written.
+        vehicles: (T + 1, K) records at the same times.
+        charge_kw: (T, K) mean AC powers, written.
+    """
     scratch, car, total = problem.scratch, problem.car, 0.0
     for step in range(problem.actions.shape[0]):
-        household, own = households[step + 1], vehicles[step + 1]
-        if car != NO_CAR and vehicles[step, car].plugged != 0:
-            energy_kwh = vehicles[step, car].energy_kwh
-            _, problem.actions[step, car] = _best(
+        household, after = households[step + 1], vehicles[step + 1]
+        if car != NO_CAR and vehicles[step][car].plugged != 0:
+            energy_kwh = vehicles[step][car].energy_kwh
+            _, problem.actions[step, car] = _best_level(
                 problem, grid, households[step], vehicles[step], step, energy_kwh
             )
         households[step + 1] = households[step]
-        for k in range(own.shape[0]):
-            own[k] = vehicles[step, k]
+        for k in range(after.shape[0]):
+            after[k] = vehicles[step][k]
             scratch.actions[k] = problem.actions[step, k]
-        actions, result, reports = scratch.actions, scratch.result[0], scratch.reports
-        total += step_household(household, own, tables, actions, result, reports)
+        actions, result, results = scratch.actions, scratch.result[0], scratch.vehicle_results
+        total += step_household(household, after, tables, actions, result, results)
         read_series(household, tables)
-        for k in range(own.shape[0]):
-            charge_kw[step, k] = reports[k].charge_kw
+        for k in range(after.shape[0]):
+            charge_kw[step, k] = results[k].charge_kw
     return total
 
 
 @compiled_apart
-def _reach(
-    problem: Any, household: Any, vehicles: Any, step: int, energies: Any, after: Any
+def _energies_after(
+    problem: Problem,
+    household: HouseholdState,
+    vehicles: Records[VehicleState],
+    step: int,
+    energies: Floats,
+    after: Floats,
 ) -> int:
-    """Write the energies that a step leads to from some; how many."""
+    """Write the energies to which a step leads from some; how many."""
     count = 0
     for energy_kwh in energies:
         for place in range(_count_levels(problem, vehicles)):
-            _try(problem, household, vehicles, step, energy_kwh, problem.levels[place])
+            _worth(problem, household, vehicles, step, energy_kwh, problem.levels[place])
             after[count] = problem.scratch.vehicles[problem.car].energy_kwh
             count += 1
     return count
 
 
 @compiled_apart
-def _bounds(problem: Any, households: Any, vehicles: Any, after: Any, bounds: Any) -> None:
-    """Fill (T + 1, 2) lowest and highest energies that can be reached, from the first row on."""
+def _energy_ranges(
+    problem: Problem,
+    households: Records[HouseholdState],
+    vehicles: Records[Records[VehicleState]],
+    after: Floats,
+    ranges: Floats,
+) -> None:
+    """Write (T + 1, 2) lowest and highest energies that can be reached; the first is given."""
     for step in range(problem.actions.shape[0]):
         low, high = math.inf, -math.inf
-        count = _reach(problem, households[step], vehicles[step], step, bounds[step], after)
+        count = _energies_after(
+            problem, households[step], vehicles[step], step, ranges[step], after
+        )
         for place in range(count):
             low, high = min(low, after[place]), max(high, after[place])
-        bounds[step + 1, 0], bounds[step + 1, 1] = low, high
+        ranges[step + 1, 0], ranges[step + 1, 1] = low, high
 
 
-def pose(
+def problem_of(
     future: Future,
     car: int,
     actions: NDArray[np.float32],
     most_kw: Floats,
-    prices: Prices = FREE,
+    prices: WearPrices = FREE,
 ) -> Problem:
-    """The problem of one car while the others act as given."""
+    """The problem of one car, with arguments as `Problem` says, in a future."""
     settings = future.world.tables.settings.copy()
     settings["ageing"], settings["power_days"] = 0, 0
     scenario = future.world.scenario
@@ -281,62 +351,63 @@ def pose(
     )
 
 
-def _exact(problem: Problem, run: Run) -> list[Floats] | None:
-    """All states that the car can reach, step by step; None where they are too many."""
-    states = [np.array([run.vehicles["energy_kwh"][0, problem.car]])]
+def _reachable_energies(problem: Problem, run: Run) -> list[Floats] | None:
+    """All energies that the car can reach, step by step; None where they are too many."""
+    energies = [np.array([run.vehicles["energy_kwh"][0, problem.car]])]
     trials = 0
     for step in range(len(run.actions)):
-        trials += states[-1].size * len(problem.levels)
+        trials += energies[-1].size * len(problem.levels)
         if trials > EXACT_TRIALS:
             return None
         household, vehicles = run.households[step], run.vehicles[step]
-        after = np.empty(states[-1].size * len(problem.levels))
-        count = _reach(problem, household, vehicles, step, states[-1], after)
-        found = np.unique(after[:count])
-        states.append(found[np.diff(found, prepend=-math.inf) > SAME_KWH])
-    return states
+        after = np.empty(energies[-1].size * len(problem.levels))
+        count = _energies_after(problem, household, vehicles, step, energies[-1], after)
+        different = np.unique(after[:count])
+        energies.append(different[np.diff(different, prepend=-math.inf) > SAME_KWH])
+    return energies
 
 
-def _spaced(problem: Problem, run: Run) -> list[Floats]:
+def _spaced_energies(problem: Problem, run: Run) -> list[Floats]:
     """Points between the energies that the car can reach, the wanted one among them."""
     car, steps = problem.tables.cars[problem.car], len(run.actions)
-    bounds = np.empty((steps + 1, 2))
-    bounds[0] = run.vehicles["energy_kwh"][0, problem.car]
+    ranges = np.empty((steps + 1, 2))
+    ranges[0] = run.vehicles["energy_kwh"][0, problem.car]
     after = np.empty(2 * len(problem.levels))
-    _bounds(problem, run.households, run.vehicles, after, bounds)
+    _energy_ranges(problem, run.households, run.vehicles, after, ranges)
     wanted_kwh = car["wanted_soc"] * car["battery_kwh"]
-    first = np.floor((bounds[:, 0] - wanted_kwh) / SPACING_KWH).astype(np.int64)
-    last = np.ceil((bounds[:, 1] - wanted_kwh) / SPACING_KWH).astype(np.int64)
+    first = np.floor((ranges[:, 0] - wanted_kwh) / SPACING_KWH).astype(np.int64)
+    last = np.ceil((ranges[:, 1] - wanted_kwh) / SPACING_KWH).astype(np.int64)
     return [
-        np.unique(np.clip(wanted_kwh + SPACING_KWH * np.arange(one, other + 1), *own))
-        for one, other, own in zip(first, last, bounds, strict=True)
+        np.unique(np.clip(wanted_kwh + SPACING_KWH * np.arange(begin, end + 1), *limits))
+        for begin, end, limits in zip(first, last, ranges, strict=True)
     ]
 
 
 def grid_of(problem: Problem, run: Run) -> Grid:
     """The energies that a problem's car can have before each step of a run, and at its end."""
-    states = _exact(problem, run) or _spaced(problem, run)
-    first = np.zeros(len(states) + 1, np.int64)
-    np.cumsum([own.size for own in states], out=first[1:])
-    energies = np.concatenate(states)
+    by_step = _reachable_energies(problem, run) or _spaced_energies(problem, run)
+    first = np.zeros(len(by_step) + 1, np.int64)
+    np.cumsum([energies.size for energies in by_step], out=first[1:])
+    energies = np.concatenate(by_step)
     return Grid(energies, first, np.zeros(energies.size))
 
 
 NO_GRID = Grid(np.zeros(1), np.zeros(2, np.int64), np.zeros(1))
 
 
-def _forth(future: Future, problem: Problem, grid: Grid) -> Run:
+def _run(future: Future, problem: Problem, grid: Grid) -> Run:
     households, vehicles = np.empty_like(future.households), np.empty_like(future.vehicles)
     households[0], vehicles[0] = future.households[0], future.vehicles[0]
     charge_kw = np.empty(problem.actions.shape)
-    total = _go_forth(problem, grid, future.world.tables, households, vehicles, charge_kw)
+    tables = future.world.tables
+    total = _decide_and_step(problem, grid, tables, households, vehicles, charge_kw)
     cost = -total - float(households["settlement"][-1])
     return Run(problem.actions, households, vehicles, charge_kw, cost)
 
 
 def replay(future: Future, actions: NDArray[np.float32]) -> Run:
-    """Live a future with these actions (T, K) by the real dynamics."""
-    return _forth(future, pose(future, NO_CAR, actions, np.empty((0, 2))), NO_GRID)
+    """What the real dynamics make of these actions (T, K) in a future."""
+    return _run(future, problem_of(future, NO_CAR, actions, np.empty((0, 2))), NO_GRID)
 
 
 def improve(future: Future, problem: Problem, grid: Grid, run: Run) -> Run:
@@ -344,11 +415,11 @@ def improve(future: Future, problem: Problem, grid: Grid, run: Run) -> Run:
 
     Args:
         future: The household's future.
-        problem: Whose decisions, and under what limits and prices.
+        problem: Which car decides, and under what limits and prices.
         grid: Of this problem; V is written.
         run: The run whose actions the problem holds.
     """
     price, end = future.households["settlement_price"][0], grid.first[-2]
     grid.values[end:] = price * grid.energies[end:]
-    _go_back(problem, grid, run.households, run.vehicles)
-    return _forth(future, problem, grid)
+    _fill_values(problem, grid, run.households, run.vehicles)
+    return _run(future, problem, grid)

@@ -19,14 +19,17 @@ from ev_gym.runtime.durations import HOUR_MIN
 class Meter(NamedTuple):
     """The energy bill of each step as a convex function that nowhere exceeds it.
 
-    Of x, the kWh at the meter that flow to the cars, less (where import and export are `netted`)
-    those that flow from them: `base + slope x + sum_i bend_i max(0, x - at_i)`.
+    It is `base + slope x + sum_i bend_i max(0, x - at_i)`, where x is the kWh at the meter that
+    flow to the cars, less (where import and export are `netted`) those that flow from them.
 
     Attributes:
         netted: Whether the meter sees only the difference within a step.
-        low, high: (T,) range of x.
-        base, slope: (T,) as above, before weights.
-        at, bend: (2, T) as above; of no meaning where the bend is 0.
+        low: (T,) least x,
+        high: (T,) and largest x.
+        base: (T,) as above, before weights.
+        slope: (T,) as above, before weights.
+        at: (2, T) as above; without meaning where the bend is 0.
+        bend: (2, T) as above, before weights.
         feed_price: (T,) what a kWh from the cars earns besides, where nothing is netted.
         zero_at: (T,) x at which the import that a power charge counts begins.
     """
@@ -42,14 +45,14 @@ class Meter(NamedTuple):
     zero_at: Floats
 
 
-class Hours(NamedTuple):
-    """The power charge's calendar.
+class PowerCalendar(NamedTuple):
+    """When and how the power charge counts, over H hours, P peak spans and M months, each from 0.
 
     Attributes:
-        hour: (T,) hour of each step, from 0.
-        peak_span: (H,) of each hour, its peak span (`ev_gym.physics.power_charge`): day or hour,
-        month: (H,) its month,
-        factor: (H,) and the factor by which it counts.
+        hour: (T,) hour of each step.
+        peak_span: (H,) day or hour of which only the peak counts (`ev_gym.physics.power_charge`).
+        month: (H,) month of each hour.
+        factor: (H,) by which each hour counts.
         month_of: (P,) month of each peak span.
         price: (M,) of each month, per kW of the sum of the N peaks, weighted.
         started_kwh: (H,) counted before the first step: not 0 only in the first hour.
@@ -67,18 +70,18 @@ class Hours(NamedTuple):
 
 
 def meter_of(future: Future, reach: Reach) -> Meter:
-    """The energy bill of each step."""
+    """The energy bill of each step, without weights."""
     settings, results = future.world.tables.settings[0], future.results
     step_h, limit_kwh = settings["step_h"], settings["export_limit_kw"] * settings["step_h"]
     price = np.asarray(results["price_per_kwh"])
     export = np.asarray(results["export_price_per_kwh"])
     load_kwh, sun_kwh = steps_of(future, "load_kw") * step_h, sun_kw(future) * step_h
     high = (reach.charge_kw * future.charge_h).sum(axis=1)
-    given = (reach.discharge_kw * future.charge_h).sum(axis=1)
+    most_discharge = (reach.discharge_kw * future.charge_h).sum(axis=1)
     cut_at = sun_kwh - limit_kwh - load_kwh  # from here on no sun is cut off
     zero_at = sun_kwh - load_kwh
     if settings["netted"]:
-        low = -np.minimum(given, np.maximum(0.0, -cut_at))
+        low = -np.minimum(most_discharge, np.maximum(0.0, -cut_at))
         at = np.stack([low, cut_at, zero_at, high])
         slopes = np.stack([np.zeros_like(price), export, price])
         net = np.maximum(low - zero_at, -limit_kwh)
@@ -121,7 +124,7 @@ def convex_slopes(lengths: Floats, slopes: Floats) -> Floats:
     return np.where(empty.all(axis=0), slopes, best)
 
 
-def hours_of(future: Future) -> Hours | None:
+def power_calendar_of(future: Future) -> PowerCalendar | None:
     """The power charge's calendar; None where no power charge counts."""
     tables, settings = future.world.tables, future.world.tables.settings[0]
     if settings["power_days"] == 0 or settings["power_weight"] == 0.0:
@@ -131,7 +134,7 @@ def hours_of(future: Future) -> Hours | None:
     _, begins = np.unique(hour, return_index=True)
     record = tables.hours[future.households["place_min"][begins] // HOUR_MIN]
     opens = np.asarray(record["opens"])
-    opens[0] = NOTHING  # what began with the first hour, or long before, is in the record
+    opens[0] = NOTHING  # what began with the first hour, or before it, is in the record
     month = np.cumsum(opens == MONTH)
     peak_span = np.cumsum(opens != NOTHING)
     rates = tables.rates[record["power_class"]]
@@ -144,19 +147,21 @@ def hours_of(future: Future) -> Hours | None:
     (peaks_kw,) = now["peaks_kw"].tolist()  # fails where a tariff has more than one period
     _, firsts = np.unique(peak_span, return_index=True)
     factor = rates[:, FACTOR]
-    return Hours(hour, peak_span, month, factor, month[firsts], price, started_kwh, tuple(peaks_kw))
+    return PowerCalendar(
+        hour, peak_span, month, factor, month[firsts], price, started_kwh, tuple(peaks_kw)
+    )
 
 
-def owed_before(future: Future, hours: Hours) -> float:
+def owed_before(future: Future, calendar: PowerCalendar) -> float:
     """What of the first month's power charge was owed before the first step, weighted."""
-    running_kw, *others_kw = hours.peaks_kw
-    owed_kw = max(running_kw, hours.started_kwh[0])
+    running_kw, *others_kw = calendar.peaks_kw
+    owed_kw = max(running_kw, calendar.started_kwh[0])
     for peak_kw in others_kw:
         owed_kw += peak_kw
-    return float(hours.price[0] * owed_kw)
+    return float(calendar.price[0] * owed_kw)
 
 
-def hourly_caps(future: Future, hours: Hours, meter: Meter, charge_kw: Floats) -> Floats:
+def hourly_caps(future: Future, calendar: PowerCalendar, meter: Meter, charge_kw: Floats) -> Floats:
     """(T,) counted power (kW) with which no hour adds to the power charge of a plan (T, K).
 
     The larger of the plan's own peak in the peak span and of the N-th highest peak of its month.
@@ -164,17 +169,19 @@ def hourly_caps(future: Future, hours: Hours, meter: Meter, charge_kw: Floats) -
     settings = future.world.tables.settings[0]
     to_cars = charge_kw.sum(axis=1) if meter.netted else np.maximum(charge_kw, 0.0).sum(axis=1)
     import_kwh = np.maximum(0.0, to_cars * settings["step_h"] - meter.zero_at)
-    hourly = hours.started_kwh + hours.factor * np.bincount(hours.hour, import_kwh)
-    peaks = np.zeros(hours.month_of.size)
-    peaks[0] = hours.peaks_kw[0]
-    np.maximum.at(peaks, hours.peak_span, hourly)
-    caps = np.empty(hours.peak_span.size)
-    for month, price in enumerate(hours.price):
-        own = peaks[hours.month_of == month]
+    hourly = calendar.started_kwh + calendar.factor * np.bincount(calendar.hour, import_kwh)
+    peaks = np.zeros(calendar.month_of.size)
+    peaks[0] = calendar.peaks_kw[0]
+    np.maximum.at(peaks, calendar.peak_span, hourly)
+    caps = np.empty(calendar.peak_span.size)
+    for month, price in enumerate(calendar.price):
+        month_peaks = peaks[calendar.month_of == month]
         if month == 0:
-            own = np.append(own, hours.peaks_kw[1:])
+            month_peaks = np.append(month_peaks, calendar.peaks_kw[1:])
         count = int(settings["power_days"])
-        lowest = np.sort(own)[-count] if own.size >= count else 0.0
-        among = hours.month == month
-        caps[among] = np.maximum(peaks[hours.peak_span[among]], lowest) if price > 0.0 else np.inf
-    return caps[hours.hour]
+        lowest = np.sort(month_peaks)[-count] if month_peaks.size >= count else 0.0
+        among = calendar.month == month
+        caps[among] = (
+            np.maximum(peaks[calendar.peak_span[among]], lowest) if price > 0.0 else np.inf
+        )
+    return caps[calendar.hour]

@@ -1,7 +1,7 @@
 """What the cars of a foreseen household can do in each step: powers, losses, and ranges of energy.
 
-The numbers of `relaxation`, without its programme: arrays over T steps, K cars, L lines.
-Every power here is one that the charger's rules cannot exceed, whatever the actions.
+The numbers of `relaxation`, without its programme: arrays over T steps, K cars, and L limits of the
+connection. Every power here is one that the charger's rules cannot exceed, whatever the actions.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from baselines.foresight import LEAVES, Future
 from ev_gym.physics.battery import ACCEPTANCE_AT_FULL, FULL_KWH
@@ -20,46 +19,51 @@ from ev_gym.physics.charger import (
     LINE_KW_PER_A,
     LINES,
 )
-from ev_gym.runtime.arrays import Floats, Ints
+from ev_gym.runtime.arrays import Bools, Floats, Ints
 
-# What the charger forgives of a headroom, in kW or A, twice, so that its own rounding fits as well.
-SLACK = 2.0 * max(HEADROOM_ROUNDING_A, HEADROOM_ROUNDING_KW)
-NO_LINE_KW = 1.0  # without lines an "ampere" of the one room is a kW
+# What the charger forgives of a headroom, twice, so that its own rounding fits as well.
+SLACK_A, SLACK_KW = 2.0 * HEADROOM_ROUNDING_A, 2.0 * HEADROOM_ROUNDING_KW
 
 
 class Connection(NamedTuple):
-    """What the connection leaves; in A of each of three lines, or, of all together, in kW.
+    """What the limits of the connection leave: L currents of a line each, or one power of all.
+
+    Each limit is counted in units of its own kind: of a current one unit is an ampere, of the power
+    it is a kW.
 
     Attributes:
-        unit_kw: Power of one unit of a room: that of an ampere of a line, or 1.
-        house: (T, L) what the house alone takes, all sun counted, beyond the limit.
-        alone: (T,) what the house alone exceeds the limits by, summed over the lines.
-        room: (T, L) what load management leaves to charging; inf without it.
-        feed_room: (T, L) what it leaves to discharging on the lines; inf without them.
+        unit_kw: Power of one unit.
+        excess_units: (T, L) what the house alone takes beyond the limit, with all sun counted;
+            below 0 where something is left.
+        overload_units: (T,) what the house alone takes beyond the limits, summed over them.
+        headroom_units: (T, L) what load management leaves to charging; inf without it.
+        feed_headroom_units: (T, L) what it leaves to discharging on a line; inf without lines.
         feed_kw: (T,) most that all cars may feed back, below 0 where the sun alone is cut off.
-        least, most: (L, K) of a room, what a kW of a car takes in the phases that take least, most.
+        least_units_per_kw: (L, K) what a kW of a car takes with the phases that take least,
+        most_units_per_kw: (L, K) and what with those that take most.
     """
 
     unit_kw: float
-    house: Floats
-    alone: Floats
-    room: Floats
-    feed_room: Floats
+    excess_units: Floats
+    overload_units: Floats
+    headroom_units: Floats
+    feed_headroom_units: Floats
     feed_kw: Floats
-    least: Floats
-    most: Floats
+    least_units_per_kw: Floats
+    most_units_per_kw: Floats
 
 
 class Flows(NamedTuple):
-    """Everything that can flow between a car and the meter: F pairs of a step and a car.
+    """Everything that can flow between a car and the meter, in F flows.
 
     Attributes:
-        step, car: (F,) which.
-        sign: (F,) 1 charges, -1 discharges.
+        step: (F,) step of the flow,
+        car: (F,) and its car.
+        sign: (F,) 1 where it charges, -1 where it discharges.
         power_kw: (F,) the largest power at the meter, or the power of a level.
-        hours: (F,) how long the car is there.
+        hours: (F,) how long the car is at the charger in the step.
         per_kwh: (F,) most that a kWh at the meter stores, or least that it takes (below 0).
-        level: (F,) whether it is a level's own, on or off.
+        level: (F,) whether it is the flow of one level, which is on or off.
     """
 
     step: Ints
@@ -68,7 +72,7 @@ class Flows(NamedTuple):
     power_kw: Floats
     hours: Floats
     per_kwh: Floats
-    level: NDArray[np.bool_]
+    level: Bools
 
     @property
     def most_kwh(self) -> Floats:
@@ -81,27 +85,35 @@ class Journey(NamedTuple):
 
     Attributes:
         span: (T,) span of each step.
-        leaves: (n,) whether the event is a departure, else a return.
+        leaves: (n,) whether the event is a departure; else it is a return.
         least_kwh: (n,) what the car holds at least just after the event; what it lacks is bought.
         trip_kwh: (n,) what the event takes out of it; 0 of departures.
         event_step: (n,) step at whose end it happens.
-        most_bought_kwh: (n,) most that can be bought at it.
-        first: (n + 1, 2) range of the energy with which a span begins.
-        within: (n + 1, 2) range of the energies inside a span and at its end.
+        most_bought_kwh: (n,) most that can be bought then.
+        first_kwh: (n + 1, 2) lowest and highest energy with which a span begins.
+        within_kwh: (n + 1, 2) lowest and highest energy inside a span and at its end.
     """
 
     span: Ints
-    leaves: NDArray[np.bool_]
+    leaves: Bools
     least_kwh: Floats
     trip_kwh: Floats
     event_step: Ints
     most_bought_kwh: Floats
-    first: Floats
-    within: Floats
+    first_kwh: Floats
+    within_kwh: Floats
 
 
 class Reach(NamedTuple):
-    """All of it, with the largest mean powers (T, K) in each direction while a car is there."""
+    """What the cars of a household can do.
+
+    Attributes:
+        connection: What its limits leave.
+        charge_kw: (T, K) largest mean power to a car while it is at the charger.
+        discharge_kw: (T, K) largest mean power from it.
+        flows: What can flow.
+        journeys: Stays and events of each car.
+    """
 
     connection: Connection
     charge_kw: Floats
@@ -121,7 +133,7 @@ def sun_kw(future: Future) -> Floats:
     return steps_of(future, "pv_kw") * float(produces)
 
 
-def _modes(car: Any) -> list[tuple[float, float, Floats]]:
+def _phase_modes(car: Any) -> list[tuple[float, float, Floats]]:
     """Power of an ampere, most amperes and lines, with all phases and, if it switches, with one."""
     lines = np.array([car["on_1"], car["on_2"], car["on_3"]])
     modes = [(float(car["kw_per_a"]), float(car["max_current_a"]), lines)]
@@ -136,102 +148,120 @@ def _by_line(future: Future) -> bool:
 
 
 def _connection(future: Future) -> Connection:
+    """The currents of three lines, or the power of all lines together."""
     settings, cars = future.world.tables.settings[0], future.world.tables.cars
-    load_kw, sun = steps_of(future, "load_kw"), sun_kw(future)
-    lines = LINES if _by_line(future) else 1
-    managed, free = settings["load_management"] != 0, np.full((future.steps, lines), np.inf)
-    feed_kw = load_kw - sun + settings["export_limit_kw"] + SLACK
+    load_kw, pv_kw = steps_of(future, "load_kw"), sun_kw(future)
+    limits = LINES if _by_line(future) else 1
+    managed, free = settings["load_management"] != 0, np.full((future.steps, limits), np.inf)
+    feed_kw = load_kw - pv_kw + settings["export_limit_kw"] + SLACK_KW
     if not _by_line(future):
-        house = (load_kw - sun - settings["limit_kw"])[:, None]
+        excess_kw = (load_kw - pv_kw - settings["limit_kw"])[:, None]
         ones = np.ones((1, len(cars)))
-        room = SLACK - house if managed else free
-        alone = np.maximum(house[:, 0], 0.0)
-        return Connection(NO_LINE_KW, house, alone, room, free, feed_kw, ones, ones)
+        return Connection(
+            unit_kw=1.0,
+            excess_units=excess_kw,
+            overload_units=np.maximum(excess_kw[:, 0], 0.0),
+            headroom_units=SLACK_KW - excess_kw if managed else free,
+            feed_headroom_units=free,
+            feed_kw=feed_kw,
+            least_units_per_kw=ones,
+            most_units_per_kw=ones,
+        )
     of_load = [float(settings[f"load_{line}_a_per_kw"]) for line in range(1, LINES + 1)]
     load_a = load_kw[:, None] * np.array(of_load)
-    sun_a = (sun * settings["sun_a_per_kw"])[:, None]
-    used = np.minimum(sun, settings["export_limit_kw"] + load_kw)
-    house = load_a - sun_a - settings["fuse_a"]
-    with_used = load_a - (used * settings["sun_a_per_kw"])[:, None] - settings["fuse_a"]
-    takes = [np.array([lines / kw for kw, _, lines in _modes(car)]) for car in cars]
+    pv_a = (pv_kw * settings["sun_a_per_kw"])[:, None]
+    # Of the sun the charger counts what is not cut off.
+    used_kw = np.minimum(pv_kw, settings["export_limit_kw"] + load_kw)
+    used_a = (used_kw * settings["sun_a_per_kw"])[:, None]
+    excess_a = load_a - used_a - settings["fuse_a"]
+    a_per_kw = [np.array([lines / kw for kw, _, lines in _phase_modes(car)]) for car in cars]
     return Connection(
-        LINE_KW_PER_A,
-        house,
-        np.maximum(with_used, 0.0).sum(axis=1),
-        SLACK - with_used if managed else free,
-        load_a - sun_a + settings["fuse_a"] + SLACK if managed else free,
-        feed_kw,
-        np.stack([own.min(axis=0) for own in takes], axis=1),
-        np.stack([own.max(axis=0) for own in takes], axis=1),
+        unit_kw=LINE_KW_PER_A,
+        excess_units=load_a - pv_a - settings["fuse_a"],
+        overload_units=np.maximum(excess_a, 0.0).sum(axis=1),
+        headroom_units=SLACK_A - excess_a if managed else free,
+        feed_headroom_units=load_a - pv_a + settings["fuse_a"] + SLACK_A if managed else free,
+        feed_kw=feed_kw,
+        least_units_per_kw=np.stack([modes.min(axis=0) for modes in a_per_kw], axis=1),
+        most_units_per_kw=np.stack([modes.max(axis=0) for modes in a_per_kw], axis=1),
     )
 
 
-def _granted_kw(car: Any, headroom_kw: Floats, rooms_a: Floats | None) -> Floats:
-    """(T,) largest power in whole amperes, none below 6, that fits a room and the lines'."""
-    granted = np.zeros(headroom_kw.size)
-    for kw_per_a, most_a, lines in _modes(car):
-        own_a = np.floor(np.clip(headroom_kw / kw_per_a, 0.0, most_a))
+def _granted_kw(car: Any, headroom_kw: Floats, headroom_a: Floats | None) -> Floats:
+    """(T,) largest power in whole amperes, none below 6, that fits.
+
+    Args:
+        car: Its parameters.
+        headroom_kw: (T,) of all lines together.
+        headroom_a: (T, 3) of each line; None: no line is limited.
+    """
+    granted_kw = np.zeros(headroom_kw.size)
+    for kw_per_a, most_a, lines in _phase_modes(car):
+        current_a = np.floor(np.clip(headroom_kw / kw_per_a, 0.0, most_a))
         # The last ampere may be one that the car's own power cuts short.
-        own_a[headroom_kw >= min(most_a * kw_per_a, float(car["max_kw"]))] = most_a
-        if rooms_a is not None:
-            of_lines = np.where(lines > 0.0, rooms_a, np.inf).min(axis=1)
-            own_a = np.minimum(own_a, np.floor(np.clip(of_lines, 0.0, most_a)))
-        power_kw = np.minimum(own_a * kw_per_a, float(car["max_kw"]))
-        granted = np.maximum(granted, np.where(own_a >= FLOOR_A, power_kw, 0.0))
-    return granted
+        current_a[headroom_kw >= min(most_a * kw_per_a, float(car["max_kw"]))] = most_a
+        if headroom_a is not None:
+            of_lines_a = np.where(lines > 0.0, headroom_a, np.inf).min(axis=1)
+            current_a = np.minimum(current_a, np.floor(np.clip(of_lines_a, 0.0, most_a)))
+        power_kw = np.minimum(current_a * kw_per_a, float(car["max_kw"]))
+        granted_kw = np.maximum(granted_kw, np.where(current_a >= FLOOR_A, power_kw, 0.0))
+    return granted_kw
 
 
 def level_kw(future: Future, k: int) -> Floats:
-    """Powers of a car's levels at which it charges at all, the lowest first."""
-    car, levels = future.world.tables.cars[k], future.world.tables.levels_kw
-    powers = np.unique(np.minimum(levels, car["max_kw"]))
-    return np.asarray(powers[car["eta"] * powers > car["aux_kw"]])
+    """Powers of a car's levels at which its battery charges at all, the lowest first."""
+    car, levels_kw = future.world.tables.cars[k], future.world.tables.levels_kw
+    powers_kw = np.unique(np.minimum(levels_kw, car["max_kw"]))
+    return np.asarray(powers_kw[car["eta"] * powers_kw > car["aux_kw"]])
 
 
 def _charge_kw(future: Future, connection: Connection, discharge_kw: Floats) -> Floats:
     """(T, K) largest power to a car in what load management leaves it, the others discharging."""
     cars = future.world.tables.cars
-    charge = np.zeros(discharge_kw.shape)
-    relief = discharge_kw @ connection.most.T
+    charge_kw = np.zeros(discharge_kw.shape)
+    relief = discharge_kw @ connection.most_units_per_kw.T
     for k, car in enumerate(cars):
-        room = connection.room + relief - discharge_kw[:, k, None] * connection.most[:, k]
+        own_relief = discharge_kw[:, k, None] * connection.most_units_per_kw[:, k]
+        headroom = connection.headroom_units + relief - own_relief
         if future.world.tables.levels_kw.size:
-            for power in level_kw(future, k):
-                fits = np.all(power * connection.least[:, k] <= np.maximum(room, 0.0), axis=1)
-                charge[fits, k] = power
+            for power_kw in level_kw(future, k):
+                takes = power_kw * connection.least_units_per_kw[:, k]
+                charge_kw[np.all(takes <= np.maximum(headroom, 0.0), axis=1), k] = power_kw
         elif _by_line(future):
-            charge[:, k] = _granted_kw(car, np.full(future.steps, np.inf), room)
+            charge_kw[:, k] = _granted_kw(car, np.full(future.steps, np.inf), headroom)
         else:
-            charge[:, k] = _granted_kw(car, room[:, 0], None)
-        charge[car["eta"] * charge[:, k] <= car["aux_kw"], k] = 0.0
-    return np.where(future.charge_h > 0.0, charge, 0.0)
+            charge_kw[:, k] = _granted_kw(car, headroom[:, 0], None)
+        charge_kw[car["eta"] * charge_kw[:, k] <= car["aux_kw"], k] = 0.0
+    return np.where(future.charge_h > 0.0, charge_kw, 0.0)
 
 
 def _discharge_kw(future: Future, connection: Connection) -> Floats:
+    """(T, K) largest power from a car."""
     settings, cars = future.world.tables.settings[0], future.world.tables.cars
-    discharge = np.zeros((future.steps, len(cars)))
+    discharge_kw = np.zeros((future.steps, len(cars)))
     if settings["bidirectional"]:
-        lines = connection.feed_room if _by_line(future) else None
+        headroom_a = connection.feed_headroom_units if _by_line(future) else None
         for k, car in enumerate(cars):
-            discharge[:, k] = _granted_kw(car, connection.feed_kw, lines)
-    return np.where(future.charge_h > 0.0, discharge, 0.0)
+            discharge_kw[:, k] = _granted_kw(car, connection.feed_kw, headroom_a)
+    return np.where(future.charge_h > 0.0, discharge_kw, 0.0)
 
 
 def least_kw(future: Future, k: int) -> tuple[float, float]:
     """The least power (kW) while a car charges, the taper's included, and while it discharges."""
     car = future.world.tables.cars[k]
-    of_floor = min(FLOOR_A * min(kw for kw, _, _ in _modes(car)), float(car["max_kw"]))
-    least = of_floor
+    floor_kw = FLOOR_A * min(kw_per_a for kw_per_a, _, _ in _phase_modes(car))
+    floor_kw = min(floor_kw, float(car["max_kw"]))
+    least = floor_kw
     if future.world.tables.levels_kw.size:
         least = float(level_kw(future, k)[0])
     if car["taper_kwh"] < car["limit_kwh"]:
         share = (car["limit_kwh"] - car["taper_kwh"]) / (car["battery_kwh"] - car["taper_kwh"])
         end_kw = car["accept_kw"] * (1.0 - (1.0 - ACCEPTANCE_AT_FULL) * share)
         least = min(least, float((end_kw + car["aux_kw"]) / car["eta"]))
-    return least, of_floor
+    return least, floor_kw
 
 
-def _journey(future: Future, k: int, charge_kwh: Floats, discharges: NDArray[np.bool_]) -> Journey:
+def _journey(future: Future, k: int, charge_kwh: Floats, discharges: Bools) -> Journey:
     """A car's spans and events, with the range of every energy.
 
     Args:
@@ -241,29 +271,38 @@ def _journey(future: Future, k: int, charge_kwh: Floats, discharges: NDArray[np.
         discharges: (T,) whether it can discharge then.
     """
     car, events = future.world.tables.cars[k], future.events[future.events["car"] == k]
-    wanted = float(car["wanted_soc"] * car["battery_kwh"])
+    wanted_kwh = float(car["wanted_soc"] * car["battery_kwh"])
+    spans = len(events) + 1
     span = np.searchsorted(events["step"], np.arange(future.steps), side="left")
-    stored = np.bincount(span, charge_kwh, len(events) + 1)
-    gives = np.bincount(span, discharges, len(events) + 1) > 0
+    stored_kwh = np.bincount(span, charge_kwh, spans)
+    discharges_in = np.bincount(span, discharges, spans) > 0
     low = high = float(future.vehicles["energy_kwh"][0, k])
-    first, within = np.empty((2, len(events) + 1, 2))
-    least, trip, bought = np.zeros((3, len(events)))
-    for i in range(len(events) + 1):
-        first[i] = low, high
-        low = min(low, float(car["floor_kwh"])) if gives[i] else low
-        if stored[i] > 0.0:
-            high = max(high, min(high + stored[i], float(car["limit_kwh"]))) + FULL_KWH
-        within[i] = low, high
+    first_kwh, within_kwh = np.empty((2, spans, 2))
+    least_kwh, trip_kwh, bought_kwh = np.zeros((3, len(events)))
+    for i in range(spans):
+        first_kwh[i] = low, high
+        low = min(low, float(car["floor_kwh"])) if discharges_in[i] else low
+        if stored_kwh[i] > 0.0:
+            high = max(high, min(high + stored_kwh[i], float(car["limit_kwh"]))) + FULL_KWH
+        within_kwh[i] = low, high
         if i < len(events):
-            least[i] = wanted
+            least_kwh[i] = wanted_kwh
             if events["kind"][i] != LEAVES:
                 # Only a car that was away from the start can hold less than its minimum here.
-                least[i] = min(low, float(car["min_soc"] * car["battery_kwh"]))
-                trip[i] = float(events["trip_kwh"][i])
-            bought[i] = max(0.0, least[i] - (low - trip[i]))
-            low, high = max(least[i], low - trip[i]), max(least[i], high - trip[i])
-    leaves = np.asarray(events["kind"] == LEAVES)
-    return Journey(span, leaves, least, trip, np.asarray(events["step"]), bought, first, within)
+                least_kwh[i] = min(low, float(car["min_soc"] * car["battery_kwh"]))
+                trip_kwh[i] = float(events["trip_kwh"][i])
+            bought_kwh[i] = max(0.0, least_kwh[i] - (low - trip_kwh[i]))
+            low, high = (max(least_kwh[i], energy_kwh - trip_kwh[i]) for energy_kwh in (low, high))
+    return Journey(
+        span=span,
+        leaves=np.asarray(events["kind"] == LEAVES),
+        least_kwh=least_kwh,
+        trip_kwh=trip_kwh,
+        event_step=np.asarray(events["step"]),
+        most_bought_kwh=bought_kwh,
+        first_kwh=first_kwh,
+        within_kwh=within_kwh,
+    )
 
 
 def _flows(
@@ -273,28 +312,29 @@ def _flows(
     journeys: list[Journey],
     whole_levels: bool,
 ) -> Flows:
+    """Of each car what charges it, level by level or at any power, then what discharges it."""
     cars, hours = future.world.tables.cars, future.charge_h
     parts: list[tuple[Any, ...]] = []
     for k, car in enumerate(cars):
-        step, most = np.arange(future.steps), charge_kw[:, k]
+        step, most_kw = np.arange(future.steps), charge_kw[:, k]
         tapers = car["taper_kwh"] < car["limit_kwh"]
-        levels = level_kw(future, k) if whole_levels and not tapers else np.empty(0)
-        for power in levels if levels.size else [most]:
-            on = (most > 0.0) & (power <= most)
-            own = np.broadcast_to(power, on.shape)[on]
-            stores = car["eta"] - car["aux_kw"] / own
-            parts.append((step[on], k, 1, own, hours[on, k], stores, levels.size > 0))
-        held = journeys[k].within[journeys[k].span, 1]
-        on = (discharge_kw[:, k] > 0.0) & (held > car["floor_kwh"])
-        own = discharge_kw[on, k]
-        takes = -(1.0 + car["aux_kw"] / own) / car["eta"]
-        parts.append((step[on], k, -1, own, hours[on, k], takes, False))
+        levels_kw = level_kw(future, k) if whole_levels and not tapers else np.empty(0)
+        for level in levels_kw if levels_kw.size else [most_kw]:
+            on = (most_kw > 0.0) & (level <= most_kw)
+            power_kw = np.broadcast_to(level, on.shape)[on]
+            stored = car["eta"] - car["aux_kw"] / power_kw
+            parts.append((step[on], k, 1, power_kw, hours[on, k], stored, levels_kw.size > 0))
+        highest_kwh = journeys[k].within_kwh[journeys[k].span, 1]
+        on = (discharge_kw[:, k] > 0.0) & (highest_kwh > car["floor_kwh"])
+        power_kw = discharge_kw[on, k]
+        taken = -(1.0 + car["aux_kw"] / power_kw) / car["eta"]
+        parts.append((step[on], k, -1, power_kw, hours[on, k], taken, False))
     spread = [np.broadcast_arrays(*part) for part in parts]
     return Flows(*(np.concatenate(field) for field in zip(*spread, strict=True)))
 
 
 def reach_of(future: Future, whole_levels: bool = False) -> Reach:
-    """What the cars of a future can reach.
+    """What the cars of a future can do.
 
     Args:
         future: The household's.
@@ -305,8 +345,8 @@ def reach_of(future: Future, whole_levels: bool = False) -> Reach:
     charge_kw = _charge_kw(future, connection, discharge_kw)
     journeys = []
     for k, car in enumerate(future.world.tables.cars):
-        stored_kwh = np.maximum(0.0, car["eta"] * charge_kw[:, k] - car["aux_kw"])
-        stored_kwh = stored_kwh * future.charge_h[:, k]
+        stored_kw = np.maximum(0.0, car["eta"] * charge_kw[:, k] - car["aux_kw"])
+        stored_kwh = stored_kw * future.charge_h[:, k]
         journeys.append(_journey(future, k, stored_kwh, discharge_kw[:, k] > 0.0))
     flows = _flows(future, charge_kw, discharge_kw, journeys, whole_levels)
     return Reach(connection, charge_kw, discharge_kw, flows, journeys)

@@ -2,25 +2,25 @@
 
 An episode's cost is minus the sum of its rewards, minus its settlement. Calendar, load, sun, prices
 depend on no action (`baselines.foresight`), so a cost is a function of the flows alone: the kWh at
-the meter c (to a car) and d (from it) in each step. The programme is a *relaxation*: every life of
-the household, with any actions, maps to a point that satisfies its rows and whose value there is
-not above the life's cost. Its optimum, by weak duality any dual value (`linear_program`),
-is therefore a lower bound. For each piece of the physics, why this holds:
+the meter c (to a car) and d (from it) in each step. The programme is a *relaxation*: every episode
+of the household, with any actions, maps to a point that satisfies its rows and whose value there is
+not above the episode's cost. Its optimum, and by weak duality any dual value (`linear_program`), is
+therefore a lower bound. For each piece of the physics, why this holds:
 
 Charger. *Exact:* the time a car is there, to the minute; the largest whole-ampere power, none below
-    6 A, or the highest level, that fits what load management leaves a car alone (P, `reach`).
+    6 A, or the highest level, that fits what load management leaves one car alone (P, `reach`).
     *Relaxed:* between 0 and P any mean power; so the 6 A floor, whole amperes, pauses and holds of
     phase switching, shares among several cars and priorities fall away: fewer rules, more points.
 Losses. While on, power p is at most P, so storing s kWh in t hours draws c = (s + aux t) / eta with
     t >= c / P: s <= (eta - aux / P) c = r c, the ray through full power; the real curve lies below.
     Where a kWh at the meter costs something, s = r c is asked for: with s / r <= c instead of c,
-    every row still holds and nothing costs more. Where it is paid for, losing energy can pay:
+    every row still holds and nothing costs more. Where a kWh is paid for, losing energy can pay:
     s = r c - w with w <= aux (1/p_least - 1/P) c and w <= aux (h - c / P), the hull of all times on
     from c / P to min(h, c / p_least). Discharging likewise takes d (1 + aux / D) / eta at least.
     Cars that discharge get w in all steps if any kWh is paid for or the settlement price is below
     0; else energy is never worth less than nothing, and holding more of it allows the same d.
 Taper, the owner's limit. *Relaxed:* the taper only slows charging down; no row has it, but p_least
-    does. The energy stays below the limit, or what the car came with.
+    does. The energy stays below the limit, or below what the car came with.
 Floor. Discharging ends at the floor f: e >= min(f, e at arrival), which is concave in the latter;
     the row asks for its chord over the range that the latter can have, which lies below it.
 One direction. In a step a car charges or discharges: c / (P h) + d / (D h) <= 1, the hull of both.
@@ -30,10 +30,10 @@ Departure. max(0, wanted - e) kWh are bought: m >= 0 with e + m >= wanted, at a 
     the real m is such a point. Return: e - trip + p >= minimum with p >= 0, the same. (A car that
     starts away with less than its minimum keeps what it holds: no action has touched that yet.)
 Load management. *Exact* for the sum on all lines together; by line, a car that switches phases is
-    counted with the least it takes of each line. Where the house alone leaves no room and cars that
-    discharge make it, max(0, room + d) is convex: the chord lies above it.
-Export limit. *Exact:* all d <= the room below it; where the sun alone exceeds it, d = 0 and sun is
-    cut off until the cars use it.
+    counted with the least it takes of each line. Where the house alone leaves no headroom and cars
+    that discharge make it, max(0, headroom + d) is convex: the chord lies above it.
+Export limit. *Exact:* all d <= the headroom below it; where the sun alone exceeds it, d = 0 and sun
+    is cut off until the cars use it.
 Meter. The bill of a step, with VAT in its prices, is piecewise straight in c - d (netted), or in c
     and in d: *exact* where it is convex, that is, where importing costs more than exporting earns,
     and that not below 0; else its largest convex minorant. Less the house's own bill, a constant.
@@ -41,17 +41,17 @@ Power charge. A month's steps add up to price / N times the sum of its N highest
     stood when the episode began: *exact*, as N theta + sum max(0, peak - theta), the least of which
     over theta is the sum of the N highest. A peak is at least each hour of its span, and the
     import of a netted step the larger of 0 and the net. Less the house's own charge, a constant.
-Overload. With load management none is added by cars. Without: at least the sum of the lines'
-    excess less the house's own; *exact* but for two things, sun counted in full where some is cut
-    off, and phases that switch counted with what they add least and relieve most.
+Overload. With load management the cars add none. Without: at least the sum of the limits' excess
+    less the house's own; *exact* but for two things: sun is counted in full where some is cut off,
+    and phases that switch are counted with what they add least and relieve most.
 Settlement. *Exact:* linear in the last energies. Reward weights are at least 0, so every inequality
     survives them.
 
 Several vehicles share rows of load management, meter, power charge and overload; nothing else.
 
 With `whole_levels` a level is on for all of a step, except in the one step of a stay in which the
-battery becomes full; the stay then ends full. That is exact for chargers with levels and cars whose
-taper begins at their limit or above, but for shares among several cars.
+battery becomes full; the stay then ends full. For chargers with levels and cars whose taper begins
+at their limit or above that is exact, but for how several cars share.
 
 Where the charger or the battery forgives rounding (1e-9), so do the rows: the bound is one up to
 1e-6 of the money that flows.
@@ -62,23 +62,29 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from baselines.foresight import Future
 from baselines.optimum.linear_program import Program
-from baselines.optimum.metering import Hours, hourly_caps, hours_of, meter_of, owed_before
-from baselines.optimum.reach import reach_of
-from baselines.optimum.relaxed_cars import Model, put_flows, rows_of_steps, write_cars
-from ev_gym.runtime.arrays import Floats, Ints
+from baselines.optimum.metering import (
+    Meter,
+    PowerCalendar,
+    hourly_caps,
+    meter_of,
+    owed_before,
+    power_calendar_of,
+)
+from baselines.optimum.reach import Journey, Reach, least_kw, reach_of
+from ev_gym.physics.battery import FULL_KWH
+from ev_gym.runtime.arrays import Bools, Floats, Ints
 
 
 class Bound(NamedTuple):
     """A proven lower bound on what an episode costs, and the relaxed plan behind it.
 
     Attributes:
-        cost: Whatever the actions, minus the sum of rewards minus the settlement is not below this.
+        cost: Minus the sum of rewards minus the settlement is not below this, whatever the actions.
         charge_kw: (T, K) the plan's mean power at the meter; below 0 it discharges.
-        energy_kwh: (T + 1, K) its energies before each step and at the end.
+        energy_kwh: (T + 1, K) the plan's energies before each step and at the end.
         cap_kw: (T,) counted power (factor times import, as an hourly mean) up to which the hour of
             each step adds nothing to the plan's power charge; inf without a power charge.
     """
@@ -94,136 +100,405 @@ def lower_bound(future: Future, *, whole_levels: bool = False) -> Bound:
 
     Args:
         future: From now to the horizon; what has been paid before does not count.
-        whole_levels: Power levels, of cars without a taper, on or off in whole columns: tighter,
-            and meant for episodes of a few days.
+        whole_levels: Whether power levels, of cars without a taper, are on or off in whole
+            columns: tighter, and meant for episodes of a few days.
     """
     reach = reach_of(future, whole_levels)
     meter, program = meter_of(future, reach), Program()
-    model, bought = write_cars(program, future, reach, meter)
+    model, bought = _write_cars(program, future, reach, meter)
     start = future.households[0]
     program.offset += float(start["settlement_price"] * start["start_stored_kwh"])
     _overload(model)
     imported = _energy_bill(model)
-    hours = hours_of(future)
-    if hours is not None:
-        _power_charge(model, hours, imported)
+    calendar = power_calendar_of(future)
+    if calendar is not None:
+        _power_charge(model, calendar, imported)
     solution = program.solve_with_bound()
     charge_kw, energy_kwh = _plan(model, bought, solution.values)
     cap_kw = np.full(future.steps, np.inf)
-    if hours is not None:
-        cap_kw = hourly_caps(future, hours, meter, charge_kw)
+    if calendar is not None:
+        cap_kw = hourly_caps(future, calendar, meter, charge_kw)
     return Bound(solution.bound, charge_kw, energy_kwh, cap_kw)
 
 
-def _overload(model: Model) -> None:
-    """What the cars draw above the limits, where load management does not keep them."""
+class _Losses(NamedTuple):
+    """Columns of what is lost beyond the least, each of one step and car."""
+
+    step: Ints
+    car: Ints
+    column: Ints
+
+
+class _Model(NamedTuple):
+    """The programme, what it is written from, and columns that several of its parts use.
+
+    Attributes:
+        program: The programme.
+        future: The household's.
+        reach: What its cars can do.
+        meter: Its energy bill.
+        flow_columns: (F,) columns of the flows (kWh at the meter).
+        losses: Columns of losses.
+    """
+
+    program: Program
+    future: Future
+    reach: Reach
+    meter: Meter
+    flow_columns: Ints
+    losses: _Losses
+
+    @property
+    def to_meter(self) -> Floats:
+        """(F,) what a kWh of each flow adds to the x of the meter's bill."""
+        sign = self.reach.flows.sign
+        return np.asarray(sign if self.meter.netted else np.maximum(sign, 0), np.float64)
+
+
+def _flow_cost(future: Future, meter: Meter, reach: Reach) -> Floats:
+    """(F,) energy bill of a kWh at the meter, as far as the bill is straight."""
+    flows, weight = reach.flows, future.world.tables.settings["energy_weight"][0]
+    import_price = meter.slope[flows.step]
+    export_price = import_price if meter.netted else meter.feed_price[flows.step]
+    return np.asarray(weight * np.where(flows.sign > 0, import_price, -export_price))
+
+
+def _write_cars(
+    program: Program, future: Future, reach: Reach, meter: Meter
+) -> tuple[_Model, list[Ints]]:
+    """Write batteries, charger and connection; the model, and each car's columns of what it buys.
+
+    What each row relaxes, and why that only lowers the bill, stands in the module's docstring.
+    """
+    flow_columns = program.columns(_flow_cost(future, meter, reach), 0.0, reach.flows.most_kwh)
+    losses = _losses(program, future, reach, meter, flow_columns)
+    model = _Model(program, future, reach, meter, flow_columns, losses)
+    bought = [_battery(model, k) for k in range(len(reach.journeys))]
+    _one_way(model)
+    _managed_load(model)
+    return model, bought
+
+
+def _losses(
+    program: Program, future: Future, reach: Reach, meter: Meter, flow_columns: Ints
+) -> _Losses:
+    """Losses beyond those of the largest power, wherever losing energy could ever pay."""
+    flows, cars = reach.flows, future.world.tables.cars
+    is_paid = meter.slope * future.world.tables.settings["energy_weight"][0] < 0.0
+    ever_pays = is_paid[flows.step].any() or future.households["settlement_price"][0] < 0.0
+    discharges = np.bincount(flows.car, flows.sign < 0, len(cars)) > 0
+    aux_kw, eta = np.asarray(cars["aux_kw"]), np.where(discharges, cars["eta"], 1.0)
+    pays = (is_paid[flows.step] | (ever_pays & discharges[flows.car])) & ~flows.level
+    flow = np.flatnonzero(pays & (aux_kw[flows.car] > 0.0))
+    pair, of_pair = np.unique(flows.step[flow] * len(cars) + flows.car[flow], return_inverse=True)
+    step, car = np.divmod(pair, len(cars))
+    most = aux_kw[car] / eta[car] * future.charge_h[step, car]
+    column = program.columns(0.0, 0.0, most)
+    least = np.array([least_kw(future, k) for k in range(len(cars))])
+    charges, flow_car = flows.sign[flow] > 0, flows.car[flow]
+    lost_kw = aux_kw[flow_car] / np.where(charges, 1.0, eta[flow_car])
+    least_on_kw = np.where(charges, least[flow_car, 0], least[flow_car, 1])
+    at_least_power = lost_kw * np.maximum(0.0, 1.0 / least_on_kw - 1.0 / flows.power_kw[flow])
+    rows = program.rows(np.zeros(pair.size))
+    program.put(rows, column, -1.0)
+    program.put(rows[of_pair], flow_columns[flow], at_least_power)
+    rows = program.rows(-most)
+    program.put(rows, column, -1.0)
+    program.put(rows[of_pair], flow_columns[flow], -lost_kw / flows.power_kw[flow])
+    return _Losses(step, car, column)
+
+
+def _balances(journey: Journey, steps: Ints, by_step: bool) -> tuple[Ints, Ints]:
+    """Balances of a battery: the span (balances,) of each, and the balance of each of these steps.
+
+    One for each span; or, `by_step`, one for each of the steps too.
+    """
+    spans = journey.leaves.size + 1
+    if not by_step:
+        return np.arange(spans), journey.span[steps]
+    active, of_step = np.unique(steps, return_inverse=True)
+    idle_spans = np.setdiff1d(np.arange(spans), journey.span[active])
+    place = np.arange(active.size) + np.searchsorted(idle_spans, journey.span[active])
+    return np.sort(np.concatenate([journey.span[active], idle_spans])), place[of_step]
+
+
+def _battery(model: _Model, k: int) -> Ints:
+    """Write a car's energy from balance to balance; columns (n,) of what it buys at its events."""
+    program, future, flows = model.program, model.future, model.reach.flows
+    journey, settings = model.reach.journeys[k], future.world.tables.settings[0]
+    flow = np.flatnonzero(flows.car == k)
+    # A battery that only charges is fullest when a span ends: one balance for each is enough.
+    by_step = bool((flows.sign[flow] < 0).any())
+    span, of_flow = _balances(journey, flows.step[flow], by_step)
+    price = np.where(journey.leaves, settings["missing_weight"], settings["public_weight"])
+    price = price * settings["public_price_per_kwh"]
+    bought = program.columns(price, 0.0, journey.most_bought_kwh)
+    worth = np.zeros(span.size)
+    worth[-1] = future.households["settlement_price"][0]
+    held = program.columns(-worth, journey.within_kwh[span, 0], journey.within_kwh[span, 1])
+    starts = np.flatnonzero(np.diff(span, prepend=0))  # the first balance of each later span
+    change_kwh = np.zeros(span.size)
+    change_kwh[0] = journey.first_kwh[0, 0]
+    change_kwh[starts] = -journey.trip_kwh
+    balance = program.rows(change_kwh, change_kwh)
+    program.put(balance, held, 1.0)
+    program.put(balance[1:], held[:-1], -1.0)
+    program.put(balance[starts], bought, -1.0)
+    program.put(balance[of_flow], model.flow_columns[flow], -flows.per_kwh[flow])
+    of_step = np.zeros(future.steps, np.int64)
+    of_step[flows.step[flow]] = of_flow
+    lost = model.losses.car == k
+    program.put(balance[of_step[model.losses.step[lost]]], model.losses.column[lost], 1.0)
+    after = program.rows(journey.least_kwh + journey.trip_kwh)
+    program.put(after, held[starts - 1], 1.0)
+    program.put(after, bought, 1.0)
+    if by_step:
+        _keep_floor(model, k, span, held, bought, of_flow[flows.sign[flow] < 0])
+    if flows.level[flow].any():
+        _whole_levels(model, journey, flow, held[np.append(starts - 1, span.size - 1)])
+    return bought
+
+
+def _keep_floor(
+    model: _Model, k: int, span: Ints, held: Ints, bought: Ints, discharging: Ints
+) -> None:
+    """A car is never discharged below its floor, or below what it came with if that is less.
+
+    The lesser of the two is concave in what it came with; the rows ask for the chord.
+
+    Args:
+        model: The model.
+        k: The car.
+        span: (balances,) span of each balance of its battery.
+        held: (balances,) columns of its energies.
+        bought: (n,) columns of what it buys at its events.
+        discharging: Balances in which it can be discharged.
+    """
+    journey, program = model.reach.journeys[k], model.program
+    low, high = journey.first_kwh.T
+    floor = np.minimum(model.future.world.tables.cars["floor_kwh"][k], high)
+    spans = np.arange(low.size)
+    bends = (low < floor) & (spans > 0) & np.isin(spans, span[discharging])
+    slope = np.divide(floor - low, high - low, out=np.zeros_like(low), where=bends)
+    balance = np.flatnonzero(bends[span])
+    in_span = span[balance]
+    slope = slope[in_span]
+    trip_kwh = journey.trip_kwh[in_span - 1]
+    rows = program.rows(low[in_span] * (1.0 - slope) - slope * trip_kwh)
+    program.put(rows, held[balance], 1.0)
+    program.put(rows, held[np.searchsorted(span, in_span) - 1], -slope)
+    program.put(rows, bought[in_span - 1], -slope)
+
+
+def _whole_levels(model: _Model, journey: Journey, flow: Ints, ends: Ints) -> None:
+    """Each level is on for a whole step or off, except where the battery becomes full in it.
+
+    That happens once in a stay, and the stay then ends with a full battery.
+
+    Args:
+        model: The model.
+        journey: The car's.
+        flow: Its flows.
+        ends: (n + 1,) columns of its energy at the end of each span.
+    """
+    program, flows = model.program, model.reach.flows
+    limit_kwh = model.future.world.tables.cars["limit_kwh"][flows.car[flow[0]]]
+    columns, most = model.flow_columns[flow], flows.most_kwh[flow]
+    on = program.columns(0.0, 0.0, np.ones(flow.size), whole=True)
+    only_if_on = program.rows(np.full(flow.size, -np.inf), 0.0)
+    program.put(only_if_on, columns, 1.0)
+    program.put(only_if_on, on, -most)
+    step, of_step = np.unique(flows.step[flow], return_inverse=True)
+    program.put(program.rows(np.full(step.size, -np.inf), 1.0)[of_step], on, 1.0)
+    low, high = journey.within_kwh.T
+    can_fill = (high >= limit_kwh - FULL_KWH).astype(np.float64)
+    full = program.columns(0.0, 0.0, can_fill, whole=True)
+    ends_full = program.rows(low)
+    program.put(ends_full, ends, 1.0)
+    program.put(ends_full, full, -np.maximum(0.0, limit_kwh - FULL_KWH - low))
+    span = journey.span[flows.step[flow]]
+    largest = np.zeros(low.size)
+    np.maximum.at(largest, span, most)
+    short_only_if_full = program.rows(np.full(low.size, -np.inf), 0.0)
+    program.put(short_only_if_full[span], on, most)
+    program.put(short_only_if_full[span], columns, -1.0)
+    program.put(short_only_if_full, full, -largest)
+
+
+def _one_way(model: _Model) -> None:
+    """A car has one direction and one level at a time: its flows share the time of a step."""
+    flows = model.reach.flows
+    pair = flows.step * len(model.reach.journeys) + flows.car
+    _, of_pair, count = np.unique(pair, return_inverse=True, return_counts=True)
+    among = np.flatnonzero(count[of_pair] > 1)
+    if among.size:
+        _, row = np.unique(of_pair[among], return_inverse=True)
+        rows = model.program.rows(np.full(row.max() + 1, -np.inf), 1.0)
+        model.program.put(rows[row], model.flow_columns[among], 1.0 / flows.most_kwh[among])
+
+
+def _limit(model: _Model, wanted: Bools, upper: Floats, uses: Floats) -> None:
+    """Rows `sum of uses (F,) times flows <= upper (T,)` for the steps `wanted` (T,)."""
+    _put_flows(model, _rows_of_steps(model, wanted, np.full(upper.size, -np.inf), upper), uses)
+
+
+def _rows_of_steps(model: _Model, wanted: Bools, lower: Floats, upper: Floats) -> Ints:
+    """(T,) a row for each step that is `wanted`, -1 for the others."""
+    rows = np.full(wanted.size, -1)
+    rows[wanted] = model.program.rows(lower[wanted], upper[wanted])
+    return rows
+
+
+def _put_flows(model: _Model, rows: Ints, values: Floats) -> None:
+    """Write values (F,) of the flows into the rows (T,) of their steps, where there are any."""
+    row = rows[model.reach.flows.step]
+    at = (row >= 0) & (values != 0.0)
+    model.program.put(row[at], model.flow_columns[at], values[at])
+
+
+def _managed_load(model: _Model) -> None:
+    """What load management and the export limit leave to all cars together."""
+    reach, flows, future = model.reach, model.reach.flows, model.future
+    step_h, connection = future.world.tables.settings["step_h"][0], reach.connection
+    demand = reach.charge_kw @ connection.least_units_per_kw.T
+    relief = (reach.discharge_kw * future.charge_h / step_h) @ connection.most_units_per_kw.T
+    charges, discharges = flows.sign > 0, flows.sign < 0
+    for limit in range(demand.shape[1]):
+        headroom = connection.headroom_units[:, limit]
+        least = connection.least_units_per_kw[limit, flows.car]
+        # Below 0 discharging must make the headroom first: the chord of max(0, headroom + relief).
+        most = np.maximum(0.0, headroom + relief[:, limit])
+        share = (headroom >= 0.0).astype(np.float64)
+        np.divide(most, relief[:, limit], out=share, where=(headroom < 0.0) & (most > 0.0))
+        relieves = connection.most_units_per_kw[limit, flows.car] * share[flows.step] / step_h
+        uses = np.where(charges, least / flows.hours, -relieves)
+        _limit(model, demand[:, limit] > headroom, np.maximum(headroom, 0.0), uses)
+        feed = reach.discharge_kw @ connection.least_units_per_kw[limit]
+        feed_headroom = np.maximum(connection.feed_headroom_units[:, limit], 0.0)
+        uses = np.where(discharges, least / flows.hours, 0.0)
+        _limit(model, feed > feed_headroom, feed_headroom, uses)
+    feed_kw = np.maximum(connection.feed_kw, 0.0)
+    can_exceed = reach.discharge_kw.sum(axis=1) > feed_kw
+    _limit(model, can_exceed, feed_kw, np.where(discharges, 1.0 / flows.hours, 0.0))
+
+
+def _overload(model: _Model) -> None:
+    """What the cars draw above the limits, where load management does not prevent it."""
     program, future, connection = model.program, model.future, model.reach.connection
     settings, flows = future.world.tables.settings[0], model.reach.flows
     step_h = settings["step_h"]
     price = settings["overload_weight"] * settings["overload_price_per_kwh"]
     if settings["load_management"] or price == 0.0:
         return
-    drawn_kw = model.reach.charge_kw * future.charge_h / step_h
-    most = np.maximum(0.0, connection.house + drawn_kw @ connection.least.T)
-    moved = np.isin(np.arange(future.steps), flows.step) & (most.sum(axis=1) > connection.alone)
-    paid = np.full(future.steps, -1)
+    most_kw = model.reach.charge_kw * future.charge_h / step_h
+    most = np.maximum(0.0, connection.excess_units + most_kw @ connection.least_units_per_kw.T)
+    has_flow = np.isin(np.arange(future.steps), flows.step)
+    can_add = has_flow & (most.sum(axis=1) > connection.overload_units)
+    added = np.full(future.steps, -1)
     cost = price * connection.unit_kw * step_h
-    paid[moved] = program.columns(cost, 0.0, most[moved].sum(axis=1))
-    total = rows_of_steps(model, moved, -connection.alone, np.full(future.steps, np.inf))
-    program.put(total[moved], paid[moved], 1.0)
-    for line in range(most.shape[1]):
-        wanted = moved & (most[:, line] > 0.0)
-        over = program.columns(0.0, 0.0, most[wanted, line])
-        program.put(total[wanted], over, -1.0)
-        least, eased = connection.least[line, flows.car], connection.most[line, flows.car]
-        rows = rows_of_steps(
-            model, wanted, connection.house[:, line], np.full_like(total, np.inf, float)
-        )
-        program.put(rows[wanted], over, 1.0)
-        put_flows(model, rows, -np.where(flows.sign > 0, least, -eased) / step_h)
+    added[can_add] = program.columns(cost, 0.0, most[can_add].sum(axis=1))
+    unbounded = np.full(future.steps, np.inf)
+    total = _rows_of_steps(model, can_add, -connection.overload_units, unbounded)
+    program.put(total[can_add], added[can_add], 1.0)
+    for limit in range(most.shape[1]):
+        wanted = can_add & (most[:, limit] > 0.0)
+        excess = program.columns(0.0, 0.0, most[wanted, limit])
+        program.put(total[wanted], excess, -1.0)
+        takes = connection.least_units_per_kw[limit, flows.car]
+        relieves = connection.most_units_per_kw[limit, flows.car]
+        rows = _rows_of_steps(model, wanted, connection.excess_units[:, limit], unbounded)
+        program.put(rows[wanted], excess, 1.0)
+        _put_flows(model, rows, -np.where(flows.sign > 0, takes, -relieves) / step_h)
 
 
-def _hinge(model: Model, wanted: NDArray[np.bool_], at: Floats, cost: Floats) -> Ints:
-    """Columns (T,) of max(0, x - at), x the kWh to the cars at the meter; -1 where not wanted."""
+def _hinge(model: _Model, wanted: Bools, at: Floats, cost: Floats) -> Ints:
+    """Columns (T,) of max(0, x - at), with x as of `Meter`; -1 where none is `wanted`."""
     columns = np.full(wanted.size, -1)
     high = model.meter.high
     columns[wanted] = model.program.columns(cost[wanted], 0.0, (high - at)[wanted])
-    rows = rows_of_steps(model, wanted, -at, np.full(at.size, np.inf))
+    rows = _rows_of_steps(model, wanted, -at, np.full(at.size, np.inf))
     model.program.put(rows[wanted], columns[wanted], 1.0)
-    put_flows(model, rows, -model.to_meter)
+    _put_flows(model, rows, -model.to_meter)
     return columns
 
 
-def _energy_bill(model: Model) -> Ints:
-    """The energy bill's bends and constants; columns (T,) of the import, where it has one."""
+def _energy_bill(model: _Model) -> Ints:
+    """Write the energy bill's bends and constants; columns (T,) of the import, where it has one."""
     meter, results = model.meter, model.future.results
     weight = model.future.world.tables.settings["energy_weight"][0]
-    moved = np.unique(model.reach.flows.step)
-    alone = np.asarray(results["house_cost"])[moved]
-    model.program.offset += float(weight * (meter.base[moved] - alone).sum())
-    among = np.isin(np.arange(model.future.steps), moved)
+    steps = np.unique(model.reach.flows.step)
+    house_cost = np.asarray(results["house_cost"])[steps]
+    model.program.offset += float(weight * (meter.base[steps] - house_cost).sum())
+    has_flow = np.isin(np.arange(model.future.steps), steps)
     columns = [
-        _hinge(model, among & (weight * bend > 0.0), at, weight * bend)
+        _hinge(model, has_flow & (weight * bend > 0.0), at, weight * bend)
         for at, bend in zip(meter.at, meter.bend, strict=True)
     ]
     return columns[1]
 
 
-def _power_charge(model: Model, hours: Hours, imported: Ints) -> None:
-    """The mean of the N highest peaks of each month: N times the N-th, and what exceeds it."""
+def _power_charge(model: _Model, calendar: PowerCalendar, imported: Ints) -> None:
+    """Write the mean of the N highest peaks of each month: N times the N-th, and what exceeds it.
+
+    Args:
+        model: The model.
+        calendar: When and how the charge counts.
+        imported: (T,) columns of the import, as `_energy_bill` gives them; others are added.
+    """
     program, future, meter = model.program, model.future, model.meter
     settings, flows = future.world.tables.settings[0], model.reach.flows
-    price = hours.price[hours.month]
-    counts = ((price > 0.0) & (hours.factor > 0.0))[hours.hour]
-    moved = np.isin(np.arange(future.steps), flows.step) & counts
-    bent = moved & (meter.zero_at > meter.low) & (meter.zero_at < meter.high)
-    new = bent & (imported < 0)
-    imported[new] = _hinge(model, new, meter.zero_at, np.zeros(future.steps))[new]
-    straight = moved & (meter.zero_at <= meter.low)
+    price = calendar.price[calendar.month]
+    counts = ((price > 0.0) & (calendar.factor > 0.0))[calendar.hour]
+    can_flow = np.isin(np.arange(future.steps), flows.step) & counts
+    bent = can_flow & (meter.zero_at > meter.low) & (meter.zero_at < meter.high)
+    without_column = bent & (imported < 0)
+    no_cost = np.zeros(future.steps)
+    imported[without_column] = _hinge(model, without_column, meter.zero_at, no_cost)[without_column]
+    straight = can_flow & (meter.zero_at <= meter.low)
     known = np.where(
-        straight, -meter.zero_at, np.where(moved, 0.0, np.maximum(0.0, -meter.zero_at))
+        straight, -meter.zero_at, np.where(can_flow, 0.0, np.maximum(0.0, -meter.zero_at))
     )
-    most = np.maximum(0.0, np.where(moved, meter.high, 0.0) - meter.zero_at)
-    known_kwh = hours.started_kwh + hours.factor * np.bincount(hours.hour, known)
-    most_kwh = hours.started_kwh + hours.factor * np.bincount(hours.hour, most)
-    open_hour = np.bincount(hours.hour, moved) > 0
-    least = np.zeros(hours.month_of.size)
-    least[0] = hours.peaks_kw[0]
-    np.maximum.at(least, hours.peak_span[~open_hour], known_kwh[~open_hour])
-    largest = max(float(most_kwh.max()), *hours.peaks_kw)
-    lowest = program.columns(hours.price * int(settings["power_days"]), 0.0, largest)
-    above = program.columns(hours.price[hours.month_of], 0.0, np.full(least.size, largest))
-    standing = program.rows(least)
-    program.put(standing, above, 1.0)
-    program.put(standing, lowest[hours.month_of], 1.0)
-    for peak in hours.peaks_kw[1:]:
-        extra, row = program.columns(hours.price[0], 0.0, largest), program.rows(peak)
+    most = np.maximum(0.0, np.where(can_flow, meter.high, 0.0) - meter.zero_at)
+    known_kwh = calendar.started_kwh + calendar.factor * np.bincount(calendar.hour, known)
+    most_kwh = calendar.started_kwh + calendar.factor * np.bincount(calendar.hour, most)
+    is_open = np.bincount(calendar.hour, can_flow) > 0
+    least = np.zeros(calendar.month_of.size)
+    least[0] = calendar.peaks_kw[0]
+    np.maximum.at(least, calendar.peak_span[~is_open], known_kwh[~is_open])
+    largest = max(float(most_kwh.max()), *calendar.peaks_kw)
+    lowest = program.columns(calendar.price * int(settings["power_days"]), 0.0, largest)
+    above = program.columns(calendar.price[calendar.month_of], 0.0, np.full(least.size, largest))
+    span_rows = program.rows(least)
+    program.put(span_rows, above, 1.0)
+    program.put(span_rows, lowest[calendar.month_of], 1.0)
+    for peak_kw in calendar.peaks_kw[1:]:
+        extra, row = program.columns(calendar.price[0], 0.0, largest), program.rows(peak_kw)
         program.put(row, np.array([extra[0], lowest[0]]), 1.0)
-    wanted = np.flatnonzero(open_hour & (most_kwh > least[hours.peak_span]))
-    rows = np.full(hours.peak_span.size, -1)
-    rows[wanted] = program.rows(known_kwh[wanted])
-    program.put(rows[wanted], above[hours.peak_span[wanted]], 1.0)
-    program.put(rows[wanted], lowest[hours.month[wanted]], 1.0)
-    row, factor = rows[hours.hour], hours.factor[hours.hour]
-    put_flows(model, np.where(straight, row, -1), -factor[flows.step] * model.to_meter)
-    at = bent & (row >= 0)
-    program.put(row[at], imported[at], -factor[at])
-    alone = settings["power_weight"] * np.asarray(future.results["house_power_cost"]).sum()
-    program.offset -= owed_before(future, hours) + float(alone)
+    hour = np.flatnonzero(is_open & (most_kwh > least[calendar.peak_span]))
+    hour_rows = np.full(calendar.peak_span.size, -1)
+    hour_rows[hour] = program.rows(known_kwh[hour])
+    program.put(hour_rows[hour], above[calendar.peak_span[hour]], 1.0)
+    program.put(hour_rows[hour], lowest[calendar.month[hour]], 1.0)
+    row, factor = hour_rows[calendar.hour], calendar.factor[calendar.hour]
+    _put_flows(model, np.where(straight, row, -1), -factor[flows.step] * model.to_meter)
+    has_row = bent & (row >= 0)
+    program.put(row[has_row], imported[has_row], -factor[has_row])
+    house_cost = settings["power_weight"] * np.asarray(future.results["house_power_cost"]).sum()
+    program.offset -= owed_before(future, calendar) + float(house_cost)
 
 
-def _plan(model: Model, bought: list[Ints], values: Floats) -> tuple[Floats, Floats]:
+def _plan(model: _Model, bought: list[Ints], values: Floats) -> tuple[Floats, Floats]:
     """The plan's mean powers (T, K) and energies (T + 1, K)."""
-    future, flows, waste = model.future, model.reach.flows, model.waste
+    future, flows, losses = model.future, model.reach.flows, model.losses
     steps, step_h = future.steps, future.world.tables.settings["step_h"][0]
-    flow, lost_kwh = values[model.flowing], values[waste.column]
+    flow_kwh, lost_kwh = values[model.flow_columns], values[losses.column]
     charge_kw, energy_kwh = np.empty((steps, len(bought))), np.empty((steps + 1, len(bought)))
     for k, journey in enumerate(model.reach.journeys):
-        own, lost = flows.car == k, waste.car == k
-        moved_kwh = (flows.sign * flow)[own]
-        charge_kw[:, k] = np.bincount(flows.step[own], moved_kwh, steps) / step_h
-        stored_kwh = np.bincount(flows.step[own], (flows.per_kwh * flow)[own], steps)
-        wasted_kwh = np.bincount(waste.step[lost], lost_kwh[lost], steps)
+        flow, loss = flows.car == k, losses.car == k
+        meter_kwh = (flows.sign * flow_kwh)[flow]
+        charge_kw[:, k] = np.bincount(flows.step[flow], meter_kwh, steps) / step_h
+        stored_kwh = np.bincount(flows.step[flow], (flows.per_kwh * flow_kwh)[flow], steps)
+        wasted_kwh = np.bincount(losses.step[loss], lost_kwh[loss], steps)
         at_events = values[bought[k]] - journey.trip_kwh
         at_events_kwh = np.bincount(journey.event_step, at_events, steps)
         energy_kwh[0, k] = future.vehicles["energy_kwh"][0, k]

@@ -93,7 +93,7 @@ def test_the_power_charge_against_the_public_charger(
         assert plan.energy_kwh == pytest.approx([energy_kwh])
 
 
-def test_a_house_above_the_peak_makes_room_for_its_cars_without_a_price() -> None:
+def test_a_house_above_the_peak_leaves_its_cars_headroom_without_a_price() -> None:
     """The load of 5 kW in the second hour raises the peak by itself, to 5 kW in the first too."""
     charged: dict[str, Any] = {
         "hour_factor": [1.0, 1.0],
@@ -105,7 +105,7 @@ def test_a_house_above_the_peak_makes_room_for_its_cars_without_a_price() -> Non
     assert (plan.peak_kw, *plan.energy_kwh) == pytest.approx((5.0, 40.0))
 
 
-def test_hours_that_count_half_leave_twice_the_room() -> None:
+def test_hours_that_count_half_leave_twice_the_headroom() -> None:
     """Half of (1.5 so far + 1 of load + 5.5 of the car) is the peak of 4 kW."""
     charged: dict[str, Any] = {
         "hour_factor": [0.5, 1.0],

@@ -36,7 +36,7 @@ MONEY = 1e-6
 FLOW_KWH = 1e-6  # a tenth of it is what HiGHS takes for equal
 
 
-class Life(NamedTuple):
+class Episode(NamedTuple):
     """An episode of T steps and K cars in DRAWN rows.
 
     Attributes:
@@ -101,7 +101,7 @@ def costs(
     return total - env.simulator.settlements(), bound, levels
 
 
-def followed(scenario: Scenario, dataset: Dataset, seed: int, options: dict[str, Any]) -> Life:
+def followed(scenario: Scenario, dataset: Dataset, seed: int, options: dict[str, Any]) -> Episode:
     """An episode with drawn actions, in DRAWN rows."""
     env = EVChargingVectorEnv(DRAWN, scenario, dataset=dataset)
     env.reset(seed=[seed] * DRAWN, options=options)
@@ -114,31 +114,31 @@ def followed(scenario: Scenario, dataset: Dataset, seed: int, options: dict[str,
         cost -= reward
         drawn[step] = info["charge_kw"].reshape(DRAWN, cars) * scenario.step_h
         stored[step] = info["stored_kwh"].reshape(DRAWN, cars)
-    return Life(future, drawn, stored, cost - env.simulator.settlements())
+    return Episode(future, drawn, stored, cost - env.simulator.settlements())
 
 
-def as_flows(life: Life, row: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Ranges (F,) of the flows to which the proof maps a life.
+def as_flows(episode: Episode, row: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Ranges (F,) of the flows to which the proof maps an episode.
 
     Where a kWh costs something, what full power would have drawn for what was stored. Of cars that
     discharge, which then hold more than they did, perhaps less than that.
     """
-    reach = reach_of(life.future)
-    flows, meter = reach.flows, meter_of(life.future, reach)
-    moved = life.drawn_kwh[flows.step, row, flows.car]
+    reach = reach_of(episode.future)
+    flows, meter = reach.flows, meter_of(episode.future, reach)
+    moved = episode.drawn_kwh[flows.step, row, flows.car]
     own = np.maximum(flows.sign * moved, 0.0)
-    assert own.sum() == pytest.approx(np.abs(life.drawn_kwh[:, row]).sum())  # all of it can flow
-    settings, price = life.future.world.tables.settings[0], life.future.households[0]
+    assert own.sum() == pytest.approx(np.abs(episode.drawn_kwh[:, row]).sum())  # all of it can flow
+    settings, price = episode.future.world.tables.settings[0], episode.future.households[0]
     paid = meter.slope[flows.step] * settings["energy_weight"] < 0.0
     ever = paid.any() or price["settlement_price"] < 0.0
     gives = np.isin(flows.car, flows.car[flows.sign < 0])
-    stored = np.maximum(life.stored_kwh[flows.step, row, flows.car], 0.0)
+    stored = np.maximum(episode.stored_kwh[flows.step, row, flows.car], 0.0)
     at_best = np.where(gives, np.where(ever, own, 0.0), stored / np.abs(flows.per_kwh))
     return np.where((flows.sign > 0) & ~paid, at_best, own), own
 
 
 class Followed(Program):
-    """A programme whose flows, its first columns, are those of a life."""
+    """A programme whose flows, its first columns, are those of an episode."""
 
     def __init__(self, low: NDArray[Any], high: NDArray[Any]) -> None:
         super().__init__()
@@ -217,20 +217,20 @@ def plain(scenario: Scenario) -> Scenario:
 
 @settings(max_examples=examples(80))
 @given(cases(), st.booleans())
-def test_every_life_fits_into_the_relaxation(
+def test_every_episode_fits_into_the_relaxation(
     case: tuple[Scenario, Dataset, int, dict[str, Any]], exact: bool
 ) -> None:
-    """With the flows of a life, the programme costs what the life did, or less by what is relaxed.
+    """With an episode's flows the programme costs what it did, or less by what is relaxed.
 
-    So no row cuts a possible life off, however dear, and no term of the cost is forgotten.
+    So no row cuts a possible episode off, however dear, and no term of the cost is forgotten.
     """
     scenario, *rest = case
-    life = followed(plain(scenario) if exact else scenario, *rest)
+    episode = followed(plain(scenario) if exact else scenario, *rest)
     for row in range(DRAWN):
-        program = mock.Mock(return_value=Followed(*as_flows(life, row)))
+        program = mock.Mock(return_value=Followed(*as_flows(episode, row)))
         with mock.patch.object(relaxation, "Program", program):
-            least = lower_bound(life.future).cost
-        scale = 1.0 + abs(life.cost[row])
-        assert least <= life.cost[row] + MONEY * scale
+            least = lower_bound(episode.future).cost
+        scale = 1.0 + abs(episode.cost[row])
+        assert least <= episode.cost[row] + MONEY * scale
         if exact:
-            assert least == pytest.approx(life.cost[row], abs=1e-3 * scale)
+            assert least == pytest.approx(episode.cost[row], abs=1e-3 * scale)

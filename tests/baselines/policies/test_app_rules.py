@@ -311,13 +311,13 @@ def test_night_follows_the_local_clock_into_summer_time() -> None:
 
 
 @pytest.mark.parametrize("kind", [ChargingPlan, PriceLimit, Delayed, Night])
-def test_they_stay_inside_the_room_and_take_levels(kind: type[Policy]) -> None:
+def test_they_stay_inside_the_headroom_and_take_levels(kind: type[Policy]) -> None:
     """Room for 7 A; as levels of 0, 6, 7 ... 16 A; two cars share, the first one first."""
     two = {**PLAIN, "vehicles": [CAR, CAR]}
     stay = {"plugged": 1, "hours_to_departure": 1.0, "energy_to_wanted_kwh": 20.0}
     fractions, levels = kind(scenario(15, **two)), kind(scenario(15, **two), False)
-    for room_kw, amperes in {5.0: (7, 0), 11.0: (15, 0), 12.0: (16, 0), 15.2: (16, 6)}.items():
-        observation = seen(fractions, 23.0, headroom_kw=room_kw, **stay)
+    for headroom_kw, amperes in {5.0: (7, 0), 11.0: (15, 0), 12.0: (16, 0), 15.2: (16, 6)}.items():
+        observation = seen(fractions, 23.0, headroom_kw=headroom_kw, **stay)
         np.testing.assert_allclose(fractions(observation), np.array(amperes) / 16.0, rtol=1e-7)
         expected = [max(0, current_a - 5) for current_a in amperes]
         assert levels(observation).tolist() == expected

@@ -121,8 +121,8 @@ def test_load_based_takes_what_the_house_leaves() -> None:
     env = gym.make("EVCharging-v0", scenario=scenario)
     history, _ = drive(env, "load_based", seed=2, soc=0.2)
     wanting = (history["plugged"] == 1) & (history["soc"] < 0.8)
-    room_a = np.floor((6.9 - history["load_kw"][wanting] + 1e-4) / 0.69).clip(0, 16)
-    expected = room_a.where(room_a >= 6, 0.0)
+    headroom_a = np.floor((6.9 - history["load_kw"][wanting] + 1e-4) / 0.69).clip(0, 16)
+    expected = headroom_a.where(headroom_a >= 6, 0.0)
     assert wanting.sum() > 10
     np.testing.assert_array_equal(history["current_a"][wanting], expected)
 
@@ -141,14 +141,14 @@ def test_load_based_charges_on_one_phase_where_three_do_not_fit(most_a: int) -> 
     env = gym.make("EVCharging-v0", scenario={**SWITCHING, "charger": charger})
     history, _ = drive(env, "load_based", seed=2, soc=0.2)
     wanting = history[(history["plugged"] == 1) & (history["soc"] < 0.8)]
-    room_kw = 5.5 - wanting["load_kw"] + 1e-4
-    on_three_a = np.floor(room_kw / 0.69).clip(0, 16)
-    on_one_a = np.floor(room_kw / 0.23).clip(0, most_a)
+    headroom_kw = 5.5 - wanting["load_kw"] + 1e-4
+    on_three_a = np.floor(headroom_kw / 0.69).clip(0, 16)
+    on_one_a = np.floor(headroom_kw / 0.23).clip(0, most_a)
     narrow = (on_three_a < 6) & (on_one_a >= 6)
     assert narrow.sum() > 5
     assert (wanting["phases"][narrow] == 1).all()
     np.testing.assert_array_equal(wanting["current_a"][narrow], on_one_a[narrow])
-    # With room for three phases it asks for as much, also where one phase goes on carrying that.
+    # With headroom for three phases it asks for all of it, also while the switch keeps one phase.
     wide = on_three_a >= 6
     assert wide.sum() > 5
     asked_kw = 0.23 * wanting["phases"] * wanting["current_a"]

@@ -1,7 +1,7 @@
-"""What some policies do with a future: plans to fall back on where the programme's are worse.
+"""What some policies do in a future: plans to fall back on where the programme's are worse.
 
-Each lives the episode from the future's first records on, by the env's own compiled code, and sees
-what an env would show it.
+Each policy drives the household from the future's first records on, by the env's own compiled code,
+and observes what it would observe in an env.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from baselines.policies.base import Policy
 from baselines.policies.specs import built_in
 from ev_gym.simulation.simulator import Simulator
 
-# Those whose bills came near the programme's on the presets, or below it where public energy is
-# cheap; all decide quickly. `mpc` is told the future.
+# Rules that decide quickly and whose bills came near the programme's on the presets, or below it
+# where public energy is cheap.
 RULES = ("price_based", "peak_shaving")
 
 
 def _policies(future: Future) -> list[Policy]:
     scenario = future.world.scenario
-    # By name, which imports them now: they and the optimum build on the same modules.
+    # By name, since `mpc` stands above this folder; the argument is one that only `mpc` takes.
     policies = [built_in(name)(scenario) for name in RULES]
-    policies.append(built_in("mpc")(scenario, load_error=0.0))  # type: ignore[call-arg]  # its own
+    policies.append(built_in("mpc")(scenario, load_error=0.0))  # type: ignore[call-arg]  # see above
     for policy in policies:
         policy.reset()
         policy.foresee([future])
     return policies
 
 
-def lived(future: Future) -> list[NDArray[np.float32]]:
+def policy_plans(future: Future) -> list[NDArray[np.float32]]:
     """The actions (T, K) of `RULES` and of `mpc(load_error=0)`; all are levels of the charger."""
     policies = _policies(future)
     simulator = Simulator(future.world, len(policies))
@@ -39,9 +39,9 @@ def lived(future: Future) -> list[NDArray[np.float32]]:
     simulator.report(np.arange(simulator.count), out)
     plans = np.zeros((future.steps, *simulator.vehicles.shape), np.float32)
     plugged = np.asarray(future.vehicles["plugged"][:-1].any(axis=1))
-    for actions, here in zip(plans, plugged, strict=True):
+    for actions, any_plugged in zip(plans, plugged, strict=True):
         for place, policy in enumerate(policies):
-            if here or policy.remembers:  # the others do nothing then
+            if any_plugged or policy.remembers:  # without a car the others decide nothing
                 actions[place] = policy(out.observations[place])
         simulator.step(actions, out, autoreset=False)
     return [plans[:, place] for place in range(len(policies))]
