@@ -1,4 +1,4 @@
-"""Which program this is: one that made a session goes on with it, another might differently."""
+"""Which program this is, since another might go on differently with the same session."""
 
 from __future__ import annotations
 
@@ -16,14 +16,12 @@ from ev_gym.simulation.state_fields import LAYOUT_VERSION
 
 @functools.cache
 def program_version() -> str:
-    """The package's version and, in brackets, what else the last bit of a result depends on.
+    """The package's version and, in brackets, all else on which the last bit of a result depends.
 
-    The layout of the state, the sources of the env with the habits that its drivers are drawn
-    from, what runs them, and what works out the tables they read (such as the sun's).
+    That is the layout of the state; the sources of the env, with the habits from which its drivers
+    are drawn; and Numba and NumPy, which run them and work out their tables.
     """
-    sources = hashlib.sha256(source_fingerprint().encode() + habits_table().tobytes())
-    runs = "interpreted" if INTERPRETED else f"numba {numba.__version__}"
+    sources = hashlib.sha256(source_fingerprint().encode() + habits_table().tobytes()).hexdigest()
+    runtime = "interpreted" if INTERPRETED else f"numba {numba.__version__}"
     package = metadata.version("ev-gym")
-    return (
-        f"{package} ({LAYOUT_VERSION}, {sources.hexdigest()[:12]}, {runs}, numpy {np.__version__})"
-    )
+    return f"{package} ({LAYOUT_VERSION}, {sources[:12]}, {runtime}, numpy {np.__version__})"
