@@ -17,7 +17,7 @@ import click
 from baselines.cli.options import POLICY, SCENARIO_HELP, named_scenario
 from server.config import MIB, THREADS, Config
 
-SLOW_S = 2.0
+SLOW_S = 2.0  # a start that takes longer says why
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -75,7 +75,7 @@ def main(host: str, port: int, threads: int, **options: Any) -> None:
 
 @contextlib.contextmanager
 def _in_one_line() -> Iterator[None]:
-    """Tell errors about settings, port or database in a line instead of a traceback."""
+    """Show errors about settings, port or database in one line instead of a traceback."""
     try:
         yield
     except (ValueError, OSError) as error:
@@ -84,12 +84,13 @@ def _in_one_line() -> Iterator[None]:
 
 def _config(options: dict[str, Any]) -> Config:
     """The server's settings from the command's options."""
-    given = dict(options)
-    given["scenario"] = named_scenario(given["scenario"])
-    given["max_body_bytes"] = int(given.pop("max_body_mb") * MIB)
-    given["idle_s"] = 3600 * given.pop("idle_hours")
-    given["cors_origins"] = () if given["cors_origins"] == ("none",) else given["cors_origins"]
-    return Config(**given)
+    settings = dict(options)
+    settings["scenario"] = named_scenario(settings["scenario"])
+    settings["max_body_bytes"] = int(settings.pop("max_body_mb") * MIB)
+    settings["idle_s"] = 3600 * settings.pop("idle_hours")
+    if settings["cors_origins"] == ("none",):
+        settings["cors_origins"] = ()
+    return Config(**settings)
 
 
 def _serve(listening: socket, threads: int, config: Config, began: float) -> None:
@@ -100,8 +101,8 @@ def _serve(listening: socket, threads: int, config: Config, began: float) -> Non
 
     host, port = listening.getsockname()[:2]
     observing.log_to(sys.stderr)
-    with _patience():
-        # Servers on one machine share the default database, but not their stations.
+    with _notice_if_slow():
+        # Servers on one machine share the default database; each has a station of its own in it.
         app = create_app(replace(config, station=f"{host}:{port}"))
         _warm_up()
     store = app.extensions["ev_gym.store"]
@@ -123,21 +124,21 @@ def _serve(listening: socket, threads: int, config: Config, began: float) -> Non
 
 
 @contextlib.contextmanager
-def _patience() -> Iterator[None]:
-    """Say what takes so long, if it does: with a cold cache everything is compiled."""
-    told = threading.Timer(
+def _notice_if_slow() -> Iterator[None]:
+    """Say what takes so long, if it does: without a cache everything is compiled."""
+    notice = threading.Timer(
         SLOW_S, click.echo, ["compiling the simulation: half a minute, the first time ..."]
     )
-    told.daemon = True
-    told.start()
+    notice.daemon = True
+    notice.start()
     try:
         yield
     finally:
-        told.cancel()
+        notice.cancel()
 
 
 def _warm_up() -> None:
-    """Have everything compiled that a first request would wait for."""
+    """Compile what a first request of `/v1` would otherwise wait for."""
     from ev_gym.vector_env import EVChargingVectorEnv
 
     env = EVChargingVectorEnv(1, "classic")

@@ -1,7 +1,7 @@
 """Real time in ticks: a station's state is a function of how many whole ticks have passed.
 
-No thread sleeps and drifts. Whoever asks reads the clock, and the simulation is brought to the
-tick that the clock shows.
+No thread sleeps from tick to tick, so nothing drifts. A request reads the clock, and has the
+simulation brought to the tick that the clock shows.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-_BEGAN_S = time.time() - time.monotonic()
+_MONOTONIC_ZERO_S = time.time() - time.monotonic()
 
 
 def steady_s() -> float:
-    """Seconds since 1970, by the wall clock when the process began.
+    """Seconds since 1970: the wall clock when the process began, and the time passed since then.
 
-    From then on they go on evenly, also where the wall clock is set back or forward.
+    So they run evenly, also where the wall clock is set back or forward.
     """
-    return _BEGAN_S + time.monotonic()
+    return _MONOTONIC_ZERO_S + time.monotonic()
 
 
 class Anchor(NamedTuple):
@@ -38,8 +38,8 @@ class TickClock:
     """A clock that counts ticks and never goes backward.
 
     Args:
-        read: Seconds since some moment, as `time.time`. Where it is set back, time stands still
-            here until it has caught up.
+        read: Gives the seconds since some moment, as `time.time`. Where these go back, time stands
+            still here until they have caught up.
         tick_s: Seconds of one tick.
     """
 
@@ -55,5 +55,5 @@ class TickClock:
 
     def tick(self, anchor: Anchor) -> int:
         """Number of the tick that runs now, never one before the anchor's."""
-        passed = math.floor((self.now_s() - anchor.at_s) / self.tick_s)
-        return anchor.tick + max(0, passed)
+        ticks = math.floor((self.now_s() - anchor.at_s) / self.tick_s)
+        return anchor.tick + max(0, ticks)

@@ -1,4 +1,4 @@
-"""What a server is told when it starts."""
+"""The settings of a server."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from server.clock import steady_s
 MIB = 1024 * 1024
 ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d+)?")
 WEEK_S = 7 * 24 * 3600.0
-THREADS = 8  # that answer requests; measured in server/serving.py
+THREADS = 8  # that answer requests; server/serving.py says why
 
 
 class ConfigError(ValueError):
-    """The server was told something impossible."""
+    """A setting is impossible."""
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class Config:
         store: SQLAlchemy URL of the database; None: SQLite in the user's data folder.
         synchronous: SQLite's setting, NORMAL (survives the death of the process) or FULL (also
             that of the machine).
-        token: Secret that every request but `/health` has to carry; None: none.
-        token_file: File that holds it, instead of `token`.
-        no_token: Whether it is open on purpose to all who reach it. Without that, a server without
-            a token answers only to `localhost` and IP addresses, and `/v1` only to its own pages.
+        token: Secret that every request but `/health` has to carry; None: there is none.
+        token_file: File that holds the token, instead of `token`.
+        no_token: Whether the server is open on purpose to all who reach it. Otherwise, a server
+            without a token answers only under `localhost` and IP addresses, and `/v1` only to its
+            own pages.
         cors_origins: Origins whose pages may call the classic protocol; ("*",): all, (): none.
-        station: Name under which the station's state is kept in the database, for each scenario
-            its own.
+        station: Name under which the database keeps the station's state, one for each scenario.
         max_body_bytes: Largest body of a request.
         max_num_envs: Most households in one session.
         max_days: Longest horizon of a session.
@@ -83,46 +83,43 @@ class Config:
                     f"cors_origins has {origin!r}; allowed: '*', or origins such as"
                     " 'https://example.com'"
                 )
-        given = [
-            name
-            for name in ("token", "token_file", "no_token")
-            if getattr(self, name) not in (None, False)
-        ]
-        if len(given) > 1:
-            raise ConfigError(f"{' and '.join(given)} are given; allowed: one of them")
+        access = ("token", "token_file", "no_token")
+        choices = [name for name in access if getattr(self, name) not in (None, False)]
+        if len(choices) > 1:
+            raise ConfigError(f"{' and '.join(choices)} are given; allowed: one of them")
 
     @property
     def secret(self) -> str | None:
-        """The token, from wherever it stands; None: there is none.
+        """The token, from the setting or the file; None: there is none.
 
         Raises:
-            ConfigError: for a file that cannot be read, or what no header could carry.
+            ConfigError: for a file that cannot be read, or a token that no header could carry.
         """
         if self.token_file is None:
-            found, where = self.token, "token"
+            token, where = self.token, "token"
         else:
             where = f"token_file {str(self.token_file)!r}"
             try:
-                found = Path(self.token_file).read_text(encoding="utf-8").strip()
+                token = Path(self.token_file).read_text(encoding="utf-8").strip()
             except (OSError, UnicodeDecodeError) as error:
                 raise ConfigError(f"{where} cannot be read: {error}") from error
-        if found is not None and not re.fullmatch(r"[!-~]+", found):
+        if token is not None and not re.fullmatch(r"[!-~]+", token):
             raise ConfigError(
                 f"{where} holds no token; allowed: visible ASCII characters, no space"
             )
-        return found
+        return token
 
 
-def as_config(given: Config | Mapping[str, Any] | None) -> Config:
-    """A `Config` from one, from a dict of its fields, or (None) the defaults.
+def as_config(settings: Config | Mapping[str, Any] | None) -> Config:
+    """A `Config` itself, or one made from a dict of its fields, or (None) of the defaults.
 
     Raises:
         ConfigError: for an unknown field or an impossible value.
     """
-    if isinstance(given, Config):
-        return given
+    if isinstance(settings, Config):
+        return settings
     known = [field.name for field in fields(Config)]
-    for name in given or {}:
+    for name in settings or {}:
         if name not in known:
             raise ConfigError(f"unknown setting {name!r}; allowed: {', '.join(known)}")
-    return replace(Config(), **(given or {}))
+    return replace(Config(), **(settings or {}))

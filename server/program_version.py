@@ -1,4 +1,4 @@
-"""Which program this is: one that made a session goes on with it, another might differently."""
+"""Which program this is, since another might go on differently with the same session."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ LAYOUTS = (household_dtype(1, 3), VEHICLE_DTYPE, STEP_DTYPE, VEHICLE_STEP_DTYPE)
 
 @functools.cache
 def program_version() -> str:
-    """The package's version and, in brackets, what else the last bit of a result depends on.
+    """The package's version and, in brackets, all else on which the last bit of a result depends.
 
-    The layouts of the state and of the results; the sources of the code that steps households and
+    These are the layouts of the state and of the results; the sources of the code that steps households and
     of the code that works out the tables it reads; the habits from which drivers are drawn; and
     what runs all that.
     """

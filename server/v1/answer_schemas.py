@@ -1,4 +1,4 @@
-"""What `/v1` answers, as JSON schemas for the OpenAPI document; `step_codec` writes the answers.
+"""The answers of `/v1` as JSON schemas, for the OpenAPI document; `step_codec` writes them.
 
 Their fields come from the declared tables of `ev_gym`.
 """
@@ -60,7 +60,7 @@ def _info(wrap: Callable[[Json], Json]) -> dict[str, Json]:
     }
 
 
-_SETTLED = {
+_SETTLEMENT_MEMBERS = {
     "settlement": with_description(array_of(NUMBER), f"{_SETTLEMENT}; valid where _settlement"),
     "_settlement": array_of(BOOLEAN),
 }
@@ -147,8 +147,8 @@ _LAST = [reference(name) for name in ("SingleReset", "VectorReset", "SingleStep"
 
 SCHEMAS: dict[str, Json] = {
     "StepInfo": object_of(_info(dict), {"settlement": with_description(NUMBER, _SETTLEMENT)}),
-    "StepInfos": object_of(_info(array_of), {**_SETTLED, **_FINAL}),
-    "LastStepInfos": object_of({**_info(array_of), **_SETTLED}),
+    "StepInfos": object_of(_info(array_of), {**_SETTLEMENT_MEMBERS, **_FINAL}),
+    "LastStepInfos": object_of({**_info(array_of), **_SETTLEMENT_MEMBERS}),
     "SingleReset": object_of(_SINGLE),
     "VectorReset": object_of(_VECTOR),
     "SingleStep": object_of({**_SINGLE, "reward": NUMBER, **_FLAGS}),

@@ -1,4 +1,4 @@
-"""What sessions refuse, as problems."""
+"""Why sessions refuse what a client asks, as problems."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ LOG = logging.getLogger("server.v1.sessions")
 
 
 @contextlib.contextmanager
-def refusing() -> Iterator[None]:
-    """Have what the env refuses told as a problem with status 422."""
+def refusals_as_problems() -> Iterator[None]:
+    """Raise a problem with status 422 for what the env refuses."""
     try:
         yield
     except (ActionError, ResetError, ScenarioError) as error:
@@ -32,18 +32,18 @@ def unknown_session() -> Problem:
     return Problem(404, "there is no such session: it was never made, deleted, or has expired")
 
 
-def other_index(asked: int | None, index: int) -> Problem:
-    """A session is not where a request believed it to be."""
-    said = "other requests went first" if asked is None else f"index is {asked}"
+def wrong_index(requested: int | None, index: int) -> Problem:
+    """A session has another index than a request believed."""
+    reason = "other requests went first" if requested is None else f"index is {requested}"
     return Problem(
         409,
-        f"{said}; the session's index is {index}, the number of its resets and steps so far; "
+        f"{reason}; the session's index is {index}, the number of its resets and steps so far; "
         "allowed: that, or the one before it with the same content as then",
         index=index,
     )
 
 
-def too_many(most: int) -> Problem:
+def too_many_sessions(most: int) -> Problem:
     """There is no room for another session."""
     return Problem(
         429,

@@ -1,4 +1,4 @@
-"""What a session is, and the env that takes its operations one after the other."""
+"""What a session is made of, and the env that does its operations one after the other."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ev_gym.simulation.results import record_infos
 from ev_gym.simulation.simulator import Outputs
 from ev_gym.vector_env import EVChargingVectorEnv
 from server.storage.store import Operation
-from server.v1.step_answer import Answer, Ended
+from server.v1.step_answer import Answer, LastStep
 
 RESET, STEP = "reset", "step"
 
@@ -29,10 +29,10 @@ class Spec:
     Attributes:
         scenario: The household.
         num_envs: How many of it; None: a single env, whose episodes never restart by themselves.
-        seed: Seeds the first reset, if that brings none; row i: seed + i.
+        seed: Seed of the first reset, where that brings none; row i: seed + i.
         continuous: False for discrete actions.
         split: None, `"train"` or `"test"`.
-        autoreset_mode: The value of an `AutoresetMode`; of a single env ignored.
+        autoreset_mode: The value of an `AutoresetMode`; a single env ignores it.
     """
 
     scenario: Scenario
@@ -48,7 +48,7 @@ class Spec:
         return 1 if self.num_envs is None else self.num_envs
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as plain JSON values; `Spec.from_dict` gives it back."""
+        """The spec as plain JSON values; `Spec.from_dict` reads them."""
         return {**asdict(self), "scenario": self.scenario.to_dict()}
 
     @classmethod
@@ -57,13 +57,14 @@ class Spec:
         return cls(**{**plain, "scenario": Scenario.from_dict(plain["scenario"])})
 
 
-class Replica:
+class ReplayedEnv:
     """An env that does a session's operations; the same operations give the same answers.
 
     Attributes:
-        env: The env; a single session's has one row and never resets by itself.
+        spec: The session.
+        env: The vector env; that of a single session has one row and never resets by itself.
         index: How many operations it has done.
-        last: What the last one answered.
+        last: Its answer to the last one; None if that is not known.
 
     Args:
         spec: The session.
@@ -89,33 +90,34 @@ class Replica:
             spec.rows, spec.scenario, spec.split, spec.continuous, autoreset_mode=mode
         )
         simulator = self.env.simulator
-        # As bytes, since NumPy copies records field by field.
-        self._tables = (_bytes_of(simulator.households), _bytes_of(simulator.vehicles))
-        self._before = tuple(table.copy() for table in self._tables)
+        # As bytes, since NumPy would copy records field by field.
+        self._state = (_bytes_of(simulator.households), _bytes_of(simulator.vehicles))
+        self._before = tuple(table.copy() for table in self._state)
 
     @property
     def nbytes(self) -> int:
-        """Roughly the memory it takes, without the world it shares."""
+        """Roughly the memory it takes, without the world, which it shares with others."""
         outputs = sum(array.nbytes for array in self.env.outputs)
-        return 100_000 + 3 * outputs + 2 * sum(table.nbytes for table in self._tables)
+        return 100_000 + 3 * outputs + 2 * sum(table.nbytes for table in self._state)
 
-    def take(self, operation: Operation, actions: NDArray[Any] | None = None) -> Answer:
+    def do(self, operation: Operation, actions: NDArray[Any] | None = None) -> Answer:
         """Do the next operation.
 
         Args:
-            operation: It.
-            actions: The actions of a step as the client shaped them; None: those of the log.
+            operation: The operation.
+            actions: The actions of a step as the client shaped them; None: as the operation, from
+                the log, has them.
 
         Raises:
             ActionError, ResetError, ScenarioError: for what the env refuses; nothing has changed.
         """
-        for before, table in zip(self._before, self._tables, strict=True):
+        for before, table in zip(self._before, self._state, strict=True):
             np.copyto(before, table)
         try:
             if operation.kind == RESET:
                 answer = self._reset(json.loads(operation.body))
             else:
-                answer = self._step(self._logged(operation.body) if actions is None else actions)
+                answer = self._step(self._read(operation.body) if actions is None else actions)
         except BaseException:
             self._restore()
             raise
@@ -123,44 +125,44 @@ class Replica:
         self.index += 1
         return answer
 
-    def go_back(self) -> None:
-        """Undo the last `take`; once only, since what was before that is not kept."""
+    def undo(self) -> None:
+        """Undo the last `do`; once only, since the state before that is not kept."""
         self.index -= 1
         self.last = self._previous
         self._restore()
 
     def _restore(self) -> None:
-        if self.index == 0:  # an env does not forget that it was reset once
+        if self.index == 0:  # only a new env has never been reset
             self._begin()
             return
-        for before, table in zip(self._before, self._tables, strict=True):
+        for before, table in zip(self._before, self._state, strict=True):
             np.copyto(table, before)
 
     def jump(self, index: int, state: bytes) -> None:
-        """Go to where another replica of this session was after so many operations.
+        """Take the state that another env of this session had after so many operations.
 
-        What the last of them answered is not known then.
+        The answer to the last of them is not known then.
         """
         self.env.set_state(state)
         self.index, self.last = index, None
 
     def beginning_rows(self) -> NDArray[np.bool_]:
-        """(n,) the rows that the coming step will begin a new episode in, instead of stepping."""
+        """(n,) the rows in which the coming step begins a new episode instead of stepping."""
         over: NDArray[np.bool_] = self.env.simulator.households["over"] != 0
         return over & (self.env.autoreset_mode is AutoresetMode.NEXT_STEP)
 
-    def _logged(self, body: bytes) -> NDArray[Any]:
-        """The actions of a step's body, (n, K), or (n,) for one car with discrete actions."""
+    def _read(self, body: bytes) -> NDArray[Any]:
+        """The actions of a `step_body`, (n, K), or (n,) for one car with discrete actions."""
         actions = np.frombuffer(body, body[:2].decode(), offset=2)
         cars = len(self.spec.scenario.vehicles)
-        one = cars == 1 and not self.spec.continuous
-        return actions if one else actions.reshape(self.spec.rows, cars)
+        flat = cars == 1 and not self.spec.continuous
+        return actions if flat else actions.reshape(self.spec.rows, cars)
 
-    def _reset(self, asked: dict[str, Any]) -> Answer:
-        options = dict(asked["options"])
+    def _reset(self, body: dict[str, Any]) -> Answer:
+        options = dict(body["options"])
         if "reset_mask" in options:
             options["reset_mask"] = _array(options["reset_mask"])
-        observations, _ = self.env.reset(seed=asked["seed"], options=options)
+        observations, _ = self.env.reset(seed=body["seed"], options=options)
         rows, out = self.spec.rows, self.env.outputs
         return Answer(
             index=self.index + 1,
@@ -171,7 +173,7 @@ class Replica:
             settlement=np.zeros(rows),
             results=out.results,
             vehicle_results=out.vehicle_results,
-            ended=None,
+            last_step=None,
         )
 
     def _step(self, actions: NDArray[Any]) -> Answer:
@@ -186,14 +188,14 @@ class Replica:
             settlement=np.zeros(self.spec.rows) if settlement is None else settlement,
             results=out.results,
             vehicle_results=out.vehicle_results,
-            ended=_ended(infos, out) if "final_obs" in infos else None,
+            last_step=_last_step(infos, out) if "final_obs" in infos else None,
         )
 
 
-def _ended(infos: dict[str, Any], out: Outputs) -> Ended:
+def _last_step(infos: dict[str, Any], out: Outputs) -> LastStep:
     results, vehicle_results = np.zeros_like(out.results), np.zeros_like(out.vehicle_results)
     record_infos(infos["final_info"], results, vehicle_results)
-    return Ended(infos["final_obs"], results, vehicle_results)
+    return LastStep(infos["final_obs"], results, vehicle_results)
 
 
 def _bytes_of(table: NDArray[Any]) -> NDArray[np.uint8]:
@@ -201,25 +203,25 @@ def _bytes_of(table: NDArray[Any]) -> NDArray[np.uint8]:
     return table.view(np.ndarray).reshape(-1).view(np.uint8)
 
 
-def _array(given: Any) -> NDArray[Any]:
+def _array(value: Any) -> NDArray[Any]:
     try:
-        return np.array(given)
-    except ValueError:  # a ragged list, which the env refuses in this form
+        return np.array(value)
+    except ValueError:  # a ragged list; the env refuses what stands for it
         return np.array(None)
 
 
 def step_body(actions: NDArray[Any]) -> bytes:
-    """The log's form of a step: the name of the numbers' type, and they, row by row."""
+    """A step as it stands in the log: the name of the numbers' type, then they, row by row."""
     return actions.dtype.str[1:].encode() + actions.tobytes()
 
 
 def reset_body(spec: Spec, index: int, seed: Any, options: Any) -> bytes:
-    """The log's form of a reset: its seed and options as JSON, equal for equal requests.
+    """A reset as it stands in the log: its seed and options as JSON, equal for equal requests.
 
     Args:
         spec: The session.
-        index: Number of the operation; the first one needs a seed for every row, and takes the
-            session's where it brings none.
+        index: Number of the operation. The first one needs a seed for every row: where the request
+            has none, the session's.
         seed: None, a number, or for several rows a list of numbers and None.
         options: None, or a dict of plain JSON values.
 
@@ -232,8 +234,8 @@ def reset_body(spec: Spec, index: int, seed: Any, options: Any) -> bytes:
     if index == 0 and seed is None:
         seed = spec.seed
     elif index == 0 and isinstance(seed, list):
-        given = enumerate(row_seeds(seed, rows), spec.seed)
-        seed = [own if wanted is None else wanted for own, wanted in given]
+        seeds = enumerate(row_seeds(seed, rows), spec.seed)
+        seed = [default if of_row is None else of_row for default, of_row in seeds]
     if spec.num_envs is None or not isinstance(options, Mapping):
         options = given_options(options)
     options = {name: value for name, value in options.items() if value is not None}

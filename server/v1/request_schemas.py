@@ -18,7 +18,7 @@ Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED), WHOLE]
 Index = Annotated[int, Field(ge=0, le=LARGEST_INDEX), WHOLE]
 Number = Annotated[int | float, WithJsonSchema({"type": "number"})]
 _INDEX_SCHEMA = {"type": "integer", "minimum": 0, "maximum": LARGEST_INDEX}
-AskedIndex = Annotated[
+RequestIndex = Annotated[
     Index | None,
     Field(
         description="the session's index; with it a request may be repeated: the stored answer "
@@ -43,7 +43,7 @@ class NewEnv(RequestBody):
     split: Literal["train", "test"] | None = Field(
         None, description="which weeks of the series episodes come from"
     )
-    autoreset_mode: Literal[MODES] = Field(  # type: ignore[valid-type]  # those of gymnasium
+    autoreset_mode: Literal[MODES] = Field(  # type: ignore[valid-type]  # gymnasium's, known at run time
         AutoresetMode.NEXT_STEP.value,
         description="when the episodes of a vector session restart; of no effect on a single env",
     )
@@ -73,7 +73,7 @@ class Reset(RequestBody):
         "episode of the stream",
     )
     options: ResetOptions | None = None
-    index: AskedIndex = None
+    index: RequestIndex = None
 
 
 class Step(RequestBody):
@@ -82,7 +82,7 @@ class Step(RequestBody):
     action: Number | FailFastList[Number | FailFastList[Number]] = Field(
         description="an action of the session's action space, one for each row of a vector session"
     )
-    index: AskedIndex = None
+    index: RequestIndex = None
 
 
 class StepQuery(Query):

@@ -1,7 +1,7 @@
-"""What a client may say of a scenario: a model made from the declared parameters.
+"""The scenario in a request: a model made from the declared parameters.
 
 So the OpenAPI document shows each parameter's unit, meaning and range, and a wrong one is refused
-with its place. `Scenario.from_dict` has the last word: it knows what fits together.
+with its place. `Scenario.from_dict` has the last word, for it knows what fits together.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from server.http.problems import Problem
 from server.http.request_reading import WHOLE, FailFastList, RequestBody
 
 
-def _kind(rule: Mapping[str, Any]) -> Any:
-    """The type of a declared parameter."""
+def _type_of(rule: Mapping[str, Any]) -> Any:
+    """The type of a declared parameter, by its declaration."""
     kind: Any
     if "section" in rule:
         kind = overrides_of(rule["section"])
@@ -41,35 +41,35 @@ def _kind(rule: Mapping[str, Any]) -> Any:
 
 
 def _no_bool(value: Any) -> Any:
-    """For pydantic a True is one of the literals 1 and 3."""
+    """Refuse a boolean, since pydantic takes True for the literal 1."""
     if isinstance(value, bool):
         raise PydanticCustomError("no_bool", "Input should be no boolean")
     return value
 
 
 def _no_default(schema: dict[str, Any]) -> None:
-    schema.pop("default", None)  # what is not given stays as the preset has it
+    schema.pop("default", None)  # null is none: what is left out stays as the preset has it
 
 
 def _field(kind: Any, meaning: str, unit: str = "") -> Any:
-    described = f"{meaning} ({unit})" if unit else meaning
-    return kind, Field(default=None, description=described, json_schema_extra=_no_default)
+    text = f"{meaning} ({unit})" if unit else meaning
+    return kind, Field(default=None, description=text, json_schema_extra=_no_default)
 
 
 def overrides_of(part: type, **more: Any) -> type[RequestBody]:
     """A model of the declared parameters of a dataclass, none of them required."""
     hints = get_type_hints(part)
-    own: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
     for field in dataclasses.fields(part):
         rule = field.metadata
         if rule:
-            own[field.name] = _field(_kind(rule), rule["meaning"], rule["unit"])
+            parameters[field.name] = _field(_type_of(rule), rule["meaning"], rule["unit"])
         elif field.name not in more:
             kind = hints[field.name]
-            own[field.name] = _field(overrides_of(kind), _summary(kind))
+            parameters[field.name] = _field(overrides_of(kind), _summary(kind))
     doc = f"{_summary(part)} What is left out stays as the preset has it."
     return create_model(
-        f"{part.__name__}Overrides", __base__=RequestBody, __doc__=doc, **own, **more
+        f"{part.__name__}Overrides", __base__=RequestBody, __doc__=doc, **parameters, **more
     )
 
 
@@ -84,14 +84,14 @@ def _branch(value: Any) -> str:
     return NAME if isinstance(value, str) else OVERRIDES
 
 
-_presets = Literal[preset_names()]  # type: ignore[valid-type]  # one of the names that there are
+_presets = Literal[preset_names()]  # type: ignore[valid-type]  # names known at run time
 _PRESETS = " ".join(f"{name}: {preset_summary(name)}" for name in preset_names())
 
 _Model = Annotated[str, Field(max_length=NAME_LENGTH)]
 VehicleOverrides = overrides_of(
     Vehicle, model=_field(_Model, "known car to start from, such as Renault Zoe R110 ZE50")
 )
-_tariffs = Literal[tuple(TARIFFS)]  # type: ignore[valid-type]  # one of the names that there are
+_tariffs = Literal[tuple(TARIFFS)]  # type: ignore[valid-type]  # names known at run time
 ScenarioOverrides = overrides_of(
     Scenario,
     tariff=_field(
@@ -103,27 +103,27 @@ ScenarioOverrides = overrides_of(
     ),
     preset=_field(_presets, f"preset to start from; stockholm where left out. {_PRESETS}"),
     vehicles=_field(
-        Annotated[FailFastList[VehicleOverrides], Field(min_length=1, max_length=MAX_VEHICLES)],  # type: ignore[valid-type]  # made above
+        Annotated[FailFastList[VehicleOverrides], Field(min_length=1, max_length=MAX_VEHICLES)],  # type: ignore[valid-type]  # a model made above
         "the cars; each starts from its `model`, or from the preset's first car",
     ),
 )
 
 ScenarioOrOverrides = Annotated[
-    Annotated[_presets, Tag(NAME)] | Annotated[ScenarioOverrides, Tag(OVERRIDES)],  # type: ignore[valid-type]  # likewise
+    Annotated[_presets, Tag(NAME)] | Annotated[ScenarioOverrides, Tag(OVERRIDES)],  # type: ignore[valid-type]  # models made above
     Discriminator(_branch),
     Field(description=f"A preset's name or overrides of one. {_PRESETS}"),
 ]
 
 
-def scenario_of(given: str | RequestBody) -> Scenario:
-    """The scenario that a client means.
+def scenario_of(content: str | RequestBody) -> Scenario:
+    """The scenario that a request names, or whose overrides it holds.
 
     Raises:
         Problem: 422 for one that is impossible, saying what is allowed.
     """
     try:
         return as_scenario(
-            given if isinstance(given, str) else given.model_dump(exclude_unset=True)
+            content if isinstance(content, str) else content.model_dump(exclude_unset=True)
         )
     except ScenarioError as error:
         raise Problem(422, str(error)) from None

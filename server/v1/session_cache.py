@@ -16,29 +16,30 @@ from ev_gym.world.world import World
 from server.http.problems import Problem
 from server.program_version import program_version
 from server.storage.store import SessionRow
-from server.v1.replayed_env import Replica, Spec
+from server.v1.replayed_env import ReplayedEnv, Spec
 
 LOG = logging.getLogger("server.v1.sessions")
-_BUILDING = threading.Lock()
-LIVE_BYTES = 1_000_000_000  # of envs, and of the series they live on
+CACHE_BYTES = 1_000_000_000  # of envs, and of the series that they need
+_BUILD_LOCK = threading.Lock()
 
 
-class Live:
-    """A session in memory; only who holds the lock may use its replica.
+class CachedSession:
+    """A session in memory; only who holds the lock may use its env.
 
     Attributes:
         id: The session's.
         version: The program that made it.
-        replica: Its env, perhaps behind the log, since other workers go on with it too.
-        lock: Guards the replica.
-        noted_at: When its use was last written down, in seconds of the server's clock.
+        replay: Its env, perhaps behind the log, since other workers go on with it too.
+        lock: Guards the env.
+        noted_at: When its use was last written to the database, in seconds of the server's clock.
+        world: The tables by which its households live.
     """
 
-    def __init__(self, row: SessionRow, replica: Replica) -> None:
-        self.id, self.version, self.replica = row.id, row.version, replica
+    def __init__(self, row: SessionRow, replay: ReplayedEnv) -> None:
+        self.id, self.version, self.replay = row.id, row.version, replay
         self.lock = threading.Lock()
         self.noted_at = row.used_at
-        self.world = replica.env.simulator.world
+        self.world = replay.env.simulator.world
         self.world_bytes = _bytes_of(self.world)
         self.spec_bytes = len(row.spec)
 
@@ -49,66 +50,66 @@ def _bytes_of(world: World) -> int:
     return sum(table.nbytes for table in tables if isinstance(table, np.ndarray))
 
 
-class LiveSessions:
-    """Sessions in memory by id, those used last; a thread-safe cache."""
+class SessionCache:
+    """The sessions used last, by id; for any number of threads."""
 
     def __init__(self) -> None:
-        self._all: OrderedDict[str, Live] = OrderedDict()
+        self._sessions: OrderedDict[str, CachedSession] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, session_id: str) -> Live | None:
+    def get(self, session_id: str) -> CachedSession | None:
         """A session, if it is here."""
         with self._lock:
-            live = self._all.get(session_id)
-            if live is not None:
-                self._all.move_to_end(session_id)
-        return live
+            session = self._sessions.get(session_id)
+            if session is not None:
+                self._sessions.move_to_end(session_id)
+        return session
 
-    def keep(self, live: Live) -> Live:
-        """Keep a session, or the one that is here already; where it gets too much, drop others."""
+    def keep(self, session: CachedSession) -> CachedSession:
+        """Keep a session, or the one of its id that is here; drop others where it gets too much."""
         with self._lock:
-            live = self._all.setdefault(live.id, live)
-            self._all.move_to_end(live.id)
-            room, worlds = LIVE_BYTES, set()
-            for other in reversed(list(self._all.values())):
-                room -= other.replica.nbytes + other.spec_bytes
+            session = self._sessions.setdefault(session.id, session)
+            self._sessions.move_to_end(session.id)
+            left_bytes, worlds = CACHE_BYTES, set()
+            for other in reversed(list(self._sessions.values())):
+                left_bytes -= other.replay.nbytes + other.spec_bytes
                 if id(other.world) not in worlds:
                     worlds.add(id(other.world))
-                    room -= other.world_bytes
-                if room < 0 and other is not live:
-                    del self._all[other.id]
-        return live
+                    left_bytes -= other.world_bytes
+                if left_bytes < 0 and other is not session:
+                    del self._sessions[other.id]
+        return session
 
     def drop(self, session_id: str) -> None:
         """Drop a session."""
         with self._lock:
-            self._all.pop(session_id, None)
+            self._sessions.pop(session_id, None)
 
-    def drop_where(self, condition: Callable[[Live], bool]) -> None:
-        """Drop some sessions."""
+    def drop_where(self, condition: Callable[[CachedSession], bool]) -> None:
+        """Drop the sessions that meet a condition."""
         with self._lock:
-            for live in [live for live in self._all.values() if condition(live)]:
-                del self._all[live.id]
+            for session in [each for each in self._sessions.values() if condition(each)]:
+                del self._sessions[session.id]
 
 
-def new_replica(spec: Spec) -> Replica:
-    """The env of a session, one after the other: their series may take a second to generate.
+def new_env(spec: Spec) -> ReplayedEnv:
+    """The env of a session; one at a time is made, since its series may take seconds to generate.
 
     Raises:
-        ScenarioError, ResetError, ValueError, DataError, OSError: as `Replica` and its series.
+        ScenarioError, ResetError, ValueError, DataError, OSError: as `ReplayedEnv` and its series.
     """
-    with _BUILDING:
-        return Replica(spec)
+    with _BUILD_LOCK:
+        return ReplayedEnv(spec)
 
 
-def session_row(session_id: str, replica: Replica, now: float) -> SessionRow:
+def session_row(session_id: str, replay: ReplayedEnv, now: float) -> SessionRow:
     """What the database keeps of a session that was made just now."""
-    world = replica.env.simulator.world
-    told = {"spec": replica.spec.to_dict(), "world": world.fingerprint}
-    return SessionRow(session_id, now, now, json.dumps(told), program_version())
+    world = replay.env.simulator.world
+    members = {"spec": replay.spec.to_dict(), "world": world.fingerprint}
+    return SessionRow(session_id, now, now, json.dumps(members), program_version())
 
 
-def load(row: SessionRow) -> Live:
+def load(row: SessionRow) -> CachedSession:
     """A session from the database, before its first operation.
 
     Raises:
@@ -122,16 +123,16 @@ def load(row: SessionRow) -> Live:
             session_version=row.version,
             server_version=program_version(),
         )
-    told = json.loads(row.spec)
+    members = json.loads(row.spec)
     try:
-        live = Live(row, new_replica(Spec.from_dict(told["spec"])))
+        session = CachedSession(row, new_env(Spec.from_dict(members["spec"])))
     except (ScenarioError, DataError, OSError) as error:
         LOG.warning("session %s cannot be loaded: %s", row.id, error)
         raise Problem(409, "the session's series cannot be read any more") from error
-    if live.world.fingerprint != told["world"]:
+    if session.world.fingerprint != members["world"]:
         raise Problem(
             409,
-            f"the session lives on series with the fingerprint {told['world'][:12]}; this server's "
-            f"now have {live.world.fingerprint[:12]}; allowed: to delete the session",
+            f"the session lives on series with the fingerprint {members['world'][:12]}; this "
+            f"server's now have {session.world.fingerprint[:12]}; allowed: to delete the session",
         )
-    return live
+    return session

@@ -25,7 +25,7 @@ from ev_gym.simulation.state_fields import (
 from ev_gym.simulation.state_fields import VEHICLE_STEP_DTYPE as CAR_STEP
 from ev_gym.world.world import World
 from server.v1.sessions import Look, Session
-from server.v1.step_answer import Stepped
+from server.v1.step_answer import StepResults
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,19 +33,19 @@ if TYPE_CHECKING:
 ROWS_PER_PIECE = 2000
 
 
-def session(of: Session, world: World) -> dict[str, Any]:
+def session(description: Session, world: World) -> dict[str, Any]:
     """What a session is: its scenario, spaces and field tables."""
-    spec = of.spec
+    spec = description.spec
     return {
-        "id": of.id,
-        "index": of.index,
+        "id": description.id,
+        "index": description.index,
         "scenario": spec.scenario.to_dict(),
         "num_envs": spec.num_envs,
         "seed": spec.seed,
         "continuous": spec.continuous,
         "split": spec.split,
         "autoreset_mode": spec.autoreset_mode,
-        "version": of.version,
+        "version": description.version,
         "action_space": _space(ActionMap(spec.scenario, spec.continuous).space),
         "observation_space": _space(observation_space(world)),
         "observation_fields": [
@@ -78,7 +78,7 @@ def _space(space: spaces.Space[Any]) -> dict[str, Any]:
         return {"type": "Discrete", "n": int(space.n)}
     if isinstance(space, spaces.MultiDiscrete):
         return {"type": "MultiDiscrete", "nvec": space.nvec.tolist()}
-    assert isinstance(space, spaces.Box)  # there are no others
+    assert isinstance(space, spaces.Box)  # an env has no others
     return {
         "type": "Box",
         "low": space.low.tolist(),
@@ -101,10 +101,10 @@ def _named(record: Any) -> dict[str, Any]:
     return {name: record[name].tolist() for name in record.dtype.names}
 
 
-def steps(given: Iterable[Stepped], world: World) -> Iterator[dict[str, Any]]:
+def steps(results: Iterable[StepResults], world: World) -> Iterator[dict[str, Any]]:
     """Each household's steps as plain values, like a row of `steps_frame`."""
-    local = _clock(world)
-    for index, *columns in given:
+    local = _local_time(world)
+    for index, *columns in results:
         for row, values, cars in zip(*(column.tolist() for column in columns), strict=True):
             terms = values[len(NAMES) :]
             yield {
@@ -120,13 +120,13 @@ def steps(given: Iterable[Stepped], world: World) -> Iterator[dict[str, Any]]:
 
 def _total(terms: Iterable[float]) -> float:
     total = 0.0
-    for term in terms:  # not sum(), which since Python 3.12 adds otherwise
+    for term in terms:  # not sum(), which since Python 3.12 adds more exactly than the env
         total += term
     return total
 
 
-def _clock(world: World) -> Callable[[int], str]:
-    """From a minute of the series to the local time as text."""
+def _local_time(world: World) -> Callable[[int], str]:
+    """A function from a minute of the series to the local time as text."""
     start, zone = world.dataset.start, ZoneInfo(world.dataset.zone)
 
     def local(minute: int) -> str:
@@ -135,21 +135,21 @@ def _clock(world: World) -> Callable[[int], str]:
     return local
 
 
-def csv(given: Iterable[Stepped], world: World, rows: int) -> Iterator[str]:
+def csv(results: Iterable[StepResults], world: World, rows: int) -> Iterator[str]:
     """The steps as CSV: `index`, `row` and the columns of `steps_frame`; a piece at a time."""
-    left = iter(given)
+    remaining = iter(results)
     yield _table_of([], world).to_csv(index=False, lineterminator="\n")
-    while some := list(itertools.islice(left, max(1, ROWS_PER_PIECE // rows))):
-        yield _table_of(some, world).to_csv(index=False, header=False, lineterminator="\n")
+    while piece := list(itertools.islice(remaining, max(1, ROWS_PER_PIECE // rows))):
+        yield _table_of(piece, world).to_csv(index=False, header=False, lineterminator="\n")
 
 
-def _table_of(some: Sequence[Stepped], world: World) -> pd.DataFrame:
-    local, cars = _clock(world), len(world.scenario.vehicles)
-    none = Stepped(0, np.empty(0, int), np.empty(0, STEP_DTYPE), np.empty((0, cars), CAR_STEP))
-    columns = zip(*((s.rows, s.results, s.vehicle_results) for s in (none, *some)), strict=True)
+def _table_of(steps: Sequence[StepResults], world: World) -> pd.DataFrame:
+    local, cars = _local_time(world), len(world.scenario.vehicles)
+    none = StepResults(0, np.empty(0, int), np.empty(0, STEP_DTYPE), np.empty((0, cars), CAR_STEP))
+    columns = zip(*((s.rows, s.results, s.vehicle_results) for s in (none, *steps)), strict=True)
     rows, results, vehicle_results = (np.concatenate(parts) for parts in columns)
     frame = steps_frame(world.dataset.start, world.dataset.zone, results, vehicle_results)
-    frame.insert(0, "index", np.repeat([s.index for s in some], [len(s.rows) for s in some]))
+    frame.insert(0, "index", np.repeat([s.index for s in steps], [len(s.rows) for s in steps]))
     frame.insert(1, "row", rows)
     frame.insert(2, "time", [local(minute) for minute in results["now_min"].tolist()])
     return frame

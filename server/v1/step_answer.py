@@ -1,4 +1,4 @@
-"""What a reset or a step of a session answers, before it becomes JSON or arrays."""
+"""What a session answers to a reset or a step, before it becomes JSON or arrays."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Ended(NamedTuple):
-    """With same-step autoreset: what all rows showed last, valid where `truncated`.
+class LastStep(NamedTuple):
+    """The last step of the episodes that ended in it, with same-step autoreset.
 
-    Observations of the other rows are 0, as in the vector env's `final_obs`.
+    Attributes:
+        observations: (n, D) float32; 0 in the rows that did not end, as the vector env's
+            `final_obs`.
+        results: (n,) STEP_DTYPE, valid in the rows that ended.
+        vehicle_results: (n, K) VEHICLE_STEP_DTYPE, valid in the rows that ended.
     """
 
     observations: NDArray[np.float32]
@@ -31,7 +35,8 @@ class Answer(NamedTuple):
         settlement: (n,) float64, valid where `truncated`.
         results: (n,) STEP_DTYPE.
         vehicle_results: (n, K) VEHICLE_STEP_DTYPE.
-        ended: With same-step autoreset, in a step in which an episode ended; else None.
+        last_step: With same-step autoreset, in a step in which an episode ended; else None. The
+            other arrays then show the new episode in those rows.
     """
 
     index: int  # type: ignore[assignment]  # hides a method of tuples
@@ -42,18 +47,18 @@ class Answer(NamedTuple):
     settlement: NDArray[np.float64]
     results: NDArray[Any]
     vehicle_results: NDArray[Any]
-    ended: Ended | None
+    last_step: LastStep | None
 
 
-class Stepped(NamedTuple):
+class StepResults(NamedTuple):
     """The results of one step of a session.
 
     Attributes:
         index: Number of the operation.
         rows: (m,) the rows that stepped. With next-step autoreset those are missing that began a
             new episode instead.
-        results: (m,) STEP_DTYPE; with same-step autoreset of the step, not of the new episode.
-        vehicle_results: (m, K) VEHICLE_STEP_DTYPE, likewise.
+        results: (m,) STEP_DTYPE, of the step even where a new episode began at its end.
+        vehicle_results: (m, K) VEHICLE_STEP_DTYPE, of the step even where one began.
     """
 
     index: int  # type: ignore[assignment]  # hides a method of tuples
@@ -62,12 +67,13 @@ class Stepped(NamedTuple):
     vehicle_results: NDArray[Any]
 
 
-def stepped(answer: Answer, rows: NDArray[np.int64]) -> Stepped:
+def step_results(answer: Answer, rows: NDArray[np.int64]) -> StepResults:
     """The results that a step gave the rows that took it."""
     results, vehicle_results = answer.results, answer.vehicle_results
-    if answer.ended is not None:
+    if answer.last_step is not None:
         over = answer.truncated
-        results = np.where(over, answer.ended.results, results)
-        own = answer.ended.vehicle_results
-        vehicle_results = np.where(over[:, np.newaxis], own, vehicle_results)
-    return Stepped(answer.index - 1, rows, results[rows], vehicle_results[rows])
+        results = np.where(over, answer.last_step.results, results)
+        vehicle_results = np.where(
+            over[:, np.newaxis], answer.last_step.vehicle_results, vehicle_results
+        )
+    return StepResults(answer.index - 1, rows, results[rows], vehicle_results[rows])

@@ -23,12 +23,12 @@ from server.http.problems import Problem
 from server.v1.step_answer import Answer
 
 _MAGIC = npy.magic(1, 0)
-_LONGEST_HEADER = 10_000
-_SHOWN_BYTES = 200
-_TOO_LONG = 2**63
+_LONGEST_HEADER = 10_000  # bytes
+_QUOTED_BYTES = 200  # of a header, in an error
+_TOO_LONG = 2**63  # entries
 _TERMS_FROM = len(NAMES)
 
-# Ten times as fast as the standard library's on an answer, which took a tenth of a step's time.
+# Ten times as fast on an answer as the standard library, which took a tenth of a step's time.
 dumps = orjson.dumps
 
 
@@ -46,48 +46,48 @@ def _single(answer: Answer) -> dict[str, Any]:
     values = answer.results.item(0)
     cars = zip(*answer.vehicle_results[0].tolist(), strict=True)
     info: dict[str, Any] = dict(zip(NAMES + VEHICLE_NAMES, (*values[:_TERMS_FROM], *cars)))  # noqa: B905  # a check costs time at every step
-    info["reward_terms"] = dict(zip(REWARD_TERMS, values[_TERMS_FROM:]))  # noqa: B905  # likewise
-    told = {"index": answer.index, "observation": answer.observations[0].tolist()}
+    info["reward_terms"] = dict(zip(REWARD_TERMS, values[_TERMS_FROM:]))  # noqa: B905  # a check costs time at every step
+    members = {"index": answer.index, "observation": answer.observations[0].tolist()}
     if answer.is_step:
         truncated = answer.truncated.item(0)
-        told |= {"reward": answer.rewards.item(0), "terminated": False, "truncated": truncated}
+        members |= {"reward": answer.rewards.item(0), "terminated": False, "truncated": truncated}
         if truncated:
             info["settlement"] = answer.settlement.item(0)
-    told["info"] = info
-    return told
+    members["info"] = info
+    return members
 
 
 def _vector(answer: Answer) -> dict[str, Any]:
     infos = rows_info(answer.results, answer.vehicle_results)
-    told = {"index": answer.index, "observations": answer.observations.tolist()}
+    members = {"index": answer.index, "observations": answer.observations.tolist()}
     if answer.is_step:
-        ended = answer.truncated.tolist()
-        told["rewards"] = answer.rewards.tolist()
-        told["terminated"] = [False] * len(ended)
-        told["truncated"] = ended
-        if True in ended:
-            infos |= _endings(answer)
-    told["infos"] = _lists(infos)
-    return told
+        truncated = answer.truncated.tolist()
+        members["rewards"] = answer.rewards.tolist()
+        members["terminated"] = [False] * len(truncated)
+        members["truncated"] = truncated
+        if True in truncated:
+            infos |= _ending_infos(answer)
+    members["infos"] = _lists(infos)
+    return members
 
 
-def _endings(answer: Answer) -> dict[str, Any]:
-    """What the vector env's infos hold in a step in which episodes ended."""
-    ended = answer.truncated
-    settled = {"settlement": answer.settlement, "_settlement": ended}
-    if answer.ended is None:
-        return settled
-    last = answer.ended
+def _ending_infos(answer: Answer) -> dict[str, Any]:
+    """What the vector env's infos hold besides, in a step in which episodes ended."""
+    over, last = answer.truncated, answer.last_step
+    settlement = {"settlement": answer.settlement, "_settlement": over}
+    if last is None:
+        return settlement
     return {
-        **settled,
+        **settlement,
         "final_obs": last.observations,
-        "_final_obs": ended,
-        "final_info": rows_info(last.results, last.vehicle_results) | settled,
-        "_final_info": ended,
+        "_final_obs": over,
+        "final_info": rows_info(last.results, last.vehicle_results) | settlement,
+        "_final_info": over,
     }
 
 
 def _lists(tree: dict[str, Any]) -> dict[str, Any]:
+    """The tree with lists instead of arrays."""
     return {
         name: _lists(value) if isinstance(value, dict) else value.tolist()
         for name, value in tree.items()
@@ -110,7 +110,7 @@ def to_npy(answer: Answer) -> bytes:
         answer.settlement,
         answer.results,
         answer.vehicle_results,
-        *(answer.ended or ()),
+        *(answer.last_step or ()),
     )
     pieces: list[Any] = []
     for array in arrays:
@@ -121,8 +121,8 @@ def to_npy(answer: Answer) -> bytes:
 @functools.lru_cache(maxsize=256)
 def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
     stream = io.BytesIO()
-    described = {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-    npy.write_array_header_1_0(stream, described)
+    members = {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    npy.write_array_header_1_0(stream, members)
     return stream.getvalue()
 
 
@@ -137,7 +137,7 @@ def action_of(data: bytes) -> NDArray[Any]:
     begin = 10 + int.from_bytes(data[8:10], "little")
     if begin > _LONGEST_HEADER:
         raise Problem(400, f"the npy header has {begin} bytes; allowed: {_LONGEST_HEADER}")
-    shape, by_columns, dtype = _described(data[:begin])
+    shape, by_columns, dtype = _read_header(data[:begin])
     if dtype.kind not in "iuf":
         raise Problem(422, f"the npy array holds {dtype.name}; allowed: integers or floats")
     size = math.prod(shape) * dtype.itemsize
@@ -149,25 +149,25 @@ def action_of(data: bytes) -> NDArray[Any]:
         )
     try:
         order = "F" if by_columns else "C"
-        return np.ndarray(shape, dtype, data, begin, order=order)  # type: ignore[arg-type]  # a literal in a variable
-    except (ValueError, OverflowError) as error:  # an empty one with too many or too long axes
+        return np.ndarray(shape, dtype, data, begin, order=order)  # type: ignore[arg-type]  # mypy sees a str in it
+    except (ValueError, OverflowError) as error:  # an empty array with too many or too long axes
         raise Problem(400, f"the npy array has shape {shape}: {error}") from None
 
 
 @functools.lru_cache(maxsize=256)
-def _described(head: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, order and type that an npy header names; clients send the same one again and again."""
+def _read_header(head: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether in Fortran's order, and type; clients send the same header again and again."""
     stream = io.BytesIO(head[len(_MAGIC) :])
     try:
         shape, by_columns, dtype = npy.read_array_header_1_0(stream)
     except Exception as error:  # whatever a parser of Python literals may raise on such bytes
         raise Problem(400, f"the npy header cannot be read: {error}") from None
     whole = all(type(length) is int and 0 <= length < _TOO_LONG for length in shape)
-    if not whole or math.prod(shape) >= _TOO_LONG:  # too long perhaps even to be printed
-        begins = bytes(head[10 : 10 + _SHOWN_BYTES])
+    if not whole or math.prod(shape) >= _TOO_LONG:  # perhaps too long even to be printed
+        quoted = bytes(head[10 : 10 + _QUOTED_BYTES])
         raise Problem(
             400,
-            f"the npy header is {begins!r}; allowed: a shape of whole numbers, no negative length, "
+            f"the npy header is {quoted!r}; allowed: a shape of whole numbers, no negative length, "
             f"and less than {_TOO_LONG} entries",
         )
     return shape, by_columns, dtype

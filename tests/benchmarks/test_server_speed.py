@@ -117,7 +117,7 @@ def _local_with_encoding(rows: int) -> Callable[[], float]:
                 settlement=settlement,
                 results=out.results,
                 vehicle_results=out.vehicle_results,
-                ended=None,
+                last_step=None,
             )
         )
         return time.perf_counter() - began

@@ -22,6 +22,7 @@ import requests
 import sqlalchemy as sa
 from click.testing import CliRunner
 
+import server.app
 import server.cli
 from server import create_app, serving
 from server.config import Config
@@ -273,7 +274,7 @@ def test_the_databases_password_is_not_printed(
         app.extensions["ev_gym.store"].url = sa.make_url("postgresql://me:hunter2@host/db")
         return app
 
-    monkeypatch.setattr(server, "create_app", on_postgres, raising=False)
+    monkeypatch.setattr(server.app, "create_app", on_postgres)
     monkeypatch.setattr(serving, "run_until_stopped", serving.drain)
     done = CliRunner().invoke(server.cli.main, ["--port", "0"])
     assert done.exit_code == 0, done.output

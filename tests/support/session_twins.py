@@ -95,14 +95,14 @@ def _ended_alike(answer: Answer, infos: dict[str, Any]) -> bool:
     """Whether the ends of ended episodes are alike; takes them out of `infos`."""
     final_info, over = infos.pop("final_info", None), infos.pop("_final_info", None)
     final_obs, also_over = infos.pop("final_obs", None), infos.pop("_final_obs", None)
-    if answer.ended is None or final_info is None:
-        return answer.ended is None and final_info is None
+    if answer.last_step is None or final_info is None:
+        return answer.last_step is None and final_info is None
     final_info.pop("settlement")
-    told = rows_info(answer.ended.results, answer.ended.vehicle_results)
+    told = rows_info(answer.last_step.results, answer.last_step.vehicle_results)
     return (
         same_bits(over, also_over)
         and same_bits(over, answer.truncated)
-        and same_bits(answer.ended.observations[over], final_obs[over])
+        and same_bits(answer.last_step.observations[over], final_obs[over])
         and same_bits(_chosen(told, over), _chosen(final_info, over))
     )
 
@@ -127,8 +127,8 @@ def same_answer(first: Answer, second: Answer) -> bool:
     """Whether two answers are equal to the last bit."""
 
     def plain(answer: Answer) -> dict[str, Any]:
-        ended = answer.ended
-        return {**answer._asdict(), "ended": ended and ended._asdict()}
+        ended = answer.last_step
+        return {**answer._asdict(), "last_step": ended and ended._asdict()}
 
     return same_bits(plain(first), plain(second))
 

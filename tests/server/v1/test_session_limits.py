@@ -21,7 +21,7 @@ from server.config import Config
 from server.http.problems import Problem
 from server.storage.store import Store
 from server.v1 import session_cache
-from server.v1.replayed_env import Replica, Spec
+from server.v1.replayed_env import ReplayedEnv, Spec
 from server.v1.sessions import Sessions
 from tests.support import layout_2
 from tests.support.real_server import FakeClock
@@ -173,7 +173,7 @@ def test_idle_sessions_expire(store: Store) -> None:
     refused(404, other.step, used, [0.0])
     assert one.count() == 0
     refused(404, one.look, looked_at)
-    assert not one._live._all
+    assert not one._cache._sessions
 
 
 def test_limits(store: Store) -> None:
@@ -224,17 +224,17 @@ def test_sessions_made_at_once_are_no_more_than_fit(store: Store) -> None:
             return problem.status
         return 201
 
-    made = Replica.__init__
+    made = ReplayedEnv.__init__
 
-    def slowly(replica: Replica, spec: Spec) -> None:
-        building.append(replica)
+    def slowly(replay: ReplayedEnv, spec: Spec) -> None:
+        building.append(replay)
         assert len(building) == 1
         time.sleep(0.02)
-        made(replica, spec)
+        made(replay, spec)
         building.clear()
 
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(8) as pool:
-        patch.setattr(Replica, "__init__", slowly)
+        patch.setattr(ReplayedEnv, "__init__", slowly)
         patch.setattr(store, "count_sessions", lambda: 0)
         told = list(pool.map(create, range(8)))
     assert sorted(told) == [201] * 3 + [429] * 5
@@ -244,17 +244,17 @@ def test_sessions_made_at_once_are_no_more_than_fit(store: Store) -> None:
 def test_memory_counts_what_clients_wrote(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     here = Sessions(store, Config())
     long = replace(HOURLY, name="x" * 200)
-    sizes = [here._of(here.create(Spec(made)).id).spec_bytes for made in (HOURLY, long)]
+    sizes = [here._cached(here.create(Spec(made)).id).spec_bytes for made in (HOURLY, long)]
     assert sizes[1] - sizes[0] == 200 - len(HOURLY.name)
-    first, second = here._live._all.values()
+    first, second = here._cache._sessions.values()
     world = first.world
     parts = (world.tables, [world.hourly_price, world.starts], vars(world.dataset).values())
     arrays = [part for own in parts for part in own if isinstance(part, np.ndarray)]
     assert first.world_bytes == sum(array.nbytes for array in arrays) > 7_000_000
-    room = first.replica.nbytes + second.replica.nbytes + first.world_bytes + sizes[0]
-    monkeypatch.setattr(session_cache, "LIVE_BYTES", room)
-    here._live.keep(second)
-    assert list(here._live._all.values()) == [second]
+    room = first.replay.nbytes + second.replay.nbytes + first.world_bytes + sizes[0]
+    monkeypatch.setattr(session_cache, "CACHE_BYTES", room)
+    here._cache.keep(second)
+    assert list(here._cache._sessions.values()) == [second]
 
 
 def test_seed_too_large_for_the_rows(here: Sessions) -> None:

@@ -14,7 +14,7 @@ from ev_gym.simulation.results import rows_info
 from server.config import Config
 from server.storage.store import Store
 from server.v1 import session_cache, sessions
-from server.v1.replayed_env import Replica, Spec
+from server.v1.replayed_env import ReplayedEnv, Spec
 from server.v1.sessions import Sessions
 from tests.support.rollouts import same_bits
 from tests.support.session_twins import (
@@ -157,8 +157,8 @@ def test_restart_replays_less_than_a_snapshot_apart(
     name = here.create(Spec(HOURLY)).id
     here.reset(name)
     taken = []
-    take = Replica.take
-    monkeypatch.setattr(Replica, "take", lambda *args: taken.append(args[1].index) or take(*args))
+    take = ReplayedEnv.do
+    monkeypatch.setattr(ReplayedEnv, "do", lambda *args: taken.append(args[1].index) or take(*args))
     for index in range(1, 32):
         here.step(name, [0.5])
         taken.clear()
@@ -202,7 +202,7 @@ def test_many_sessions_need_not_fit_in_memory(
 ) -> None:
     """Those used last stay; the others come back from the log."""
     monkeypatch.setattr(
-        session_cache, "LIVE_BYTES", 12_000_000
+        session_cache, "CACHE_BYTES", 12_000_000
     )  # the series of one scenario, some envs
     here = Sessions(store, Config())
     spec = Spec(HOURLY, 2)
@@ -214,8 +214,8 @@ def test_many_sessions_need_not_fit_in_memory(
         twin.reset()
     for number in range(6):
         here.create(other)
-        assert len(here._live._all) == 1
+        assert len(here._cache._sessions) == 1
         for name, twin in zip(names, twins, strict=True):
             action = np.full((2, 1), number / 6)
             assert answers_alike(here.step(name, action, number + 1), twin.step(action), spec)
-        assert set(here._live._all) == set(names)
+        assert set(here._cache._sessions) == set(names)

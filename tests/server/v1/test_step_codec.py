@@ -15,23 +15,23 @@ from ev_gym.vector_env import EVChargingVectorEnv
 from server.http.problems import Problem
 from server.storage.store import Operation
 from server.v1 import step_codec
-from server.v1.replayed_env import RESET, STEP, Replica, Spec, step_body
+from server.v1.replayed_env import RESET, STEP, ReplayedEnv, Spec, step_body
 from server.v1.step_answer import Answer
 from tests.support.rollouts import THREE_CARS
 
 HOUR = {"preset": "classic", "time_step_min": 60}
 
 
-def replica(rows: int | None, scenario: Any = HOUR, mode: str = "NextStep") -> Replica:
-    made = Replica(Spec(as_scenario(scenario), rows, 5, autoreset_mode=mode))
-    made.take(Operation(0, RESET, b'{"options": {}, "seed": 5}'))
+def replayed_env(rows: int | None, scenario: Any = HOUR, mode: str = "NextStep") -> ReplayedEnv:
+    made = ReplayedEnv(Spec(as_scenario(scenario), rows, 5, autoreset_mode=mode))
+    made.do(Operation(0, RESET, b'{"options": {}, "seed": 5}'))
     return made
 
 
-def stepped(made: Replica, action: float) -> Answer:
+def stepped(made: ReplayedEnv, action: float) -> Answer:
     shape = (made.spec.rows, len(made.spec.scenario.vehicles))
     body = step_body(np.full(shape, action, np.float32))
-    return made.take(Operation(made.index, STEP, body))
+    return made.do(Operation(made.index, STEP, body))
 
 
 def plain(value: Any) -> Any:
@@ -45,7 +45,7 @@ def test_json_of_a_single_env_is_what_the_env_returns() -> None:
     scenario = {**THREE_CARS, "time_step_min": 60}
     env = EVChargingEnv(scenario)
     observation, info = env.reset(seed=5)
-    made = replica(None, scenario)
+    made = replayed_env(None, scenario)
     assert made.last is not None
     told = json.loads(step_codec.to_json(made.last, single=True))
     assert told == {"index": 1, "observation": plain(observation), "info": plain(info)}
@@ -68,7 +68,7 @@ def test_json_of_a_single_env_is_what_the_env_returns() -> None:
 def test_json_of_rows_is_what_the_vector_env_returns(mode: str) -> None:
     env = EVChargingVectorEnv(3, HOUR, autoreset_mode=mode)
     observations, infos = env.reset(seed=5)
-    made = replica(3, HOUR, mode)
+    made = replayed_env(3, HOUR, mode)
     assert made.last is not None
     told = json.loads(step_codec.to_json(made.last, single=False))
     assert told == {"index": 1, "observations": plain(observations), "infos": plain(infos)}
@@ -90,7 +90,7 @@ def test_json_of_rows_is_what_the_vector_env_returns(mode: str) -> None:
 
 @pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
 def test_npy_answers_are_what_numpy_saves_in_the_promised_order(mode: str) -> None:
-    made = replica(2, HOUR, mode)
+    made = replayed_env(2, HOUR, mode)
     for _ in range(24):
         answer = stepped(made, 1.0)
     arrays = [
@@ -100,7 +100,7 @@ def test_npy_answers_are_what_numpy_saves_in_the_promised_order(mode: str) -> No
         answer.settlement,
         answer.results,
         answer.vehicle_results,
-        *(answer.ended or ()),
+        *(answer.last_step or ()),
     ]
     assert len(arrays) == (9 if mode == "SameStep" else 6)
     stream = io.BytesIO()

@@ -17,7 +17,7 @@ from ev_gym.simulation.results import TERM_FIELDS, steps_frame
 from ev_gym.simulation.state_fields import STEP_DTYPE, VEHICLE_STEP_DTYPE
 from ev_gym.vector_env import EVChargingVectorEnv
 from server.v1 import routes, session_json
-from server.v1.step_answer import Stepped
+from server.v1.step_answer import StepResults
 from tests.support.real_server import serving
 from tests.support.v1_session import CLASSIC, VILLA, Remote, check_refusal
 
@@ -123,7 +123,7 @@ def test_csv_is_written_as_the_steps_come() -> None:
     env = EVChargingVectorEnv(2, CLASSIC)
     env.reset(seed=1)
     env.step(np.ones((2, 1), np.float32))
-    one = Stepped(7, np.arange(2), env.outputs.results, env.outputs.vehicle_results)
+    one = StepResults(7, np.arange(2), env.outputs.results, env.outputs.vehicle_results)
     endless = session_json.csv(itertools.repeat(one), env.simulator.world, 2)
     head, piece, other = itertools.islice(endless, 3)
     assert head.count("\n") == 1
@@ -138,6 +138,6 @@ def test_the_reward_of_a_step_is_the_sum_of_its_terms_in_their_order() -> None:
     for field, value in zip(TERM_FIELDS, (0.1, 0.2, 0.3, 0.0, 0.0, 0.0), strict=True):
         results[field] = value
     world = env.simulator.world
-    (told,) = session_json.steps([Stepped(1, np.zeros(1, int), results, cars)], world)
+    (told,) = session_json.steps([StepResults(1, np.zeros(1, int), results, cars)], world)
     frame = steps_frame(world.dataset.start, world.dataset.zone, results, cars)
     assert told["reward"] == frame["reward"].iloc[0] == 0.6000000000000001
