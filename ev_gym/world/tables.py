@@ -27,6 +27,7 @@ from ev_gym.world.tariff_tables import export_prices, import_prices, power_table
 PRICES_KNOWN_FROM_MIN = 13 * 60
 # An hour that begins at 23:30 ends on the next day; the clock's table goes on for it.
 CLOCK_MIN = DAY_MIN + 60
+SINE, COSINE = 0, 1  # columns of `Tables.clock`
 HOURS_A_YEAR = 8766.0  # 365.25 days
 HOUR_DTYPE = np.dtype(
     [
