@@ -6,26 +6,25 @@ car charges shows them, and this is that run, by the env's own compiled code on 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from baselines.policies.base import Future, Policy
 from ev_gym.drivers import calendar
 from ev_gym.physics import battery
 from ev_gym.runtime.compiling import as_records, compiled
 from ev_gym.simulation.simulator import Simulator
 from ev_gym.simulation.state_fields import (
-    HOUSEHOLD_DTYPE,
     STEP_DTYPE,
     VEHICLE_DTYPE,
     VEHICLE_STEP_DTYPE,
 )
-from ev_gym.simulation.step import live, look_around
+from ev_gym.simulation.step import read_series, step_household
 from ev_gym.world.world import World
 
-if TYPE_CHECKING:
-    from baselines.policies.base import Policy
+__all__ = ["EVENT_DTYPE", "LEAVES", "RETURNS", "Future", "foresee", "tell_future"]
 
 LEAVES, RETURNS = 0, 1
 EVENT_DTYPE = np.dtype(
@@ -39,18 +38,8 @@ EVENT_DTYPE = np.dtype(
 )
 
 
-class Future(NamedTuple):
-    """One household from now to its horizon, T steps and K cars, while no car charges.
-
-    Attributes:
-        world: The tables it lives by.
-        households: (T + 1,) HOUSEHOLD_DTYPE, the household's record before each step and at the
-            end; its power-charge fields are those of the house alone.
-        vehicles: (T + 1, K) VEHICLE_DTYPE, likewise; calendar and `plugged` are those of any run,
-            energies are those without charging.
-        results: (T,) STEP_DTYPE of these steps: load, sun, prices, and the house's own bills.
-        events: EVENT_DTYPE, departures and returns in the order in which they happen.
-    """
+class _ForeseenHousehold(NamedTuple):
+    """A `Future`, which says what each field holds."""
 
     world: World
     households: NDArray[Any]
@@ -125,8 +114,8 @@ def _live_through(
                 count = _note_events(
                     scratch[k], tables.cars[k], tables, until_min, step, k, events, count
                 )
-        live(household, own, tables, idle, results[step], reports)
-        look_around(household, tables)
+        step_household(household, own, tables, idle, results[step], reports)
+        read_series(household, tables)
     return count
 
 
@@ -139,7 +128,7 @@ def foresee(simulator: Simulator, row: int = 0) -> Future:
     """
     world, cars = simulator.world, simulator.vehicles.shape[1]
     steps = int(world.tables.settings["horizon_steps"][0] - simulator.households["steps"][row])
-    households = as_records(np.zeros(steps + 1, HOUSEHOLD_DTYPE))
+    households = as_records(np.zeros(steps + 1, simulator.households.dtype))
     vehicles = as_records(np.zeros((steps + 1, cars), VEHICLE_DTYPE))
     households[0], vehicles[0] = simulator.households[row], simulator.vehicles[row]
     results = as_records(np.zeros(steps, STEP_DTYPE))
@@ -157,7 +146,7 @@ def foresee(simulator: Simulator, row: int = 0) -> Future:
     if count > room:  # many short trips in each step
         events = as_records(np.zeros(count, EVENT_DTYPE))
         _live_through(households, vehicles, *args, events)
-    return Future(world, households, vehicles, results, events[:count])
+    return _ForeseenHousehold(world, households, vehicles, results, events[:count])
 
 
 def tell_future(policy: Policy, env: Any) -> None:

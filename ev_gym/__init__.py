@@ -1,7 +1,7 @@
 """A household that charges electric cars at home, as a Gymnasium environment.
 
-`gymnasium.make("EVCharging-v0", scenario="stockholm")` after `import ev_gym`. Names below load
-their modules when they are first used, so the import itself is light.
+After `import ev_gym`, make one by `gymnasium.make("EVCharging-v0", scenario="stockholm")`. Each
+name of this package loads its module when it is first used, so the import itself is fast.
 """
 
 from __future__ import annotations
@@ -51,6 +51,9 @@ _HOME = {
     "preset_names": "scenario",
 }
 
+# The version stands here alone; the package's metadata are made from it.
+__version__ = "0.1.0.dev0"
+
 __all__ = [
     "Charger",
     "Data",
@@ -71,7 +74,7 @@ __all__ = [
     "preset_names",
 ]
 
-# The horizon belongs to the scenario, so max_episode_steps stays unset.
+# Each scenario sets the length of its own episodes, so max_episode_steps stays unset.
 _gym.register(
     id="EVCharging-v0",
     entry_point="ev_gym.env:EVChargingEnv",

@@ -16,7 +16,7 @@ from ev_gym.series.of_scenario import dataset_of
 from ev_gym.simulation import saved_state
 from ev_gym.simulation.actions import ActionMap
 from ev_gym.simulation.observation import observation_space
-from ev_gym.simulation.reset_options import NOTHING_FIXED, checked_seed, fixed_by
+from ev_gym.simulation.reset_options import NOTHING_FIXED, checked_seed, fixed_draws
 from ev_gym.simulation.results import History, history_frame
 from ev_gym.simulation.simulator import Outputs, Simulator
 from ev_gym.world.world import build_world
@@ -24,7 +24,7 @@ from ev_gym.world.world import build_world
 if TYPE_CHECKING:
     import pandas as pd
 
-_ROW = np.zeros(1, np.int64)
+_ONLY_ROW = np.zeros(1, np.int64)
 _NO_REWARD = np.zeros(1)
 _NOT_OVER = np.zeros(1, np.bool_)
 
@@ -33,36 +33,44 @@ class EVChargingEnv(gym.Env[NDArray[Any], Any]):
     """A household with K electric cars: base load, prices, main fuse, wallbox, driving.
 
     ## Action
-    `Box(0, 1, (K,), float32)`: for each car the fraction of its maximum current at this charger;
-    `Box(-1, 1, (K,))` with a bidirectional one, below 0 to discharge. The current is
-    `floor(|action| * max_current_a + 1e-3)` amperes and 0 below 6 A; load management then shares
-    what the connection leaves. The action of a car that is away is ignored. With
-    `continuous=False`: `Discrete(L)` for one car, `MultiDiscrete` for several, over the charger's
-    levels (0, 6 A, 7 A and so on, or its power levels).
+    `Box(0, 1, (K,), float32)`: for each car a fraction of the largest current that it takes at this
+    charger. With a bidirectional charger it is `Box(-1, 1, (K,), float32)`, and a number below 0
+    asks to discharge the car. The current is `floor(|action| * max_current_a + 1e-3)` amperes, or
+    0 where that is less than 6 A. Load management then lowers the currents until the connection
+    carries them. While a car is away, its action has no effect. With `continuous=False` the space
+    is `Discrete(L)` for one car and `MultiDiscrete` for several; an action is then the number of a
+    level of the charger (0, 6 A, 7 A and so on, or its power levels).
 
     ## Observation
-    A flat float32 `Box` in physical units with true bounds, all that is known before the coming
-    step: clock, base load, headroom, temperature, all-in price now and of the window's hours (what
-    is not published yet is filled with the same hour of the last known day), and for each car
-    whether it is plugged in, its SoC, hours to departure, wanted SoC, energy to it, and the power
-    it could take. Sun, export price, the month's peaks, phases and what a car could give stand
-    there where the scenario has them. `ev_gym.observation_fields(scenario)` is the table.
+    A flat float32 `Box` in physical units, with bounds that no value exceeds. It holds what is
+    known before the coming step: the clock, the base load, the headroom (what the base load leaves
+    of the connection), the temperature, the all-in price of the step and those of the coming hours.
+    Hours whose price is not published yet take that of the same hour of the last published day. For
+    each car it holds whether the car is plugged in, its state of charge (SoC), the hours until its
+    departure, the SoC wanted then, the energy that it still lacks, and the power that it could
+    take. Where the scenario has solar panels, a power charge, or a charger that discharges cars or
+    switches phases, further fields describe these. `ev_gym.observation_fields(scenario)` lists all.
 
     ## Reward
-    Minus the money that charging cost in the step, in `scenario.currency`: the sum of the terms in
-    `info["reward_terms"]`: `energy` and `power` (bill and power charge of the house with its cars
-    less those of the house alone), `wear` (capacity that the batteries lost), `missing` (energy
-    missing to the wanted SoC at a departure, bought at the public charger's price), `public`
-    (energy bought on the road, booked when the car returns), `overload`.
+    Minus the money that charging cost in the step, in `scenario.currency`. It is the sum of the
+    terms in `info["reward_terms"]`:
+
+    - `energy` and `power`: what the cars add to the house's energy bill and to its power charge;
+    - `wear`: the capacity that the batteries lost;
+    - `missing`: the energy that a car lacks when it departs, bought at a public charger's price;
+    - `public`: the energy that a car bought on the road, counted when it returns;
+    - `overload`: the energy drawn above the connection's limit.
 
     ## Episode
-    Begins at the scenario's start hour of a drawn day with a drawn house and drivers; the horizon
-    truncates it and nothing terminates it. The last `info` carries `settlement`: the change in
-    stored energy at the mean price of the cheapest quarter of the episode's hours. A score is
-    return plus settlement.
+    An episode begins at the scenario's start hour; its day, its house and its drivers are drawn at
+    random. It is truncated when the scenario's horizon is reached and is never terminated. The last
+    `info` holds `settlement`: the change of the energy in all batteries since the start, at the
+    mean price of the cheapest quarter of the episode's hours. The score of an episode is its return
+    plus its settlement.
 
     ## Reset options
-    `{"start": <date or time>, "soc": ..., "house": ...}` fix what the seed would draw.
+    `{"start": <date or time>, "soc": ..., "house": ...}`: each one that is given replaces what the
+    seed would draw.
 
     Args:
         scenario: A preset's name, a `Scenario`, or a dict of overrides on `"preset"`.
@@ -75,7 +83,7 @@ class EVChargingEnv(gym.Env[NDArray[Any], Any]):
         ScenarioError: for an impossible scenario or split.
     """
 
-    metadata = {"render_modes": ["rgb_array", "human"], "render_fps": 8}  # noqa: RUF012  # gymnasium.Env declares it so
+    metadata = {"render_modes": ["rgb_array", "human"], "render_fps": 8}  # noqa: RUF012  # gymnasium.Env declares no ClassVar
 
     def __init__(
         self,
@@ -98,40 +106,40 @@ class EVChargingEnv(gym.Env[NDArray[Any], Any]):
         self.observation_space = observation_space(world)
         self.action_space = self._actions.space
         self._history = History(len(self.scenario.vehicles), self.scenario.horizon_steps)
-        self._start = History(len(self.scenario.vehicles), 1)
+        self._start_history = History(len(self.scenario.vehicles), 1)
         self._seeded = False
         self._window: Any = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Begin an episode: of the seed, or without one the next of the same stream.
+        """Begin the first episode of a seed or, without a seed, the next one of the same stream.
 
         Raises:
             ResetError: for an impossible seed or option; nothing has changed then.
         """
-        fixed = fixed_by(options, self.simulator.world) if options else NOTHING_FIXED
+        fixed = fixed_draws(options, self.simulator.world) if options else NOTHING_FIXED
         if seed is not None:
             seed = checked_seed(seed)
         super().reset(seed=seed)
         if seed is None and not self._seeded:
             seed = int(self.np_random.integers(2**63))
         if seed is not None:
-            self.simulator.seed(np.array([seed], np.uint64), _ROW)
+            self.simulator.seed(np.array([seed], np.uint64), _ONLY_ROW)
             self._seeded = True
-        self.simulator.begin(_ROW, *fixed)
+        self.simulator.begin(_ONLY_ROW, *fixed)
         self._history.length = 0
-        observation, info = self._look()
+        observation, info = self._observation_and_info()
         if self.render_mode == "human":
             self.render()
         return observation, info
 
-    def _look(self) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """What the household shows before a step: an observation, and results without any flow."""
-        start = self._start
+    def _observation_and_info(self) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """The observation before a step, and the info of a step in which no energy flowed."""
+        start = self._start_history
         observation = np.empty((1, self.simulator.width), np.float32)
         out = Outputs(observation, start.results, start.vehicle_results, _NO_REWARD, _NOT_OVER)
-        self.simulator.report(_ROW, out)
+        self.simulator.report(_ONLY_ROW, out)
         return observation[0], start.info(0)
 
     def step(self, action: Any) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
@@ -147,7 +155,7 @@ class EVChargingEnv(gym.Env[NDArray[Any], Any]):
         place = history.next_place()
         observation = np.empty(self.simulator.width, np.float32)
         truncated, reward = self.simulator.step_one(
-            self._actions.own_fractions(action),
+            self._actions.fractions_of_one(action),
             observation,
             history.results,
             history.vehicle_results,
@@ -168,15 +176,18 @@ class EVChargingEnv(gym.Env[NDArray[Any], Any]):
 
     @property
     def history(self) -> pd.DataFrame:
-        """The episode so far: one row a step, the declared step fields, indexed by local time."""
+        """The episode so far: a row for each step, a column for each field, by local time."""
         return history_frame(self.series_start, self.scenario.data.zone, self._history)
 
     def get_state(self) -> bytes:
-        """The whole state; `set_state` continues from it bit for bit, random draws included."""
+        """The whole state as bytes.
+
+        After `set_state` with them, everything goes on bit for bit, random draws included.
+        """
         return saved_state.save(self.simulator)
 
     def set_state(self, saved: bytes) -> None:
-        """Continue from a saved state; `history` begins anew there.
+        """Continue from a saved state; from then on `history` holds only the steps after it.
 
         Raises:
             StateError: if the bytes are not a state of this scenario; nothing has changed then.
@@ -186,7 +197,7 @@ class EVChargingEnv(gym.Env[NDArray[Any], Any]):
         self._history.length = 0
 
     def render(self) -> NDArray[np.uint8] | None:
-        """The day so far and what is known of what comes, as an RGB array or in a window."""
+        """Draw the steps so far and what is known of those to come, as an array or in a window."""
         from ev_gym.rendering import picture
 
         if self.render_mode is None:

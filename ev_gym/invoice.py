@@ -1,8 +1,8 @@
 """Invoices of calendar months, item by item, from the steps of an episode.
 
-The reward books what each step adds to a bill; an invoice shows the same money as a household gets
-to see it. The supplier's part (spot, and what it pays for exports) and the grid company's (all
-else) stand on one page.
+The reward counts what each step adds to the bill; an invoice shows the same money as a household
+sees it at the end of a month. It holds on one page what the supplier asks for (the spot price, less
+what exports earn) and what the grid company asks for (everything else).
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ COLUMNS = ("now_min", "load_kw", "grid_kw", "power_cost", "house_cost", "house_p
 
 
 class Invoice(NamedTuple):
-    """Items of one invoice in the scenario's currency: without VAT up to `fixed`.
+    """Items of one invoice in the scenario's currency; those from `spot` to `fixed` without VAT.
 
     Attributes:
         spot: Imported energy at the spot price.
-        energy_tax: Energy tax on it.
-        transfer: The grid company's transfer fee on it.
+        energy_tax: Energy tax on the imported energy.
+        transfer: The grid company's transfer fee on the imported energy.
         power: The power charge.
         fixed: The fixed fee of a month.
         vat: Value added tax on all of the above.
-        export: Exported energy, below 0 where it earned money; a household pays no VAT on it.
+        export: Exported energy, below 0 where it earned money; there is no VAT on it.
         total: The sum of all items.
     """
 
@@ -56,7 +56,7 @@ class Invoice(NamedTuple):
 def month_invoice(
     tariff: Tariff, prices: Prices, import_kwh: Floats, export_kwh: Floats, power_cost: Floats
 ) -> Invoice:
-    """The invoice of the steps of one month.
+    """The invoice for the steps of one month.
 
     Args:
         tariff: The tariff.
@@ -84,14 +84,15 @@ def invoices(
     """The invoices of an episode, one for each local calendar month that it touches.
 
     A row's `total` is the month's sum of `energy_cost` and `power_cost` in `history`, plus the
-    fixed fee with VAT, always a whole month's. An episode that begins within a month begins with
-    the peaks that the house alone has had in it: `power` is what the episode adds. Where the
-    series wrap, a new invoice begins.
+    fixed fee with VAT, which is that of a whole month also where the episode covers only a part.
+    Where an episode begins within a month, the peaks count that the house without its cars has set
+    in that month before, and `power` is only what the episode adds to the power charge. Where the
+    series reach their end and go on from their beginning, a new invoice begins.
 
     Args:
-        scenario: What was simulated.
-        history: Its steps, such as `env.unwrapped.history`.
-        dataset: Its series, where they are not the scenario's own.
+        scenario: The scenario that was simulated.
+        history: The steps of the episode, such as `env.unwrapped.history`.
+        dataset: The series that were simulated, where they are not those that the scenario names.
 
     Returns:
         A row for each `month` (a `PeriodIndex`), in order, with the items of `Invoice` and
@@ -117,14 +118,19 @@ def invoices(
     round_number, place_min = np.divmod(history["now_min"].to_numpy(), HOUR_MIN * months.size)
     prices = _prices_of_steps(quarter_prices(tariff, dataset), place_min, scenario.time_step_min)
     power_cost = history["power_cost"].to_numpy()
-    alone = (history["house_cost"] + history["house_power_cost"]).to_numpy()
+    house_total = (history["house_cost"] + history["house_power_cost"]).to_numpy()
     number = _numbers(months, round_number, place_min // HOUR_MIN)
     rows, firsts = [], np.flatnonzero(np.diff(number, prepend=-1))
     for first in firsts.tolist():
-        own = number == number[first]
-        paid = Prices(*(part[own] for part in prices))
-        items = month_invoice(tariff, paid, import_kwh[own], export_kwh[own], power_cost[own])
-        rows.append((*items, math.fsum(alone[own]) + (1.0 + tariff.vat) * items.fixed))
+        steps = number == number[first]  # those of this invoice
+        items = month_invoice(
+            tariff,
+            Prices(*(part[steps] for part in prices)),
+            import_kwh[steps],
+            export_kwh[steps],
+            power_cost[steps],
+        )
+        rows.append((*items, math.fsum(house_total[steps]) + (1.0 + tariff.vat) * items.fixed))
     names = months[place_min[firsts] // HOUR_MIN].astype(str)
     index = pd.PeriodIndex(names, freq="M", name="month")
     return pd.DataFrame(rows, index, [*Invoice._fields, "house_total"])
@@ -132,27 +138,31 @@ def invoices(
 
 def _numbers(months: Any, round_number: Any, hour: Any) -> Any:
     """Number of each step's invoice, counted since the series began."""
-    count = np.cumsum(np.diff(months, prepend=months[:1] - 1) != np.timedelta64(0))
+    month = months.astype(np.int64)
+    count = np.cumsum(np.diff(month, prepend=month[0] - 1) != 0)
     return round_number * count[-1] + count[hour]
 
 
 def _energies(scenario: Scenario, history: pd.DataFrame) -> tuple[Floats, Floats]:
-    """Import and export of each step, kWh, as the meter of `ev_gym.physics.meter` sees them."""
-    of_cars = vehicle_columns("charge_kw", len(scenario.vehicles))
-    missing = [name for name in (*COLUMNS, *of_cars) if name not in history]
+    """Import and export of each step, kWh, as the meter of `ev_gym.physics.meter` counts them."""
+    charge_columns = vehicle_columns("charge_kw", len(scenario.vehicles))
+    missing = [name for name in (*COLUMNS, *charge_columns) if name not in history]
     if missing:
         raise DataError(f"history has no column {', '.join(missing)}; allowed: an env's history")
     grid_kw = history["grid_kw"].to_numpy()
     if scenario.tariff.netting == "step":
         import_kw = np.maximum(0.0, grid_kw)
     else:
-        charged_kw = history[of_cars].clip(lower=0.0).sum(axis=1)
+        charged_kw = history[charge_columns].clip(lower=0.0).sum(axis=1)
         import_kw = (history["load_kw"] + charged_kw).to_numpy()
     return import_kw * scenario.step_h, (import_kw - grid_kw) * scenario.step_h
 
 
 def _prices_of_steps(quarters: Prices, place_min: NDArray[np.int64], step_min: int) -> Prices:
-    """The mean of each part over a step of half an hour or one, else that of its quarter-hour."""
+    """Parts of the price in each step, per kWh.
+
+    A step of 30 or 60 minutes has their means, a shorter one has those of its quarter-hour.
+    """
     slot_min = max(step_min, 15)
     slots = (part.reshape(-1, slot_min // 15).mean(axis=1) for part in quarters)
     return Prices(*(part[place_min // slot_min] for part in slots))

@@ -8,12 +8,12 @@ from ev_gym import scenario
 from ev_gym.scenario.parameters import table_of
 from ev_gym.simulation.observation import observation_fields
 from ev_gym.simulation.state_fields import (
-    HOUSEHOLD_STATE,
     REWARD_TERMS,
     STEP_FIELDS,
     VEHICLE_STATE,
     VEHICLE_STEP_FIELDS,
     Field,
+    household_state,
 )
 
 PARTS = (
@@ -49,7 +49,7 @@ def _parameters(kind: type) -> str:
 def markdown() -> str:
     """The whole reference page."""
     fields = observation_fields("stockholm")
-    like_the_first = [field.name for field in fields if field.name.startswith("price_h")][1:-1]
+    middle_hours = [field.name for field in fields if field.name.startswith("price_h")][1:-1]
     observation = [
         (
             f"`{field.name}`",
@@ -60,7 +60,7 @@ def markdown() -> str:
             f"{field.high:.4g}",
         )
         for field in fields
-        if field.name not in like_the_first
+        if field.name not in middle_hours
     ]
     terms = [field for field in STEP_FIELDS if field.name.endswith("_term")]
     results = [field for field in STEP_FIELDS if field not in terms]
@@ -83,7 +83,7 @@ def markdown() -> str:
     ]
     for name, kind in PARTS:
         parts += [f"### `{name}`", _parameters(kind)]
-    parts += ["## State", "Of the household:", _fields(HOUSEHOLD_STATE)]
+    parts += ["## State", "Of the household:", _fields(household_state(1, 3))]
     parts += ["Of each car:", _fields(VEHICLE_STATE)]
     return "\n\n".join(parts) + "\n"
 

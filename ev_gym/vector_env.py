@@ -1,4 +1,4 @@
-"""The vector twin of `EVCharging-v0`: n households stepped by one call into compiled code."""
+"""`EVCharging-v0` as a vector env: one call into compiled code steps n households."""
 
 from __future__ import annotations
 
@@ -19,36 +19,37 @@ from ev_gym.series.of_scenario import dataset_of
 from ev_gym.simulation import saved_state
 from ev_gym.simulation.actions import ActionMap
 from ev_gym.simulation.observation import observation_space
-from ev_gym.simulation.reset_options import checked_mask, fixed_by, row_seeds
+from ev_gym.simulation.reset_options import checked_mask, fixed_draws, row_seeds
 from ev_gym.simulation.results import rows_info
 from ev_gym.simulation.simulator import Outputs, Simulator
 from ev_gym.world.world import build_world
 
 
 class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
-    """n households; row i seeded with `s` lives the life of a single env seeded with `s + i`.
+    """n households; with seed `s`, row i does exactly what a single env does with seed `s + i`.
 
     `gymnasium.make_vec("EVCharging-v0", num_envs=n, vectorization_mode="vector_entry_point")`.
-    Spaces, rewards and fields are those of `EVChargingEnv`; `infos` hold the same names as arrays
-    (n,) or (n, K), and `reward_terms` a dict of arrays (n,). In the step in which episodes end,
-    `settlement` (n,) is valid where `_settlement` is True. With same-step autoreset `final_obs` and
-    `final_info` hold what the ended episodes saw last, valid where `_final_obs` is True.
+    Spaces, rewards and fields are those of `EVChargingEnv`. `infos` hold its names, here as arrays
+    (n,) or (n, K), and `reward_terms` as a dict of arrays (n,). In a step in which episodes end,
+    `settlement` (n,) is valid in the rows where `_settlement` is True. With same-step autoreset,
+    `final_obs` and `final_info` hold the last observation and info of the episodes that ended; they
+    are valid in the rows where `_final_obs` is True.
 
     Args:
         num_envs: Number of households n.
         scenario: A preset's name, a `Scenario`, or a dict of overrides on `"preset"`.
-        split: None, `"train"` or `"test"`.
+        split: None, `"train"` or `"test"`: which weeks of the series episodes come from.
         continuous: False for discrete actions.
         dataset: Series to use instead of those that the scenario names.
         autoreset_mode: An `AutoresetMode`: next-step (the default), same-step or disabled.
         copy: True: every call returns fresh arrays. False: views of one set of buffers, which the
             next call overwrites.
-        render_mode: Only None; a batch has no picture.
+        render_mode: None is the only one; there is no picture of many households.
 
     Attributes:
-        outputs: The records behind what the last `reset` or `step` returned, for callers that want
-            whole records rather than a dict of fields; from the first reset on. After a reset
-            `rewards` and `truncated` hold nothing.
+        outputs: The arrays behind what the last `reset` or `step` returned, for callers that want
+            whole records rather than a dict of fields. They are valid from the first reset on;
+            after a reset, `rewards` and `truncated` mean nothing.
 
     Raises:
         ScenarioError: for an impossible scenario or split.
@@ -113,24 +114,24 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         """Begin an episode in every row, or in those of `options["reset_mask"]` ((n,) bool).
 
         Args:
-            seed: A number s, for row i s + i; or one number (or None) for each row; None: the next
-                episode of each row's stream.
-            options: As those of the single env, for all rows alike; and `reset_mask`.
+            seed: A number s, which gives row i the seed s + i, or a list with a number or None for
+                each row. A row without a seed begins the next episode of its random stream.
+            options: Those of the single env, the same for all rows, and `reset_mask`.
 
         Raises:
             ResetError: for an impossible seed, option or mask; nothing has changed then.
         """
         options = dict(options or {})
         mask = checked_mask(options.pop("reset_mask", None), self.num_envs, self._seeded)
-        fixed = fixed_by(options, self.simulator.world)
+        fixed = fixed_draws(options, self.simulator.world)
         seeds, rows = row_seeds(seed, self.num_envs), np.flatnonzero(mask)
         super().reset(seed=seed if isinstance(seed, int) else None)
         if not self._seeded:
-            fresh = self.np_random.integers(2**63, size=self.num_envs, dtype=np.uint64)
-            self.simulator.seed(fresh, self._all_rows)
+            drawn_seeds = self.np_random.integers(2**63, size=self.num_envs, dtype=np.uint64)
+            self.simulator.seed(drawn_seeds, self._all_rows)
             self._seeded = True
-        given = np.array([row for row in rows if seeds[row] is not None], np.int64)
-        self.simulator.seed(np.array([seeds[row] for row in given], np.uint64), given)
+        seeded = np.array([row for row in rows if seeds[row] is not None], np.int64)
+        self.simulator.seed(np.array([seeds[row] for row in seeded], np.uint64), seeded)
         self.simulator.begin(rows, *fixed)
         self.outputs = out = self._outputs()
         self.simulator.report(self._all_rows, out)
@@ -170,13 +171,13 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         )
 
     def _end_episodes(self, out: Outputs) -> dict[str, Any]:
-        """Settle the rows that ended; with same-step autoreset, begin their next episodes."""
+        """The infos of episodes that ended; with same-step autoreset their rows begin new ones."""
         rows = np.flatnonzero(out.truncated)
         settlement, ended = self.simulator.settlements(), out.truncated.copy()
         if self.autoreset_mode is not AutoresetMode.SAME_STEP:
             return {"settlement": settlement, "_settlement": ended}
-        last = rows_info(out.results.copy(), out.vehicle_results.copy())
-        last |= {"settlement": settlement, "_settlement": ended}
+        final_info = rows_info(out.results.copy(), out.vehicle_results.copy())
+        final_info |= {"settlement": settlement, "_settlement": ended}
         final_obs = np.zeros_like(out.observations)
         final_obs[rows] = out.observations[rows]
         self.simulator.begin(rows)
@@ -186,12 +187,12 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
             "_settlement": ended.copy(),
             "final_obs": final_obs,
             "_final_obs": ended.copy(),
-            "final_info": last,
+            "final_info": final_info,
             "_final_info": ended.copy(),
         }
 
     def get_state(self) -> bytes:
-        """The whole state of all rows; `set_state` continues from it bit for bit."""
+        """The state of all rows as bytes; after `set_state` with them all goes on bit for bit."""
         return saved_state.save(self.simulator)
 
     def set_state(self, saved: bytes) -> None:

@@ -94,7 +94,8 @@ def _config(options: dict[str, Any]) -> Config:
 
 def _serve(listening: socket, threads: int, config: Config, began: float) -> None:
     """Serve on a bound socket until told to stop, then close everything."""
-    from server import create_app, serving
+    from server import serving
+    from server.app import create_app
     from server.http import observing
 
     host, port = listening.getsockname()[:2]
@@ -103,7 +104,7 @@ def _serve(listening: socket, threads: int, config: Config, began: float) -> Non
         # Servers on one machine share the default database, but not their stations.
         app = create_app(replace(config, station=f"{host}:{port}"))
         _warm_up()
-    store = app.extensions["ev_gym"].store
+    store = app.extensions["ev_gym.store"]
     try:
         server = serving.server_on(app, listening, threads)
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -34,7 +34,10 @@ def measured_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_database() -> Iterator[Callable[[], str]]:
-    """Makes an empty PostgreSQL database: its URL. Skipped where PostgreSQL cannot be started."""
+    """A function that makes an empty PostgreSQL database and returns its URL.
+
+    The test is skipped where PostgreSQL cannot be started.
+    """
     with postgres_server.running() as server:
         numbers = itertools.count()
         yield lambda: postgres_server.new_database(server, f"test_{next(numbers)}")

@@ -53,7 +53,7 @@ PARTS = "parts"  # the folder of finished tasks, inside the folder of results
 def benchmark(ctx: click.Context, /, **options: Any) -> None:
     """Compare policies on the same episodes: a table, CSV files and pictures."""
     from baselines.comparison import manifest, workers
-    from baselines.policies.specs import enter
+    from baselines.policies.specs import policy_from_spec
 
     address = _address(options)
     workers.check(options["jobs"], options["backend"], address)
@@ -67,7 +67,7 @@ def benchmark(ctx: click.Context, /, **options: Any) -> None:
         report.plotly_js()  # or say at once that it is missing
     for scenario in plan.scenarios:
         for spec in plan.policies_of(scenario):
-            enter(spec, scenario, continuous=True, seed=0)  # or say at once why not
+            policy_from_spec(spec, scenario, continuous=True, seed=0)  # or say at once why not
     described = manifest.describe(plan.to_dict(), _command(), plan.token)
     try:
         found, paths = _run(plan, options, address, out, described)

@@ -10,6 +10,7 @@ import click
 
 from baselines.cli.benchmark import benchmark
 from baselines.cli.options import POLICY, POLICY_HELP, SCENARIO_HELP, named_scenario
+from ev_gym import __version__
 from ev_gym.scenario import Scenario, preset, preset_names
 from ev_gym.scenario.scenario import preset_summary
 
@@ -29,7 +30,7 @@ class _Errors(click.Group):
 
 
 @click.group(cls=_Errors, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="ev-gym")
+@click.version_option(__version__)
 def main() -> None:
     """Simulate a household that charges electric cars, and compare charging policies."""
 
@@ -42,12 +43,12 @@ def main() -> None:
 @click.option("--out", type=click.Path(path_type=Path), default="run", show_default=True)
 def run(scenario: str, policy: str, seed: int, days: int | None, out: Path) -> None:
     """Drive one household and write battery_log.csv, charging_log.txt and battery_plot.png."""
-    from baselines.one_run import run
+    from baselines.one_run import money, run
 
     chosen = named_scenario(scenario)
-    ride = run.drive(chosen, policy, seed, days)
-    paths = run.write(ride, chosen, policy, out)
-    click.echo(run.bill(ride, chosen))
+    outcome = run.run_episode(chosen, policy, seed, days)
+    paths = run.write(outcome, chosen, policy, out)
+    click.echo(money.bill(outcome.history, outcome.total_reward, chosen))
     click.echo("wrote " + ", ".join(str(path) for path in paths))
 
 
@@ -65,13 +66,13 @@ def drive(url: str, policy: str, token: str | None, poll_s: float, out: Path) ->
     The station speaks the classic protocol, as ev-gym-server does. Its day begins anew. Where the
     day breaks off, the files hold what there was of it.
     """
-    from baselines.one_run import run
+    from baselines.one_run import money, run
     from baselines.remote import station_drive as driving
     from baselines.remote.http_client import Client, RemoteError
     from baselines.remote.station_client import ClassicClient, StationError
 
     out.mkdir(parents=True, exist_ok=True)  # fails before the day, not after it
-    client = Client(url, token, patience_s=driving.PATIENCE_S, tell=click.echo)
+    client = Client(url, token, patience_s=driving.STATION_PATIENCE_S, notify=click.echo)
     day = driving.Drive(ClassicClient(client), policy, click.echo, poll_s)
     stopped: BaseException | None = None
     try:
@@ -83,17 +84,18 @@ def drive(url: str, policy: str, token: str | None, poll_s: float, out: Path) ->
     mirror = day.mirror
     written = f"nothing written to {out}"
     if mirror.tick:
-        paths = run.write(mirror.ride, mirror.scenario, policy, out)
-        click.echo(run.bill(mirror.ride, mirror.scenario))
+        outcome = mirror.outcome
+        paths = run.write(outcome, mirror.scenario, policy, out)
+        click.echo(money.bill(outcome.history, outcome.total_reward, mirror.scenario))
         written = "wrote " + ", ".join(str(path) for path in paths)
     if stopped is None:
         click.echo(written)
         return
-    told = f"stopped at {driving.clock(mirror.tick)} of the day; {written}"
+    message = f"stopped at {driving.clock(mirror.tick)} of the day; {written}"
     if isinstance(stopped, KeyboardInterrupt):
-        click.echo(told, err=True)
+        click.echo(message, err=True)
         sys.exit(130)  # what shells know as the end by Ctrl-C
-    raise click.ClickException(f"{stopped}\n{told}") from stopped
+    raise click.ClickException(f"{stopped}\n{message}") from stopped
 
 
 main.add_command(benchmark)

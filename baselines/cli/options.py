@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from baselines.policies.base import POLICY_NAMES
-from baselines.policies.specs import parse, point_of
+from baselines.policies.specs import POLICY_NAMES, entry_point_of, parse_spec
 from ev_gym.scenario import Scenario, preset, preset_names
 
 SCENARIO_HELP = f"{', '.join(preset_names())}, or a .json file of overrides."
@@ -24,7 +23,7 @@ def policy(spec: str) -> str:
         click.BadParameter: for a spec that cannot be read, or names what is not there.
     """
     try:
-        point_of(parse(spec))
+        entry_point_of(parse_spec(spec))
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
     return spec

@@ -6,15 +6,15 @@ import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from baselines.comparison import manifest, statistics
 from baselines.comparison.plan import Plan
 from baselines.comparison.steps_file import EPISODE, header, read_member, step_columns
+from baselines.comparison.sums import ChargedEnergy
 from baselines.comparison.tasks import ALL_WEEKS, Part, Task, episode_steps, run_task
-from ev_gym.runtime.arrays import Floats
 from ev_gym.scenario import Scenario
 from ev_gym.simulation.state_fields import REWARD_TERMS
 
@@ -44,15 +44,6 @@ COLUMNS = (
 WHERE_ANY = {*REWARD_TERMS, "stored", "V2G", "sold"}
 
 
-class Heat(NamedTuple):
-    """Energy charged under a policy: (24, 24) kWh, as of `figures.Sums`, from `first_hour` on."""
-
-    scenario: str
-    policy: str
-    first_hour: int
-    energy_kwh: Floats
-
-
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """What a benchmark found.
@@ -76,7 +67,7 @@ class Comparison:
     summary: pd.DataFrame
     paired: pd.DataFrame
     ranks: pd.DataFrame
-    heat: list[Heat]
+    heat: list[ChargedEnergy]
     week: pd.DataFrame
     batches: dict[tuple[str, str, str], list[tuple[Task, Part]]]
 
@@ -145,7 +136,7 @@ def compare(plan: Plan, run: Runner = one_after_another, code: str = "") -> Comp
         ),
         statistics.paired(episodes, plan.seeds[0]),
         statistics.rank_stability(episodes, plan.seeds[0]),
-        [_heat(own) for own in batches.values()],
+        [_charged_energy(own) for own in batches.values()],
         pd.concat(weeks, ignore_index=True),
         batches,
     )
@@ -188,14 +179,16 @@ def _days(own: list[tuple[Task, Part]]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def _heat(own: list[tuple[Task, Part]]) -> Heat:
+def _charged_energy(own: list[tuple[Task, Part]]) -> ChargedEnergy:
     """Where the energy of one policy on one scenario went."""
     total = np.zeros((24, 24))
     for _, part in own:
         assert part.heat_kwh is not None
         total += part.heat_kwh
     task, first = own[0]
-    return Heat(panel(task.scenario.name, task.split), str(task.policy), first.first_hour, total)
+    return ChargedEnergy(
+        panel(task.scenario.name, task.split), str(task.policy), first.first_hour, total
+    )
 
 
 def panel(scenario: Any, split: Any) -> str:

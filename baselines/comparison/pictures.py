@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
-from baselines.comparison.sums import CHEAP_HOURS
+from baselines.comparison.sums import CHEAP_HOURS, ChargedEnergy
 from baselines.plot_style import (
     edge_days,
     local_days,
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from baselines.comparison.benchmark import Heat
 
 # Parts of a bill: column of the summary, its sign in the cost, colour, words.
 TERMS = (
@@ -271,7 +269,7 @@ def _week_legend(sun: bool, below: bool) -> list[Any]:
     ]
 
 
-def heat_map(heats: Sequence[Heat], path: str | Path) -> Figure:
+def heat_map(heats: Sequence[ChargedEnergy], path: str | Path) -> Figure:
     """Where a policy's energy goes: local hour of the day against the rank of the hour's price.
 
     Hours are ranked within each 24 hours from the episode's start, so that a night is not cut at
@@ -300,7 +298,7 @@ def heat_map(heats: Sequence[Heat], path: str | Path) -> Figure:
     return figure
 
 
-def _heat_panels(rows: Any, heats: list[Heat]) -> Any:
+def _heat_panels(rows: Any, heats: list[ChargedEnergy]) -> Any:
     """A panel for each policy of a scenario; a picture that they share a scale with."""
     shares = [heat.energy_kwh / (heat.energy_kwh.sum() or 1.0) for heat in heats]
     top = max(float(share.max()) for share in shares) or 1.0

@@ -10,8 +10,7 @@ import numpy as np
 
 from baselines.comparison.steps_file import step_columns
 from baselines.comparison.tasks import FEWEST_ROWS, Task
-from baselines.policies.base import POLICY_NAMES, built_in
-from baselines.policies.specs import parse
+from baselines.policies.specs import POLICY_NAMES, built_in, parse_spec
 from ev_gym.scenario import Scenario
 
 SPLITS = (None, "train", "test", "both")
@@ -169,7 +168,7 @@ _SIMPLE = ("households", "days", "split", "bound", "steps", "url")
 
 def _rows(policy: str | None) -> int:
     """How many episodes share a task, by what a policy costs."""
-    name = "" if policy is None else parse(policy).head
+    name = "" if policy is None else parse_spec(policy).target
     if name in PLANNERS:
         return FEWEST_ROWS
     return RULE_ROWS if name in POLICY_NAMES else OTHER_ROWS
@@ -177,7 +176,7 @@ def _rows(policy: str | None) -> int:
 
 def applicable(policy: str, scenario: Scenario) -> bool:
     """Whether a policy can drive a scenario: those of this package that need sun need PV."""
-    name = parse(policy).head
+    name = parse_spec(policy).target
     return name not in POLICY_NAMES or scenario.solar.peak_kw > 0 or not built_in(name).needs_sun
 
 

@@ -7,7 +7,7 @@ episode's start, as the horizon counts them.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,22 @@ def price_ranks(price_per_kwh: Floats) -> NDArray[np.int64]:
     order = price_per_kwh.argsort(axis=0, kind="stable")
     ranks: NDArray[np.int64] = order.argsort(axis=0, kind="stable")
     return ranks
+
+
+class ChargedEnergy(NamedTuple):
+    """Where a policy's energy went on one scenario: by the price of its hours, and by the clock.
+
+    Attributes:
+        scenario: Its name, with the split.
+        policy: Spec of the policy.
+        first_hour: Local hour of the first column.
+        energy_kwh: (24, 24) by rank of the hour's price in its day and by local hour.
+    """
+
+    scenario: str
+    policy: str
+    first_hour: int
+    energy_kwh: Floats
 
 
 class Sums:

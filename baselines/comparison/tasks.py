@@ -20,7 +20,7 @@ import ev_gym  # noqa: F401  # registers the env
 from baselines.comparison.steps_file import EPISODE, StepsWriter
 from baselines.comparison.sums import LocalHours, Sums
 from baselines.foresight import foresee, tell_future
-from baselines.policies.base import make_policy
+from baselines.policies.specs import make_policy
 from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.durations import DAY_MIN
 from ev_gym.scenario import Scenario

@@ -1,69 +1,24 @@
-"""What `mpc` goes by: an observation as numbers, what was seen of past hours, a told load."""
+"""What `mpc` expects of the load: from the past hours of the episode, or from its future."""
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.foresight import Future
-from ev_gym.physics.power_charge import FACTOR, MONTH
+from baselines.policies.base import Future
+from baselines.policies.view import HouseholdView
+from ev_gym.physics.power_charge import FACTOR, LOWEST, MONTH
 from ev_gym.runtime.compiling import compiled
 from ev_gym.runtime.counter_random import stream_key, uniform
-from ev_gym.runtime.durations import DAY_MIN, HOUR_MIN
+from ev_gym.runtime.durations import DAY_H, DAY_MIN, HOUR_MIN
 
-DAY_H = 24
+# How many days are remembered, and how many stays; their worth is learned from so many on.
 LOAD_DAYS, PEAK_DAYS, PRICE_DAYS = 7, 28, 7
-STAYS = 28
-FEW_STAYS = 3
-
-
-class Sight(NamedTuple):
-    """One household's observation as numbers; a field that the scenario has not is 0."""
-
-    hour_of_day: float
-    weekend: bool
-    load_kw: float
-    sun_kw: float
-    price: float
-    prices: list[float]
-    export_price: float
-    peak_kw: float
-    hour_kwh: float
-    factor: float
-    power_price: float
-    plugged: list[bool]
-    leaves_min: list[int]
-    energy_kwh: list[float]
-
-
-def look(row: list[float], at: dict[str, slice], battery_kwh: list[float], window_h: int) -> Sight:
-    """An observation (D,) with its fields at `at`, of cars with so large batteries."""
-
-    def one(name: str) -> float:
-        return row[at[name].start] if name in at else 0.0
-
-    angle = math.atan2(one("hour_sin"), one("hour_cos"))
-    first = at["price_h00"].start
-    return Sight(
-        hour_of_day=round(angle / (2 * math.pi) * DAY_MIN) % DAY_MIN / 60.0,
-        weekend=one("weekend") > 0.5,
-        load_kw=one("load_kw"),
-        sun_kw=one("pv_kw"),
-        price=one("price_per_kwh"),
-        prices=row[first : first + window_h],
-        export_price=one("export_price_per_kwh"),
-        peak_kw=one("peak_kw"),
-        hour_kwh=one("hour_kwh"),
-        factor=one("hour_factor"),
-        power_price=one("power_price_per_kw"),
-        plugged=[here > 0.5 for here in row[at["plugged"]]],
-        leaves_min=[round(60.0 * hours) for hours in row[at["hours_to_departure"]]],
-        energy_kwh=[soc * full for soc, full in zip(row[at["soc"]], battery_kwh, strict=True)],
-    )
+STAYS, LEAST_STAYS = 28, 3
 
 
 class Memory:
@@ -78,48 +33,50 @@ class Memory:
         self.hour = -1
         self._days, self._netted = days, netted
         self._loads_kw: list[deque[float]] = [deque(maxlen=LOAD_DAYS) for _ in range(DAY_H)]
-        self._sun_kw = [0.0] * DAY_H
+        self._pv_kw = [0.0] * DAY_H
         self._prices: deque[float] = deque(maxlen=PRICE_DAYS * DAY_H)
         self._peaks_kw: deque[float] = deque(maxlen=PEAK_DAYS)
         self._values: deque[float] = deque(maxlen=STAYS)
         self._peak_kw = 0.0
-        self._seen: list[tuple[float, float, float]] = []
+        # Of the running hour's steps: load, sun, and the house's import as it counts.
+        self._steps: list[tuple[float, float, float]] = []
 
-    def note(self, sight: Sight) -> None:
+    def note(self, household: HouseholdView) -> None:
         """Take in what holds in the coming step."""
-        hour = int(sight.hour_of_day)
+        hour = int(household.hour_of_day)
         if hour != self.hour:
             self._end_hour(hour)
-            self._prices.append(sight.prices[0])
-        alone_kw = max(0.0, sight.load_kw - (sight.sun_kw if self._netted else 0.0))
-        self._seen.append((sight.load_kw, sight.sun_kw, sight.factor * alone_kw))
+            self._prices.append(household.price_window[0])
+        load_kw, pv_kw = household.load_kw, household.pv_kw
+        import_kw = max(0.0, load_kw - (pv_kw if self._netted else 0.0))
+        self._steps.append((load_kw, pv_kw, household.hour_factor * import_kw))
 
     def _end_hour(self, hour: int) -> None:
-        if self._seen:
-            load_kw, sun_kw, counted_kw = (
-                math.fsum(part) / len(self._seen) for part in zip(*self._seen, strict=True)
+        if self._steps:
+            load_kw, pv_kw, counted_kw = (
+                math.fsum(part) / len(self._steps) for part in zip(*self._steps, strict=True)
             )
             self._loads_kw[self.hour].append(load_kw)
-            self._sun_kw[self.hour] = sun_kw
+            self._pv_kw[self.hour] = pv_kw
             self._peak_kw = max(self._peak_kw, counted_kw)
             if hour < self.hour:  # midnight
                 self._peaks_kw.append(self._peak_kw)
                 self._peak_kw = 0.0
-        self._seen, self.hour = [], hour
+        self._steps, self.hour = [], hour
 
     def load_kw(self, hour: int, now_kw: float) -> float:
         """Mean load of the same hour in the last 7 days; the present one where none was seen."""
-        seen = self._loads_kw[hour]
-        return math.fsum(seen) / len(seen) if seen else now_kw
+        loads_kw = self._loads_kw[hour]
+        return math.fsum(loads_kw) / len(loads_kw) if loads_kw else now_kw
 
-    def sun_kw(self, hour: int) -> float:
+    def pv_kw(self, hour: int) -> float:
         """What the sun gave when the clock last showed this hour; 0 if it has not."""
-        return self._sun_kw[hour]
+        return self._pv_kw[hour]
 
     def month_peak_kw(self) -> float:
         """The N-th highest of the house's own daily peaks of the last 28 days; 0 before N days."""
-        kept = sorted(self._peaks_kw)
-        return kept[-self._days] if len(kept) >= self._days else 0.0
+        peaks_kw = sorted(self._peaks_kw)
+        return peaks_kw[-self._days] if len(peaks_kw) >= self._days else 0.0
 
     def learn_value(self, per_kwh: float) -> None:
         """Take in what a stored kWh was worth when a car arrived."""
@@ -130,7 +87,7 @@ class Memory:
 
         Before the third, the mean price of the cheapest quarter of the hours seen or to be seen.
         """
-        if len(self._values) >= FEW_STAYS:
+        if len(self._values) >= LEAST_STAYS:
             return math.fsum(self._values) / len(self._values)
         hours = sorted([*self._prices, *prices[1:]])
         cheapest = hours[: max(1, len(hours) // 4)]
@@ -139,9 +96,9 @@ class Memory:
 
 @compiled
 def _draw_noise(seed: Any, key: Any, episode: Any, noise: Any) -> None:
-    own = stream_key(stream_key(seed, key), episode)
+    stream = stream_key(stream_key(seed, key), episode)
     for i in range(noise.shape[0]):
-        noise[i] = 2.0 * uniform(own, i) - 1.0
+        noise[i] = 2.0 * uniform(stream, i) - 1.0
 
 
 def _month_peaks_kw(future: Future) -> NDArray[np.float64]:
@@ -152,19 +109,21 @@ def _month_peaks_kw(future: Future) -> NDArray[np.float64]:
     sun_kw = results["pv_kw"] if settings["netted"] else 0.0
     import_kwh = np.maximum(0.0, results["load_kw"] - sun_kw) * settings["step_h"]
     hour_kwh = before["hour_kwh"] + tables.rates[before["power_class"], FACTOR] * import_kwh
-    running_kw = np.maximum(before["low_peak_kw"], hour_kwh)
-    peaks_kw = np.sort([running_kw, before["mid_peak_kw"], before["top_peak_kw"]], axis=0)
+    # (T, N); fails where a tariff has more than one period.
+    peaks_kw = np.squeeze(before["peaks_kw"], axis=1).copy()
+    peaks_kw[:, LOWEST] = np.maximum(peaks_kw[:, LOWEST], hour_kwh)
+    peaks_kw.sort(axis=1)
     hour, minute = np.divmod(after["place_min"], HOUR_MIN)
     over = (minute == 0) & (tables.hours["opens"][hour] == MONTH)
     over[-1] = True
     ends = np.flatnonzero(over)
     last = ends[np.searchsorted(ends, np.arange(over.size))]
-    highest: NDArray[np.float64] = peaks_kw[-settings["power_days"], last]
+    highest: NDArray[np.float64] = peaks_kw[last, -settings["power_days"]]
     return highest
 
 
 class Forecast:
-    """A load forecast with an error of known size, of a household whose future was told.
+    """A load forecast with an error of known size, made from the household's future.
 
     The true load of each hour is multiplied by 1 + error * noise, with noise uniform from -1 to 1,
     drawn by the seed, the household's own random stream, and the hour: so it is the same in
@@ -180,14 +139,14 @@ class Forecast:
 
     def __init__(self, future: Future, step_min: int, error: float, seed: int, slots: int) -> None:
         house, load_kw = future.households, np.asarray(future.results["load_kw"], np.float64)
-        hour = house["now_min"] // 60 - house["now_min"][0] // 60
+        hour = house["now_min"] // HOUR_MIN - house["now_min"][0] // HOUR_MIN
         noise = np.empty(int(hour[-1]) + 2)
-        own = house["key"][0], np.uint64(house["episode"][0])
-        _draw_noise(np.uint64(seed), *own, noise)
-        told_kw = load_kw * (1.0 + error * noise[1 + hour[:-1]])
-        day = DAY_H * 60 // step_min
-        after = np.resize(told_kw[-day:], slots * 60 // step_min)
-        self._sums = np.concatenate([[0.0], np.cumsum(np.concatenate([told_kw, after]))])
+        key, episode = house["key"][0], np.uint64(house["episode"][0])
+        _draw_noise(np.uint64(seed), key, episode, noise)
+        forecast_kw = load_kw * (1.0 + error * noise[1 + hour[:-1]])
+        last_day_kw = forecast_kw[-(DAY_MIN // step_min) :]
+        beyond_kw = np.resize(last_day_kw, slots * HOUR_MIN // step_min)
+        self._sums = np.concatenate([[0.0], np.cumsum(np.concatenate([forecast_kw, beyond_kw]))])
         self._peak_kw = _month_peaks_kw(future) * (1.0 + error * noise[0])
 
     def mean_kw(self, step: int, steps: int) -> float:

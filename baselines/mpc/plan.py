@@ -1,8 +1,9 @@
 """The plan of `mpc`: a small linear programme over the hours until departure.
 
 Over the slots h (the rest of the running hour, then whole hours) and the plugged-in cars k, with AC
-energies c drawn and g given, energies e in the batteries, imports i, exports x, daily excesses z
-over the peak, m missing at departure and f left over then (all kWh, z in kW), it minimises
+energies c of charging and g of discharging, energies e in the batteries, imports i, exports x,
+daily excesses z over the peak, m missing at departure and f left over then (all kWh, z in kW), it
+minimises
 
     sum_h (p_h i_h - q_h x_h)  +  r sum_d z_d  +  sum_k (P m_k - w f_k + wear * beta sum_h g_kh)
 
@@ -13,10 +14,11 @@ subject to
     factor_h (imported so far + i_h) <= peak + z_day(h)
 
 - p and q: the prices of imported and exported energy. r: of a kW above the peak, P: the public
-  charger's. alpha and beta: energy into and out of the battery for an AC kWh at full power; slower
-  it is some per cent less, which the plan of the next hour makes up for.
-- A car draws or gives no less than 6 A, say a kW. Where the sun leaves s < a, only s / a of what is
-  charged comes from it; where the house takes l < a, only l / a of what is discharged stays there.
+  charger's. alpha and beta: energy into and out of the battery for an AC kWh at full power; at less
+  power it is some per cent worse, which the plan of the next hour makes up for.
+- A car charges or discharges with at least a kW, the power of 6 A. Where the sun leaves s < a over,
+  only s / a of what is charged comes from it; where the house takes l < a, only l / a of what is
+  discharged stays there.
 - What is left over at departure saves the next stay from buying it: w is what a stored kWh has been
   worth (see `mpc`), and no more than P. The price of m and the worth of f make the terminal value,
   a concave function of the energy, so the programme stays linear.
@@ -35,17 +37,13 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import highspy
-import numpy as np
-
-from baselines.optimum.linear_program import OPTIONS, run_highs
+from baselines.optimum.linear_program import Program
 from ev_gym.physics.charger import FLOOR_A, LINE_KW_PER_A
 from ev_gym.scenario import Scenario, Vehicle
 from ev_gym.scenario.charger import AtCharger, at_charger
 
-NOTHING_KWH = 1e-6
-# Presolving takes longer than the dual simplex method does for so small a programme.
-SMALL = OPTIONS | {"presolve": "off", "solver": "simplex"}
+# What a solution calls charging, but for the solver's rounding, is nothing below this.
+SOLVER_ZERO_KWH = 1e-6
 
 # Capacity (kWh) lost for each kWh taken out of a battery: what a year of daily cycles .2-.8 costs
 # more than one of .5-.8, mean of 10 and 25 deg C, over 110 batteries taken out more. From the
@@ -74,15 +72,15 @@ class Site(NamedTuple):
     limit_kw: float
     export_limit_kw: float
     bidirectional: bool
-    produces: bool
-    netted: bool
-    public_per_kwh: float
-    different_days: bool
-    peaks: int
+    produces: bool  # whether anything can be exported
+    netted: bool  # whether the meter nets import and export within a step
+    public_per_kwh: float  # price of a kWh at a public charger
+    different_days: bool  # whether each peak is of another day
+    peaks: int  # how many count in the power charge, N
 
 
 class Stay(NamedTuple):
-    """A car that is plugged in: which one, its energy, and how long it stays."""
+    """A car that is plugged in: its number, its energy, and how long it stays."""
 
     k: int
     energy_kwh: float
@@ -90,32 +88,32 @@ class Stay(NamedTuple):
 
 
 class Outlook(NamedTuple):
-    """What is known or expected of H slots.
+    """What is known or expected of H slots; of lists, an entry for each slot.
 
     Attributes:
-        hours: Length of each.
-        price: Of an imported kWh.
-        export_price: Of an exported kWh.
+        slot_h: Length of the slot.
+        price_per_kwh: Of an imported kWh.
+        export_price_per_kwh: Of an exported kWh.
         load_kw: Mean base load.
-        sun_kw: Mean power of the sun.
-        factor: By which the hour counts in the power charge; 0: not at all.
+        pv_kw: Mean power of the sun.
+        hour_factor: By which the hour counts in the power charge; 0: not at all.
         day: The local day in which it lies, from 0.
         peak_kw: The power charge grows with hours above it.
-        hour_kwh: What the running hour has counted so far.
-        power_price: Of a kW above that peak; 0 without a power charge.
+        hour_kwh: Import of the running hour so far, as it counts.
+        power_price_per_kw: Of a kW above that peak; 0 without a power charge.
         worth_per_kwh: Of a kWh in a battery beyond what is wanted.
     """
 
-    hours: list[float]
-    price: list[float]
-    export_price: list[float]
+    slot_h: list[float]
+    price_per_kwh: list[float]
+    export_price_per_kwh: list[float]
     load_kw: list[float]
-    sun_kw: list[float]
-    factor: list[float]
+    pv_kw: list[float]
+    hour_factor: list[float]
     day: list[int]
     peak_kw: float
     hour_kwh: float
-    power_price: float
+    power_price_per_kw: float
     worth_per_kwh: float
 
 
@@ -124,13 +122,13 @@ class Plan(NamedTuple):
 
     Attributes:
         energy_kwh: What the battery is to hold at its end.
-        more: Whether the plan charges later too.
+        charges_later: Whether the plan charges after it too.
         value_per_kwh: What another kWh in the battery would have been worth now.
-        peak_kw: What the hour may count.
+        peak_kw: Power-charge peak that the hour may reach, as it counts.
     """
 
     energy_kwh: list[float]
-    more: list[bool]
+    charges_later: list[bool]
     value_per_kwh: list[float]
     peak_kw: float
 
@@ -173,172 +171,135 @@ def _car(scenario: Scenario, car: Vehicle, limit: AtCharger) -> Car:
     )
 
 
-class _Programme:
-    """Columns and rows as they are written down, one by one."""
-
-    def __init__(self) -> None:
-        self.cost: list[float] = []
-        self._lower: list[float] = []
-        self._upper: list[float] = []
-        self._row_lower: list[float] = []
-        self._row_upper: list[float] = []
-        self._starts = [0]
-        self._index: list[int] = []
-        self._value: list[float] = []
-
-    def column(self, cost: float, upper: float = math.inf, lower: float = 0.0) -> int:
-        """A variable from `lower` to `upper`; its number."""
-        self.cost.append(cost)
-        self._lower.append(lower)
-        self._upper.append(upper)
-        return len(self.cost) - 1
-
-    def row(self, lower: float, entries: list[tuple[int, float]], upper: float) -> int:
-        """`lower <= sum of coefficient * column <= upper`; its number."""
-        for column, coefficient in entries:
-            self._index.append(column)
-            self._value.append(coefficient)
-        self._starts.append(len(self._index))
-        self._row_lower.append(lower)
-        self._row_upper.append(upper)
-        return len(self._row_lower) - 1
-
-    def solve(self) -> tuple[list[float], list[float]]:
-        """The columns' values in a cheapest solution, and the rows' prices.
-
-        Raises:
-            RuntimeError: if HiGHS finds none; there always is one.
-        """
-        model = highspy.HighsLp()
-        model.num_col_, model.num_row_ = len(self.cost), len(self._row_lower)
-        model.col_cost_ = np.array(self.cost)
-        model.col_lower_, model.col_upper_ = np.array(self._lower), np.array(self._upper)
-        model.row_lower_, model.row_upper_ = np.array(self._row_lower), np.array(self._row_upper)
-        model.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-        model.a_matrix_.start_ = np.array(self._starts, np.int32)
-        model.a_matrix_.index_ = np.array(self._index, np.int32)
-        model.a_matrix_.value_ = np.array(self._value)
-        solver = run_highs(model, SMALL)
-        status = solver.getModelStatus()
-        if status != highspy.HighsModelStatus.kOptimal:
-            raise RuntimeError(f"HiGHS found no plan: {solver.modelStatusToString(status)}")
-        solution = solver.getSolution()
-        return list(solution.col_value), list(solution.row_dual)
-
-
-class _Use(NamedTuple):
-    """Columns of one car in one slot; `give` is -1 where it cannot."""
+class _SlotColumns(NamedTuple):
+    """Columns of one car in one slot; `discharge` is -1 where it cannot."""
 
     car: Car
     charge: int
-    give: int
+    discharge: int
     energy: int
 
 
 def make_plan(site: Site, outlook: Outlook, stays: list[Stay]) -> Plan:
     """The cheapest plan for the plugged-in cars, at least one; see the docstring of the module."""
-    lp = _Programme()
+    program = Program()
     # Where the N peaks may share a day, one excess stands for all of them, and costs N times.
     days = sorted(set(outlook.day)) if site.different_days else [0]
-    price = outlook.power_price * (1 if site.different_days else site.peaks)
-    excess = {day: lp.column(price) for day in days} if price > 0.0 else {}
-    uses = [_uses(lp, site, outlook, stay) for stay in stays]
-    first = [_battery(lp, site, outlook, stay, own) for stay, own in zip(stays, uses, strict=True)]
-    for h in range(len(outlook.hours)):
-        here = [own[h] for own in uses if h < len(own)]
+    price = outlook.power_price_per_kw * (1 if site.different_days else site.peaks)
+    excess = {day: program.column(price) for day in days} if price > 0.0 else {}
+    columns = [_stay_columns(program, site, outlook, stay) for stay in stays]
+    first_rows = [
+        _battery(program, site, outlook, stay, of_stay)
+        for stay, of_stay in zip(stays, columns, strict=True)
+    ]
+    for h in range(len(outlook.slot_h)):
+        in_slot = [of_stay[h] for of_stay in columns if h < len(of_stay)]
         peak = excess.get(outlook.day[h] if site.different_days else 0, -1)
-        _meter(lp, site, outlook, h, here, peak)
-    value, price_of_row = lp.solve()
+        _meter(program, site, outlook, h, in_slot, peak)
+    values, row_prices = program.solve()
     return Plan(
-        energy_kwh=[value[own[0].energy] for own in uses],
-        more=[any(value[use.charge] > NOTHING_KWH for use in own[1:]) for own in uses],
-        value_per_kwh=[-price_of_row[row] for row in first],
-        peak_kw=outlook.peak_kw + (value[excess[0]] if excess else 0.0),
+        energy_kwh=[values[of_stay[0].energy] for of_stay in columns],
+        charges_later=[
+            any(values[slot.charge] > SOLVER_ZERO_KWH for slot in of_stay[1:])
+            for of_stay in columns
+        ],
+        value_per_kwh=[-row_prices[row] for row in first_rows],
+        peak_kw=outlook.peak_kw + (values[excess[0]] if excess else 0.0),
     )
 
 
-def _uses(lp: _Programme, site: Site, outlook: Outlook, stay: Stay) -> list[_Use]:
+def _stay_columns(program: Program, site: Site, outlook: Outlook, stay: Stay) -> list[_SlotColumns]:
     """The columns of a stay, slot by slot until it ends."""
     car, left_h = site.cars[stay.k], stay.hours
     lowest_kwh = min(car.floor_kwh, stay.energy_kwh) if site.bidirectional else 0.0
     highest_kwh = max(car.limit_kwh, stay.energy_kwh)
-    uses: list[_Use] = []
-    for h, slot_h in enumerate(outlook.hours):
-        here_h = min(slot_h, left_h)
-        if here_h <= 0.0 and uses:
+    columns: list[_SlotColumns] = []
+    for h, slot_h in enumerate(outlook.slot_h):
+        at_charger_h = min(slot_h, left_h)
+        if at_charger_h <= 0.0 and columns:
             break
-        room_kw = car.line_share * (site.limit_kw - outlook.load_kw[h] + outlook.sun_kw[h])
-        charge = lp.column(0.0, max(0.0, min(car.max_kw, room_kw)) * here_h)
-        energy = lp.column(0.0, highest_kwh, lowest_kwh)
-        give = -1
+        room_kw = car.line_share * (site.limit_kw - outlook.load_kw[h] + outlook.pv_kw[h])
+        most_kwh = max(0.0, min(car.max_kw, room_kw)) * at_charger_h
+        charge = program.column(0.0, upper=most_kwh)
+        energy = program.column(0.0, lowest_kwh, highest_kwh)
+        discharge = -1
         if site.bidirectional:
-            give = lp.column(car.wear_per_kwh * car.taken_per_kwh, car.max_kw * here_h)
-        uses.append(_Use(car, charge, give, energy))
+            wear = car.wear_per_kwh * car.taken_per_kwh
+            discharge = program.column(wear, upper=car.max_kw * at_charger_h)
+        columns.append(_SlotColumns(car, charge, discharge, energy))
         left_h -= slot_h
-    return uses
+    return columns
 
 
-def _battery(lp: _Programme, site: Site, outlook: Outlook, stay: Stay, uses: list[_Use]) -> int:
+def _battery(
+    program: Program, site: Site, outlook: Outlook, stay: Stay, columns: list[_SlotColumns]
+) -> int:
     """The rows of a battery, and what its energy at departure is worth; the first row's number."""
     car, rows, before = site.cars[stay.k], [], -1
-    for use in uses:
-        entries = [(use.energy, 1.0), (use.charge, -car.stored_per_kwh)]
-        if use.give >= 0:
-            entries.append((use.give, car.taken_per_kwh))
+    for slot in columns:
+        entries = [(slot.energy, 1.0), (slot.charge, -car.stored_per_kwh)]
+        if slot.discharge >= 0:
+            entries.append((slot.discharge, car.taken_per_kwh))
         start_kwh = stay.energy_kwh if before < 0 else 0.0
         if before >= 0:
             entries.append((before, -1.0))
-        rows.append(lp.row(start_kwh, entries, start_kwh))
-        before = use.energy
-    after_h = max(0.0, stay.hours - math.fsum(outlook.hours))
+        rows.append(program.row(start_kwh, entries, start_kwh))
+        before = slot.energy
+    after_h = max(0.0, stay.hours - math.fsum(outlook.slot_h))
     wanted_kwh = car.wanted_kwh - after_h * car.max_kw * car.stored_per_kwh
-    missing = lp.column(site.public_per_kwh)
-    beyond = lp.column(-min(outlook.worth_per_kwh, site.public_per_kwh))
-    lp.row(wanted_kwh, [(before, 1.0), (missing, 1.0), (beyond, -1.0)], wanted_kwh)
+    missing = program.column(site.public_per_kwh)
+    beyond = program.column(-min(outlook.worth_per_kwh, site.public_per_kwh))
+    program.row(wanted_kwh, [(before, 1.0), (missing, 1.0), (beyond, -1.0)], wanted_kwh)
     return rows[0]
 
 
 def _meter(
-    lp: _Programme, site: Site, outlook: Outlook, h: int, here: list[_Use], excess: int
+    program: Program,
+    site: Site,
+    outlook: Outlook,
+    h: int,
+    in_slot: list[_SlotColumns],
+    excess: int,
 ) -> None:
     """The rows of a slot: connection, meter, and power charge with its column `excess` or -1."""
-    slot_h, load_kw, sun_kw = outlook.hours[h], outlook.load_kw[h], outlook.sun_kw[h]
-    if len(here) > 1:
-        room_kwh = max(0.0, site.limit_kw - load_kw + sun_kw) * slot_h
-        lp.row(-math.inf, [(use.charge, 1.0) for use in here], room_kwh)
+    slot_h, load_kw, pv_kw = outlook.slot_h[h], outlook.load_kw[h], outlook.pv_kw[h]
+    if len(in_slot) > 1:
+        room_kwh = max(0.0, site.limit_kw - load_kw + pv_kw) * slot_h
+        program.row(-math.inf, [(car.charge, 1.0) for car in in_slot], room_kwh)
     if site.produces and site.netted:
-        imports, base_kwh = _netted(lp, site, outlook, h, here), 0.0
+        imports, base_kwh = _netted(program, site, outlook, h, in_slot), 0.0
     else:
-        imports, base_kwh = [(use.charge, 1.0) for use in here], load_kw * slot_h
-        for use in here:
-            lp.cost[use.charge] += outlook.price[h]
-            if use.give >= 0:
-                lp.cost[use.give] -= outlook.export_price[h]
-    if excess >= 0 and outlook.factor[h] > 0.0:
+        imports, base_kwh = [(car.charge, 1.0) for car in in_slot], load_kw * slot_h
+        for car in in_slot:
+            program.cost[car.charge] += outlook.price_per_kwh[h]
+            if car.discharge >= 0:
+                program.cost[car.discharge] -= outlook.export_price_per_kwh[h]
+    factor = outlook.hour_factor[h]
+    if excess >= 0 and factor > 0.0:
         so_far_kwh = outlook.hour_kwh if h == 0 else 0.0
-        most_kwh = (outlook.peak_kw - so_far_kwh) / outlook.factor[h] - base_kwh
-        lp.row(-math.inf, [*imports, (excess, -1.0 / outlook.factor[h])], most_kwh)
+        most_kwh = (outlook.peak_kw - so_far_kwh) / factor - base_kwh
+        program.row(-math.inf, [*imports, (excess, -1.0 / factor)], most_kwh)
 
 
 def _netted(
-    lp: _Programme, site: Site, outlook: Outlook, h: int, here: list[_Use]
+    program: Program, site: Site, outlook: Outlook, h: int, in_slot: list[_SlotColumns]
 ) -> list[tuple[int, float]]:
-    """A meter that nets within a step: its columns and row; what is imported."""
-    net_kw, slot_h = outlook.load_kw[h] - outlook.sun_kw[h], outlook.hours[h]
-    price, earned = outlook.price[h], outlook.export_price[h]
-    bought = lp.column(price)
+    """A meter that nets within a step: its columns and row; the entries of what is imported."""
+    net_kw, slot_h = outlook.load_kw[h] - outlook.pv_kw[h], outlook.slot_h[h]
+    price, export_price = outlook.price_per_kwh[h], outlook.export_price_per_kwh[h]
+    bought = program.column(price)
     # Sun beyond the export limit is cut off; that this is a loss, the plan does not see.
-    sold = lp.column(-earned, max(site.export_limit_kw, -net_kw) * slot_h)
+    sold = program.column(-export_price, upper=max(site.export_limit_kw, -net_kw) * slot_h)
     balance, imports = [(bought, 1.0), (sold, -1.0)], [(bought, 1.0)]
-    for car, charge, give, _ in here:
+    for car, charge, discharge, _ in in_slot:
         from_sun = min(1.0, -net_kw / car.least_kw) if net_kw < 0.0 else 1.0
         balance.append((charge, -from_sun))
         if from_sun < 1.0:
-            lp.cost[charge] += (1.0 - from_sun) * price
+            program.cost[charge] += (1.0 - from_sun) * price
             imports.append((charge, 1.0 - from_sun))
-        if give >= 0:
+        if discharge >= 0:
             at_home = min(1.0, net_kw / car.least_kw) if net_kw > 0.0 else 1.0
-            balance.append((give, at_home))
-            lp.cost[give] -= (1.0 - at_home) * earned
-    lp.row(net_kw * slot_h, balance, net_kw * slot_h)
+            balance.append((discharge, at_home))
+            program.cost[discharge] -= (1.0 - at_home) * export_price
+    program.row(net_kw * slot_h, balance, net_kw * slot_h)
     return imports

@@ -1,4 +1,4 @@
-"""The picture of one household's run, for `battery_plot.png` and the station's `/plot.png`."""
+"""The picture of one household's run: `battery_plot.png`, and `/plot.png` of a charging station."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 from matplotlib.ticker import PercentFormatter
 
-from baselines.one_run.run import money_parts, soc_before
+from baselines.one_run.money import money_parts, soc_before
 from baselines.plot_style import edge_days, local_days, per_car, png
 from ev_gym.rendering.picture import CAR_COLORS, INK, draw_flows
 from ev_gym.rendering.scene import cost_name
@@ -29,7 +29,7 @@ def battery(
         history: An env's history, indexed by local time.
         scenario: What was run.
         path: Where the PNG goes, a file or an open one.
-        policy: Who charged, for the title.
+        policy: Name of the policy, for the title; empty: none.
     """
     frame = history.rename_axis("time").reset_index()
     with png(path, 10.0, 6.0) as figure:
@@ -55,14 +55,14 @@ def battery(
 
 def _title(history: pd.DataFrame, scenario: Scenario, policy: str) -> str:
     cost = 0.0 - float(history["reward"].sum())
-    named = f"{scenario.name}, {policy}: " if policy else f"{scenario.name}: "
-    others = [f"{name} {money:.2f}" for name, money in money_parts(history, scenario).items()][1:]
+    name = f"{scenario.name}, {policy}: " if policy else f"{scenario.name}: "
+    others = [f"{kind} {money:.2f}" for kind, money in money_parts(history, scenario).items()][1:]
     more = f" ({', '.join(others)})" if others else ""
-    return f"{named}charging {cost_name(scenario)} {cost:.2f} {scenario.currency}{more}"
+    return f"{name}charging {cost_name(scenario)} {cost:.2f} {scenario.currency}{more}"
 
 
 def _power(axes: Axes, frame: pd.DataFrame, scenario: Scenario) -> None:
-    """Base load, charging, sun and what is given, below the connection's limit."""
+    """Base load, charging, sun and discharging, with the connection's limit."""
     names = [vehicle.name for vehicle in scenario.vehicles]
     low_kw, high_kw = draw_flows(axes, edge_days(frame), frame, per_car(frame, "charge_kw"), names)
     limit_kw = scenario.household.limit_kw

@@ -4,7 +4,7 @@ Backwards over the steps, for each energy of a grid, the worth of the best decis
 
     V_t(E) = max over levels a of r_t(E, a) + V_{t+1}(E'_t(E, a)),  V_T(E) = settlement price * E,
 
-where reward r and next energy E' are what `ev_gym.simulation.step.live` makes of the household's
+where reward r and next energy E' are what `step_household` of the env makes of the household's
 record with E kWh in the battery. Nothing of the physics is written down a second time. Between the
 points of the grid V is interpolated linearly. Then, forwards from the real state, each step takes
 the level that is best by r and V, and lives it by the real dynamics; so the bill that comes out is
@@ -33,12 +33,11 @@ from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import as_records, compiled, compiled_apart
 from ev_gym.simulation.actions import level_fractions
 from ev_gym.simulation.state_fields import (
-    HOUSEHOLD_DTYPE,
     STEP_DTYPE,
     VEHICLE_DTYPE,
     VEHICLE_STEP_DTYPE,
 )
-from ev_gym.simulation.step import live, look_around
+from ev_gym.simulation.step import read_series, step_household
 from ev_gym.world.tables import Tables
 
 SPACING_KWH = 0.25
@@ -136,7 +135,7 @@ def _try(
         scratch.actions[k] = problem.actions[step, k]
     own[car].energy_kwh = energy_kwh
     scratch.actions[car] = level
-    worth = live(
+    worth = step_household(
         scratch.household[0],
         own,
         problem.tables,
@@ -221,8 +220,8 @@ def _go_forth(
             own[k] = vehicles[step, k]
             scratch.actions[k] = problem.actions[step, k]
         actions, result, reports = scratch.actions, scratch.result[0], scratch.reports
-        total += live(household, own, tables, actions, result, reports)
-        look_around(household, tables)
+        total += step_household(household, own, tables, actions, result, reports)
+        read_series(household, tables)
         for k in range(own.shape[0]):
             charge_kw[step, k] = reports[k].charge_kw
     return total
@@ -273,7 +272,7 @@ def pose(
         most_kw,
         prices,
         Scratch(
-            as_records(np.zeros(1, HOUSEHOLD_DTYPE)),
+            as_records(np.zeros(1, future.households.dtype)),
             as_records(np.zeros(actions.shape[1], VEHICLE_DTYPE)),
             np.zeros(actions.shape[1], np.float32),
             as_records(np.zeros(1, STEP_DTYPE)),

@@ -1,5 +1,7 @@
 """A builder of linear and mixed-integer programmes for HiGHS, and a bound that needs no trust.
 
+A programme is written column by column and row by row, or in blocks of arrays, as suits its author:
+
     minimise  c x + offset   subject to  b_low <= A x <= b_high,  x_low <= x <= x_high
 
 Whatever numbers y a solver gives for the prices of the rows, weak duality makes
@@ -18,11 +20,13 @@ iterations and nodes, never of time, so that the same programme gives the same n
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import highspy
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ev_gym.runtime.arrays import Floats, Ints
 
@@ -37,6 +41,10 @@ OPTIONS: dict[str, Any] = {
 }
 
 
+# Presolving takes longer than the dual simplex method does for a programme of some dozen rows.
+SMALL = OPTIONS | {"presolve": "off", "solver": "simplex"}
+
+
 def run_highs(model: Any, options: dict[str, Any]) -> Any:
     """A new HiGHS that has solved a `HighsLp`, or stopped at a limit; it starts cold."""
     solver = highspy.Highs()  # type: ignore[no-untyped-call]  # its stubs leave it out
@@ -48,6 +56,18 @@ def run_highs(model: Any, options: dict[str, Any]) -> Any:
 
 
 class Solution(NamedTuple):
+    """A cheapest plan, and what its rows are worth.
+
+    Attributes:
+        values: Of the columns.
+        row_prices: What the cost would grow by with one unit more in a row's bounds.
+    """
+
+    values: list[float]
+    row_prices: list[float]
+
+
+class BoundedSolution(NamedTuple):
     """What a solver found.
 
     Attributes:
@@ -60,16 +80,51 @@ class Solution(NamedTuple):
     bound: float
 
 
+class _Matrix(NamedTuple):
+    """The matrix's entries, column by column."""
+
+    row: Ints
+    column: Ints
+    value: Floats
+
+
 class Program:
-    """A programme that is written block by block, in arrays; see the module's docstring."""
+    """A programme as it is written down; see the module's docstring.
+
+    Attributes:
+        offset: Added to the cost of every plan.
+        cost: Of one unit of each column so far.
+    """
 
     def __init__(self) -> None:
         self.offset = 0.0
-        self._columns: list[tuple[Floats, Floats, Floats, NDArray[np.bool_]]] = []
-        self._rows: list[tuple[Floats, Floats]] = []
-        self._entries: list[tuple[Ints, Ints, Floats]] = []
-        self._column_count = 0
-        self._row_count = 0
+        self.cost: list[float] = []
+        self._lower: list[float] = []
+        self._upper: list[float] = []
+        self._whole: list[int] = []  # numbers of the columns whose values are whole
+        self._row_lower: list[float] = []
+        self._row_upper: list[float] = []
+        self._entry_rows: list[int] = []
+        self._entry_columns: list[int] = []
+        self._entry_values: list[float] = []
+
+    def column(self, cost: float, lower: float = 0.0, upper: float = math.inf) -> int:
+        """Add a column with values from `lower` to `upper`; its number."""
+        self.cost.append(cost)
+        self._lower.append(lower)
+        self._upper.append(upper)
+        return len(self.cost) - 1
+
+    def row(self, lower: float, entries: Sequence[tuple[int, float]], upper: float) -> int:
+        """Add `lower <= sum of value * column <= upper` of entries (column, value); its number."""
+        number = len(self._row_lower)
+        self._row_lower.append(lower)
+        self._row_upper.append(upper)
+        for column, value in entries:
+            self._entry_rows.append(number)
+            self._entry_columns.append(column)
+            self._entry_values.append(value)
+        return number
 
     def columns(
         self, cost: ArrayLike, lower: ArrayLike, upper: ArrayLike, whole: bool = False
@@ -79,66 +134,101 @@ class Program:
         Args:
             cost: Of one unit of each.
             lower: Least value, and
-            upper: largest value, both finite.
+            upper: largest value; both finite where a bound is wanted.
             whole: Whether the values are whole numbers.
         """
         costs, low, high = np.broadcast_arrays(*(np.atleast_1d(v) for v in (cost, lower, upper)))
-        self._columns.append((costs, low, high, np.full(costs.size, whole)))
-        self._column_count += costs.size
-        return np.arange(self._column_count - costs.size, self._column_count)
+        numbers = np.arange(len(self.cost), len(self.cost) + costs.size)
+        self.cost += costs.tolist()
+        self._lower += low.tolist()
+        self._upper += high.tolist()
+        self._whole += numbers.tolist() if whole else []
+        return numbers
 
     def rows(self, lower: ArrayLike, upper: ArrayLike = np.inf) -> Ints:
         """Add rows `lower <= ... <= upper`, as many as the longest argument has; their numbers."""
         low, high = np.broadcast_arrays(*(np.atleast_1d(v) for v in (lower, upper)))
-        self._rows.append((low, high))
-        self._row_count += low.size
-        return np.arange(self._row_count - low.size, self._row_count)
+        numbers = np.arange(len(self._row_lower), len(self._row_lower) + low.size)
+        self._row_lower += low.tolist()
+        self._row_upper += high.tolist()
+        return numbers
 
     def put(self, rows: ArrayLike, columns: ArrayLike, values: ArrayLike) -> None:
         """Write entries of the matrix; each place at most once."""
         row, column, value = np.broadcast_arrays(rows, columns, values)
-        self._entries.append((row.ravel(), column.ravel(), np.asarray(value.ravel(), np.float64)))
+        self._entry_rows += row.ravel().tolist()
+        self._entry_columns += column.ravel().tolist()
+        self._entry_values += value.ravel().tolist()
 
     def solve(self) -> Solution:
-        """Solve it.
+        """Solve a small programme without whole columns.
+
+        Raises:
+            RuntimeError: if HiGHS finds no plan, or does not end.
+        """
+        solver = run_highs(self._model(self._matrix()), SMALL)
+        status = solver.getModelStatus()
+        if status != highspy.HighsModelStatus.kOptimal:
+            raise RuntimeError(f"HiGHS found no plan: {solver.modelStatusToString(status)}")
+        found = solver.getSolution()
+        return Solution(list(found.col_value), list(found.row_dual))
+
+    def solve_with_bound(self) -> BoundedSolution:
+        """Solve it, with a bound that needs no trust in the solver; all columns are finite.
 
         Raises:
             RuntimeError: if HiGHS finds no plan, which a programme with one does not bring about.
         """
-        cost, lower, upper, whole = (
-            np.concatenate(part) for part in zip(*self._columns, strict=True)
-        )
-        low, high = (np.concatenate(part) for part in zip(*self._rows, strict=True))
-        row, column, value = (np.concatenate(part) for part in zip(*self._entries, strict=True))
-        order = np.argsort(column, kind="stable")
-        row, column, value = row[order], column[order], value[order]
-        lp = highspy.HighsLp()
-        lp.num_col_, lp.num_row_, lp.offset_ = cost.size, low.size, self.offset
-        lp.col_cost_, lp.col_lower_, lp.col_upper_ = cost, lower, upper
-        lp.row_lower_, lp.row_upper_ = low, high
-        lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-        lp.a_matrix_.start_ = np.searchsorted(column, np.arange(cost.size + 1))
-        lp.a_matrix_.index_, lp.a_matrix_.value_ = row, value
-        if whole.any():
-            kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
-            lp.integrality_ = [kinds[int(own)] for own in whole]
-        solver = run_highs(lp, OPTIONS)
+        matrix = self._matrix()
+        model = self._model(matrix)
+        solver = run_highs(model, OPTIONS)
         found, proven = solver.getSolution(), -np.inf
-        if whole.any():
+        if self._whole:
             proven = float(solver.getInfo().mip_dual_bound)
             if found.value_valid:
-                return Solution(np.array(found.col_value), proven)
-            lp.integrality_ = []  # no plan before the limit of nodes: one in parts instead
-            solver.passModel(lp)
+                return BoundedSolution(np.array(found.col_value), proven)
+            model.integrality_ = []  # no plan before the limit of nodes: one in parts instead
+            solver.passModel(model)
             solver.run()
             found = solver.getSolution()
         if not found.value_valid:
             status = solver.modelStatusToString(solver.getModelStatus())
             raise RuntimeError(f"HiGHS found no plan: {status}")
-        price = np.array(found.row_dual)
+        safe = self._safe_bound(matrix, np.array(found.row_dual))
+        return BoundedSolution(np.array(found.col_value), max(safe, proven))
+
+    def _matrix(self) -> _Matrix:
+        column = np.array(self._entry_columns, np.int64)
+        order = np.argsort(column, kind="stable")
+        row, value = np.array(self._entry_rows, np.int64), np.array(self._entry_values)
+        return _Matrix(row[order], column[order], value[order])
+
+    def _model(self, matrix: _Matrix) -> Any:
+        """The programme as HiGHS takes it: lists, which it copies faster than arrays."""
+        columns = len(self.cost)
+        model = highspy.HighsLp()
+        model.num_col_, model.num_row_, model.offset_ = columns, len(self._row_lower), self.offset
+        model.col_cost_ = self.cost
+        model.col_lower_, model.col_upper_ = self._lower, self._upper
+        model.row_lower_, model.row_upper_ = self._row_lower, self._row_upper
+        model.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+        model.a_matrix_.start_ = np.searchsorted(matrix.column, np.arange(columns + 1)).tolist()
+        model.a_matrix_.index_ = matrix.row.tolist()
+        model.a_matrix_.value_ = matrix.value.tolist()
+        if self._whole:
+            kinds = [highspy.HighsVarType.kContinuous] * columns
+            for number in self._whole:
+                kinds[number] = highspy.HighsVarType.kInteger
+            model.integrality_ = kinds
+        return model
+
+    def _safe_bound(self, matrix: _Matrix, price: Floats) -> float:
+        """L(y) of the module's docstring, for prices y of the rows."""
+        cost, lower, upper = (np.array(own) for own in (self.cost, self._lower, self._upper))
+        low, high = np.array(self._row_lower), np.array(self._row_upper)
         price[((price > 0) & np.isinf(low)) | ((price < 0) & np.isinf(high))] = 0.0
-        reduced = cost - np.bincount(column, price[row] * value, cost.size)
+        of_rows = np.bincount(matrix.column, price[matrix.row] * matrix.value, cost.size)
+        reduced = cost - of_rows
         sides = np.where(price > 0.0, low, np.where(price < 0.0, high, 0.0))
         best = np.minimum(reduced * lower, reduced * upper)
-        safe = float(self.offset + (price * sides).sum() + best.sum())
-        return Solution(np.array(found.col_value), max(safe, proven))
+        return float(self.offset + (price * sides).sum() + best.sum())

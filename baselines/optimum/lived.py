@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.foresight import Future
-from baselines.policies.base import Policy, built_in
+from baselines.policies.base import Policy
+from baselines.policies.specs import built_in
 from ev_gym.simulation.simulator import Simulator
 
 # Those whose bills came near the programme's on the presets, or below it where public energy is

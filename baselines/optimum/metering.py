@@ -47,23 +47,23 @@ class Hours(NamedTuple):
 
     Attributes:
         hour: (T,) hour of each step, from 0.
-        period: (H,) of each hour, its period,
+        peak_span: (H,) of each hour, its peak span (`ev_gym.physics.power_charge`): day or hour,
         month: (H,) its month,
         factor: (H,) and the factor by which it counts.
-        month_of: (P,) month of each period.
+        month_of: (P,) month of each peak span.
         price: (M,) of each month, per kW of the sum of the N peaks, weighted.
         started_kwh: (H,) counted before the first step: not 0 only in the first hour.
-        peaks_kw: The three that the first month begins with, the running period's own first.
+        peaks_kw: Those with which the first month begins, the running peak span's own first.
     """
 
     hour: Ints
-    period: Ints
+    peak_span: Ints
     month: Ints
     factor: Floats
     month_of: Ints
     price: Floats
     started_kwh: Floats
-    peaks_kw: tuple[float, float, float]
+    peaks_kw: tuple[float, ...]
 
 
 def meter_of(future: Future, reach: Reach) -> Meter:
@@ -133,30 +133,33 @@ def hours_of(future: Future) -> Hours | None:
     opens = np.asarray(record["opens"])
     opens[0] = NOTHING  # what began with the first hour, or long before, is in the record
     month = np.cumsum(opens == MONTH)
-    period = np.cumsum(opens != NOTHING)
+    peak_span = np.cumsum(opens != NOTHING)
     rates = tables.rates[record["power_class"]]
     price = np.full(month[-1] + 1, np.inf)
     # Within a month there is one price; the least of several would still be a bound.
     np.minimum.at(price, month, rates[:, PRICE] * settings["power_weight"])
     now = future.households[0]
-    started_kwh = np.zeros(period.size)
+    started_kwh = np.zeros(peak_span.size)
     started_kwh[0] = now["hour_kwh"]
-    low, mid, top = (float(now[f"{place}_peak_kw"]) for place in ("low", "mid", "top"))
-    _, firsts = np.unique(period, return_index=True)
+    (peaks_kw,) = now["peaks_kw"].tolist()  # fails where a tariff has more than one period
+    _, firsts = np.unique(peak_span, return_index=True)
     factor = rates[:, FACTOR]
-    return Hours(hour, period, month, factor, month[firsts], price, started_kwh, (low, mid, top))
+    return Hours(hour, peak_span, month, factor, month[firsts], price, started_kwh, tuple(peaks_kw))
 
 
 def owed_before(future: Future, hours: Hours) -> float:
     """What of the first month's power charge was owed before the first step, weighted."""
-    low, mid, top = hours.peaks_kw
-    return float(hours.price[0] * (max(low, hours.started_kwh[0]) + mid + top))
+    running_kw, *others_kw = hours.peaks_kw
+    owed_kw = max(running_kw, hours.started_kwh[0])
+    for peak_kw in others_kw:
+        owed_kw += peak_kw
+    return float(hours.price[0] * owed_kw)
 
 
 def hourly_caps(future: Future, hours: Hours, meter: Meter, charge_kw: Floats) -> Floats:
     """(T,) counted power (kW) with which no hour adds to the power charge of a plan (T, K).
 
-    The larger of the plan's own peak in the period and of the N-th highest peak of its month.
+    The larger of the plan's own peak in the peak span and of the N-th highest peak of its month.
     """
     settings = future.world.tables.settings[0]
     to_cars = charge_kw.sum(axis=1) if meter.netted else np.maximum(charge_kw, 0.0).sum(axis=1)
@@ -164,8 +167,8 @@ def hourly_caps(future: Future, hours: Hours, meter: Meter, charge_kw: Floats) -
     hourly = hours.started_kwh + hours.factor * np.bincount(hours.hour, import_kwh)
     peaks = np.zeros(hours.month_of.size)
     peaks[0] = hours.peaks_kw[0]
-    np.maximum.at(peaks, hours.period, hourly)
-    caps = np.empty(hours.period.size)
+    np.maximum.at(peaks, hours.peak_span, hourly)
+    caps = np.empty(hours.peak_span.size)
     for month, price in enumerate(hours.price):
         own = peaks[hours.month_of == month]
         if month == 0:
@@ -173,5 +176,5 @@ def hourly_caps(future: Future, hours: Hours, meter: Meter, charge_kw: Floats) -
         count = int(settings["power_days"])
         lowest = np.sort(own)[-count] if own.size >= count else 0.0
         among = hours.month == month
-        caps[among] = np.maximum(peaks[hours.period[among]], lowest) if price > 0.0 else np.inf
+        caps[among] = np.maximum(peaks[hours.peak_span[among]], lowest) if price > 0.0 else np.inf
     return caps[hours.hour]

@@ -13,11 +13,17 @@ from numpy.typing import NDArray
 
 from baselines.foresight import LEAVES, Future
 from ev_gym.physics.battery import ACCEPTANCE_AT_FULL, FULL_KWH
-from ev_gym.physics.charger import FLOOR_A, LINE_KW_PER_A, LINES, ROUNDING_ROOM
+from ev_gym.physics.charger import (
+    FLOOR_A,
+    HEADROOM_ROUNDING_A,
+    HEADROOM_ROUNDING_KW,
+    LINE_KW_PER_A,
+    LINES,
+)
 from ev_gym.runtime.arrays import Floats, Ints
 
-# The charger forgives ROUNDING_ROOM of a room; once more, so that its own rounding fits as well.
-SLACK = 2.0 * ROUNDING_ROOM
+# What the charger forgives of a headroom, in kW or A, twice, so that its own rounding fits as well.
+SLACK = 2.0 * max(HEADROOM_ROUNDING_A, HEADROOM_ROUNDING_KW)
 NO_LINE_KW = 1.0  # without lines an "ampere" of the one room is a kW
 
 

@@ -37,9 +37,9 @@ Export limit. *Exact:* all d <= the room below it; where the sun alone exceeds i
 Meter. The bill of a step, with VAT in its prices, is piecewise straight in c - d (netted), or in c
     and in d: *exact* where it is convex, that is, where importing costs more than exporting earns,
     and that not below 0; else its largest convex minorant. Less the house's own bill, a constant.
-Power charge. A month's steps add up to price / N times the sum of its N highest periods, less what
+Power charge. A month's steps add up to price / N times the sum of its N highest peaks, less what
     stood when the episode began: *exact*, as N theta + sum max(0, peak - theta), the least of which
-    over theta is the sum of the N highest. A period's peak is at least each of its hours, and the
+    over theta is the sum of the N highest. A peak is at least each hour of its span, and the
     import of a netted step the larger of 0 and the net. Less the house's own charge, a constant.
 Overload. With load management none is added by cars. Without: at least the sum of the lines'
     excess less the house's own; *exact* but for two things, sun counted in full where some is cut
@@ -107,7 +107,7 @@ def lower_bound(future: Future, *, whole_levels: bool = False) -> Bound:
     hours = hours_of(future)
     if hours is not None:
         _power_charge(model, hours, imported)
-    solution = program.solve()
+    solution = program.solve_with_bound()
     charge_kw, energy_kwh = _plan(model, bought, solution.values)
     cap_kw = np.full(future.steps, np.inf)
     if hours is not None:
@@ -189,7 +189,7 @@ def _power_charge(model: Model, hours: Hours, imported: Ints) -> None:
     open_hour = np.bincount(hours.hour, moved) > 0
     least = np.zeros(hours.month_of.size)
     least[0] = hours.peaks_kw[0]
-    np.maximum.at(least, hours.period[~open_hour], known_kwh[~open_hour])
+    np.maximum.at(least, hours.peak_span[~open_hour], known_kwh[~open_hour])
     largest = max(float(most_kwh.max()), *hours.peaks_kw)
     lowest = program.columns(hours.price * int(settings["power_days"]), 0.0, largest)
     above = program.columns(hours.price[hours.month_of], 0.0, np.full(least.size, largest))
@@ -199,10 +199,10 @@ def _power_charge(model: Model, hours: Hours, imported: Ints) -> None:
     for peak in hours.peaks_kw[1:]:
         extra, row = program.columns(hours.price[0], 0.0, largest), program.rows(peak)
         program.put(row, np.array([extra[0], lowest[0]]), 1.0)
-    wanted = np.flatnonzero(open_hour & (most_kwh > least[hours.period]))
-    rows = np.full(hours.period.size, -1)
+    wanted = np.flatnonzero(open_hour & (most_kwh > least[hours.peak_span]))
+    rows = np.full(hours.peak_span.size, -1)
     rows[wanted] = program.rows(known_kwh[wanted])
-    program.put(rows[wanted], above[hours.period[wanted]], 1.0)
+    program.put(rows[wanted], above[hours.peak_span[wanted]], 1.0)
     program.put(rows[wanted], lowest[hours.month[wanted]], 1.0)
     row, factor = rows[hours.hour], hours.factor[hours.hour]
     put_flows(model, np.where(straight, row, -1), -factor[flows.step] * model.to_meter)

@@ -1,8 +1,9 @@
 """The rules that home users know from their charging apps: plan, price limit, delay, fixed hours.
 
 Each charges to the wanted SoC at full power while its rule allows, inside the room that the house
-leaves. Their descriptions follow evcc, a widely used open-source energy manager: the sources of its
-documentation (github.com/evcc-io/docs) were read in this project; what differs here is said.
+leaves. Their descriptions follow evcc, a widely used open-source energy manager; the sources of its
+documentation (github.com/evcc-io/docs) were read in this project. Where a rule here differs, its
+class says so.
 """
 
 from __future__ import annotations
@@ -14,16 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.policies.base import Policy
-from baselines.policies.simple_rules import cheaper_h
+from baselines.policies.simple_rules import SAME_PRICE, SAME_PRICE_SHARE, cheaper_h
 from baselines.policies.view import View
 from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import compiled
+from ev_gym.runtime.durations import DAY_H, HOUR_MIN
 from ev_gym.scenario import Scenario
 
-SAME_PRICE = 1e-6  # prices in observations are float32
+SAME_TIME_H = 1e-9  # forgives the rounding of times in float64
 
 
-def within(policy: str, name: str, value: Any, low: float, high: float, unit: str) -> float:
+def checked_number(policy: str, name: str, value: Any, low: float, high: float, unit: str) -> float:
     """An argument of a policy as a number.
 
     Raises:
@@ -40,7 +42,7 @@ def within(policy: str, name: str, value: Any, low: float, high: float, unit: st
 
 @compiled
 def _cost_of(prices: Any, from_h: float, to_h: float) -> float:
-    """Hourly prices (window,) summed over a time that begins and ends within hours."""
+    """Sum of hourly prices (window,) over a time that may begin and end in the midst of hours."""
     total, hour = 0.0, math.floor(from_h)
     while hour < min(to_h, prices.shape[0]):
         total += prices[hour] * (min(hour + 1.0, to_h) - max(float(hour), from_h))
@@ -52,20 +54,28 @@ def _cost_of(prices: Any, from_h: float, to_h: float) -> float:
 def _best_now(
     prices: Any, into_h: Any, needed_h: Any, left_h: Any, step_h: float, best: Any
 ) -> None:
-    """Mark in `best` (n, K) where no later start of one block of `needed_h` is cheaper than now.
+    """Mark in `best` (n, K) where one block of `needed_h` that begins now is as cheap as any later.
 
     Later starts are whole steps away; the block ends before departure and within the window.
+
+    Args:
+        prices: (n, window) hourly prices, the running clock hour first.
+        into_h: (n,) how much of the running clock hour has passed.
+        needed_h: (n, K) length of each car's block.
+        left_h: (n, K) hours to departure.
+        step_h: Length of a step.
+        best: (n, K) the result.
     """
     for i in range(best.shape[0]):
         for k in range(best.shape[1]):
-            need_h = needed_h[i, k]
-            now = _cost_of(prices[i], into_h[i], into_h[i] + need_h)
-            last_h = min(left_h[i, k], prices.shape[1] - into_h[i]) - need_h
+            block_h = needed_h[i, k]
+            now = _cost_of(prices[i], into_h[i], into_h[i] + block_h)
+            last_h = min(left_h[i, k], prices.shape[1] - into_h[i]) - block_h
             best[i, k], steps = True, 1
             while best[i, k] and steps * step_h <= last_h:
                 start_h = into_h[i] + steps * step_h
-                later = _cost_of(prices[i], start_h, start_h + need_h)
-                best[i, k] = later >= now - SAME_PRICE * abs(now) - 1e-9
+                later = _cost_of(prices[i], start_h, start_h + block_h)
+                best[i, k] = later >= now - SAME_PRICE_SHARE * abs(now) - SAME_PRICE
                 steps += 1
 
 
@@ -77,20 +87,20 @@ class ChargingPlan(Policy):
 
     The slots are clock hours at full power, and of equally dear ones the earlier comes first. Knows
     the planned departure, the wanted SoC and the prices of the whole window (36 h by default): the
-    published ones, and for hours not published yet the filled-in ones, as a guess. The split plan
-    differs from `price_based` in that guess: `price_based` counts published hours alone and so
-    charges today for a departure after tomorrow, where a plan waits for an hour that tomorrow will
-    probably offer. Both look anew in every step, so what load or taper took from one hour is made
-    up in another.
+    published ones and, for hours not published yet, the filled-in ones as a guess. Without
+    `continuous` it differs from `price_based` in that guess alone: `price_based` counts published
+    hours only and so charges today for a departure after tomorrow, where a plan waits for an hour
+    that tomorrow will probably offer. Both decide anew in every step, so what load or taper took
+    from one hour is made up in another.
 
-    An unbroken block begins where none that begins later is cheaper, and then goes on: without that
-    memory, what is left would often be cheaper elsewhere, and charging stops and starts again
+    An unbroken block begins where none that begins later is cheaper, and then goes on. Without that
+    memory, the rest would often be cheaper elsewhere, and charging would stop and start again
     (evcc's issue 27129). It pauses only while the house leaves no room.
 
     Source: "Ladepläne", documentation of evcc (docs/features/plans); the continuous form is its
     pull request 24423. evcc prefers the later of equal slots and waits for unpublished prices
-    instead of guessing them. The Home Assistant integration EV Smart Charging chooses likewise
-    between one block and several (its readme).
+    instead of guessing them. The Home Assistant integration EV Smart Charging offers the same
+    choice between one block and several (its readme).
 
     It fails where tomorrow's prices are not like today's, where load or the taper take from the
     last hours before departure, and with a power charge, which full power makes dear.
@@ -112,14 +122,14 @@ class ChargingPlan(Policy):
                 f"policy plan: continuous is {continuous!r}; allowed: True (one block) or False"
             )
         self.remembers = continuous
-        self._begun = np.zeros((0, 0), np.bool_)
+        self._in_progress = np.zeros((0, 0), np.bool_)  # (n, K) blocks
 
     def reset(self, rows: NDArray[np.int64] | None = None) -> None:
         """Forget which blocks had begun."""
-        if rows is None or not self._begun.size:
-            self._begun = np.zeros((0, 0), np.bool_)
+        if rows is None or not self._in_progress.size:
+            self._in_progress = np.zeros((0, 0), np.bool_)
         else:
-            self._begun[rows] = False
+            self._in_progress[rows] = False
 
     def decide(self, view: View) -> Floats:
         """Full power in the slots of the plan."""
@@ -133,14 +143,14 @@ class ChargingPlan(Policy):
     def _in_block(self, view: View) -> NDArray[np.bool_]:
         """Whether each car's block has begun, now or before."""
         wanting, into_h = view.wanting, view.hour_of_day % 1.0
-        if self._begun.shape != wanting.shape:
-            self._begun = np.zeros_like(wanting)
+        if self._in_progress.shape != wanting.shape:
+            self._in_progress = np.zeros_like(wanting)
         best = np.empty_like(wanting)
-        step_h = self.scenario.time_step_min / 60.0
+        step_h = self.scenario.time_step_min / HOUR_MIN
         needed_h, left_h = self.needed_h(view), view.hours_to_departure
         _best_now(view.price_window, into_h, needed_h, left_h, step_h, best)
-        self._begun = wanting & (self._begun | best)
-        return self._begun
+        self._in_progress = wanting & (self._in_progress | best)
+        return self._in_progress
 
 
 class PriceLimit(Policy):
@@ -150,13 +160,13 @@ class PriceLimit(Policy):
         limit_per_kwh: The limit in the scenario's currency per kWh; None: the mean of the published
             prices from now on.
 
-    Knows the price now, and for the mean the published ones. It does not know the departure:
+    Knows the price now and, for the mean, the published ones. It does not know the departure:
     nothing is guaranteed, and what is missing then is bought at a public charger. With None it
     charges in roughly the cheaper half of the hours, at any level of prices.
 
     Source: the price limit for charging from the grid in the documentation of evcc
-    (docs/features/dynamic-prices), there as an addition to `pv_surplus` and up to the limit of the
-    car; EV Smart Charging has one too, and its readme warns that the car may not reach its target.
+    (docs/features/dynamic-prices). There it is added to `pv_surplus` and charges up to the limit of
+    the car. EV Smart Charging has one too; its readme warns that the car may not reach its target.
 
     It fails where prices stay above a fixed limit for days, or below it always.
     """
@@ -175,25 +185,27 @@ class PriceLimit(Policy):
         self.limit_per_kwh = limit_per_kwh
         if limit_per_kwh is not None:
             unit = f"{scenario.currency}/kWh, or None"
-            self.limit_per_kwh = within(self.name, "limit_per_kwh", limit_per_kwh, -1e3, 1e3, unit)
+            self.limit_per_kwh = checked_number(
+                self.name, "limit_per_kwh", limit_per_kwh, -1e3, 1e3, unit
+            )
 
     def decide(self, view: View) -> Floats:
         """Full power while the price is low enough."""
         if self.limit_per_kwh is None:
             prices, known_h = view.price_window, np.maximum(view.hours_known, 1.0)
-            known = np.arange(prices.shape[1]) < known_h[:, None]
-            limit: Any = (prices * known).sum(axis=1) / known_h
+            is_known = np.arange(prices.shape[1]) < known_h[:, None]
+            limit: Any = (prices * is_known).sum(axis=1) / known_h
         else:
             limit = self.limit_per_kwh
-        cheap = view.price_per_kwh <= limit + SAME_PRICE * np.abs(limit) + 1e-9
+        cheap = view.price_per_kwh <= limit + SAME_PRICE_SHARE * np.abs(limit) + SAME_PRICE
         return self.within_room(view, view.wanting & cheap[:, None])
 
 
 class Delayed(Policy):
-    """As late as possible: full power from the last moment that is early enough, plus a margin.
+    """As late as possible: full power from the last moment that is early enough, with a margin.
 
     Args:
-        margin_h: Hours by which charging shall end before departure.
+        margin_h: Hours before departure at which charging shall be over.
 
     Knows the planned departure and the wanted SoC, no prices. The battery is warm at departure and
     does not stand at a high SoC for long, which slows its calendar ageing.
@@ -216,12 +228,12 @@ class Delayed(Policy):
         margin_h: float = 0.25,
     ) -> None:
         super().__init__(scenario, continuous, seed)
-        self.margin_h = within(self.name, "margin_h", margin_h, 0.0, 24.0, "h")
-        # A step later it must not be too late.
-        self._spare_h = self.margin_h + scenario.time_step_min / 60.0
+        self.margin_h = checked_number(self.name, "margin_h", margin_h, 0.0, DAY_H, "h")
+        # One step more, since the next decision must not come too late.
+        self._spare_h = self.margin_h + scenario.time_step_min / HOUR_MIN
 
     def decide(self, view: View) -> Floats:
-        """Full power once less time is left than it takes, margin and one more step included."""
+        """Full power once no more time is left than it takes, the margin and one step included."""
         due = view.hours_to_departure < self.needed_h(view) + self._spare_h
         return self.within_room(view, view.wanting & due)
 
@@ -231,16 +243,15 @@ class Night(Policy):
 
     Args:
         from_h: Local hour at which charging may begin, 0 to 24.
-        to_h: Local hour by which it ends; before `from_h` it is that of the next day.
+        to_h: Local hour by which it ends; one that is before `from_h` is of the next day.
 
-    Knows nothing but its clock: the timer of nearly every car and wallbox, made for tariffs with
-    two prices (the default fits Ellevio's power charge, where 22 to 6 counts half). Clement-Nyns,
-    Haesen and Driesen (2010, doi:10.1109/TPWRS.2009.2036481; only the abstract was read) name
-    charging after a fixed start delay beside charging on arrival as what happens without
-    coordination.
+    Knows nothing but its clock. It is the timer of nearly every car and wallbox, made for tariffs
+    with two prices (the default fits Ellevio's power charge, where 22 to 6 counts half). Clement-
+    Nyns, Haesen and Driesen (2010, doi:10.1109/TPWRS.2009.2036481; only the abstract was read) name
+    charging after a fixed delay, beside charging on arrival, as what happens without coordination.
 
-    It fails where the car needs more than those hours, is not there in them, or where other hours
-    are cheaper; and where all begin at once. A step that is not wholly inside is left out.
+    It fails where the car needs more than those hours or is not at home in them, where other hours
+    are cheaper, and where all cars begin at once. A step that is not wholly inside is left out.
     """
 
     name = "night"
@@ -255,16 +266,17 @@ class Night(Policy):
         to_h: float = 6.0,
     ) -> None:
         super().__init__(scenario, continuous, seed)
-        self.from_h = within(self.name, "from_h", from_h, 0.0, 24.0, "h")
-        self.to_h = within(self.name, "to_h", to_h, 0.0, 24.0, "h")
+        self.from_h = checked_number(self.name, "from_h", from_h, 0.0, DAY_H, "h")
+        self.to_h = checked_number(self.name, "to_h", to_h, 0.0, DAY_H, "h")
         if from_h == to_h:
             raise ValueError(
                 f"policy night: from_h and to_h are both {from_h!r}; allowed: different hours"
             )
-        # 0 to 24 is the whole day, which is no hour after a remainder.
-        self._latest_h = ((to_h - from_h) % 24.0 or 24.0) - scenario.time_step_min / 60.0
+        # From 0 to 24 is the whole day, of which the remainder is 0.
+        length_h = (to_h - from_h) % DAY_H or float(DAY_H)
+        self._latest_start_h = length_h - scenario.time_step_min / HOUR_MIN
 
     def decide(self, view: View) -> Floats:
         """Full power in steps that lie within those hours."""
-        night = (view.hour_of_day - self.from_h) % 24.0 <= self._latest_h + 1e-9
+        night = (view.hour_of_day - self.from_h) % DAY_H <= self._latest_start_h + SAME_TIME_H
         return self.within_room(view, view.wanting & night[:, None])

@@ -6,60 +6,81 @@ drives a local env, a vector env, or a household at the other end of a network.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
-from gymnasium import spaces
 from numpy.typing import NDArray
 
-from baselines.policies.headroom import ROUNDING_KW, fit, limit_records
+from baselines.policies.headroom import fit, limit_records
 from baselines.policies.view import View
 from ev_gym.runtime.arrays import Floats
 from ev_gym.scenario import Scenario
 from ev_gym.scenario.charger import at_charger
 from ev_gym.simulation.actions import level_fractions
 from ev_gym.simulation.observation import observation_slices
+from ev_gym.world.world import World
 
-if TYPE_CHECKING:
-    from baselines.foresight import Future
+# Fractions and levels are written in different precisions; this forgives their rounding.
+ROUNDING_FRACTION = 1e-4
 
-__all__ = ["POLICY_NAMES", "ROUNDING_KW", "Floats", "Policy", "View", "built_in", "make_policy"]
 
-_HOME = {
-    "uncontrolled": "baselines.policies.simple_rules:Uncontrolled",
-    "load_based": "baselines.policies.simple_rules:LoadBased",
-    "price_based": "baselines.policies.simple_rules:PriceBased",
-    "cheapest_hours": "baselines.policies.simple_rules:CheapestHours",
-    "plan": "baselines.policies.app_rules:ChargingPlan",
-    "price_limit": "baselines.policies.app_rules:PriceLimit",
-    "delayed": "baselines.policies.app_rules:Delayed",
-    "night": "baselines.policies.app_rules:Night",
-    "peak_shaving": "baselines.policies.simple_rules:PeakShaving",
-    "pv_surplus": "baselines.policies.solar_rules:PvSurplus",
-    "min_pv": "baselines.policies.solar_rules:MinPv",
-    "optimal": "baselines.optimal:Optimal",
-    "mpc": "baselines.mpc:Mpc",
-    "random": "baselines.policies.simple_rules:Random",
-}
-POLICY_NAMES = tuple(_HOME)
+class Future(Protocol):
+    """One household from now to its horizon, T steps and K cars, while no car charges.
+
+    `baselines.foresight.foresee` finds it. It is declared here as what a clairvoyant policy may
+    read, because `foresight` itself knows policies.
+    """
+
+    @property
+    def world(self) -> World:
+        """The scenario, its series, and the tables of the simulation."""
+
+    @property
+    def households(self) -> NDArray[Any]:
+        """(T + 1,) the household's record before each step and at the end.
+
+        Its power-charge fields are those of the house alone.
+        """
+
+    @property
+    def vehicles(self) -> NDArray[Any]:
+        """(T + 1, K) VEHICLE_DTYPE, the cars' records at the same times.
+
+        Calendar and `plugged` are those of any run; energies are those without charging.
+        """
+
+    @property
+    def results(self) -> NDArray[Any]:
+        """(T,) STEP_DTYPE of these steps: load, sun, prices, and the house's own bills."""
+
+    @property
+    def events(self) -> NDArray[Any]:
+        """EVENT_DTYPE of `foresight`: departures and returns, in the order of their times."""
+
+    @property
+    def steps(self) -> int:
+        """Number of steps T to the horizon."""
+
+    @property
+    def charge_h(self) -> Floats:
+        """(T, K) hours of each step that a car is at the charger and can charge."""
 
 
 class Policy:
-    """From observations to actions; subclasses say in `decide` who may charge.
+    """From observations to actions; subclasses say in `decide` how much each car may charge.
 
     Args:
         scenario: The scenario, read once.
         continuous: Whether actions are fractions, or levels of the charger.
-        seed: Of whatever the policy draws itself.
+        seed: Of what the policy draws at random.
 
     Raises:
         ValueError: where the policy needs the sun and the scenario has no PV.
     """
 
     name = ""
-    draws = False  # whether decisions depend on how many there were before
-    remembers = False  # whether they depend on what was seen before in the episode
+    draws = False  # whether it draws at random: a decision depends on how many were made before
+    remembers = False  # whether a decision depends on what was observed before in the episode
     needs_sun = False  # whether it is made for houses with PV alone
     clairvoyant = False  # whether it must be told the future: `baselines.foresight.tell_future`
 
@@ -92,13 +113,13 @@ class Policy:
         )
 
     def reset(self, rows: NDArray[np.int64] | None = None) -> None:
-        """Told at the start of every episode of these rows; None: of all."""
+        """Begin new episodes in these rows; None: in all. Called after each reset of an env."""
 
     def foresee(self, futures: list[Future]) -> None:
-        """Told what all rows will see, in order; a clairvoyant policy alone, after each reset."""
+        """Take in the future of all rows, in order; of a clairvoyant policy, after each reset."""
 
     def resume(self, decisions: int) -> None:
-        """Told that a run goes on after so many decisions, which another policy object took."""
+        """Go on where another object of the same policy stopped after so many decisions."""
 
     def decide(self, view: View) -> Floats:
         """Fractions of maximum current, (n, K) from 0 to 1, or from -1 if bidirectional."""
@@ -121,8 +142,8 @@ class Policy:
     def to_levels(self, fractions: Floats) -> NDArray[np.int64]:
         """The highest levels (n, K) that do not exceed the fractions."""
         levels = [
-            np.searchsorted(own, fractions[:, k] + ROUNDING_KW, side="right") - 1
-            for k, own in enumerate(self.levels)
+            np.searchsorted(of_car, fractions[:, k] + ROUNDING_FRACTION, side="right") - 1
+            for k, of_car in enumerate(self.levels)
         ]
         return np.stack(levels, axis=1)
 
@@ -131,7 +152,7 @@ class Policy:
         return View(observation, self.slices, self.scenario.price_window_h)
 
     def needed_h(self, view: View) -> Floats:
-        """Hours (n, K) of full power that take each car to its wanted SoC, but for the taper."""
+        """Hours (n, K) of full power that take each car to its wanted SoC, without the taper."""
         hours: Floats = view.energy_to_wanted_kwh / self.battery_kw
         return hours
 
@@ -142,56 +163,20 @@ class Policy:
         most_kw: Floats | None = None,
         room_kw: Floats | None = None,
     ) -> Floats:
-        """Most that the cars marked (n, K) may take inside the room, in vehicle order.
+        """The most that cars may take inside a room, in vehicle order, as fractions (n, K).
 
-        No car more than `most_kw` (n, K), where given. The room (n,) is the headroom, what the
-        connection leaves in all, unless `room_kw` is given.
+        Where the room is too little for 6 A on three phases and the charger can switch, a car is
+        asked to charge on one. What a single line carries is not looked at: there load management,
+        where it is on, keeps the fuse.
 
-        Where it is too little for 6 A on three phases and the charger can switch, a car is asked to
-        charge on one. What a single line carries is not looked at: there load management, where it
-        is on, keeps the fuse.
+        Args:
+            view: The observations.
+            charging: (n, K) which cars may charge; the others get 0.
+            most_kw: (n, K) what no car may exceed; None: no such limit.
+            room_kw: (n,) for all cars together; None: what the connection leaves, the headroom.
         """
         fractions = np.empty(charging.shape)
         room_kw = view.headroom_kw if room_kw is None else room_kw
         most_kw = np.full(charging.shape, np.inf) if most_kw is None else most_kw
         fit(charging, room_kw, most_kw, self._limits, self._levels_kw, fractions)
         return fractions
-
-
-def built_in(name: str) -> type[Policy]:
-    """The class of a policy by its name, one of `POLICY_NAMES`."""
-    module, kind = _HOME[name].split(":")
-    found: type[Policy] = getattr(importlib.import_module(module), kind)
-    return found
-
-
-def make_policy(spec: str, env: Any, seed: int = 0) -> Policy:
-    """A policy for an env: single, vector, or remote.
-
-    Args:
-        spec: What `baselines.policies.specs` describes: one of `POLICY_NAMES`, a name with
-        arguments,
-            `module:Class`, or the path of a Stable-Baselines3 archive.
-        env: Anything with a `scenario` and a (single) action space.
-        seed: Of a policy that draws.
-
-    Raises:
-        ValueError: for a policy that does not exist or cannot be made; for actions of another
-            range.
-    """
-    from baselines.policies.specs import enter  # which builds on this module
-
-    if not isinstance(spec, str):
-        raise ValueError(f"policy is {spec!r}; allowed: a name, module:Class or a path, as text")
-    base = env.unwrapped
-    space = getattr(base, "single_action_space", None) or env.action_space
-    lowest = -1 if base.scenario.charger.bidirectional else 0
-    if isinstance(space, spaces.Box) and not (
-        np.all(space.low == lowest) and np.all(space.high == 1)
-    ):
-        raise ValueError(
-            f"the env's actions are {space}; allowed: a Box from {lowest} to 1, or levels"
-        )
-    if not 0 <= seed < 2**64:
-        raise ValueError(f"seed is {seed!r}; allowed: a whole number from 0 to {2**64 - 1}")
-    return enter(spec, base.scenario, isinstance(space, spaces.Box), seed)

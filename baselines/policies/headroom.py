@@ -1,6 +1,7 @@
-"""How much of a room (kW) cars can use: levels, whole amperes, the 6 A floor, one or three phases.
+"""How much of a room cars can use: levels, whole amperes, the 6 A floor, one or three phases.
 
-Compiled, because every rule asks it in every step.
+A room is power (kW) that may still be drawn, such as the headroom, what the connection leaves
+beside the house. Compiled, because every rule asks it in every step.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ev_gym.physics.charger import FLOOR_A, LINE_KW_PER_A
 from ev_gym.runtime.compiling import as_records, compiled
 from ev_gym.scenario.charger import AtCharger
 
-# Rooms are differences of float32 numbers; this forgives their rounding.
+# Rooms are differences of observed float32 numbers; this forgives their rounding.
 ROUNDING_KW = 1e-4
 LIMITS_DTYPE = np.dtype([(name, "f8") for name in AtCharger._fields])
 
@@ -37,7 +38,7 @@ def _in_amperes(room_kw: float, car: Any) -> tuple[float, float]:
     """The largest fraction of a car's maximum current that fits, and its power (kW)."""
     current_a = _amperes(room_kw, car.kw_per_a, car.max_current_a)
     if car.one_phase_a > 0.0 and current_a == 0.0:
-        # Three amperes on one phase are one on three.
+        # The fraction is of the current on all phases: three amperes on one are one on three.
         current_a = _amperes(room_kw, LINE_KW_PER_A, car.one_phase_a) / car.phases
     return current_a / car.max_current_a, current_a * car.kw_per_a
 
@@ -66,9 +67,9 @@ def fit(
         for k in range(charging.shape[1]):
             fractions[i, k] = 0.0
             if charging[i, k]:
-                own_kw = min(left_kw, most_kw[i, k])
+                car_room_kw = min(left_kw, most_kw[i, k])
                 if levels_kw.shape[0] > 0:
-                    fractions[i, k], taken_kw = _in_levels(own_kw, cars[k], levels_kw)
+                    fractions[i, k], charge_kw = _in_levels(car_room_kw, cars[k], levels_kw)
                 else:
-                    fractions[i, k], taken_kw = _in_amperes(own_kw, cars[k])
-                left_kw -= taken_kw
+                    fractions[i, k], charge_kw = _in_amperes(car_room_kw, cars[k])
+                left_kw -= charge_kw

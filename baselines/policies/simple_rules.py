@@ -1,4 +1,4 @@
-"""The simple rules: what homes do without control, and by load or price alone."""
+"""The simple rules: charging without control, by load, by price, evenly, or at random."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from baselines.policies.view import View
 from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import compiled
 from ev_gym.runtime.counter_random import stream_key, uniform
+from ev_gym.runtime.durations import DAY_H, HOUR_MIN
 
-CHEAPEST_OF_DAY = 8
+CHEAPEST_HOURS = 8
+# Prices are observed in float32: they are the same within this share of them, and this much.
+SAME_PRICE_SHARE, SAME_PRICE = 1e-6, 1e-9
 
 
 class Uncontrolled(Policy):
@@ -24,7 +27,7 @@ class Uncontrolled(Policy):
     Knows nothing. It misses the least energy of all and pays whatever power costs on arrival. It is
     what happens without coordination, and what others are measured against (for instance Clement-
     Nyns, Haesen and Driesen 2010, doi:10.1109/TPWRS.2009.2036481; only the abstract was read). It
-    fails where many arrive at once, in the evening's dear hours, and fills the car beyond need.
+    fails where many arrive at once, in the evening's dear hours, and charges more than is needed.
     """
 
     name = "uncontrolled"
@@ -49,13 +52,22 @@ class LoadBased(Policy):
 
 
 @compiled
-def _add_cheaper(
+def _sum_cheaper_hours(
     prices: Any, now_per_kwh: Any, counted_h: Any, into_h: Any, left_h: Any, hours: Any
 ) -> None:
-    """Fill `hours` (n, K), as `cheaper_h` says, of windows of prices (n, window)."""
+    """Write into `hours` (n, K) what `cheaper_h` gives.
+
+    Args:
+        prices: (n, window) hourly prices, the running clock hour first.
+        now_per_kwh: (n,) the price to compare with.
+        counted_h: (n,) hours of the window that count.
+        into_h: (n,) how much of the running clock hour has passed.
+        left_h: (n, K) hours to departure.
+        hours: (n, K) the result.
+    """
     for i in range(hours.shape[0]):
         now = now_per_kwh[i]
-        below = now - 1e-6 * abs(now) - 1e-9  # observations are float32
+        below = now - SAME_PRICE_SHARE * abs(now) - SAME_PRICE
         for k in range(hours.shape[1]):
             hours[i, k] = 0.0
             end_h = min(counted_h[i], left_h[i, k] + into_h[i])
@@ -68,12 +80,13 @@ def _add_cheaper(
 def cheaper_h(view: View, now_per_kwh: Floats, counted_h: Floats) -> Floats:
     """Hours (n, K) before each car's departure whose prices are below `now_per_kwh` (n,).
 
-    Of the price window only the first `counted_h` (n,) hours count, the running one from now on.
+    Of the price window only the first `counted_h` (n,) hours count, and of the running one what is
+    left of it.
     """
     left_h = view.hours_to_departure
     hours = np.empty(left_h.shape)
     into_h = view.hour_of_day % 1.0
-    _add_cheaper(view.price_window, now_per_kwh, counted_h, into_h, left_h, hours)
+    _sum_cheaper_hours(view.price_window, now_per_kwh, counted_h, into_h, left_h, hours)
     return hours
 
 
@@ -81,11 +94,11 @@ class PriceBased(Policy):
     """The cheapest known hours that are enough for the wanted SoC, inside the house's room.
 
     Knows published prices, planned departure and wanted SoC. In each step it counts the hours
-    before departure that are cheaper than now; it charges now if at full power they are not
-    enough. So what the house's load or the taper took from it is made up in the next cheapest
-    hours. It is the greedy form of what charging apps do with spot prices, and `plan` is that as
-    home users know it. It fails where the cheapest hours lie beyond the published prices, and where
-    load in the last hours leaves no room.
+    before departure that are cheaper than now, and charges now if they are not enough at full
+    power. So what the house's load or the taper took from it is made up in the next cheapest hours.
+    It is the greedy form of what charging apps do with spot prices; `plan` is that as home users
+    know it. It fails where the cheapest hours lie beyond the published prices, and where the load
+    of the last hours leaves no room.
     """
 
     name = "price_based"
@@ -101,9 +114,10 @@ class PeakShaving(Policy):
     """As evenly as possible over the stay: the least power that still reaches the wanted SoC.
 
     Knows planned departure and wanted SoC, and stays inside the house's room. For tariffs with a
-    power charge; users of evcc ask for it (its issue 11324). Where less than 6 A would do it
-    charges with 6 A from the arrival on, prices or not; it fails where load or the taper take the
-    last hours' room, and wastes what a car consumes by itself while charging.
+    power charge; users of evcc ask for it (its issue 11324). Where less than 6 A would be enough it
+    charges with 6 A from the arrival on, whatever the price. It fails where load or the taper take
+    the room of the last hours, and it wastes energy, because a charging car also consumes some
+    itself.
     """
 
     name = "peak_shaving"
@@ -115,9 +129,9 @@ class PeakShaving(Policy):
         for k, (car, level_kw) in enumerate(
             zip(self.scenario.vehicles, self.level_kw, strict=True)
         ):
-            hours = np.maximum(left_h[:, k], 1.0 / 60.0)
-            stored_kw = wanted_kwh[:, k] / hours
-            needed_kw = (stored_kw + car.aux_kw) / car.eta
+            hours = np.maximum(left_h[:, k], 1.0 / HOUR_MIN)
+            battery_kw = wanted_kwh[:, k] / hours
+            needed_kw = (battery_kw + car.aux_kw) / car.eta
             enough = np.searchsorted(level_kw, needed_kw - ROUNDING_KW)
             least_kw[:, k] = level_kw[np.minimum(enough, len(level_kw) - 1)]
         return self.within_room(view, view.wanting, least_kw)
@@ -126,22 +140,24 @@ class PeakShaving(Policy):
 class CheapestHours(Policy):
     """The eight cheapest hours of the coming day, inside the house's room, to the wanted SoC.
 
-    The teaching server's own price rule (2024). Knows prices of the 24 hours from now, with those
-    not published yet filled in; does not know the departure, so it may charge in the first of
-    eight hours when the last ones would have been enough, and misses cars that leave early.
+    The teaching server's own price rule (2024). Knows the prices of the 24 hours from now, with
+    those not published yet filled in. It does not know the departure: so it may charge in the first
+    of the eight hours when the last ones would have been enough, and cars that leave early miss
+    energy.
     """
 
     name = "cheapest_hours"
 
     def decide(self, view: View) -> Floats:
         """Charge while fewer than eight of the coming 24 hours are cheaper than the running one."""
-        day = view.price_window[:, :24]
-        cheap = (day < day[:, :1]).sum(axis=1) < CHEAPEST_OF_DAY
+        day = view.price_window[:, :DAY_H]
+        cheap = (day < day[:, :1]).sum(axis=1) < CHEAPEST_HOURS
         return self.within_room(view, view.wanting & cheap[:, None])
 
 
 @compiled
 def _draw_rows(seed: np.uint64, step: int, fractions: Floats) -> None:
+    """Numbers (rows, K) of one step, each row's from its own stream."""
     rows, cars = fractions.shape
     for i in range(rows):
         key = stream_key(seed, i)
@@ -151,6 +167,7 @@ def _draw_rows(seed: np.uint64, step: int, fractions: Floats) -> None:
 
 @compiled
 def _draw_ahead(seed: np.uint64, step: int, fractions: Floats) -> None:
+    """Numbers (steps, K) of row 0's stream from a step on."""
     steps, cars = fractions.shape
     key = stream_key(seed, 0)
     for i in range(steps):
@@ -175,24 +192,24 @@ class Random(Policy):
 
     def decide(self, view: View) -> Floats:
         """Independent fractions, uniform over the action space."""
-        drawn = np.zeros(view.plugged.shape)
-        _draw_rows(np.uint64(self.seed), self._step, drawn)
+        numbers = np.zeros(view.plugged.shape)
+        _draw_rows(np.uint64(self.seed), self._step, numbers)
         self._step += 1
-        return self._spread(drawn)
+        return self._spread(numbers)
 
     def ahead(self, decisions: int, steps: int) -> NDArray[np.float32]:
-        """Row 0's actions (steps, K) after so many decisions: they depend on nothing it sees."""
-        drawn = np.empty((steps, len(self.levels)))
-        _draw_ahead(np.uint64(self.seed), decisions, drawn)
-        return self._spread(drawn).astype(np.float32)
+        """Row 0's actions (steps, K) after so many decisions: they depend on no observation."""
+        numbers = np.empty((steps, len(self.levels)))
+        _draw_ahead(np.uint64(self.seed), decisions, numbers)
+        return self._spread(numbers).astype(np.float32)
 
     def to_levels(self, fractions: Floats) -> NDArray[np.int64]:
         """Each level of the charger equally often."""
-        counts = np.array([len(own) for own in self.levels])
-        drawn = (fractions - self.lowest) / (1.0 - self.lowest)
-        levels: NDArray[np.int64] = np.minimum((drawn * counts).astype(np.int64), counts - 1)
+        counts = np.array([len(of_car) for of_car in self.levels])
+        numbers = (fractions - self.lowest) / (1.0 - self.lowest)
+        levels: NDArray[np.int64] = np.minimum((numbers * counts).astype(np.int64), counts - 1)
         return levels
 
-    def _spread(self, drawn: Floats) -> Floats:
+    def _spread(self, numbers: Floats) -> Floats:
         """Numbers from 0 to 1 as fractions from the lowest to 1; exact, so it can be undone."""
-        return self.lowest + (1.0 - self.lowest) * drawn
+        return self.lowest + (1.0 - self.lowest) * numbers

@@ -1,9 +1,9 @@
-"""The rules of houses with PV: what the sun leaves over goes into the cars.
+"""The rules of houses with PV: what the house leaves of the sun goes into the cars.
 
 Both follow the charging modes of evcc, as its documentation describes them ("PV Überschussladen",
 docs/features/solar-charging in github.com/evcc-io/docs, read in this project). openWB, another
-manager, has the same two (its wiki, "PV Überschussladen"). Products measure the surplus and react
-to it after a delay; here the sun and the load of the coming step are known.
+energy manager, has the same two (its wiki, "PV Überschussladen"). Products measure the surplus and
+react to it after a delay; here the sun and the load of the coming step are known.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from ev_gym.scenario import Scenario
 
 
 class PvSurplus(Policy):
-    """Charge only with what the sun leaves beside the base load, never from the grid.
+    """Charge only with what the base load leaves of the sun, never from the grid.
 
     Knows sun and load of the coming step; no prices, no departure. The surplus goes to the cars in
-    vehicle order, in whole amperes and not below 6 A: 4.1 kW on three phases, 1.4 kW on one, which
-    a charger that switches phases chooses by itself. A car takes it up to its owner's limit, also
-    beyond the wanted SoC: the sun costs no more than it would earn.
+    vehicle order, in whole amperes and not below 6 A: 4.1 kW on three phases, 1.4 kW on one; a
+    charger that switches phases chooses between them by itself. A car takes it up to its owner's
+    limit, also beyond the wanted SoC: sun costs no more than it would earn.
 
     Source: evcc's PV mode.
 
     It fails in winter and at night, and for cars that are away by day: what is missing at departure
-    is bought at a public charger. A tariff whose `netting` is "none" bills the charging as if it
-    came from the grid.
+    is bought at a public charger. A tariff whose `netting` is "none" bills what the cars charge as
+    if it came from the grid.
 
     Raises:
         ValueError: for a scenario without PV.
@@ -48,14 +48,14 @@ class MinPv(PvSurplus):
     """At least the charger's least power until the wanted SoC, more where the sun leaves more.
 
     As `pv_surplus`, but a car below its wanted SoC gets 6 A (on one phase where phases are
-    switched; the lowest level where there are levels) from the grid when the sun leaves less. So
-    it goes on through the night at the least power, from the arrival on.
+    switched; the lowest level where there are levels), from the grid as far as the sun leaves less.
+    So it charges at the least power from the arrival on, and through the night.
 
     Source: evcc's mode "Min+PV", where the least power goes on up to the limit of the car.
 
-    It fails where the stay is too short for so little power, and wastes energy: at 6 A the car's
-    own consumption weighs most. Prices do not count. For as long as a switch of phases is kept, a
-    car on three phases that may have one only pauses.
+    It fails where the stay is too short for so little power, and it wastes energy: at 6 A the car's
+    own consumption weighs most. It heeds no prices. Where the room shrinks to one phase while the
+    charger must still keep three, the car pauses.
 
     Raises:
         ValueError: for a scenario without PV.

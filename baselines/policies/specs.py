@@ -1,4 +1,4 @@
-"""Where policies come from: names, names with arguments, a user's own class, a learnt model.
+"""Where policies come from: names, names with arguments, a user's own class, a trained model.
 
 A policy is written as a *spec*, the same on the command line and in Python:
 
@@ -12,9 +12,9 @@ A class is called as `Class(scenario, continuous, seed, **arguments)`. What it m
 `baselines.Policy`, or anything that can be called with one observation (D,) and answers one action.
 A function *is* the policy: `function(observation, **arguments)`. Where a field stands in an
 observation says `ev_gym.observation_fields(scenario)`. What is no `Policy` is called row by row and
-not told when an episode begins, so it keeps no memory; what has one, or is to be fast on many rows,
-derives from `Policy`. Workers on other machines must be able to import the module, or to read the
-archive at its path.
+is not told when an episode begins, so it must not remember anything; a policy that remembers, or is
+to be fast on many rows, derives from `Policy`. Workers on other machines must be able to import the
+module, or to read the archive at its path.
 
 Modules and archives are code of whoever wrote them: they run with the user's rights.
 """
@@ -35,26 +35,93 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
+from gymnasium import spaces
 from numpy.typing import NDArray
 
-from baselines.policies.base import POLICY_NAMES, Policy, built_in
+from baselines.policies.base import Policy
 from ev_gym.scenario import Scenario
 from ev_gym.scenario.parameters import nearest
 
+# The policies of this package: where each class is. It is imported when somebody asks for it.
+_CLASSES = {
+    "uncontrolled": "baselines.policies.simple_rules:Uncontrolled",
+    "load_based": "baselines.policies.simple_rules:LoadBased",
+    "price_based": "baselines.policies.simple_rules:PriceBased",
+    "cheapest_hours": "baselines.policies.simple_rules:CheapestHours",
+    "plan": "baselines.policies.app_rules:ChargingPlan",
+    "price_limit": "baselines.policies.app_rules:PriceLimit",
+    "delayed": "baselines.policies.app_rules:Delayed",
+    "night": "baselines.policies.app_rules:Night",
+    "peak_shaving": "baselines.policies.simple_rules:PeakShaving",
+    "pv_surplus": "baselines.policies.solar_rules:PvSurplus",
+    "min_pv": "baselines.policies.solar_rules:MinPv",
+    "optimal": "baselines.optimal:Optimal",
+    "mpc": "baselines.mpc:Mpc",
+    "random": "baselines.policies.simple_rules:Random",
+}
+POLICY_NAMES = tuple(_CLASSES)
 GROUP = "ev_gym.policies"
 ARCHIVE = ".zip"
-GIVEN = 3  # scenario, continuous and seed, with which every class is called
+CLASS_ARGUMENTS = ("scenario", "continuous", "seed")  # with which every class is called
+FUNCTION_ARGUMENTS = ("observation",)
+
+
+def built_in(name: str) -> type[Policy]:
+    """The class of a policy by its name, one of `POLICY_NAMES`."""
+    module, kind = _CLASSES[name].split(":")
+    found: type[Policy] = getattr(importlib.import_module(module), kind)
+    return found
+
+
+def make_policy(spec: str, env: Any, seed: int = 0) -> Policy:
+    """A policy for an env: single, vector, or remote.
+
+    Args:
+        spec: One of `POLICY_NAMES`, a name with arguments, `module:Class`, or the path of a
+            Stable-Baselines3 archive; see the module.
+        env: Anything with a `scenario` and a (single) action space.
+        seed: Of a policy that draws.
+
+    Raises:
+        ValueError: for a policy that does not exist or cannot be made; for actions of another
+            range.
+    """
+    if not isinstance(spec, str):
+        raise ValueError(f"policy is {spec!r}; allowed: a name, module:Class or a path, as text")
+    base = env.unwrapped
+    space = getattr(base, "single_action_space", None) or env.action_space
+    lowest = -1 if base.scenario.charger.bidirectional else 0
+    if isinstance(space, spaces.Box) and not (
+        np.all(space.low == lowest) and np.all(space.high == 1)
+    ):
+        raise ValueError(
+            f"the env's actions are {space}; allowed: a Box from {lowest} to 1, or levels"
+        )
+    if not 0 <= seed < 2**64:
+        raise ValueError(f"seed is {seed!r}; allowed: a whole number from 0 to {2**64 - 1}")
+    return policy_from_spec(spec, base.scenario, isinstance(space, spaces.Box), seed)
 
 
 class Spec(NamedTuple):
-    """A spec in its parts: a name, `module:Class` or a path, and the arguments."""
+    """A spec in its parts.
+
+    Attributes:
+        text: As it was written.
+        target: A name, `module:Class` or a path.
+        arguments: By name.
+    """
 
     text: str
-    head: str
+    target: str
     arguments: dict[str, Any]
 
+    @property
+    def is_archive(self) -> bool:
+        """Whether it is the path of an archive that Stable-Baselines3 saved."""
+        return self.target.lower().endswith(ARCHIVE)
 
-def parse(text: str) -> Spec:
+
+def parse_spec(text: str) -> Spec:
     """A spec in its parts; nothing is imported or opened.
 
     Raises:
@@ -62,8 +129,8 @@ def parse(text: str) -> Spec:
     """
     if text.lower().endswith(ARCHIVE):
         return Spec(text, text, {})
-    head, bracket, rest = text.partition("(")
-    return Spec(text, head.strip(), _arguments(text, bracket + rest) if bracket else {})
+    target, bracket, rest = text.partition("(")
+    return Spec(text, target.strip(), _arguments(text, bracket + rest) if bracket else {})
 
 
 def _arguments(text: str, brackets: str) -> dict[str, Any]:
@@ -88,14 +155,14 @@ def _arguments(text: str, brackets: str) -> dict[str, Any]:
     return arguments
 
 
-def point_of(spec: Spec) -> EntryPoint | None:
-    """Where a class or function lies; None for a built-in name or an archive.
+def entry_point_of(spec: Spec) -> EntryPoint | None:
+    """Where a class or function is to be imported from; None for a built-in name or an archive.
 
     Raises:
-        ValueError: for a name or a path that nobody knows. Nothing has been imported.
+        ValueError: for a name or a path that does not exist. Nothing has been imported.
     """
-    name = spec.head
-    if name.lower().endswith(ARCHIVE):
+    name = spec.target
+    if spec.is_archive:
         if not Path(name).is_file():
             raise ValueError(f"policy {name!r}: there is no such file")
         return None
@@ -106,19 +173,19 @@ def point_of(spec: Spec) -> EntryPoint | None:
         if not all(part.isidentifier() for part in f"{module}.{attribute}".split(".")):
             raise ValueError(f"policy {spec.text!r} cannot be read; allowed: module:Class")
         return EntryPoint(name=name, value=name, group=GROUP)
-    offered = sorted(entry_points(group=GROUP), key=lambda point: point.value)
-    for point in offered:
+    installed = sorted(entry_points(group=GROUP), key=lambda point: point.value)
+    for point in installed:
         if point.name == name:
             return point
-    known = [*POLICY_NAMES, *sorted({point.name for point in offered})]
+    names = [*POLICY_NAMES, *sorted({point.name for point in installed})]
     raise ValueError(
-        f"unknown policy {name!r}{nearest(name, known)}; allowed: {', '.join(known)}, or "
+        f"unknown policy {name!r}{nearest(name, names)}; allowed: {', '.join(names)}, or "
         "module:Class, or the path of a Stable-Baselines3 .zip"
     )
 
 
-def enter(text: str, scenario: Scenario, continuous: bool, seed: int) -> Policy:
-    """The policy of a spec, which bears the spec as its name.
+def policy_from_spec(text: str, scenario: Scenario, continuous: bool, seed: int) -> Policy:
+    """The policy that a spec stands for; its `name` is the spec.
 
     Args:
         text: The spec.
@@ -130,36 +197,39 @@ def enter(text: str, scenario: Scenario, continuous: bool, seed: int) -> Policy:
         ValueError: for a spec that cannot be read, something that does not exist or is no policy,
             an argument that it does not take, a model of another env.
     """
-    spec = parse(text)
-    point = point_of(spec)
-    if spec.head.lower().endswith(ARCHIVE):
-        from baselines.policies.stable_baselines3 import Learnt
+    spec = parse_spec(text)
+    point = entry_point_of(spec)
+    if spec.is_archive:
+        from baselines.policies.stable_baselines3 import TrainedModel
 
-        made: Any = Learnt(spec.head, scenario, continuous, seed)
+        found: Any = TrainedModel(spec.target, scenario, continuous, seed)
     else:
-        made = _make(spec, point, (scenario, continuous, seed))
-    policy = made if isinstance(made, Policy) else RowByRow(made, scenario, continuous, seed)
+        found = _callable_from(spec, point, (scenario, continuous, seed))
+    policy = found if isinstance(found, Policy) else RowByRow(found, scenario, continuous, seed)
     policy.name = text
     return policy
 
 
-def _make(spec: Spec, point: EntryPoint | None, given: tuple[Scenario, bool, int]) -> Any:
-    maker = built_in(spec.head) if point is None else _load(spec, point)
+def _callable_from(
+    spec: Spec, point: EntryPoint | None, class_arguments: tuple[Scenario, bool, int]
+) -> Any:
+    """An object of the spec's class, or its function with the spec's arguments."""
+    maker = built_in(spec.target) if point is None else _load(spec, point)
     if isinstance(maker, type):
-        _check_arguments(spec, maker, GIVEN)
-        made = maker(*given, **spec.arguments)
-        if not callable(made):
+        _check_arguments(spec, maker, CLASS_ARGUMENTS)
+        policy = maker(*class_arguments, **spec.arguments)
+        if not callable(policy):
             raise ValueError(
                 f"policy {spec.text!r} is made, but cannot be called; allowed: a class with "
                 "__call__(self, observation), best one derived from baselines.Policy"
             )
-        return made
+        return policy
     if not callable(maker):
         raise ValueError(
             f"policy {spec.text!r} is of type {type(maker).__name__}; allowed: a class or a "
             "function"
         )
-    _check_arguments(spec, maker, 1)
+    _check_arguments(spec, maker, FUNCTION_ARGUMENTS)
     return partial(maker, **spec.arguments)
 
 
@@ -190,29 +260,29 @@ def _import(spec: Spec, point: EntryPoint) -> ModuleType:
         ) from error
 
 
-def _check_arguments(spec: Spec, maker: Callable[..., Any], given: int) -> None:
-    """Refuse arguments that a class (after `given` ones) or function does not take."""
+def _check_arguments(spec: Spec, maker: Callable[..., Any], positional: tuple[str, ...]) -> None:
+    """Refuse arguments that a class or function does not take after its positional ones."""
     signature = inspect.signature(maker)
-    own = list(signature.parameters.values())[given:]
-    allowed = [p.name for p in own if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    others = list(signature.parameters.values())[len(positional) :]
+    allowed = [p.name for p in others if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     if not any(p.kind == p.VAR_KEYWORD for p in signature.parameters.values()):
         for name in spec.arguments:
             if name not in allowed:
                 raise ValueError(
-                    f"policy {spec.head!r} has no argument {name!r}{nearest(name, allowed)}; "
+                    f"policy {spec.target!r} has no argument {name!r}{nearest(name, allowed)}; "
                     f"allowed: {', '.join(allowed) or 'none'}"
                 )
     try:
-        signature.bind(*range(given), **spec.arguments)
+        signature.bind(*positional, **spec.arguments)
     except TypeError as error:
-        called = "(scenario, continuous, seed)" if given == GIVEN else "(observation)"
         raise ValueError(
-            f"policy {spec.text!r} cannot be called with {called} and its arguments: {error}"
+            f"policy {spec.text!r} cannot be called with ({', '.join(positional)}) and its "
+            f"arguments: {error}"
         ) from None
 
 
 class RowByRow(Policy):
-    """A function of one observation as a policy for many rows: called for one after the other.
+    """A function of one observation as a policy for many rows: it is called row by row.
 
     Args:
         function: From one observation (D,) to one action: a fraction for each car, for one car
@@ -232,7 +302,7 @@ class RowByRow(Policy):
         """The action for one observation (D,), or the actions for a batch (n, D)."""
         if observation.ndim == 1:
             return self._action(observation)
-        return np.stack([self._action(own) for own in observation])
+        return np.stack([self._action(row) for row in observation])
 
     def _action(self, observation: NDArray[np.float32]) -> Any:
         answer, cars = self._function(observation), len(self.levels)
@@ -247,20 +317,20 @@ class RowByRow(Policy):
 
 
 def source_of(text: str) -> Path | None:
-    """The file that a policy is written in, or an archive; None for a built-in policy.
+    """The file that holds a policy's code, or the archive; None for a built-in policy.
 
     Raises:
         ValueError: for what does not exist.
     """
-    spec = parse(text)
-    point = point_of(spec)
+    spec = parse_spec(text)
+    point = entry_point_of(spec)
     if point is not None:
         file = _import(spec, point).__file__
         return Path(file) if file else None
-    return Path(spec.head) if spec.head.lower().endswith(ARCHIVE) else None
+    return Path(spec.target) if spec.is_archive else None
 
 
 def digest_of(text: str) -> str | None:
-    """SHA-256 of that file: which policy of that name it is; None for a built-in one."""
+    """SHA-256 of that file, which tells policies of one name apart; None for a built-in policy."""
     path = source_of(text)
     return hashlib.sha256(path.read_bytes()).hexdigest() if path else None

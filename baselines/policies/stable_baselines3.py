@@ -18,8 +18,8 @@ from baselines.policies.base import Policy
 from ev_gym.scenario import Scenario
 from ev_gym.simulation.actions import ActionMap
 
-# Algorithms by an attribute that only their archives hold; the last one is told by what it shares
-# with PPO. DDPG is saved as the TD3 that it is.
+# Algorithms, in this order, by an attribute that their archives hold: A2C has one that PPO has too.
+# DDPG is saved as the TD3 that it is.
 MARKS = {
     "DQN": "exploration_fraction",
     "TD3": "policy_delay",
@@ -27,9 +27,9 @@ MARKS = {
     "PPO": "clip_range",
     "A2C": "gae_lambda",
 }
-# What only training uses, and may fail to load: functions saved by another Python, a replay buffer
-# of a million observations.
-UNUSED = {
+# Attributes that only training uses and that may fail to load: functions saved by another Python, a
+# replay buffer of a million observations. These values replace them.
+TRAINING_ONLY = {
     "learning_rate": 0.0,
     "lr_schedule": lambda _: 0.0,
     "clip_range": lambda _: 0.0,
@@ -37,16 +37,16 @@ UNUSED = {
 }
 
 
-class Learnt(Policy):
-    """What a neural network learnt, without its noise: `predict(deterministic=True)`.
+class TrainedModel(Policy):
+    """A trained neural network, without exploration: `predict(deterministic=True)`.
 
     Knows what it saw in training. It fails where the household is another than there: only the
     number of observation fields and the actions are compared, not what stands in the fields. It
-    sees raw observations, so a model trained behind a wrapper that changes them (normalised, say)
-    is driven by numbers that it does not know. Actions from -1 to 1, as
+    sees raw observations, so a model that was trained behind a wrapper which changes them (such as
+    one that normalises) gets numbers of a kind that it does not know. Actions from -1 to 1, as
     `gymnasium.wrappers.RescaleAction` gives them in training, are brought to the env's own range.
 
-    An archive holds pickled code that loading it runs: open only what you trust.
+    An archive holds pickled code, which runs when it is loaded: open only what you trust.
 
     Args:
         path: Archive that a model's `save` wrote, of PPO, A2C, SAC, TD3, DDPG or DQN.
@@ -63,22 +63,22 @@ class Learnt(Policy):
     def __init__(self, path: str, scenario: Scenario, continuous: bool, seed: int) -> None:
         super().__init__(scenario, continuous, seed)
         self._model = _load(path)
-        seen = self._model.observation_space
+        observed = self._model.observation_space
         width = max(place.stop for place in self.slices.values())
-        if seen.shape != (width,):
+        if observed.shape != (width,):
             raise ValueError(
-                f"policy {path!r} was trained on observations of shape {seen.shape}; allowed for "
-                f"scenario {scenario.name!r}: {(width,)}"
+                f"policy {path!r} was trained on observations of shape {observed.shape}; allowed "
+                f"for scenario {scenario.name!r}: {(width,)}"
             )
-        self._box, own_levels = (ActionMap(scenario, kind).space for kind in (True, False))
+        self._box, by_level = (ActionMap(scenario, kind).space for kind in (True, False))
         space = self._model.action_space
-        self._by_level = space == own_levels
+        self._by_level = space == by_level
         self._rescaled = not self._by_level and space != self._box
         symmetric = spaces.Box(-1.0, 1.0, self._box.shape or (), np.float32)
         if self._rescaled and space != symmetric:
             raise ValueError(
                 f"policy {path!r} was trained on actions {space}; allowed for scenario "
-                f"{scenario.name!r}: {self._box}, {symmetric} or {own_levels}"
+                f"{scenario.name!r}: {self._box}, {symmetric} or {by_level}"
             )
 
     def __call__(self, observation: NDArray[np.float32]) -> Any:
@@ -89,9 +89,9 @@ class Learnt(Policy):
 
     def _fractions(self, answer: NDArray[Any]) -> NDArray[np.float64]:
         if self._by_level:
-            chosen = answer.reshape(len(answer), len(self.levels))
-            own = [levels[chosen[:, k]] for k, levels in enumerate(self.levels)]
-            return np.stack(own, axis=1).astype(np.float64)
+            level = answer.reshape(len(answer), len(self.levels))
+            fractions = [of_car[level[:, k]] for k, of_car in enumerate(self.levels)]
+            return np.stack(fractions, axis=1).astype(np.float64)
         if self._rescaled:
             assert isinstance(self._box, spaces.Box)
             *_, back = rescale_box(self._box, np.float32(-1), np.float32(1))
@@ -103,8 +103,8 @@ def _load(path: str) -> Any:
     """The model in an archive, on the CPU."""
     try:
         with zipfile.ZipFile(path) as archive:
-            held = json.loads(archive.read("data"))
-        name = next(name for name, mark in MARKS.items() if mark in held)
+            attributes = json.loads(archive.read("data"))
+        name = next(name for name, mark in MARKS.items() if mark in attributes)
     except (zipfile.BadZipFile, KeyError, ValueError, StopIteration, TypeError):
         raise ValueError(
             f"policy {path!r} is no archive of a model; allowed: what Stable-Baselines3 saved of "
@@ -117,7 +117,7 @@ def _load(path: str) -> Any:
             f"policy {path!r} needs a package that is missing: pip install stable-baselines3"
         ) from error
     try:
-        return algorithm.load(path, device="cpu", custom_objects=UNUSED)
+        return algorithm.load(path, device="cpu", custom_objects=TRAINING_ONLY)
     except Exception as error:  # an archive may hold anything
         raise ValueError(
             f"policy {path!r} does not load as a model of {name}: {type(error).__name__}: {error}"
@@ -126,8 +126,8 @@ def _load(path: str) -> Any:
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    """With several, torch adds in another order: other last digits in another pool of workers."""
-    torch = importlib.import_module("torch")  # without types where it is not installed
+    """Let torch run on one thread: on several it adds in another order, to other last digits."""
+    torch = importlib.import_module("torch")  # not by name: it has no types where it is missing
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

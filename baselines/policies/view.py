@@ -1,21 +1,64 @@
-"""What policies see: the observations of many rows, field by field."""
+"""What policies see: observations field by field, of many households at once or one by one."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ev_gym.runtime.arrays import Floats
-from ev_gym.runtime.durations import DAY_MIN
+from ev_gym.runtime.arrays import Bools, Floats
+from ev_gym.runtime.durations import DAY_MIN, HOUR_MIN
 
-# Observations are float32; less than this is nothing.
-NOTHING_KWH = 1e-3
+# An energy observed in float32 is nothing below this.
+OBSERVED_ZERO_KWH = 1e-3
+
+
+def _hour_of_day(angle: Any) -> Any:
+    """Local clock (h) of the angle whose sine and cosine are observed, rounded to the minute."""
+    return (angle / (2 * math.pi) * DAY_MIN + 0.5) // 1.0 % DAY_MIN / HOUR_MIN
+
+
+class HouseholdView(NamedTuple):
+    """One household's observation as Python numbers: a row of a `View`, for planning one by one.
+
+    Attributes:
+        hour_of_day: Local clock (h), from 0 to below 24.
+        weekend: Whether today is a Saturday or a Sunday.
+        load_kw: Base load of the coming step.
+        pv_kw: What the sun gives in the coming step.
+        price_per_kwh: All-in price of the coming step.
+        price_window: Mean all-in prices of the running clock hour and the next ones.
+        export_price_per_kwh: What an exported kWh earns in the coming step.
+        peak_kw: The power charge grows with hours above it.
+        hour_kwh: Import of the running hour so far, as it counts in the power charge.
+        hour_factor: By which the running hour counts there.
+        power_price_per_kw: What a kW more, imported for the running hour, adds beyond the peak.
+        plugged: Whether each car is at the charger.
+        minutes_to_departure: Time to each car's planned departure; 0 while it is away.
+        soc: State of charge of each car; while away, as at departure.
+    """
+
+    hour_of_day: float
+    weekend: bool
+    load_kw: float
+    pv_kw: float
+    price_per_kwh: float
+    price_window: list[float]
+    export_price_per_kwh: float
+    peak_kw: float
+    hour_kwh: float
+    hour_factor: float
+    power_price_per_kw: float
+    plugged: list[bool]
+    minutes_to_departure: list[int]
+    soc: list[float]
 
 
 class View:
-    """Observations of n rows by name, in float64: of the house (n,), of its K cars (n, K).
+    """Observations of n households by name, in float64: of the house (n,), of its K cars (n, K).
 
     A field is read when it is asked for. Units and meanings are those of
     `ev_gym.observation_fields`; a field that a scenario does not have is 0.
@@ -31,7 +74,8 @@ class View:
     ) -> None:
         self._observation = observation
         self._slices = slices
-        self._window_h = window_h
+        first = slices["price_h00"].start
+        self._window = slice(first, first + window_h)
 
     def of_house(self, name: str) -> Floats:
         """A field of the house, (n,)."""
@@ -47,11 +91,40 @@ class View:
             return np.zeros(self.plugged.shape)
         return self._observation[:, place].astype(np.float64, order="C")
 
+    def households(self) -> list[HouseholdView]:
+        """Each household's observation as Python numbers."""
+        return [self._household(row) for row in self._observation.tolist()]
+
+    def _household(self, row: list[float]) -> HouseholdView:
+        slices = self._slices
+
+        def of_house(name: str) -> float:
+            return row[slices[name].start] if name in slices else 0.0
+
+        return HouseholdView(
+            hour_of_day=_hour_of_day(math.atan2(of_house("hour_sin"), of_house("hour_cos"))),
+            weekend=of_house("weekend") > 0.5,
+            load_kw=of_house("load_kw"),
+            pv_kw=of_house("pv_kw"),
+            price_per_kwh=of_house("price_per_kwh"),
+            price_window=row[self._window],
+            export_price_per_kwh=of_house("export_price_per_kwh"),
+            peak_kw=of_house("peak_kw"),
+            hour_kwh=of_house("hour_kwh"),
+            hour_factor=of_house("hour_factor"),
+            power_price_per_kw=of_house("power_price_per_kw"),
+            plugged=[flag > 0.5 for flag in row[slices["plugged"]]],
+            minutes_to_departure=[
+                round(HOUR_MIN * hours) for hours in row[slices["hours_to_departure"]]
+            ],
+            soc=row[slices["soc"]],
+        )
+
     @property
     def hour_of_day(self) -> Floats:
         """Local clock (h), from 0 to below 24."""
         angle = np.arctan2(self.of_house("hour_sin"), self.of_house("hour_cos"))
-        hours: Floats = np.round(angle / (2 * np.pi) * DAY_MIN) % DAY_MIN / 60.0
+        hours: Floats = _hour_of_day(angle)
         return hours
 
     @property
@@ -82,15 +155,13 @@ class View:
     @property
     def price_window(self) -> Floats:
         """Mean all-in prices (n, window_h) of the running clock hour and the next ones."""
-        first = self._slices["price_h00"].start
-        window = self._observation[:, first : first + self._window_h]
-        return window.astype(np.float64, order="C")
+        return self._observation[:, self._window].astype(np.float64, order="C")
 
     @property
-    def plugged(self) -> NDArray[np.bool_]:
+    def plugged(self) -> Bools:
         """Whether each car is at the charger."""
-        there: NDArray[np.bool_] = self._observation[:, self._slices["plugged"]] > 0.5
-        return there
+        at_charger: Bools = self._observation[:, self._slices["plugged"]] > 0.5
+        return at_charger
 
     @property
     def soc(self) -> Floats:
@@ -113,6 +184,6 @@ class View:
         return self.of_cars("available_kw")
 
     @property
-    def wanting(self) -> NDArray[np.bool_]:
+    def wanting(self) -> Bools:
         """Whether each car is at the charger and below its wanted SoC, (n, K)."""
-        return self.plugged & (self.energy_to_wanted_kwh > NOTHING_KWH)
+        return self.plugged & (self.energy_to_wanted_kwh > OBSERVED_ZERO_KWH)

@@ -3,8 +3,8 @@
 `gymnasium.make("EVChargingRemote-v0", url="http://127.0.0.1:5000", scenario="stockholm")` after
 `import ev_gym`. Observations, rewards, flags, infos and errors about actions and resets equal those
 of `EVCharging-v0` bit for bit, so policies run on it unchanged. Requests without an answer are
-repeated, with back-off, so a server may be restarted meanwhile; no step is taken twice. What cannot
-be had raises `RemoteError`, which says whether anything happened on the server.
+repeated, with back-off, so a server may be restarted meanwhile; no step is taken twice. Where that
+fails too, a `RemoteError` says whether anything happened on the server.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class RemoteEnv(gym.Env[NDArray[Any], Any]):
         self._history = History(cars, self.scenario.horizon_steps)
         self._start = History(cars, 1)
         self._seeded = False
-        self._own_seed: int | None = None
+        self._first_seed: int | None = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -86,13 +86,13 @@ class RemoteEnv(gym.Env[NDArray[Any], Any]):
             ResetError: for an impossible seed or option; nothing has changed then.
             RemoteError: where there was no answer; calling again is safe.
         """
-        asked = given_options(options) if options else {}
-        seed = given = None if seed is None else checked_seed(seed)
-        if given is None and not self._seeded:
-            if self._own_seed is None:
-                self._own_seed = int(self.np_random.integers(2**63))
-            given = self._own_seed
-        answer = self._session.reset(given, asked)
+        checked_options = given_options(options) if options else {}
+        seed = server_seed = None if seed is None else checked_seed(seed)
+        if server_seed is None and not self._seeded:
+            if self._first_seed is None:
+                self._first_seed = int(self.np_random.integers(2**63))
+            server_seed = self._first_seed
+        answer = self._session.reset(server_seed, checked_options)
         super().reset(seed=seed)
         self._seeded = True
         self._history.length = 0
@@ -185,7 +185,7 @@ class RemoteVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self._seeded = False
-        self._own_seeds: list[int] | None = None
+        self._first_seeds: list[int] | None = None
 
     def reset(
         self,
@@ -205,18 +205,19 @@ class RemoteVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
             RemoteError: where there was no answer; calling again is safe.
         """
         options = dict(options or {})
-        masked = options.pop("reset_mask", None)
-        mask = checked_mask(masked, self.num_envs, self._seeded)
-        asked = given_options(options)
+        mask_option = options.pop("reset_mask", None)
+        mask = checked_mask(mask_option, self.num_envs, self._seeded)
+        checked_options = given_options(options)
         seeds = row_seeds(seed, self.num_envs)
         if not self._seeded:
-            if self._own_seeds is None:
-                own = self.np_random.integers(2**63, size=self.num_envs, dtype=np.uint64)
-                self._own_seeds = own.tolist()
-            seeds = [own if s is None else s for s, own in zip(seeds, self._own_seeds, strict=True)]
-        if masked is not None:
-            asked["reset_mask"] = mask
-        answer = self._session.reset(seeds, asked)
+            if self._first_seeds is None:
+                drawn = self.np_random.integers(2**63, size=self.num_envs, dtype=np.uint64)
+                self._first_seeds = drawn.tolist()
+            pairs = zip(seeds, self._first_seeds, strict=True)
+            seeds = [first if row_seed is None else row_seed for row_seed, first in pairs]
+        if mask_option is not None:
+            checked_options["reset_mask"] = mask
+        answer = self._session.reset(seeds, checked_options)
         super().reset(seed=seed if isinstance(seed, int) else None)
         self._seeded = True
         return answer.observations, rows_info(answer.results, answer.vehicle_results)
@@ -263,7 +264,7 @@ def _record(history: History, place: int, answer: Answer) -> None:
 
 
 def _ended(answer: Answer) -> dict[str, Any]:
-    """What infos hold besides in a step in which episodes ended."""
+    """What infos hold besides, in a step in which episodes ended."""
     settlement = {"settlement": answer.settlement, "_settlement": answer.truncated.copy()}
     if answer.last is None:
         return settlement

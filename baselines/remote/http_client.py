@@ -1,10 +1,10 @@
-"""HTTP to a server of ours, or to a classic one: patient, with time-outs, and plain about failures.
+"""HTTP to a server of ours, or to a classic one: it repeats, times out, and tells what failed.
 
 Every request that goes through here may be sent twice: it reads, or sets a state (`charging` on),
-or carries the index of its step, which the server does once only; a second `POST /v1/envs` leaves
+or carries the index of its step, which the server takes only once; a second `POST /v1/envs` leaves
 a session that expires. So a request without an answer is repeated, with back-off, for as long as a
-server takes to be restarted. urllib3's own `Retry` does the same up to the headers, but gives up
-on an answer that breaks off within its body, and does not say whether anything was sent.
+server takes to restart. urllib3's own `Retry` does the same until the headers have come, but gives
+up on an answer that breaks off within its body, and does not say whether anything was sent.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ READ_S = 30.0
 PATIENCE_S = 40.0
 FIRST_WAIT_S = 0.1
 LONGEST_WAIT_S = 2.0
-AWAY = (None, 502, 503, 504)  # no answer, or that of a proxy before a server that restarts
+# Repeated: no answer, or that of a proxy in front of a server that restarts.
+REPEATED_STATUSES = (None, 502, 503, 504)
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -40,7 +41,7 @@ class RemoteError(RuntimeError):
 
     Attributes:
         request: Method and URL.
-        failure: What came instead of the answer hoped for.
+        failure: What came instead of a good answer.
         status: HTTP status of the answer; None where there was none.
         problem: The answer's `application/problem+json`, such as `detail` and `index`; or None.
         happened: False: nothing happened on the server. None: it may have.
@@ -77,9 +78,9 @@ class Client:
         url: Address of the server, such as `http://127.0.0.1:5000`.
         token: Its token; None: the environment variable EV_GYM_TOKEN, where set.
         timeout_s: Longest wait for an answer.
-        patience_s: How long to go on trying where there is none, or 502, 503, 504. An answer that
-            was waited for in vain counts, so at most one time-out more.
-        tell: Called with a sentence when a request begins to wait for the server.
+        patience_s: How long to go on trying where there is none, or 502, 503, 504. The last attempt
+            may begin just before that, and last one time-out more.
+        notify: Called with a sentence when a request is about to be repeated for the first time.
 
     Raises:
         ValueError: for an impossible address, token or time.
@@ -91,16 +92,16 @@ class Client:
         token: str | None = None,
         timeout_s: float = READ_S,
         patience_s: float = PATIENCE_S,
-        tell: Callable[[str], object] = LOG.warning,
+        notify: Callable[[str], object] = LOG.warning,
     ) -> None:
         self.url = _checked_url(url)
         if not timeout_s > 0:
             raise ValueError(f"timeout_s is {timeout_s!r}; allowed: above 0")
         self.timeout_s = timeout_s
         self.patience_s = patience_s
-        self.tell = tell
+        self.notify = notify
         self._session = requests.Session()
-        self._session.trust_env = False  # looked at once, below, and not in every request
+        self._session.trust_env = False  # the environment is read once, here, not in every request
         if urlsplit(self.url).hostname not in LOOPBACK:
             self._session.proxies = get_environ_proxies(self.url)
             bundles = map(os.environ.get, ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))
@@ -121,7 +122,7 @@ class Client:
         data: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> requests.Response:
-        """Send a request until it is answered; an answer that says yes (2xx).
+        """Send a request until it is answered; the answer, of status 2xx.
 
         Raises:
             RemoteError: for any other answer, or none in the client's patience.
@@ -130,42 +131,42 @@ class Client:
             method, self.url + path, headers=headers, params=params, json=json, data=data
         )
         prepared = self._session.prepare_request(request)
-        began, wait_s, maybe = monotonic(), FIRST_WAIT_S, False
+        start_s, wait_s, may_have_happened = monotonic(), FIRST_WAIT_S, False
         while True:
             try:
                 return self._attempt(prepared)
             except RemoteError as error:
-                maybe = maybe or error.happened is None
-                error.happened = None if maybe else False
-                left_s = began + self.patience_s - monotonic()
-                if error.status not in AWAY or left_s <= 0:
+                may_have_happened = may_have_happened or error.happened is None
+                error.happened = None if may_have_happened else False
+                left_s = start_s + self.patience_s - monotonic()
+                if error.status not in REPEATED_STATUSES or left_s <= 0:
                     raise
                 if wait_s == FIRST_WAIT_S:
-                    named = f"{error.request}: {error.failure}"
-                    self.tell(f"{named}; trying again for up to {self.patience_s:.0f} s")
+                    failure = f"{error.request}: {error.failure}"
+                    self.notify(f"{failure}; trying again for up to {self.patience_s:.0f} s")
             sleep(min(wait_s, left_s))
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 
     def _attempt(self, prepared: requests.PreparedRequest) -> requests.Response:
-        """Send once; an answer that says yes."""
-        named = f"{prepared.method} {prepared.url}"
+        """Send once; the answer, of status 2xx."""
+        name = f"{prepared.method} {prepared.url}"
         timeout_s = (min(CONNECT_S, self.timeout_s), self.timeout_s)
         try:
             answer = self._session.send(prepared, timeout=timeout_s, allow_redirects=False)
         except requests.ConnectTimeout as error:
             failure = f"no connection within {timeout_s[0]:g} s"
-            raise RemoteError(named, failure, happened=False) from error
+            raise RemoteError(name, failure, happened=False) from error
         except requests.ReadTimeout as error:
-            raise RemoteError(named, f"no answer within {timeout_s[1]:g} s") from error
+            raise RemoteError(name, f"no answer within {timeout_s[1]:g} s") from error
         except (requests.ConnectionError, ChunkedEncodingError) as error:
-            refused = _refused(error)
-            if refused is not None:
-                failure = f"no connection ({refused})"
-                raise RemoteError(named, failure, happened=False) from error
-            raise RemoteError(named, f"the answer was lost ({error})") from error
+            reason = _no_connection(error)
+            if reason is not None:
+                failure = f"no connection ({reason})"
+                raise RemoteError(name, failure, happened=False) from error
+            raise RemoteError(name, f"the answer was lost ({error})") from error
         if answer.status_code // 100 == 2:
             return answer
-        raise _refusal(named, answer)
+        raise _refusal(name, answer)
 
     def json(self, method: str, path: str, body: Any = None, **more: Any) -> Any:
         """Send a request, with a body as JSON where given; the answer's JSON.
@@ -193,7 +194,7 @@ def _checked_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def _refused(error: requests.RequestException) -> str | None:
+def _no_connection(error: requests.RequestException) -> str | None:
     """Why no connection was made; None where there was one."""
     outer = error.args[0] if error.args else None
     if isinstance(outer, MaxRetryError) and isinstance(outer.reason, NewConnectionError):
@@ -202,8 +203,8 @@ def _refused(error: requests.RequestException) -> str | None:
     return None
 
 
-def _refusal(named: str, answer: requests.Response) -> RemoteError:
-    """An answer other than 2xx as an error; a 4xx says that nothing happened."""
+def _refusal(name: str, answer: requests.Response) -> RemoteError:
+    """An answer other than 2xx as an error; with a 3xx or 4xx nothing happened."""
     problem = None
     with contextlib.suppress(requests.exceptions.JSONDecodeError):
         problem = answer.json()
@@ -215,5 +216,5 @@ def _refusal(named: str, answer: requests.Response) -> RemoteError:
         failure += f": {problem['detail']}"
     unchanged = 300 <= answer.status_code < 500
     return RemoteError(
-        named, failure, answer.status_code, problem, happened=False if unchanged else None
+        name, failure, answer.status_code, problem, happened=False if unchanged else None
     )

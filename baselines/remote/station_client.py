@@ -1,6 +1,6 @@
 """The classic charging-station protocol from a client's side.
 
-Asks for nothing but what every server of the protocol has, ours or the teaching server: no
+It needs nothing but what every server of the protocol has, ours or the teaching server: no
 override, and no key of `/info` that only later variants send.
 """
 
@@ -10,16 +10,17 @@ import math
 from typing import Any, NamedTuple, TypeGuard
 
 from baselines.remote.http_client import Client
+from ev_gym.runtime.durations import DAY_H, HOUR_MIN
 
-HOURS = 24
 TICKS_PER_HOUR = 4
+TICK_MIN = HOUR_MIN // TICKS_PER_HOUR
 
 
 class StationError(RuntimeError):
     """The station answered or did something that the protocol does not allow."""
 
 
-class Seen(NamedTuple):
+class StationState(NamedTuple):
     """What `/info` shows.
 
     Attributes:
@@ -47,29 +48,29 @@ class ClassicClient:
 
     def restart(self) -> None:
         """Begin the day anew: 20 %, 00:00, charging off."""
-        self._ask("POST", "/discharge", {"discharging": "on"})
+        self._request("POST", "/discharge", {"discharging": "on"})
 
-    def look(self) -> Seen:
+    def state(self) -> StationState:
         """The station now."""
-        info = self._ask("GET", "/info")
+        info = self._request("GET", "/info")
         if not isinstance(info, dict):
             raise StationError(f"GET /info answered {info!r:.200}; expected: an object")
-        hour = _number(info, "sim_time_hour", HOURS - 1)
+        hour = _number(info, "sim_time_hour", DAY_H - 1)
         minute = _number(info, "sim_time_min", 59)
         charging = info.get("ev_battery_charge_start_stopp")
         if not isinstance(charging, bool):
             raise _missing(info, "ev_battery_charge_start_stopp", "true or false")
-        named = "battery_max_capacity_kWh" in info
-        return Seen(
-            tick=int(hour) * TICKS_PER_HOUR + int(minute) * TICKS_PER_HOUR // 60,
+        has_capacity = "battery_max_capacity_kWh" in info
+        return StationState(
+            tick=int(hour) * TICKS_PER_HOUR + int(minute) // TICK_MIN,
             energy_kwh=_number(info, "battery_capacity_kWh"),  # the stored energy, despite its name
             charging=charging,
-            capacity_kwh=_number(info, "battery_max_capacity_kWh") if named else None,
+            capacity_kwh=_number(info, "battery_max_capacity_kWh") if has_capacity else None,
         )
 
     def charge(self, on: bool) -> str | None:
-        """Turn charging on or off; the station's word for why it does not, where it is forced."""
-        answer = self._ask("POST", "/charge", {"charging": "on" if on else "off"})
+        """Turn charging on or off; where an override keeps the station from it, the override."""
+        answer = self._request("POST", "/charge", {"charging": "on" if on else "off"})
         override = answer.get("override") if isinstance(answer, dict) else None
         return None if override in (None, "auto") else str(override)
 
@@ -82,17 +83,17 @@ class ClassicClient:
         return self._day("/baseload")
 
     def _day(self, path: str) -> list[float]:
-        answer = self._ask("GET", path)
-        if not isinstance(answer, list) or len(answer) != HOURS or not all(map(_plausible, answer)):
-            raise StationError(f"GET {path} answered {answer!r:.200}; expected: {HOURS} numbers")
+        answer = self._request("GET", path)
+        if not isinstance(answer, list) or len(answer) != DAY_H or not all(map(_plausible, answer)):
+            raise StationError(f"GET {path} answered {answer!r:.200}; expected: {DAY_H} numbers")
         return [float(value) for value in answer]
 
-    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+    def _request(self, method: str, path: str, body: Any = None) -> Any:
         return self._client.json(method, path, body)
 
 
 def _plausible(value: Any) -> TypeGuard[float]:
-    """Whether it is a number (not NaN) of a size that floats hold."""
+    """Whether it is a number, not NaN and below 1e9."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
 
 

@@ -1,9 +1,9 @@
 """`ev-gym drive`: a policy drives a charging station over the classic protocol.
 
-Policies see observations, and the protocol answers only an energy, a clock and a flag. So a local
-env of `classic`, the mirror, is led along with the station: for each quarter-hour that passed there
-it takes the step that the station really took, which the station's energy shows. Its observation is
-then the station's state, and its history is what happened, also where a decision came too late.
+Policies see observations, but the protocol answers only an energy, a clock and a flag. So a local
+env of `classic`, the mirror, follows the station: for each quarter-hour that passed there it takes
+the step that the station really took, which the station's energy shows. Its observation is then the
+station's state, and its history is what happened, also where a decision came too late.
 """
 
 from __future__ import annotations
@@ -15,17 +15,24 @@ from dataclasses import replace
 import numpy as np
 
 from baselines.foresight import tell_future
-from baselines.one_run.run import Ride
-from baselines.policies.base import make_policy
-from baselines.remote.station_client import TICKS_PER_HOUR, ClassicClient, StationError
+from baselines.one_run.run import EpisodeOutcome
+from baselines.policies.specs import make_policy
+from baselines.remote.station_client import (
+    TICK_MIN,
+    TICKS_PER_HOUR,
+    ClassicClient,
+    StationError,
+)
 from ev_gym.env import EVChargingEnv
+from ev_gym.runtime.durations import DAY_H
 from ev_gym.scenario import Scenario, preset
 from ev_gym.series.of_scenario import CLASSIC_LOADS_KW, CLASSIC_PRICES_ORE, dataset_of
 
-DAY_TICKS = 24 * TICKS_PER_HOUR
-PATIENCE_S = 60.0
-# The station rounds its energy to 0.01 kWh; a quarter-hour of charging brings 1.85 kWh.
-ROUNDING_KWH = 0.02
+DAY_TICKS = DAY_H * TICKS_PER_HOUR
+STATION_PATIENCE_S = 60.0  # how long a station may stay away
+# The station rounds its energy to 0.01 kWh; a quarter-hour of charging adds 1.85 kWh.
+STATION_ROUNDING_KWH = 0.02
+SAME_KWH = 1e-9
 
 
 class Mirror:
@@ -46,10 +53,10 @@ class Mirror:
         capacity_kwh: float | None,
     ) -> None:
         self.scenario = _scenario(capacity_kwh)
-        known = dataset_of(self.scenario)
-        days = known.weeks * 7
+        classic = dataset_of(self.scenario)
+        days = classic.weeks * 7
         self.dataset = replace(
-            known,
+            classic,
             price_per_kwh=np.tile(np.array(prices_ore_per_kwh) / 100.0, days),
             load_kw=np.tile(np.repeat(loads_kw, TICKS_PER_HOUR), days)[np.newaxis],
         )
@@ -66,50 +73,50 @@ class Mirror:
     @property
     def full(self) -> bool:
         """Whether the battery takes no more."""
-        return self.scenario.vehicles[0].battery_kwh - self.energy_kwh < ROUNDING_KWH
+        return self.scenario.vehicles[0].battery_kwh - self.energy_kwh < STATION_ROUNDING_KWH
 
     @property
-    def ride(self) -> Ride:
+    def outcome(self) -> EpisodeOutcome:
         """The day so far; its settlement is NaN before midnight."""
-        return Ride(self.env.history, self.total_reward, self.settlement)
+        return EpisodeOutcome(self.env.history, self.total_reward, self.settlement)
 
-    def wants(self) -> bool:
-        """Whether the policy charges in the coming quarter-hour; asked once in each."""
+    def decide(self) -> bool:
+        """Whether the policy charges in the coming quarter-hour; to be called once in each."""
         fraction = float(self.policy(self.observation)[0])
         return fraction >= 0.5  # `classic` has two levels, and takes the nearer one
 
-    def follow(self, ticks: int, energy_kwh: float, asked: bool) -> int:
+    def follow(self, ticks: int, energy_kwh: float, command: bool) -> int:
         """Take the steps that the station took; in how many of them it charged.
 
-        How many of them charged follows from the energy, and which ones from the order: a command
-        holds from some moment on. At a full battery, or where two numbers explain the energy
-        equally well, the station is believed to have done what it was asked for.
+        In how many it charged follows from the energy. In which ones follows from the command,
+        which holds from some moment on until the end. At a full battery, or where two numbers
+        explain the energy equally well, the station is assumed to have obeyed.
 
         Args:
             ticks: Quarter-hours that passed at the station, perhaps beyond midnight.
             energy_kwh: Stored energy at their end.
-            asked: Whether the last command was to charge.
+            command: Whether the last command was to charge.
 
         Raises:
             StationError: where no number of them explains the energy; nothing has changed then.
         """
         capacity_kwh = self.scenario.vehicles[0].battery_kwh
-        # The teaching server went on past a full battery.
-        shown_kwh = min(energy_kwh, capacity_kwh)
-        possible = self.energy_kwh + self._quarter_kwh * np.arange(ticks + 1)
-        apart = np.abs(np.minimum(possible, capacity_kwh) - shown_kwh)
-        likely = np.flatnonzero(apart <= apart.min() + 1e-9)
-        if apart.min() > ROUNDING_KWH:
+        # The teaching server goes on past a full battery.
+        station_kwh = min(energy_kwh, capacity_kwh)
+        possible_kwh = self.energy_kwh + self._quarter_kwh * np.arange(ticks + 1)
+        apart_kwh = np.abs(np.minimum(possible_kwh, capacity_kwh) - station_kwh)
+        likely = np.flatnonzero(apart_kwh <= apart_kwh.min() + SAME_KWH)
+        if apart_kwh.min() > STATION_ROUNDING_KWH:
             raise StationError(
                 f"at {clock(self.tick + ticks)} the station held {energy_kwh} kWh, which cannot "
                 f"follow from {self.energy_kwh:.2f} kWh at {clock(self.tick)}: charging adds "
                 f"{self._quarter_kwh:.2f} kWh in a quarter-hour. Somebody else restarted its day, "
                 "or it is not the classic household"
             )
-        charged = int(likely[-1] if asked else likely[0])
+        charging_ticks = int(likely[-1] if command else likely[0])
         for tick in range(min(ticks, DAY_TICKS - self.tick)):
-            self._step(tick >= ticks - charged if asked else tick < charged)
-        return charged
+            self._step(tick >= ticks - charging_ticks if command else tick < charging_ticks)
+        return charging_ticks
 
     @property
     def _quarter_kwh(self) -> float:
@@ -137,17 +144,17 @@ def _scenario(capacity_kwh: float | None) -> Scenario:
 def clock(tick: int) -> str:
     """The time of day of a quarter-hour, such as 13:45; the one after the last is 24:00."""
     hour, quarter = divmod(tick, TICKS_PER_HOUR)
-    return f"{hour if tick == DAY_TICKS else hour % 24:02d}:{60 // TICKS_PER_HOUR * quarter:02d}"
+    return f"{hour if tick == DAY_TICKS else hour % DAY_H:02d}:{TICK_MIN * quarter:02d}"
 
 
 class Drive:
-    """One day of a policy at a station.
+    """One day on which a policy drives a station.
 
     Args:
         station: The station.
         policy_name: Spec of the policy, see `baselines.policies.specs`.
         say: Called with a line on each decision, and at least one an hour.
-        poll_s: Seconds between two looks at the station.
+        poll_s: Seconds between two requests for the station's state.
         sleep: Called with `poll_s`; tests pass their own.
     """
 
@@ -164,9 +171,9 @@ class Drive:
         self.say = say
         self.poll_s = poll_s
         self.sleep = sleep
-        # A first step loads compiled code: before the station's clock starts, not after.
+        # A first step loads compiled code: let that be before the station's clock starts.
         trial = self._mirror_of_classic()
-        trial.wants()
+        trial.decide()
         trial.follow(1, trial.energy_kwh, False)
         self.mirror = self._mirror_of_classic()
 
@@ -176,7 +183,7 @@ class Drive:
     def run(self) -> None:
         """Restart the station's day, drive it to midnight, and leave charging off.
 
-        `mirror.ride` is the day so far, also after an error.
+        `mirror.outcome` is the day so far, also after an error.
 
         Raises:
             RemoteError: the station refuses something or stays away.
@@ -185,54 +192,55 @@ class Drive:
         station = self.station
         station.restart()
         prices, loads = station.prices_ore_per_kwh(), station.loads_kw()
-        mirror = self.mirror = Mirror(self.policy_name, prices, loads, station.look().capacity_kwh)
-        asked, decided_at = False, -1
+        mirror = self.mirror = Mirror(self.policy_name, prices, loads, station.state().capacity_kwh)
+        command, decided_at = False, -1
         while True:
-            seen = station.look()
-            passed = (seen.tick - mirror.tick) % DAY_TICKS
-            if passed > DAY_TICKS // 2:  # sooner a clock set back than half a day without a look
+            state = station.state()
+            ticks = (state.tick - mirror.tick) % DAY_TICKS
+            if ticks > DAY_TICKS // 2:  # rather a clock set back than half a day without an answer
                 raise StationError(
                     f"the station's clock went from {clock(mirror.tick)} back to "
-                    f"{clock(seen.tick)}; somebody else restarted its day"
+                    f"{clock(state.tick)}; somebody else restarted its day"
                 )
-            if passed:
-                self._follow(passed, seen.energy_kwh, asked)
+            if ticks:
+                self._follow(ticks, state.energy_kwh, command)
             if mirror.tick == DAY_TICKS:
                 break
             if mirror.tick != decided_at:
-                decided_at, was, asked = mirror.tick, asked, mirror.wants()
-                self._command(asked, seen.charging)
-                if asked != was or mirror.tick % TICKS_PER_HOUR == 0:
-                    self._tell(asked)
+                decided_at, last_command, command = mirror.tick, command, mirror.decide()
+                self._send(command, state.charging)
+                if command != last_command or mirror.tick % TICKS_PER_HOUR == 0:
+                    self._report(command)
             self.sleep(self.poll_s)
-        if seen.charging:
+        if state.charging:
             station.charge(False)
 
-    def _follow(self, ticks: int, energy_kwh: float, asked: bool) -> None:
-        """Lead the mirror along, and say where the station did not do what it was asked for."""
+    def _follow(self, ticks: int, energy_kwh: float, command: bool) -> None:
+        """Let the mirror follow, and say where the station did not obey."""
         since = clock(self.mirror.tick)
-        charged = self.mirror.follow(ticks, energy_kwh, asked)
-        if charged != (ticks if asked else 0):
-            minutes = 60 // TICKS_PER_HOUR
+        charging_ticks = self.mirror.follow(ticks, energy_kwh, command)
+        if charging_ticks != (ticks if command else 0):
             self.say(
-                f"{clock(self.mirror.tick)}  asked {'to' if asked else 'not to'} charge since "
-                f"{since}, but it charged for {charged * minutes} of {ticks * minutes} minutes"
+                f"{clock(self.mirror.tick)}  asked {'to' if command else 'not to'} charge since "
+                f"{since}, but it charged for {charging_ticks * TICK_MIN} of {ticks * TICK_MIN} "
+                "minutes"
             )
 
-    def _command(self, asked: bool, charging: bool) -> None:
-        """Post what must change; a full battery turns charging off whatever is asked."""
-        if asked == charging or (asked and self.mirror.full):
+    def _send(self, command: bool, charging: bool) -> None:
+        """Post what must change; a full battery turns charging off whatever the command."""
+        if command == charging or (command and self.mirror.full):
             return
-        forced = self.station.charge(asked)
-        if forced is not None:
-            self.say(f"{clock(self.mirror.tick)}  the station does not obey: override {forced}")
+        override = self.station.charge(command)
+        if override is not None:
+            self.say(f"{clock(self.mirror.tick)}  the station does not obey: override {override}")
 
-    def _tell(self, asked: bool) -> None:
+    def _report(self, command: bool) -> None:
+        """Say what is commanded, and at what price, load and SoC."""
         mirror = self.mirror
         hour = mirror.tick // TICKS_PER_HOUR
         share = mirror.energy_kwh / mirror.scenario.vehicles[0].battery_kwh
         self.say(
-            f"{clock(mirror.tick)}  charging {'on' if asked else 'off'}; price "
+            f"{clock(mirror.tick)}  charging {'on' if command else 'off'}; price "
             f"{mirror.dataset.price_per_kwh[hour]:.4f} {mirror.scenario.currency}/kWh, house "
             f"{mirror.dataset.load_kw[0, mirror.tick]:.2f} kW, SoC {100 * share:.2f} %"
         )

@@ -16,6 +16,6 @@ FOLDER = Path(__file__).parent
 
 @functools.cache
 def figures(name: str) -> dict[str, Any]:
-    """Return ``"series"``, ``"driving"`` or ``"sun"``; callers must not change what they get."""
+    """Figures of ``"series"``, ``"driving"`` or ``"sun"``; shared by all, so not to be edited."""
     loaded: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     return loaded

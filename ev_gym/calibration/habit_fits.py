@@ -1,13 +1,15 @@
-"""How drivers' habits are estimated from sessions: the rows of `drivers.habits.habits_table`.
+"""How drivers' habits are estimated from sessions: rows of `ev_gym.drivers.habits.habits_table`.
 
-Measured hours, times and energies become normal scores within their table, all sessions weighing
-the same, so that the tables give the pooled distributions back. The scores follow a model with a
-mean for each routine and an intercept for each user (EM), and scatter that differs from user to
-user. The odds of coming and going are a logistic model of the same kind (penalised
-quasi-likelihood: Breslow and Clayton 1993, doi:10.1080/01621459.1993.10594284).
+Measured hours, durations and energies become normal scores: each value's rank within its table. All
+sessions weigh the same, so that the tables reproduce the distributions of all sessions together. A
+linear model of the scores has a mean for each routine, an intercept for each user, and a scatter
+that differs from user to user; the EM algorithm fits it. The odds of plugging in and of leaving
+have a logistic model of the same kind, fitted by penalised quasi-likelihood (Breslow and Clayton
+1993, doi:10.1080/01621459.1993.10594284).
 
-A user's hour of plug-out on weekdays tells nothing of the weekend's in these data (correlation
-0.0), so the habits of hours are drawn independently; those of odds and energy are correlated.
+In these data a user's hour of plug-out on weekdays tells nothing about that on weekends
+(correlation 0.0). So a simulated driver's habits of hours are drawn independently of each other,
+while the habits of odds and energy are drawn with their correlations.
 """
 
 from __future__ import annotations
@@ -22,9 +24,12 @@ from ev_gym.drivers import habits
 from ev_gym.runtime.arrays import Floats, Ints
 
 ITERATIONS = 60
-PRIOR_COUNT = 4  # a class's residual variance is drawn to the pooled one as if by so many values
+# The residual variance of a class is pulled towards that of all data, as if the class had as many
+# more values of that variance.
+PRIOR_COUNT = 4
 WORK_END_H = habits.HOUR_EDGES[habits.WORK_EDGE_BIN - 1]
-STAY_BINS = ((0, 1), (0, 1), (2,), (3,), (4,), (5,), (6, 7), (6, 7))  # sparse bins share a table
+# For each bin of arrival, the bins whose stays make its table; those with few stays share one.
+STAY_BINS = ((0, 1), (0, 1), (2,), (3,), (4,), (5,), (6, 7), (6, 7))
 
 
 class Fit(NamedTuple):
@@ -36,14 +41,15 @@ class Fit(NamedTuple):
     noise: Floats  # residual standard deviation of each class; empty for a logistic model
 
 
-def _both(design: Floats, user: Ints) -> Floats:
+def _with_users(design: Floats, user: Ints) -> Floats:
+    """The design with a further column for each user."""
     return np.hstack([design, np.eye(int(user.max()) + 1)[user]])
 
 
 def _solve(normal: Floats, right: Floats, columns: int, variance: float) -> tuple[Floats, Floats]:
     """Effects, fixed ones first, and their covariance, from the normal equations."""
     penalty = np.full(len(right), 1 / variance)
-    penalty[:columns] = 1e-3  # as good as none; it settles columns that nobody fills
+    penalty[:columns] = 1e-3  # hardly any; it makes columns without data solvable
     covariance = np.linalg.inv(normal + np.diag(penalty)).astype(np.float64)
     return np.einsum("ij,j->i", covariance, right), covariance
 
@@ -57,12 +63,12 @@ def fit_linear(outcome: Floats, design: Floats, user: Ints, noise_class: Ints) -
         user: (n,) numbers from 0.
         noise_class: (n,) numbers from 0.
     """
-    both, columns = _both(design, user), design.shape[1]
-    # Sums of squares and products of each class are all that EM needs to know of the data.
+    full, columns = _with_users(design, user), design.shape[1]
+    # EM needs no more of the data than the sums of squares and products of each class.
     rows = [noise_class == number for number in range(int(noise_class.max()) + 1)]
     count = np.array([row.sum() for row in rows])
-    gram = np.array([np.einsum("ni,nj->ij", both[row], both[row]) for row in rows])
-    right = np.array([np.einsum("ni,n->i", both[row], outcome[row]) for row in rows])
+    gram = np.array([np.einsum("ni,nj->ij", full[row], full[row]) for row in rows])
+    right = np.array([np.einsum("ni,n->i", full[row], outcome[row]) for row in rows])
     total = np.array([np.sum(outcome[row] ** 2) for row in rows])
     variance, noise = 0.5, np.ones(len(rows))
     for _ in range(ITERATIONS):
@@ -89,40 +95,41 @@ def fit_logistic(happened: Floats, column: Ints, extra: Floats, user: Ints) -> F
         extra: (users, q) further fixed effects of the users.
         user: (n,) numbers from 0.
     """
-    # Entries of one user and one column form a cell, known by how many they are.
+    # Entries of one user and one column form a cell; only how many they are matters, and how many
+    # of them happened.
     cells, cell = np.unique(user * 100 + column, return_inverse=True)
     count, events = np.bincount(cell), np.bincount(cell, happened)
     of_user = cells // 100
     design = np.hstack([np.eye(int(column.max()) + 1)[cells % 100], extra[of_user]])
-    both, columns = _both(design, of_user), design.shape[1]
-    effect, variance = np.zeros(both.shape[1]), 0.5
+    full, columns = _with_users(design, of_user), design.shape[1]
+    effect, variance = np.zeros(full.shape[1]), 0.5
     for _ in range(ITERATIONS):
-        score = np.einsum("ni,i->n", both, effect)
+        score = np.einsum("ni,i->n", full, effect)
         chance = 1 / (1 + np.exp(-score))
         weight = count * chance * (1 - chance)
-        weighted = both * weight[:, None]
+        weighted = full * weight[:, None]
         target = score + (events - count * chance) / weight
         side = np.einsum("ni,n->i", weighted, target)
-        effect, covariance = _solve(np.einsum("ni,nj->ij", weighted, both), side, columns, variance)
+        effect, covariance = _solve(np.einsum("ni,nj->ij", weighted, full), side, columns, variance)
         variance = float(np.mean(effect[columns:] ** 2 + np.diag(covariance)[columns:]))
     return Fit(effect[:columns], effect[columns:], variance**0.5, np.empty(0))
 
 
 class Habit(NamedTuple):
-    """One habit: the routines' means (3,), the users' deviations, and their spread."""
+    """One habit, as a score."""
 
-    mean: Floats
-    users: Floats
-    sd: float
+    mean: Floats  # (3,) mean of each routine
+    users: Floats  # each user's deviation from it
+    sd: float  # standard deviation of these deviations
 
 
 class Hours(NamedTuple):
-    """Hours of plug-in or plug-out: quantiles by table, of the scatter, and the two habits."""
+    """Estimates for the hours of plug-in or of plug-out."""
 
-    tables: dict[int, list[float]]
-    noise: list[float]
-    habitual: Habit
-    scatter: Habit
+    tables: dict[int, list[float]]  # quantiles of the hours in each table
+    noise: list[float]  # quantiles of the scores' scatter, divided by the user's
+    habitual: Habit  # the score that a user has on average
+    scatter: Habit  # logarithm of the standard deviation of a user's scores
 
 
 def _scores() -> Floats:
@@ -130,13 +137,13 @@ def _scores() -> Floats:
 
 
 def _quantiles(values: Floats) -> list[float]:
-    """The values' quantiles at the tabled normal scores."""
+    """The values' quantiles at the normal scores of the table's columns."""
     levels = [NormalDist().cdf(score) for score in _scores()]
     return [round(float(value), 2) for value in np.quantile(values, levels)]
 
 
 def _normal_scores(values: Floats, table: Ints) -> Floats:
-    """Normal score of each value among those of its table."""
+    """Normal score of each value's rank among the values of its table."""
     found = np.zeros(len(values))
     for number in np.unique(table):
         inside = np.flatnonzero(table == number)
@@ -152,37 +159,40 @@ def _bin(hours: Floats) -> Ints:
 def _odds(
     from_day: Ints, from_h: Floats, to_day: Ints, user: Ints, routine: Ints
 ) -> tuple[list[float], list[Habit]]:
-    """Odds by column of the table, and the habits for the present day and for later days."""
-    happened, column, whose = [], [], []
+    """Odds by column of the table, and two habits of odds: on the same day, and on later days.
+
+    The event is a plug-in after a departure, or a departure after a plug-in.
+    """
+    happened, column, users = [], [], []
     days = to_day - from_day
     for later in range(habits.MAX_DAYS):
-        there = days >= later
-        weekend = ((from_day[there] + later) % 7 >= 5).astype(np.int64)
-        happened.append((days[there] == later) * 1.0)
-        column.append(_bin(from_h[there]) + 8 * weekend if later == 0 else weekend)
-        whose.append(user[there])
+        waiting = days >= later  # the event has not happened on an earlier day
+        weekend = ((from_day[waiting] + later) % 7 >= 5).astype(np.int64)
+        happened.append((days[waiting] == later) * 1.0)
+        column.append(_bin(from_h[waiting]) + 8 * weekend if later == 0 else weekend)
+        users.append(user[waiting])
     odds: list[float] = []
-    found = []
-    for chosen, columns in ((slice(0, 1), 16), (slice(1, None), 2)):
+    habits_of_odds = []
+    for parts, columns in ((slice(0, 1), 16), (slice(1, None), 2)):
         model = fit_logistic(
-            np.concatenate(happened[chosen]),
-            np.concatenate(column[chosen]),
+            np.concatenate(happened[parts]),
+            np.concatenate(column[parts]),
             np.eye(3)[routine][:, 1:],
-            np.concatenate(whose[chosen]),
+            np.concatenate(users[parts]),
         )
         odds += list(np.exp(model.fixed[:columns]))
         means = np.concatenate([[0.0], model.fixed[columns:]])
-        found.append(Habit(means, model.users, model.user_sd))
-    return odds, found
+        habits_of_odds.append(Habit(means, model.users, model.user_sd))
+    return odds, habits_of_odds
 
 
-def _hours(s: Sessions, routine: Ints, weekend: bool, came: bool) -> Hours:
-    """Tables of the hour of plug-in (`came`) or plug-out, and the habit of it."""
-    if came:
+def _hours(s: Sessions, routine: Ints, weekend: bool, plug_in: bool) -> Hours:
+    """Estimates for the hour of plug-in (`plug_in`) or of plug-out, on weekdays or weekends."""
+    if plug_in:
         s = s.where(~np.isnan(s.left_h) & ((s.arrival_day % 7 >= 5) == weekend))
         later = s.arrival_day > s.left_day
         table = np.where(later, 3 + routine[s.user], routine[s.user])
-        if weekend:  # few are back the same day, so the routines share a table
+        if weekend:  # few return on the day they left, so for these the routines share a table
             table = np.where(later, table, 0)
         evening = ~later & (s.left_h >= WORK_END_H)
         table = np.where(evening, 4 + _bin(s.left_h), table)
@@ -204,7 +214,7 @@ def _hours(s: Sessions, routine: Ints, weekend: bool, came: bool) -> Hours:
 
 
 def _energy(s: Sessions, routine: Ints) -> tuple[dict[str, Any], Habit]:
-    """Rows of the energy of a session, and the habit."""
+    """Rows of the table for the energy of a session, and the habit of it."""
     s = s.where(~np.isnan(s.left_h))
     gap = np.searchsorted(habits.LONG_GAP_H, s.away_h, side="right")
     stay = np.searchsorted(habits.STAY_H, s.stay_h, side="right")
@@ -221,32 +231,36 @@ def _energy(s: Sessions, routine: Ints) -> tuple[dict[str, Any], Habit]:
 
 
 def habit_rows(s: Sessions, routine: Ints) -> dict[str, Any]:
-    """The rows of the habits table by name; see `ev_gym.calibration.trondheim.HABIT_ROWS`.
+    """The rows of the habits table by name; `ev_gym.drivers.habits.ROWS_BY_NAME` lists them.
 
     Args:
         s: sessions of the users who have a routine, numbered from 0.
         routine: (users,) numbers of the routines.
     """
     back = s.where(~np.isnan(s.left_h))
-    came, coming = _odds(back.left_day, back.left_h, back.arrival_day, back.user, routine)
-    went, going = _odds(s.arrival_day, s.arrival_h, s.departure_day, s.user, routine)
+    plug_in_odds, plug_in_habits = _odds(
+        back.left_day, back.left_h, back.arrival_day, back.user, routine
+    )
+    leave_odds, leave_habits = _odds(s.arrival_day, s.arrival_h, s.departure_day, s.user, routine)
     energy_rows, energy = _energy(s, routine)
-    arrivals = [_hours(s, routine, weekend, came=True) for weekend in (False, True)]
-    departures = [_hours(s, routine, weekend, came=False) for weekend in (False, True)]
+    arrivals = [_hours(s, routine, weekend, plug_in=True) for weekend in (False, True)]
+    departures = [_hours(s, routine, weekend, plug_in=False) for weekend in (False, True)]
     same = s.where(s.departure_day == s.arrival_day)
 
-    together = [*coming, *going, energy]
-    alone = [habit for hour in (*arrivals, *departures) for habit in (hour.habitual, hour.scatter)]
-    spread = np.array([habit.sd for habit in together])
-    correlation = np.corrcoef([habit.users for habit in together])
+    correlated = [*plug_in_habits, *leave_habits, energy]
+    independent = [
+        habit for hour in (*arrivals, *departures) for habit in (hour.habitual, hour.scatter)
+    ]
+    spread = np.array([habit.sd for habit in correlated])
+    correlation = np.corrcoef([habit.users for habit in correlated])
     factor = np.linalg.cholesky(correlation * np.outer(spread, spread))
     named = {
         "shares": np.bincount(routine, minlength=3) / len(routine),
-        "mean": np.array([habit.mean for habit in together + alone]).T,
-        "spread": [*np.round(factor, 3).tolist(), [round(habit.sd, 3) for habit in alone]],
-        "plug_in_odds": came,
-        "leave_odds": went,
-        # The weekend's three tables of a return on the day of departure are one; see _hours.
+        "mean": np.array([habit.mean for habit in correlated + independent]).T,
+        "spread": [*np.round(factor, 3).tolist(), [round(habit.sd, 3) for habit in independent]],
+        "plug_in_odds": plug_in_odds,
+        "leave_odds": leave_odds,
+        # For returns on the day of departure, the three routines share one table on weekends.
         "arrival_h": [
             hour.tables.get(kind, hour.tables[0]) for hour in arrivals for kind in range(12)
         ],

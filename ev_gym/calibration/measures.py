@@ -1,4 +1,4 @@
-"""Statistics that measured and generated series are compared by."""
+"""Statistics by which measured and generated series are compared."""
 
 from __future__ import annotations
 
@@ -99,14 +99,14 @@ def load_figures(load: Floats, clock: Clock, away: NDArray[np.bool_]) -> dict[st
 def sky_figures(clearness: Floats, clear: Floats, month: Ints) -> dict[str, Any]:
     """Return statistics of hourly clearness, (n,), whole days.
 
-    ``clear`` is the GHI of the clear sky, W/m2; statistics of clearness itself are of the hours in
-    which it is above ``LEAST_CLEAR_W_PER_M2``.
+    ``clear`` is the GHI of the clear sky, W/m2. Statistics of clearness itself use only the hours
+    in which ``clear`` is above ``LEAST_CLEAR_W_PER_M2``.
     """
-    seen = clear > LEAST_CLEAR_W_PER_M2
-    values, ghi = clearness[seen], clearness * clear
-    rest = np.where(seen, clearness - values.mean(), 0.0)
+    daylight = clear > LEAST_CLEAR_W_PER_M2
+    values, ghi = clearness[daylight], clearness * clear
+    rest = np.where(daylight, clearness - values.mean(), 0.0)
     lags = {"1h": 1, "3h": 3, "6h": 6, "1d": 24, "2d": 48}
-    pairs = {name: seen[:-lag] & seen[lag:] for name, lag in lags.items()}
+    pairs = {name: daylight[:-lag] & daylight[lag:] for name, lag in lags.items()}
     days = ghi.reshape(-1, 24).sum(axis=1) / clear.reshape(-1, 24).sum(axis=1)
     bright, dark = (month >= 5) & (month <= 8), (month <= 2) | (month >= 11)
     return {
@@ -134,7 +134,8 @@ def correlation(series: Floats, lag: int) -> float:
 def month_of(clock: Clock) -> Ints:
     """Return the local month, 1 to 12, of each hour."""
     new_year = (clock.year - 1970).astype("datetime64[Y]").astype("datetime64[D]")
-    months = (new_year + (clock.day_of_year - 1)).astype("datetime64[M]").astype(np.int64)
+    date = new_year + (clock.day_of_year - 1).astype("timedelta64[D]")
+    months = date.astype("datetime64[M]").astype(np.int64)
     month: Ints = months % 12 + 1
     return month
 

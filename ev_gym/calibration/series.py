@@ -37,10 +37,11 @@ PRICE_FILE = "price_dayahead_SE3_hourly_2016-2024.csv"
 WEATHER_FILE = "weather_stockholm_hourly_2023-2024.csv"
 LOAD_FILE = "household_load_uci_sceaux_15min_2008.csv"
 YEARS = (2023, 2024)
-# A day counts as absence below this share of the year's mean: 25 days in August, no others.
+# A day whose load is below this share of the year's mean counts as absence. That holds for 25 days
+# in August and no others.
 ABSENCE_BELOW = 0.3
 
-# (time constant, period) in hours that the parts of the Gaussian processes are chosen from
+# (time constant, period) in hours: parts of which the fit of a Gaussian process chooses some
 PRICE_PARTS = (
     (1, 0),
     (3, 0),
@@ -96,13 +97,13 @@ def derive(folder: Path) -> dict[str, Any]:
         "assumptions": ASSUMPTIONS,
     }
     for year in YEARS:
-        kept = clock.year == year
-        part = Clock(*(field[kept] for field in clock))
+        in_year = clock.year == year
+        part = Clock(*(field[in_year] for field in clock))
         derived["price"]["figures"][str(year)] = price_figures(
-            price[kept], temperature_c[kept], part
+            price[in_year], temperature_c[in_year], part
         )
         derived["temperature"]["figures"][str(year)] = temperature_figures(
-            temperature_c[kept], part
+            temperature_c[in_year], part
         )
     figures: dict[str, Any] = rounded(derived)
     return figures
@@ -113,15 +114,15 @@ def _derive_temperature(temperature_c: Floats, clock: Clock) -> tuple[dict[str, 
     terms = season(clock.day_of_year)
     by_hour = np.empty((24, terms.shape[1]))
     for hour in range(24):
-        kept = clock.standard_hour == hour
-        by_hour[hour] = least_squares(terms[kept], temperature_c[kept])
+        in_hour = clock.standard_hour == hour
+        by_hour[hour] = least_squares(terms[in_hour], temperature_c[in_hour])
     mean_c = terms @ by_hour.mean(axis=0)
     cycle_c = np.einsum("ij,ij->i", terms, by_hour[clock.standard_hour]) - mean_c
     rest_c = temperature_c - mean_c - cycle_c
-    # how wide each day's cycle is, relative to its season's: projection within the day
+    # the width of each day's cycle relative to that of its season, by projection within the day
     inner_c = rest_c - daily_mean(rest_c, clock.day)
     width = per_day(inner_c * cycle_c, clock) / per_day(cycle_c**2, clock)
-    bright = per_day(np.abs(cycle_c), clock) > 1.0  # in winter there is no cycle to speak of
+    bright = per_day(np.abs(cycle_c), clock) > 1.0  # in winter there is hardly any cycle
     weather_c = rest_c - width[clock.day] * cycle_c
     variance = least_squares(terms[:, :3], weather_c**2)
     scaled = weather_c / np.sqrt(terms[:, :3] @ variance)
@@ -145,8 +146,8 @@ def _derive_price(price: Floats, anomaly_c: Floats, clock: Clock) -> dict[str, A
     terms = price_terms(clock)
     by_hour = np.empty((24, terms.shape[1]))
     for hour in range(24):
-        kept = clock.hour == hour
-        by_hour[hour] = least_squares(terms[kept], score[kept])
+        in_hour = clock.hour == hour
+        by_hour[hour] = least_squares(terms[in_hour], score[in_hour])
     rest = score - np.einsum("ij,ij->i", terms, by_hour[clock.hour])
     cold = anomaly_c[:, None] * season(clock.day_of_year, 1)
     per_degree = least_squares(cold, rest)
@@ -167,18 +168,18 @@ def _derive_price(price: Floats, anomaly_c: Floats, clock: Clock) -> dict[str, A
 
 
 def _pace(price: Floats, score: Floats, clock: Clock) -> Floats:
-    """Return (24,) how fast the market's clock runs into each hour, 1 on average.
+    """Return (24,) how much time the step into each hour counts for, 1 on average.
 
-    Mean size of the price's changes around their mean for the hour and the kind of day, over the
-    mean slope that turns changes of the score into changes of the price; squared, since variance
-    is what grows with time.
+    The mean size of the price's changes (less their mean for the hour and the kind of day) is
+    divided by the mean slope that turns changes of the score into changes of the price. The ratio
+    is squared, because it is variance that grows in proportion to time.
     """
     slope = np.gradient(np.array(quantiles(price)), SCORES)
     change = np.append(0.0, np.diff(price))
     for weekend in (False, True):
         for hour in range(24):
-            kept = (clock.hour == hour) & ((clock.weekday >= 5) == weekend)
-            change[kept] -= change[kept].mean()
+            alike = (clock.hour == hour) & ((clock.weekday >= 5) == weekend)
+            change[alike] -= change[alike].mean()
     steepness = np.interp(score, SCORES, slope)
     size = np.array(means_by(np.abs(change), clock.hour, range(24)))
     pace: Floats = (size / np.array(means_by(steepness, clock.hour, range(24)))) ** 2
@@ -200,7 +201,7 @@ def _derive_load(load_kw: Floats, clock: Clock) -> dict[str, Any]:
     score -= terms[:, 1:] @ by_season
     cell = clock.hour.repeat(4) + 24 * (clock.weekday >= 5).astype(np.int64).repeat(4)
     mean, spread = _by_cell(score[home], cell[home])
-    # correlations of the load itself, since those of the scores are ruled by the refrigerator
+    # the correlations are those of the load itself: the refrigerator dominates those of the scores
     usual, variation = _by_cell(relative[home], cell[home])
     rest = np.where(home, (relative - usual[cell]) / variation[cell], 0.0)
     lags = np.concatenate([np.arange(0, 193), 96 * np.arange(3, 15)])
@@ -227,5 +228,5 @@ def _by_cell(values: Floats, cell: Ints) -> tuple[Floats, Floats]:
 def _whole_years(start: datetime, values: Floats, zone: str) -> tuple[datetime, Floats]:
     """Cut an hourly series to the local calendar years ``YEARS``; return its start and values."""
     clock = local_clock(start, len(values), zone)
-    kept = np.flatnonzero((clock.year >= YEARS[0]) & (clock.year <= YEARS[-1]))
-    return start + timedelta(hours=int(kept[0])), values[kept]
+    hours = np.flatnonzero((clock.year >= YEARS[0]) & (clock.year <= YEARS[-1]))
+    return start + timedelta(hours=int(hours[0])), values[hours]

@@ -15,7 +15,8 @@ SCORES = np.linspace(-4.0, 4.0, 41)
 
 Parts = tuple[tuple[float, float], ...]
 
-# autocovariance of the mean of two neighbours: (shift of the lag, share); synthetic.smooth_gaussian
+# `ev_gym.series.synthetic.smooth_gaussian` takes the mean of two neighbours. Its autocovariance is
+# that of the rough series at shifted lags: (shift of the lag, share of each).
 NEIGHBOURS = ((-1, 0.25), (0, 0.5), (1, 0.25))
 
 
@@ -42,8 +43,10 @@ def fit_parts(
     basis = sum(
         share * covariances(np.abs(lags + shift) * step_h, parts) for shift, share in kernel
     )
-    weigh = 1.0 / np.sqrt(1.0 + lags)  # there are many long lags, and the short ones matter more
-    basis, measured = basis * weigh[:, None], measured * weigh
+    importance = 1.0 / np.sqrt(
+        1.0 + lags
+    )  # there are many long lags, and the short ones matter more
+    basis, measured = basis * importance[:, None], measured * importance
     gram, target = basis.T @ basis, basis.T @ measured
     share = np.zeros(len(parts))
     for _ in range(20_000):  # coordinate descent: slow but short, and this runs once

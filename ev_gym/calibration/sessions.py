@@ -1,13 +1,14 @@
-"""Charging sessions of the private users in Trondheim, as they were measured.
+"""Measured charging sessions of the private users in Trondheim.
 
 Source: Sorensen et al. 2021, Data in Brief 36:107105 (doi:10.1016/j.dib.2021.107105). The file has
 the columns user_id, user_type, plug_in_utc, plug_out_utc and energy_kwh.
 
-- Stubs. A session that begins less than 30 minutes after the same user's last one ended continues
-  it (a reconnect: the energies add up), and what is shorter than 30 minutes after that is left
-  out. Longer ones stay in, however little they charged: a short trip is a trip. 5,428 sessions
-  become 4,974; their distributions differ from the raw ones by at most 0.005 (hour of arrival),
-  0.054 (stay) and 0.066 (energy) (Kolmogorov-Smirnov distance).
+- Short sessions. A session that begins less than 30 minutes after the same user's last one ended
+  is a reconnect and continues that one; their energies are added up. Of the sessions that result,
+  those shorter than 30 minutes are left out. Longer ones are kept, however little they charged,
+  because a short trip is a trip. 5,428 sessions become 4,974; their distributions differ from the
+  raw ones by at most 0.005 (hour of arrival), 0.054 (stay) and 0.066 (energy) (Kolmogorov-Smirnov
+  distance).
 - Stays and times away are capped at 7 days.
 """
 
@@ -28,7 +29,10 @@ ZONE = "Europe/Oslo"
 
 
 class Sessions(NamedTuple):
-    """Sessions in order of user and time, as arrays (n,); times away precede their session."""
+    """Sessions in order of user and time, as arrays (n,).
+
+    `away_h`, `left_day` and `left_h` tell of the time before a session, since the user left.
+    """
 
     user: Ints  # number of the user
     arrival_day: Ints  # local days from 04:00 to 04:00, day 0 is a Monday
@@ -47,7 +51,7 @@ class Sessions(NamedTuple):
 
 
 def read_sessions(folder: Path) -> Sessions:
-    """Private users' sessions, stubs treated as the module's docstring says.
+    """The sessions of the private users, short ones merged or left out as described above.
 
     Raises:
         FileNotFoundError: if the folder lacks the file.
@@ -68,7 +72,7 @@ def read_sessions(folder: Path) -> Sessions:
         }
     ).sort_values(["user", "begin", "end"])
     shortest = pd.Timedelta(minutes=habits.MIN_MINUTES)
-    times["end"] = times.groupby("user")["end"].cummax()  # one user's sessions overlap once
+    times["end"] = times.groupby("user")["end"].cummax()  # two sessions of one user overlap
     apart = times["begin"] - times.groupby("user")["end"].shift(1)
     merged = times.groupby((~(apart < shortest)).cumsum()).agg(
         user=("user", "first"),
@@ -97,7 +101,7 @@ def read_sessions(folder: Path) -> Sessions:
 
 
 def _local(stamps: Any) -> tuple[Ints, Floats]:
-    """Local day of driving (0 is a Monday) and hour of it, 4 to 28, of UTC stamps."""
+    """For UTC stamps, the local day of driving (0 is a Monday) and the hour in it, 4 to 28."""
     clock = stamps.dt.tz_convert(ZONE).dt.tz_localize(None).to_numpy("datetime64[m]")
     minute = (clock - np.datetime64("2018-01-01T00:00", "m")).astype(np.int64)  # a Monday
     day = (minute - habits.DAY_START_H * 60) // DAY_MIN

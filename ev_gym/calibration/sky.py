@@ -55,14 +55,14 @@ def derive(folder: Path) -> dict[str, Any]:
     start, ghi = read(folder / SUN_FILE, "ghi_w_per_m2")
     cover = read(folder / SUN_FILE, "cloud_cover_pct")[1]
     clear = clear_hours(start, len(ghi), PLACES["aarhus"])
-    seen = clear > LEAST_CLEAR_W_PER_M2
-    clearness = np.divide(ghi, clear, out=np.zeros_like(ghi), where=seen)
+    daylight = clear > LEAST_CLEAR_W_PER_M2
+    clearness = np.divide(ghi, clear, out=np.zeros_like(ghi), where=daylight)
     score = np.zeros(len(ghi))
-    score[seen] = normal_scores(clearness[seen])
+    score[daylight] = normal_scores(clearness[daylight])
     terms = season(day_of_year(start, len(ghi)), 1)
-    aarhus = least_squares(terms[seen], score[seen])
-    rest = np.where(seen, score - terms @ aarhus, 0.0)
-    by_cloud = _score_by_cloud(score[seen], cover[seen])
+    aarhus = least_squares(terms[daylight], score[daylight])
+    rest = np.where(daylight, score - terms @ aarhus, 0.0)
+    by_cloud = _score_by_cloud(score[daylight], cover[daylight])
     first = -start.hour % 24  # whole days of UTC
     days = slice(first, first + (len(ghi) - first) // 24 * 24)
     ratio = np.divide(ghi, clear, out=np.zeros_like(ghi), where=clear > 0.0)
@@ -70,8 +70,8 @@ def derive(folder: Path) -> dict[str, Any]:
     derived: dict[str, Any] = {
         "source": "Open-Meteo: GHI and clouds of Aarhus 2024, clouds of Stockholm 2023-2024",
         "licence": "CC BY 4.0, Open-Meteo",
-        "quantiles": quantiles(clearness[seen]),
-        "parts": fit_parts(rest, seen.astype(np.float64), LAGS, 1.0, SKY_PARTS, NEIGHBOURS),
+        "quantiles": quantiles(clearness[daylight]),
+        "parts": fit_parts(rest, daylight.astype(np.float64), LAGS, 1.0, SKY_PARTS, NEIGHBOURS),
         "season": {"aarhus": aarhus.tolist(), "stockholm": _stockholm(folder, by_cloud).tolist()},
         "score_by_cloud": {"up_to_pct": list(CLOUDS), "score": by_cloud.tolist()},
         "figures": {"2024": measured},
@@ -89,9 +89,9 @@ def _score_by_cloud(score: Floats, cover_pct: Floats) -> Floats:
 def _stockholm(folder: Path, by_cloud: Floats) -> Floats:
     """Return the season of the scores that Stockholm's clouds would have had in Aarhus."""
     start, cover = read(folder / CLOUD_FILE, "cloud_cover_pct")
-    seen = clear_hours(start, len(cover), PLACES["stockholm"]) > LEAST_CLEAR_W_PER_M2
+    daylight = clear_hours(start, len(cover), PLACES["stockholm"]) > LEAST_CLEAR_W_PER_M2
     terms = season(day_of_year(start, len(cover)), 1)
-    return least_squares(terms[seen], by_cloud[np.digitize(cover, CLOUDS)][seen])
+    return least_squares(terms[daylight], by_cloud[np.digitize(cover, CLOUDS)][daylight])
 
 
 def clear_hours(start: datetime, hours: int, place: Place) -> Floats:

@@ -1,4 +1,4 @@
-"""Driving: the figures behind `ev_gym.drivers.draws`, and how they come from measured sessions.
+"""How the figures behind `ev_gym.drivers.draws` are derived from measured sessions.
 
 Source: Sorensen et al. 2021, "Residential electric vehicle charging datasets from apartment
 buildings", Data in Brief 36:107105 (doi:10.1016/j.dib.2021.107105), the private users, as
@@ -7,19 +7,21 @@ buildings", Data in Brief 36:107105 (doi:10.1016/j.dib.2021.107105), the private
 
 Decisions:
 
-- Habits are those of users with at least 20 sessions; the pooled figures are those of all.
-- Routines are rhythms, since the data tell no occupations. Shift worker: the hours of plug-in on
-  weekdays spread by 4 hours or more (standard deviation). Mostly at home: of the others, those
-  with less than 40 % of their weekday plug-outs between 5 and 10 h. Commuter: all others.
-- Distances. The sessions hold energies at the wall, and neither cars nor distances. A tenth of it
-  is taken for charging losses. The rest is a distance times the fleet's consumption, for which the
-  mean of the battery cars of Open EV Data stands, times the mean of the factor for temperature
-  (`ev_gym.physics.trip`) over the hours of Stockholm's weather, whose series is at hand; Trondheim
-  is some 2 deg C colder, which would make distances 2 % shorter. So an average car in Stockholm
-  uses what was measured, on average. What the seasons did to the measured energies is in the
-  distances too, so the energies of trips spread a little more than measured.
-- Users were watched for 10 days to 13 months. A figure pooled over sessions weighs the long-watched
-  more; simulated drivers are all watched equally long, which is what the `drivers` figures are.
+- Habits are derived from the users with at least 20 sessions, pooled figures from all users.
+- Routines are defined by hours, since the data tell no occupations. Shift worker: the standard
+  deviation of the hours of plug-in on weekdays is 4 hours or more. Mostly at home: of the others,
+  those with less than 40 % of their weekday plug-outs between 5 and 10 h. Commuter: all others.
+- Distances. The sessions hold energies at the wall, but neither cars nor distances. We assume that
+  a tenth of the energy is lost in charging. The rest is a distance times the consumption of the
+  fleet times a factor for temperature. For the consumption we take the mean of the battery cars in
+  Open EV Data; for the factor (`ev_gym.physics.trip`) its mean over the hours of Stockholm's
+  weather, whose series is at hand. Trondheim is some 2 deg C colder, which would make distances 2 %
+  shorter. So on average a mean car in Stockholm uses the energy that was measured. The distances
+  still contain the seasons' effect on the measured energies, and a simulation adds that effect
+  again, so the energies of simulated trips spread a little more than measured ones.
+- Users were observed for 10 days to 13 months. In figures pooled over sessions, users who were
+  observed for longer weigh more. Simulated drivers are all observed for the same time, so they are
+  compared with the `drivers` figures, in which each driver weighs the same.
 """
 
 from __future__ import annotations
@@ -47,11 +49,11 @@ def routines(sessions: Sessions) -> Ints:
     """Routine of each user, -1 for those with fewer than 20 sessions."""
     found = np.full(int(sessions.user.max()) + 1, -1)
     for user in range(len(found)):
-        own = sessions.where(sessions.user == user)
-        if len(own.user) < LEAST_SESSIONS:
+        s = sessions.where(sessions.user == user)
+        if len(s.user) < LEAST_SESSIONS:
             continue
-        hours = own.departure_h[own.departure_day % 7 < 5]
-        if own.arrival_h[own.arrival_day % 7 < 5].std() >= SHIFT_SPREAD_H:
+        hours = s.departure_h[s.departure_day % 7 < 5]
+        if s.arrival_h[s.arrival_day % 7 < 5].std() >= SHIFT_SPREAD_H:
             found[user] = 1
         elif np.mean((hours >= 5) & (hours < 10)) < HOME_MORNING_SHARE:
             found[user] = 2
@@ -92,9 +94,8 @@ def _clock_passes(from_day: Ints, from_h: Floats, to_day: Ints, to_h: Floats, ho
 
 
 def _one_driver(s: Sessions) -> dict[str, float]:
-    """What one driver does: rates, shares of time plugged in, spread and repetition of hours."""
-    known = ~np.isnan(s.left_h)
-    s = s.where(known)
+    """Figures of one driver: rates, shares plugged in by hour, spread and repetition of hours."""
+    s = s.where(~np.isnan(s.left_h))
     days = (s.stay_h.sum() + s.away_h.sum()) / 24
     found = {
         "sessions_per_day": len(s.user) / days,
@@ -121,10 +122,11 @@ def _one_driver(s: Sessions) -> dict[str, float]:
 
 
 def drivers(s: Sessions) -> dict[str, Any]:
-    """Mean and standard deviation over drivers (with 20 sessions or more) of what each does.
+    """Mean and standard deviation, over drivers with 20 sessions or more, of each one's figures.
 
-    The hours are those of weekdays (plug-outs: after a night at the charger): the median, the
-    interquartile range, and the share of pairs in a row less than an hour apart ("repeats").
+    Hours are those of weekdays, and of plug-outs only those after a night at the charger. Of each
+    there are the median, the interquartile range ("spread"), and the share of consecutive hours
+    that lie less than an hour apart ("repeats").
     """
     counts = np.bincount(s.user)
     each = [
@@ -159,8 +161,8 @@ def fleet(folder: Path) -> dict[str, float]:
 def derive(folder: Path) -> dict[str, Any]:
     """The figures of `driving.json` from a folder of measured series.
 
-    `habits` is what the generator reads, `pooled` (over sessions) and `drivers` (over drivers) are
-    what it should give back, `fleet` is what distances rest on.
+    `habits` is what `ev_gym.drivers.draws` reads; `pooled` (over sessions) and `drivers` (over
+    drivers) are what its drivers should reproduce; distances are computed from `fleet`.
 
     Raises:
         FileNotFoundError: if the folder lacks one of the files.

@@ -1,35 +1,53 @@
 """The cars' calendar: who leaves, what is settled then, who comes home, and who gets a charger.
 
-When and how far somebody drives is drawn in `episode`; the fixed daily pattern is worked out here.
+When and how far somebody drives is drawn in `draws`; the fixed daily pattern is worked out here.
 Cars leave and return exactly at their minute, whatever the length of a step.
 
 Where there are fewer chargers than cars, cars take them in the order in which they came home (of
 those that came in the same minute, the first in the household's order), and a charger that becomes
-free goes to the car that waits longest. Nobody unplugs a car because it is full: so the cars at
-the chargers are always those that have been at home longest, and actions change nothing of it.
+free goes to the car that has waited longest. Nobody unplugs a car because it is full. So the cars
+at the chargers are always those that have been at home longest, whatever the actions.
+
+`habits` is the table of the driving model (`habits.habits_table`), `offset_min` holds, for each
+hour of the series, local time minus series time.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from ev_gym.drivers import draws
 from ev_gym.physics import ageing, battery, trip
+from ev_gym.runtime.arrays import Floats, Ints
 from ev_gym.runtime.compiling import compiled, compiled_apart
 from ev_gym.runtime.durations import DAY_MIN
+from ev_gym.runtime.records import (
+    CarParams,
+    HourRecord,
+    Records,
+    Settings,
+    StepResult,
+    VehicleResult,
+    VehicleState,
+)
 
 
 @compiled
-def _next_daily(offset_min: Any, after_min: int, clock_min: int) -> int:
-    """First minute of the series from `after_min` on when local clocks show `clock_min`."""
+def _next_daily(offset_min: Ints, after_min: int, clock_min: int) -> int:
+    """First minute of the series from `after_min` on at which local clocks show `clock_min`."""
     local_min = draws.local_minute(offset_min, after_min)
     wait_min = (clock_min - local_min) % DAY_MIN
     return max(after_min, int(draws.series_minute(offset_min, local_min + wait_min)))
 
 
 @compiled
-def _plan_daily(vehicle: Any, car: Any, hours: Any, offset_min: Any, left_min: int) -> None:
+def _plan_daily(
+    vehicle: VehicleState,
+    car: CarParams,
+    hours: Records[HourRecord],
+    offset_min: Ints,
+    left_min: int,
+) -> None:
     """Write what the daily pattern says of a car that leaves at `left_min`."""
     vehicle.arrival_min = _next_daily(offset_min, left_min, car.arrival_min)
     vehicle.departure_min = _next_daily(offset_min, vehicle.arrival_min + 1, car.departure_min)
@@ -41,7 +59,12 @@ def _plan_daily(vehicle: Any, car: Any, hours: Any, offset_min: Any, left_min: i
 
 @compiled
 def plan_session(
-    vehicle: Any, car: Any, habits: Any, hours: Any, offset_min: Any, left_min: int
+    vehicle: VehicleState,
+    car: CarParams,
+    habits: Floats,
+    hours: Records[HourRecord],
+    offset_min: Ints,
+    left_min: int,
 ) -> None:
     """Write return, trip and next departure of a car that leaves at `left_min`."""
     if car.daily == 0:
@@ -52,8 +75,14 @@ def plan_session(
 
 
 @compiled
-def begin_daily(vehicle: Any, car: Any, hours: Any, offset_min: Any, start_min: int) -> None:
-    """Set a car of the daily pattern at the start of an episode.
+def begin_daily(
+    vehicle: VehicleState,
+    car: CarParams,
+    hours: Records[HourRecord],
+    offset_min: Ints,
+    start_min: int,
+) -> None:
+    """Write where the start of an episode finds a car of the daily pattern.
 
     At home it has the pattern's SoC; away it has the wanted SoC, as it left, and the trip is still
     to come.
@@ -73,22 +102,22 @@ def begin_daily(vehicle: Any, car: Any, hours: Any, offset_min: Any, start_min: 
 
 
 @compiled
-def next_event_min(vehicle: Any) -> int:
+def next_event_min(vehicle: VehicleState) -> int:
     """Minute at which the car leaves, or comes home."""
     return int(vehicle.departure_min if vehicle.home != 0 else vehicle.arrival_min)
 
 
 @compiled
-def plug_in(vehicles: Any, settings: Any) -> None:
+def plug_in(vehicles: Records[VehicleState], settings: Settings) -> None:
     """Set `plugged` of all cars: at a charger are those at home longest, as many as it has.
 
     To be called at an episode's start, and at the end of each step in which somebody left or came:
-    a car charges from the next step on. At the start, a car that has waited is found charged as if
-    it had had a charger since it came, an approximation.
+    a car charges from the next step on. At the start, a car that has waited for a charger is found
+    charged as if it had had one since it came, which is an approximation.
 
     Args:
-        vehicles: Records (K,) of the state.
-        settings: Record with the number of `chargers`.
+        vehicles: (K,) state; `home` and `arrival_min` are read, `plugged` is written.
+        settings: The scenario's parameters; of them the number of `chargers` is read.
     """
     for k in range(vehicles.shape[0]):
         before = 0
@@ -101,48 +130,62 @@ def plug_in(vehicles: Any, settings: Any) -> None:
 
 
 @compiled
-def _count_jump(vehicle: Any, car: Any, before_kwh: float) -> None:
-    """Count a jump of the SoC as use of the battery; what is bought on the road passes through."""
+def _count_jump(vehicle: VehicleState, car: CarParams, before_kwh: float) -> None:
+    """Count a jump of the SoC, from a trip or a top-up, as use of the battery.
+
+    What was bought on the road was used up on the trip and is not counted.
+    """
     if car.chemistry >= 0:
         soc = vehicle.energy_kwh / car.battery_kwh
-        ageing.move(vehicle, before_kwh / car.battery_kwh, soc)
+        ageing.add_jump(vehicle, before_kwh / car.battery_kwh, soc)
 
 
 @compiled_apart
 def pass_calendar(
-    vehicle: Any,
-    car: Any,
-    settings: Any,
-    habits: Any,
-    hours: Any,
-    offset_min: Any,
+    vehicle: VehicleState,
+    car: CarParams,
+    settings: Settings,
+    habits: Floats,
+    hours: Records[HourRecord],
+    offset_min: Ints,
     until_min: int,
-    result: Any,
-    report: Any,
+    result: StepResult,
+    vehicle_result: VehicleResult,
 ) -> None:
     """Let one car leave and come home as planned up to and including `until_min`.
 
     At a departure the car is brought to its wanted SoC, whether it was at a charger or waited for
     one; the energy for that is added to `result.missing_kwh`. At a return the trip's energy leaves
     the battery; what was bought on the road is added to `result.public_kwh`. Both are added to the
-    car's `report.topup_kwh`. Where `settings.stays_home` says that nobody leaves, a departure only
-    passes: the next is planned. `plug_in` is to follow.
+    `vehicle_result.topup_kwh`. Where `settings.stays_home` says that nobody leaves, a departure
+    only passes and the next one is planned. `plug_in` has to be called afterwards.
+
+    Args:
+        vehicle: The car's state, updated.
+        car: Its parameters.
+        settings: The scenario's parameters.
+        habits: The table of the driving model.
+        hours: (H,) the hours of the series.
+        offset_min: (H,) local time minus series time, in minutes.
+        until_min: Minute since the series began.
+        result: What the step reports of the household.
+        vehicle_result: What it reports of this car.
     """
-    waiting = True
-    while waiting:
+    events_left = True
+    while events_left:
         before_kwh = vehicle.energy_kwh
         if vehicle.home != 0 and vehicle.departure_min <= until_min:
             if settings.stays_home == 0:
                 missing_kwh = battery.leave(vehicle, car)
                 _count_jump(vehicle, car, before_kwh)
                 result.missing_kwh += missing_kwh
-                report.topup_kwh += missing_kwh
+                vehicle_result.topup_kwh += missing_kwh
             plan_session(vehicle, car, habits, hours, offset_min, vehicle.departure_min)
         elif vehicle.home == 0 and vehicle.arrival_min <= until_min:
             public_kwh = battery.come_home(vehicle, car)
             _count_jump(vehicle, car, before_kwh)
             result.public_kwh += public_kwh
-            report.topup_kwh += public_kwh
-            report.trip_kwh += vehicle.trip_kwh
+            vehicle_result.topup_kwh += public_kwh
+            vehicle_result.trip_kwh += vehicle.trip_kwh
         else:
-            waiting = False
+            events_left = False

@@ -1,13 +1,14 @@
-"""All randomness of the simulated world, drawn by compiled code from counters (`splitmix`).
+"""All randomness of the simulated world, drawn by compiled code from counters.
 
 Driving follows the private users of Sorensen et al. 2021 (doi:10.1016/j.dib.2021.107105, housing
-in Trondheim); `ev_gym.calibration.trondheim` derives the figures. A driver is one of three routines
-and has five habits, drawn once: how readily the car is plugged in and taken away on a day, when it
-returns, when it leaves, and how much energy it needs. A session scatters around them.
+in Trondheim); `ev_gym.calibration.trondheim` derives the figures. A driver follows one of three
+routines and has habits, drawn once: how readily the car is plugged in and taken away on a day, when
+it returns, when it leaves, and how much energy it needs. Single sessions scatter around them.
 
 - *Which day.* A local day begins at 04:00, when hardly anybody moves. Away, the car is plugged in
-  on the present day with odds that depend on the hour it left, and on each later day with odds of
-  weekday or weekend; all odds are multiplied by the driver's. Plugged in, it leaves likewise.
+  on the present day with odds that depend on the hour in which it left, and on each later day with
+  odds of weekday or weekend; all odds are multiplied by the driver's. When a car that is plugged in
+  leaves is drawn in the same way.
 - *Which hour.* A standard normal score, the driver's mean plus scatter, is looked up in a table of
   quantiles (31 scores from -3 to 3) of the measured hours. Who left after 10:00 and is back the
   same day was away for a tabled time; who leaves on the day of arrival stayed for a tabled time.
@@ -16,14 +17,13 @@ returns, when it leaves, and how much energy it needs. A session scatters around
   car; the energy of a trip follows from distance, car and outdoor temperature (`physics.trip`).
 
 Hours are local. Times are whole minutes since the series began, at a local Monday 00:00, and may
-be negative. `offset_min` holds, for each hour of the series, local time minus series time, and
-`hours` a record with `temperature_c`.
-Every draw of a driver or a session has its fixed place in the stream, whatever happens.
+be negative. `habits` is the table of `habits.habits_table`, whose rows `habits` names; `offset_min`
+holds, for each hour of the series, local time minus series time; `hours` are the hours themselves,
+of which `temperature_c` is read. Every draw of a driver or a session has its fixed place in the
+stream, whatever happens: `counter` is the number of the first draw that a function takes.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 from ev_gym.drivers.habits import (
     ARRIVAL,
@@ -55,9 +55,11 @@ from ev_gym.drivers.habits import (
     WORK_EDGE_BIN,
 )
 from ev_gym.physics import trip
+from ev_gym.runtime.arrays import Floats, Ints
 from ev_gym.runtime.compiling import compiled
 from ev_gym.runtime.counter_random import normal, uniform
-from ev_gym.runtime.durations import DAY_MIN
+from ev_gym.runtime.durations import DAY_MIN, HOUR_MIN
+from ev_gym.runtime.records import CarParams, HourRecord, Records, VehicleState
 
 WARM_UP_MIN, WARM_UP_MAX = 2 * DAY_MIN, 9 * DAY_MIN
 MAX_WALL_KW = 7.4  # mean power of a session: 99.9 % of the measured ones had no more
@@ -66,54 +68,67 @@ SESSION_DRAWS = 5
 
 
 @compiled
-def look_up(habits: Any, row: int, score: Any) -> Any:
+def look_up(habits: Floats, row: int, score: float) -> float:
     """The tabled quantile at a normal score, linear between scores and flat beyond +-3."""
     place = (min(max(score, -SCORE_LIMIT), SCORE_LIMIT) + SCORE_LIMIT) * SCORES_PER_UNIT
     knot = min(int(place), KNOTS - 2)
     low = habits[row, knot]
-    return low + (habits[row, knot + 1] - low) * (place - knot)
+    return float(low + (habits[row, knot + 1] - low) * (place - knot))
 
 
 @compiled
-def offset_at(offset_min: Any, minute: Any) -> Any:
-    """Local time minus series time in the hour of a minute; the series repeats without end."""
-    hour = minute // 60
+def offset_at(offset_min: Ints, minute: int) -> int:
+    """Local time minus series time at a minute of the series, which repeats for ever."""
+    hour = minute // HOUR_MIN
     if hour < 0 or hour >= len(offset_min):  # a division costs more than the branch
         hour %= len(offset_min)
     return int(offset_min[hour])
 
 
 @compiled
-def local_minute(offset_min: Any, minute: Any) -> Any:
-    """Local clock at a minute of the series."""
+def local_minute(offset_min: Ints, minute: int) -> int:
+    """Local time at a minute of the series, in minutes since the Monday on which it begins."""
     return minute + offset_at(offset_min, minute)
 
 
 @compiled
-def series_minute(offset_min: Any, local: Any) -> Any:
+def series_minute(offset_min: Ints, local_min: int) -> int:
     """Minute of the series at a local clock; an hour is ambiguous where summer time ends."""
-    return local - offset_at(offset_min, local)
+    return local_min - offset_at(offset_min, local_min)
 
 
 @compiled
-def hour_bin(minute_of_day: Any) -> Any:
+def hour_bin(minute_of_day: int) -> int:
     """Bin 0 to 7 of a minute of the day, counted from midnight before the day's 04:00."""
     found = 0
     for edge in HOUR_EDGES:
-        if minute_of_day >= edge * 60:
+        if minute_of_day >= edge * HOUR_MIN:
             found += 1
     return found
 
 
 @compiled
 def days_until(
-    habits: Any, row: int, odds: Any, later_odds: Any, day: Any, found: Any, chance: Any
-) -> Any:
-    """Days until the driver comes (or goes), 0 to 7, from one uniform number `chance`.
+    habits: Floats,
+    row: int,
+    odds: float,
+    later_odds: float,
+    day: int,
+    hour_now: int,
+    chance: float,
+) -> int:
+    """Days until the driver plugs the car in (or takes it away), 0 to 7.
 
-    `day` is the present local day (0 is a Monday), `found` the bin of the hour just now.
+    Args:
+        habits: The table of the driving model.
+        row: PLUG_IN or LEAVE.
+        odds: The driver's own for the present day, relative to all drivers'.
+        later_odds: The driver's own for each later day.
+        day: The present local day, counted from a Monday.
+        hour_now: Bin of the present hour, see `hour_bin`.
+        chance: A uniform random number.
     """
-    none_yet = 1.0 / (1.0 + odds * habits[row, found + (8 if day % 7 >= 5 else 0)])
+    none_yet = 1.0 / (1.0 + odds * habits[row, hour_now + (8 if day % 7 >= 5 else 0)])
     if chance >= none_yet:
         return 0
     for days in range(1, MAX_DAYS):
@@ -124,40 +139,45 @@ def days_until(
 
 
 @compiled
-def next_arrival(vehicle: Any, habits: Any, offset_min: Any, left_min: Any, counter: Any) -> Any:
+def next_arrival(
+    vehicle: VehicleState, habits: Floats, offset_min: Ints, left_min: int, counter: int
+) -> int:
     """Minute of plug-in of a car that left at `left_min`."""
-    local = local_minute(offset_min, left_min)
-    day = (local - DAY_START_H * 60) // DAY_MIN
-    found = hour_bin(local - day * DAY_MIN)
+    local_min = local_minute(offset_min, left_min)
+    day = (local_min - DAY_START_H * HOUR_MIN) // DAY_MIN
+    hour_left = hour_bin(local_min - day * DAY_MIN)
     chance = uniform(vehicle.key, counter)
     odds, later_odds = vehicle.plug_in_odds, vehicle.plug_in_later_odds
-    days = days_until(habits, PLUG_IN, odds, later_odds, day, found, chance)
+    days = days_until(habits, PLUG_IN, odds, later_odds, day, hour_left, chance)
     day += days
     weekend = 1 if day % 7 >= 5 else 0
     score = vehicle.weekend_arrival_score if weekend else vehicle.arrival_score
     scatter = vehicle.weekend_arrival_scatter if weekend else vehicle.arrival_scatter
     score += scatter * look_up(habits, NOISE + weekend, normal(vehicle.key, counter + 1))
     row = ARRIVAL + 12 * weekend
-    if days == 0 and found >= WORK_EDGE_BIN:
-        arrival = left_min + int(60.0 * look_up(habits, row + 4 + found, score))
+    if days == 0 and hour_left >= WORK_EDGE_BIN:
+        arrival_min = left_min + int(60.0 * look_up(habits, row + 4 + hour_left, score))
     else:
         row += vehicle.routine + (3 if days > 0 else 0)
-        arrival = series_minute(offset_min, day * DAY_MIN + int(60.0 * look_up(habits, row, score)))
-    return min(max(arrival, left_min + MIN_MINUTES), left_min + MAX_MINUTES)
+        clock_min = int(60.0 * look_up(habits, row, score))
+        arrival_min = series_minute(offset_min, day * DAY_MIN + clock_min)
+    return min(max(arrival_min, left_min + MIN_MINUTES), left_min + MAX_MINUTES)
 
 
 @compiled
-def next_departure(vehicle: Any, habits: Any, offset_min: Any, arrival: Any, counter: Any) -> Any:
-    """Minute of plug-out of a car that arrives at minute `arrival`."""
-    local = local_minute(offset_min, arrival)
-    day = (local - DAY_START_H * 60) // DAY_MIN
-    found = hour_bin(local - day * DAY_MIN)
+def next_departure(
+    vehicle: VehicleState, habits: Floats, offset_min: Ints, arrival_min: int, counter: int
+) -> int:
+    """Minute of plug-out of a car that arrives at `arrival_min`."""
+    local_min = local_minute(offset_min, arrival_min)
+    day = (local_min - DAY_START_H * HOUR_MIN) // DAY_MIN
+    hour_arrived = hour_bin(local_min - day * DAY_MIN)
     chance = uniform(vehicle.key, counter)
     odds, later_odds = vehicle.leave_odds, vehicle.leave_later_odds
-    days = days_until(habits, LEAVE, odds, later_odds, day, found, chance)
+    days = days_until(habits, LEAVE, odds, later_odds, day, hour_arrived, chance)
     noise = normal(vehicle.key, counter + 1)
     if days == 0:
-        departure = arrival + int(60.0 * look_up(habits, STAY + found, noise))
+        departure_min = arrival_min + int(60.0 * look_up(habits, STAY + hour_arrived, noise))
     else:
         day += days
         weekend = 1 if day % 7 >= 5 else 0
@@ -165,49 +185,60 @@ def next_departure(vehicle: Any, habits: Any, offset_min: Any, arrival: Any, cou
         scatter = vehicle.weekend_departure_scatter if weekend else vehicle.departure_scatter
         score += scatter * look_up(habits, NOISE + 2 + weekend, noise)
         row = DEPARTURE + 3 * weekend + vehicle.routine
-        departure = series_minute(
-            offset_min, day * DAY_MIN + int(60.0 * look_up(habits, row, score))
-        )
-    return min(max(departure, arrival + MIN_MINUTES), arrival + MAX_MINUTES)
+        clock_min = int(60.0 * look_up(habits, row, score))
+        departure_min = series_minute(offset_min, day * DAY_MIN + clock_min)
+    return min(max(departure_min, arrival_min + MIN_MINUTES), arrival_min + MAX_MINUTES)
 
 
 @compiled
-def session_km(vehicle: Any, habits: Any, gap_min: Any, stay_min: Any, counter: Any) -> Any:
-    """Distance between two sessions, km; on average for no more than the stay could charge."""
+def session_km(
+    vehicle: VehicleState, habits: Floats, gap_min: int, stay_min: int, counter: int
+) -> float:
+    """Distance driven between two sessions, km.
+
+    On average over the year it takes no more energy than the stay can charge.
+
+    Args:
+        vehicle: The car's state; `energy_score` and `key` are read.
+        habits: The table of the driving model.
+        gap_min: Time since the last session.
+        stay_min: How long the car stays plugged in afterwards.
+        counter: Number of the draw.
+    """
     gap = 0
     for edge in LONG_GAP_H:
-        if gap_min >= edge * 60:
+        if gap_min >= edge * HOUR_MIN:
             gap += 1
     stay = 0
     for edge in STAY_H:
-        if stay_min >= edge * 60:
+        if stay_min >= edge * HOUR_MIN:
             stay += 1
     score = vehicle.energy_score + habits[GAP_STEP, gap] + habits[STAY_STEP, stay]
     score += habits[STAY_NOISE, stay] * normal(vehicle.key, counter)
     wall_kwh = min(look_up(habits, ENERGY, score), MAX_WALL_KW * stay_min / 60.0)
-    return habits[DISTANCE, 0] * wall_kwh
+    return float(habits[DISTANCE, 0] * wall_kwh)
 
 
 @compiled
-def habit(vehicle: Any, habits: Any, number: Any) -> Any:
-    """Score of a driver's habit, 0 to 12 in the order of DRIVER_FIELDS after the routine."""
+def habit(vehicle: VehicleState, habits: Floats, number: int) -> float:
+    """Score of the driver's habit `number`, 0 to 12 in the order of DRIVER_FIELDS after routine."""
     score = habits[MEAN + vehicle.routine, number]
     if number >= TOGETHER:
         spread = habits[SPREAD + TOGETHER, number - TOGETHER]
-        return score + spread * normal(vehicle.key, 1 + number)
+        return float(score + spread * normal(vehicle.key, 1 + number))
     for draws in range(number + 1):
         score += habits[SPREAD + number, draws] * normal(vehicle.key, 1 + draws)
-    return score
+    return float(score)
 
 
 @compiled
-def positive_habit(vehicle: Any, habits: Any, number: Any) -> Any:
-    """A habit whose score is a logarithm: odds and scatter."""
+def positive_habit(vehicle: VehicleState, habits: Floats, number: int) -> float:
+    """A habit whose score is a logarithm, as that of odds and scatter is."""
     return look_up(habits, EXP, habit(vehicle, habits, number))
 
 
 @compiled
-def draw_driver(vehicle: Any, car: Any, habits: Any) -> None:
+def draw_driver(vehicle: VehicleState, car: CarParams, habits: Floats) -> None:
     """Draw a driver: the routine by the car's shares, and the habits (DRIVER_FIELDS)."""
     commuter, shift, home = car.commuter_share, car.shift_share, car.home_share
     place = uniform(vehicle.key, 0) * (commuter + shift + home)
@@ -231,17 +262,19 @@ def draw_driver(vehicle: Any, car: Any, habits: Any) -> None:
 
 
 @compiled
-def draw_times(vehicle: Any, habits: Any, offset_min: Any, left_min: Any) -> None:
+def draw_times(vehicle: VehicleState, habits: Floats, offset_min: Ints, left_min: int) -> None:
     """Draw the return after a departure at `left_min`, and the next departure; see draw_session."""
     counter = DRIVER_DRAWS + SESSION_DRAWS * vehicle.session
-    arrival = next_arrival(vehicle, habits, offset_min, left_min, counter)
-    vehicle.arrival_min = arrival
-    vehicle.departure_min = next_departure(vehicle, habits, offset_min, arrival, counter + 2)
+    arrival_min = next_arrival(vehicle, habits, offset_min, left_min, counter)
+    vehicle.arrival_min = arrival_min
+    vehicle.departure_min = next_departure(vehicle, habits, offset_min, arrival_min, counter + 2)
     vehicle.session += 1
 
 
 @compiled
-def draw_trip(vehicle: Any, car: Any, habits: Any, hours: Any, left_min: Any) -> None:
+def draw_trip(
+    vehicle: VehicleState, car: CarParams, habits: Floats, hours: Records[HourRecord], left_min: int
+) -> None:
     """Draw the trip between the departure at `left_min` and the return drawn last."""
     counter = DRIVER_DRAWS + SESSION_DRAWS * (vehicle.session - 1) + 4
     away_min = vehicle.arrival_min - left_min
@@ -252,7 +285,12 @@ def draw_trip(vehicle: Any, car: Any, habits: Any, hours: Any, left_min: Any) ->
 
 @compiled
 def draw_session(
-    vehicle: Any, car: Any, habits: Any, hours: Any, offset_min: Any, left_min: Any
+    vehicle: VehicleState,
+    car: CarParams,
+    habits: Floats,
+    hours: Records[HourRecord],
+    offset_min: Ints,
+    left_min: int,
 ) -> None:
     """Draw what follows a departure at `left_min`: the return, the trip and the next departure.
 
@@ -265,15 +303,29 @@ def draw_session(
 
 @compiled
 def begin_vehicle(
-    vehicle: Any, car: Any, habits: Any, hours: Any, offset_min: Any, start_min: Any
+    vehicle: VehicleState,
+    car: CarParams,
+    habits: Floats,
+    hours: Records[HourRecord],
+    offset_min: Ints,
+    start_min: int,
 ) -> None:
-    """Draw a driver and set the car as a long run would find it at `start_min`.
+    """Draw a driver and write where a long run would find the car at `start_min`.
 
-    Sessions are lived through from 2 to 9 days before: a whole week of beginnings, so that what
+    Sessions are drawn from some moment 2 to 9 days before, a range of a whole week, so that what
     repeats weekly or after the longest time away is met in every phase. A car charges at once on
     arrival with `car.battery_kw` to the wanted SoC, which is within the owner's limit, and what the
-    stay could not charge is bought at departure, so each trip begins at the wanted SoC; it ends at
+    stay could not charge is bought at departure. So each trip begins at the wanted SoC; it ends at
     the minimum SoC at least.
+
+    Args:
+        vehicle: The car's state; its `key` is read, its driver, session, place and energy are
+            written.
+        car: Its parameters.
+        habits: The table of the driving model.
+        hours: (H,) the hours of the series.
+        offset_min: (H,) local time minus series time, in minutes.
+        start_min: Start of the episode, in minutes since the series began.
     """
     vehicle.session = 0
     draw_driver(vehicle, car, habits)

@@ -1,7 +1,7 @@
 """The habits of drivers: which there are, and the table of them that compiled code reads.
 
 A habit is a row of the table: quantiles at the 31 normal scores from -3 to 3, or a few numbers in
-the first columns. `draws` says how they are used, `ev_gym.calibration` how they were derived.
+the first columns. `draws` uses them, `ev_gym.calibration` derives them.
 """
 
 from __future__ import annotations
@@ -36,14 +36,15 @@ DRIVER_FIELDS: tuple[tuple[str, str, str, str], ...] = (
 
 DAY_START_H = 4  # a local day of driving runs from 04:00 to 04:00
 HOUR_EDGES = (8, 10, 13, 15, 17, 19, 21)  # hours that part it into eight bins
-WORK_EDGE_BIN = 2  # who leaves before 10:00 returns by the hour, later by time away
+# Of who leaves before 10:00 the hour of return is drawn; of who leaves later, the time away.
+WORK_EDGE_BIN = 2
 SCORE_LIMIT = 3.0
 SCORES_PER_UNIT = 5  # scores lie 0.2 apart
 KNOTS = 31
-LONG_GAP_H = (24, 48, 96)  # steps of energy with the hours since the last session
-STAY_H = (1, 2, 3, 4, 6)  # and with the hours of the stay
+LONG_GAP_H = (24, 48, 96)  # hours since the last session at which the energy score takes a step
+STAY_H = (1, 2, 3, 4, 6)  # hours of the stay at which it takes a step
 MIN_MINUTES = 30  # shortest stay and shortest time away
-MAX_MINUTES = 7 * DAY_MIN  # longest
+MAX_MINUTES = 7 * DAY_MIN  # longest stay and longest time away
 MAX_DAYS = 7
 
 # Rows of the habits table.
@@ -64,7 +65,7 @@ STAY_STEP = 57  # columns: step of the energy score by stay
 STAY_NOISE = 58  # columns: scatter of the energy score by stay
 DISTANCE = 59  # km driven for each kWh at the wall
 HABITS = 13
-TOGETHER = 5  # so many habits, the first, are correlated
+TOGETHER = 5  # so many of the habits, the first ones, are correlated
 TABLE_ROWS = 60
 
 # Names of the rows in `calibrated/driving.json`: first row, number of rows.

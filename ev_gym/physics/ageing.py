@@ -9,36 +9,37 @@ the two differ by less than 1e-4 of capacity a year.
 
 Days are 24 elapsed hours, as in the source's daily periods: the depth of discharge is the highest
 less the lowest SoC of the day (no rainflow count), so a longer period would be another model. What
-happens within a day is summed into eight numbers of the vehicle's record (`live`, `move`) and
-turned into losses when the day is over (`end_day`). The sums do not depend on the step's length as
-far as charging fills whole steps, or begins with the step and stops within it.
+happens within a day is summed into eight numbers of the vehicle's record (`add_step`, `add_jump`)
+and turned into losses when the day is over (`end_day`). The sums do not depend on the length of the
+steps where charging fills whole steps, or begins with a step and stops within it.
 
 A SoC here is a share of the battery as it was when its record began (`start_health` of the new
 one), and does not shrink with it, since what a car uses and charges is energy. So the same energy
-becomes a deeper cycle as the battery ages, as with the source's is_conserve_energy_throughput, its
-default. Rates and cycles count in units of the new battery's capacity.
+becomes a deeper cycle as the battery ages, as with the source's option
+is_conserve_energy_throughput, which is its default. Rates and cycles count in units of the new
+battery's capacity.
 """
 
 from __future__ import annotations
 
 import functools
-from typing import Any
 
 import numpy as np
 
 from ev_gym.physics import ageing_models as models
 from ev_gym.physics.ageing_models import CHEMISTRIES, NMC622
 from ev_gym.runtime.compiling import as_records, compiled, compiled_apart
+from ev_gym.runtime.records import AgeingState
 
 __all__ = [
     "AGEING_STATE",
     "CHEMISTRIES",
+    "add_jump",
+    "add_step",
     "begin",
     "day_over",
     "end_day",
-    "live",
     "losses_at_age",
-    "move",
 ]
 
 DAY_H = 24.0
@@ -49,10 +50,10 @@ FAST_H = 0.5  # estimate: how long a top-up at a public charger takes
 SLOW_PER_H = 0.01  # SoC per hour: the source takes less for storage, not charging
 LEAP = 0.01  # NMC622: the source takes a larger cycle loss in a day for an error of the Euler step
 LEAP_INSTEAD = 5e-4  # and replaces it by this per full cycle
-CRUMBS = 1e-4  # of the day's progress: less than that so far is none (NMC622 has LEAP)
+CRUMBS = 1e-4  # a loss that this share of the day would cause counts as none (NMC622 has LEAP)
 DAYS_PER_YEAR = 365
 
-# Of the vehicle's record. From `day_h` on: the running day's sums, of `live` and `move`.
+# Part of the vehicle's record. From `day_h` on: the sums of the running day.
 AGEING_STATE = (
     ("calendar_loss", "f8", "", "share of the new capacity lost by time"),
     ("cycle_loss", "f8", "", "share of the new capacity lost by use"),
@@ -69,8 +70,8 @@ AGEING_STATE = (
 
 
 @compiled
-def begin_day(battery: Any, soc: float) -> None:
-    """Empty the sums of the day; the next one begins at this SoC."""
+def begin_day(battery: AgeingState, soc: float) -> None:
+    """Set the sums of the day to 0; the next day begins at this SoC."""
     battery.day_h = 0.0
     battery.swing = 0.0
     battery.soc_low = soc
@@ -82,7 +83,7 @@ def begin_day(battery: Any, soc: float) -> None:
 
 
 @compiled
-def begin(battery: Any, calendar_loss: float, cycle_loss: float, soc: float) -> None:
+def begin(battery: AgeingState, calendar_loss: float, cycle_loss: float, soc: float) -> None:
     """Begin a battery's record at these losses (see `losses_at_age`), and its first day."""
     battery.calendar_loss = calendar_loss
     battery.cycle_loss = cycle_loss
@@ -91,7 +92,8 @@ def begin(battery: Any, calendar_loss: float, cycle_loss: float, soc: float) -> 
 
 
 @compiled
-def _change(battery: Any, before: float, after: float, on_h: float) -> None:
+def _add_change(battery: AgeingState, before: float, after: float, on_h: float) -> None:
+    """Add a change of SoC that took `on_h` hours."""
     change = after - before
     battery.swing += abs(change)
     battery.soc_low = min(battery.soc_low, after)
@@ -102,8 +104,8 @@ def _change(battery: Any, before: float, after: float, on_h: float) -> None:
 
 
 @compiled
-def live(
-    battery: Any,
+def add_step(
+    battery: AgeingState,
     chemistry: int,
     before: float,
     after: float,
@@ -114,18 +116,18 @@ def live(
     """Add a step to the running day.
 
     Args:
-        battery: Record with the fields of AGEING_STATE.
+        battery: The battery's state.
         chemistry: A number of CHEMISTRIES.
         before: SoC before the step.
         after: SoC after it, reached along a straight line in the first `on_h` hours.
-        on_h: How long it charged or discharged, at most `h`.
+        on_h: How long the battery was charged or discharged, at most `h`.
         pack_c: Mean temperature of the pack over the step (deg C).
         h: Length of the step (hours).
     """
     battery.day_h += h
     soc_h = after * h - 0.5 * (after - before) * on_h
     kelvin = pack_c + KELVIN
-    _change(battery, before, after, on_h)
+    _add_change(battery, before, after, on_h)
     if chemistry == NMC622:
         battery.stress_a += soc_h
         battery.stress_b += kelvin * h
@@ -136,16 +138,17 @@ def live(
 
 
 @compiled
-def move(battery: Any, before: float, after: float) -> None:
+def add_jump(battery: AgeingState, before: float, after: float) -> None:
     """Add a change of SoC that takes none of the household's time.
 
-    A trip, or a top-up at a public charger, whose rise counts as lasting FAST_H hours.
+    It is that of a trip, or of a top-up at a public charger, whose rise counts as lasting FAST_H
+    hours.
     """
-    _change(battery, before, after, FAST_H)
+    _add_change(battery, before, after, FAST_H)
 
 
 @compiled
-def day_over(battery: Any) -> bool:
+def day_over(battery: AgeingState) -> bool:
     """Whether the running day has had its 24 hours."""
     return bool(battery.day_h >= DAY_H - ROUNDING_H)
 
@@ -158,10 +161,10 @@ def exact_further(loss: float, rate: float, progress: float, power: float) -> fl
 
 @compiled
 def further(loss: float, rate: float, progress: float, power: float, crumbs: float) -> float:
-    """The same by one explicit Euler step, as the source does: y0 + k p (y0 / k)^((p-1)/p) dx.
+    """`exact_further` by one explicit Euler step, as in the source: y0 + k p (y0 / k)^((p-1)/p) dx.
 
-    From nothing, or from less than the loss of this share of the step (`crumbs`), the exact
-    solution holds: Euler's step would leap beyond reason. The source does so at y0 = 0 only.
+    Where y0 is no more than the loss of a small share of the step, `crumbs`, the exact solution is
+    taken, since Euler's step would leap beyond reason. The source takes it at y0 = 0 only.
     """
     if rate <= 0.0 or progress <= 0.0:
         return loss
@@ -171,8 +174,8 @@ def further(loss: float, rate: float, progress: float, power: float, crumbs: flo
 
 
 @compiled
-def _rates(battery: Any, chemistry: int) -> tuple[float, float]:
-    """k of calendar and cycling for the treatment of the day."""
+def _rates(battery: AgeingState, chemistry: int) -> tuple[float, float]:
+    """The rates k of calendar and cycling for the treatment of the day."""
     health = 1.0 - battery.calendar_loss - battery.cycle_loss
     unit = battery.start_health
     depth = min(1.0, (battery.soc_high - battery.soc_low) * unit / health)
@@ -187,7 +190,7 @@ def _rates(battery: Any, chemistry: int) -> tuple[float, float]:
 
 
 @compiled_apart
-def end_day(battery: Any, chemistry: int, soc: float) -> float:
+def end_day(battery: AgeingState, chemistry: int, soc: float) -> float:
     """Turn the day into losses and begin the next at this SoC.
 
     Returns:
@@ -205,7 +208,8 @@ def end_day(battery: Any, chemistry: int, soc: float) -> float:
     calendar = further(battery.calendar_loss, calendar_rate, days, calendar_power, crumbs)
     cycle = further(battery.cycle_loss, cycle_rate, cycles, cycle_power, crumbs)
     if chemistry == NMC622 and cycle - battery.cycle_loss > LEAP:
-        # So a hard day can cost a battery of a few months less than a gentle one.
+        # As the source does; a hard day can so cost a battery of a few months less than a gentle
+        # one.
         cycle = battery.cycle_loss + LEAP_INSTEAD * cycles
     calendar = min(calendar, 1.0 - LEAST_HEALTH)
     cycle = max(battery.cycle_loss, min(cycle, 1.0 - LEAST_HEALTH - calendar))
@@ -223,12 +227,13 @@ def _reference_soc(hour: float) -> float:
 
 
 @compiled_apart
-def _grow_old(battery: Any, chemistry: int, days: int) -> None:
+def _grow_old(battery: AgeingState, chemistry: int, days: int) -> None:
+    """Let a new battery live so many reference days."""
     begin(battery, 0.0, 0.0, _reference_soc(0.0))
     for _ in range(days):
         for hour in range(24):
             before, after = _reference_soc(float(hour)), _reference_soc(hour + 1.0)
-            live(battery, chemistry, before, after, 1.0, 10.0, 1.0)
+            add_step(battery, chemistry, before, after, 1.0, 10.0, 1.0)
         end_day(battery, chemistry, _reference_soc(0.0))
 
 

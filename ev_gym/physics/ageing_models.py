@@ -24,10 +24,11 @@ All but NMC622 were fitted at cycles of more than 80 % depth or at 1 C; NMC622 a
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import compiled, compiled_apart
 
 NMC622, LFP, NCA, NMC111 = 0, 1, 2, 3  # below 0: a battery that does not age
@@ -135,7 +136,7 @@ ANODE_V = np.array([anode_equation_v(i / 400) for i in range(401)])
 
 
 @compiled
-def _between(table: Any, soc: float) -> float:
+def _between(table: Floats, soc: float) -> float:
     """A table's value at a SoC: linear between its points, level beyond SoC 0 and 1."""
     last = table.shape[0] - 1
     place = min(float(last), max(0.0, last * soc))
@@ -240,9 +241,11 @@ def nmc111_cycle(depth: float, rms_v: float) -> float:
 
 @compiled_apart
 def stresses(chemistry: int, soc: float, kelvin: float) -> tuple[float, float]:
-    """What `ageing.live` averages over a day, of LFP, NCA or NMC111 at a SoC and temperature (K).
+    """What `ageing.add_step` averages over a day: of LFP, NCA or NMC111 at a SoC and kelvin (K).
 
-    The calendar rate, and what cycling needs besides depth and rate: LFP's cold, NMC111's V^2.
+    Returns:
+        The calendar rate; and what the cycling rate needs besides depth and rate of charge: LFP's
+        `lfp_cold`, NMC111's square of the voltage (V^2), nothing of NCA.
     """
     if chemistry == LFP:
         return lfp_calendar(soc, kelvin), lfp_cold(kelvin)
@@ -254,7 +257,7 @@ def stresses(chemistry: int, soc: float, kelvin: float) -> tuple[float, float]:
 
 @compiled
 def cycle_rate(chemistry: int, depth: float, rate_per_h: float, stress: float) -> float:
-    """Cycling rate of LFP, NCA or NMC111 from the day's mean of the second of `stresses`."""
+    """Cycling rate of LFP, NCA or NMC111; `stress` is the day's mean of `stresses`' second."""
     if chemistry == LFP:
         return lfp_cycle(depth, rate_per_h, stress)
     if chemistry == NCA:
@@ -264,7 +267,7 @@ def cycle_rate(chemistry: int, depth: float, rate_per_h: float, stress: float) -
 
 @compiled
 def powers(chemistry: int) -> tuple[float, float]:
-    """The powers p of the calendar's and of the cycles' law."""
+    """The powers p of the laws of calendar and cycling."""
     if chemistry == NMC622:
         return NMC622_FIT.calendar_power, NMC622_FIT.cycle_power
     if chemistry == LFP:

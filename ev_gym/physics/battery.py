@@ -14,17 +14,20 @@ not depend on the step's length.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from ev_gym.runtime.compiling import compiled
+from ev_gym.runtime.records import CarParams, VehicleState
 
 ACCEPTANCE_AT_FULL = 0.1
-FULL_KWH = 1e-9
+FULL_KWH = 1e-9  # a battery that lacks no more than this is full
 
 
 @compiled
-def acceptance_kw(energy_kwh: float, car: Any) -> float:
-    """Power (kW, into the battery) that the car accepts at this energy (kWh)."""
+def acceptance_kw(energy_kwh: float, car: CarParams) -> float:
+    """Power (kW, into the battery) that the car accepts at this energy (kWh).
+
+    Of the car it reads `battery_kwh`, `taper_kwh` and `accept_kw`.
+    """
     if energy_kwh >= car.battery_kwh - FULL_KWH:
         return 0.0
     if energy_kwh <= car.taper_kwh:
@@ -34,8 +37,12 @@ def acceptance_kw(energy_kwh: float, car: Any) -> float:
 
 
 @compiled
-def acceptable_ac_kw(energy_kwh: float, car: Any) -> float:
-    """AC power (kW) that the car could draw at this energy (kWh): none at the owner's limit."""
+def acceptable_ac_kw(energy_kwh: float, car: CarParams) -> float:
+    """AC power (kW) that the car could draw at this energy (kWh): none at the owner's limit.
+
+    Of the car it reads `limit_kwh`, `max_kw`, `eta`, `aux_kw`, `battery_kwh`, `taper_kwh` and
+    `accept_kw`.
+    """
     if energy_kwh >= car.limit_kwh - FULL_KWH:
         return 0.0
     if energy_kwh <= car.taper_kwh:
@@ -45,28 +52,40 @@ def acceptable_ac_kw(energy_kwh: float, car: Any) -> float:
 
 
 @compiled
-def charge(energy_kwh: float, car: Any, offered_kw: float, hours: float) -> tuple[float, float]:
-    """Charge for some hours: the energy drawn (kWh, AC) and the energy stored (kWh).
+def charge(
+    energy_kwh: float, car: CarParams, offered_kw: float, hours: float
+) -> tuple[float, float]:
+    """Charge for some hours.
 
-    Constant power up to the energy where the acceptance meets it; above, dE/dt equals the falling
-    acceptance, whose solution is an exponential. Charging stops at the owner's limit,
-    `car.limit_kwh`, and a car at or above it draws nothing. Power too small for the car's own
-    consumption stores nothing and is not drawn.
+    The power is constant up to the energy where the acceptance meets it; above, dE/dt equals the
+    falling acceptance, whose solution is an exponential. Charging stops at the owner's limit, and a
+    car at or above it draws nothing. Power too small for the car's own consumption stores nothing
+    and is not drawn.
+
+    Args:
+        energy_kwh: Energy in the battery at the start.
+        car: Of it are read `eta` and `aux_kw` (losses), `accept_kw`, `taper_kwh` and `battery_kwh`
+            (acceptance), and `limit_kwh` (the owner's limit).
+        offered_kw: AC power that the charger grants.
+        hours: How long.
+
+    Returns:
+        The energy drawn (kWh, AC) and the energy stored (kWh).
     """
     power_kw = car.eta * offered_kw - car.aux_kw
-    room_kwh = car.limit_kwh - energy_kwh
-    if power_kw <= 0.0 or room_kwh <= FULL_KWH or hours <= 0.0:
+    to_limit_kwh = car.limit_kwh - energy_kwh
+    if power_kw <= 0.0 or to_limit_kwh <= FULL_KWH or hours <= 0.0:
         return 0.0, 0.0
     band_kwh = car.battery_kwh - car.taper_kwh
     at_full_kw = ACCEPTANCE_AT_FULL * car.accept_kw
-    flat_kwh = room_kwh
+    flat_kwh = to_limit_kwh
     if band_kwh > 0.0 and power_kw > at_full_kw:
         above_kwh = band_kwh * (1.0 - power_kw / car.accept_kw) / (1.0 - ACCEPTANCE_AT_FULL)
-        flat_kwh = min(room_kwh, max(0.0, car.taper_kwh + above_kwh - energy_kwh))
+        flat_kwh = min(to_limit_kwh, max(0.0, car.taper_kwh + above_kwh - energy_kwh))
     flat_h = min(hours, flat_kwh / power_kw)
     on_h = flat_h
-    stored_kwh = min(power_kw * flat_h, room_kwh)
-    if flat_h < hours and flat_kwh < room_kwh:
+    stored_kwh = min(power_kw * flat_h, to_limit_kwh)
+    if flat_h < hours and flat_kwh < to_limit_kwh:
         accepted_kw = acceptance_kw(energy_kwh + stored_kwh, car)
         rate_per_h = car.accept_kw * (1.0 - ACCEPTANCE_AT_FULL) / band_kwh
         end_kw = at_full_kw + rate_per_h * (car.battery_kwh - car.limit_kwh)
@@ -74,17 +93,28 @@ def charge(energy_kwh: float, car: Any, offered_kw: float, hours: float) -> tupl
         taper_h = min(hours - flat_h, math.log(start_kw / end_kw) / rate_per_h)
         stored_kwh += start_kw / rate_per_h * -math.expm1(-rate_per_h * taper_h)
         on_h += taper_h
-    if stored_kwh > room_kwh - FULL_KWH:
-        stored_kwh = room_kwh
+    if stored_kwh > to_limit_kwh - FULL_KWH:
+        stored_kwh = to_limit_kwh
     return (stored_kwh + car.aux_kw * on_h) / car.eta, stored_kwh
 
 
 @compiled
-def discharge(energy_kwh: float, car: Any, offered_kw: float, hours: float) -> tuple[float, float]:
-    """Discharge for some hours: the energy delivered (kWh, AC) and taken from the battery (kWh).
+def discharge(
+    energy_kwh: float, car: CarParams, offered_kw: float, hours: float
+) -> tuple[float, float]:
+    """Discharge for some hours, at constant power.
 
-    At constant power: for `offered_kw` at the wall the battery gives `(offered_kw + aux) / eta`.
-    Discharging stops at the owner's floor, `car.floor_kwh`, and a car at or below it gives nothing.
+    For `offered_kw` at the wall the battery gives `(offered_kw + aux_kw) / eta`. Discharging stops
+    at the owner's floor, and a car at or below it gives nothing.
+
+    Args:
+        energy_kwh: Energy in the battery at the start.
+        car: Of it are read `eta` and `aux_kw` (losses), and `floor_kwh` (the owner's floor).
+        offered_kw: AC power to give, above 0.
+        hours: How long.
+
+    Returns:
+        The energy delivered (kWh, AC) and the energy taken from the battery (kWh).
     """
     left_kwh = energy_kwh - car.floor_kwh
     if offered_kw <= 0.0 or left_kwh <= FULL_KWH or hours <= 0.0:
@@ -98,10 +128,11 @@ def discharge(energy_kwh: float, car: Any, offered_kw: float, hours: float) -> t
 
 
 @compiled
-def leave(vehicle: Any, car: Any) -> float:
+def leave(vehicle: VehicleState, car: CarParams) -> float:
     """Bring a leaving car to its wanted SoC; the energy (kWh) that it was missing.
 
-    The missing energy is bought at a public charger and stored.
+    The missing energy is bought at a public charger and stored. Of the car, `wanted_soc` and
+    `battery_kwh` are read; of the vehicle, `energy_kwh` and `home` are written.
     """
     wanted_kwh = car.wanted_soc * car.battery_kwh
     missing_kwh = max(0.0, wanted_kwh - vehicle.energy_kwh)
@@ -111,11 +142,12 @@ def leave(vehicle: Any, car: Any) -> float:
 
 
 @compiled
-def come_home(vehicle: Any, car: Any) -> float:
+def come_home(vehicle: VehicleState, car: CarParams) -> float:
     """Take the trip's energy out of the battery; what (kWh) had to be bought on the road.
 
-    A trip that needs more than the car holds above its minimum SoC charges on the road, and the
-    car returns at that minimum.
+    A car whose trip needs more than it holds above its minimum SoC is charged on the road, and
+    returns at that minimum. Of the car, `min_soc` and `battery_kwh` are read, of the vehicle
+    `trip_kwh`; of the vehicle, `energy_kwh` and `home` are written.
     """
     before_kwh = vehicle.energy_kwh
     floor_kwh = min(before_kwh, car.min_soc * car.battery_kwh)

@@ -8,10 +8,11 @@ lines of the house, with an ampere of 230 V on each.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from ev_gym.physics.battery import FULL_KWH
+from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import compiled, compiled_apart
+from ev_gym.runtime.records import CarParams, Records, VehicleState
 
 FLOOR_A = 6.0
 LINES = 3
@@ -19,15 +20,18 @@ VOLT = 230.0
 LINE_KW_PER_A = VOLT / 1000.0
 # A float32 action k / max times max can fall short of k by its rounding; this forgives it.
 ROUNDING_A = 1e-3
-# What the connection leaves is a difference of floats; this (kW or A) forgives its rounding.
-ROUNDING_ROOM = 1e-9
-ABOVE_ALL = 10
+# Headroom is a difference of floats; so much is added to it to forgive its rounding.
+HEADROOM_ROUNDING_KW = 1e-9
+HEADROOM_ROUNDING_A = 1e-9
+ABOVE_ALL = 10  # above every priority
 
-Rooms = tuple[float, float, float]
+LineCurrents = tuple[float, float, float]  # A on each line of the house
+NO_CURRENT: LineCurrents = (0.0, 0.0, 0.0)
+UNLIMITED_A: LineCurrents = (math.inf, math.inf, math.inf)
 
 
 @compiled
-def begin(vehicle: Any, car: Any) -> None:
+def begin(vehicle: VehicleState, car: CarParams) -> None:
     """A car at the start of an episode: no current, all its phases, no switch to wait for."""
     vehicle.asked_a = 0.0
     vehicle.current_a = 0.0
@@ -42,7 +46,9 @@ def begin(vehicle: Any, car: Any) -> None:
 
 
 @compiled
-def ask(vehicle: Any, car: Any, levels_kw: Any, now_min: int, action: float) -> None:
+def ask(
+    vehicle: VehicleState, car: CarParams, levels_kw: Floats, now_min: int, action: float
+) -> None:
     """Write the current (A) and AC power (kW) that an action asks for, before any limit.
 
     `floor(|action| * max_current_a + 1e-3)` amperes, below 6 A none; an action below 0 asks for
@@ -65,21 +71,21 @@ def ask(vehicle: Any, car: Any, levels_kw: Any, now_min: int, action: float) -> 
         # A product instead of a branch, which random actions would make the processor guess wrong.
         granted_a = float(current_a * (current_a >= FLOOR_A))
         power_kw = min(granted_a * vehicle.kw_per_a, car.max_kw)
-        # Not times -1, because a current of -0 would differ in its bytes.
+        # Subtracted from 0 instead of negated, because -0.0 would differ from 0.0 in its bytes.
         vehicle.asked_a = 0.0 - granted_a if action < 0.0 else granted_a
         vehicle.offered_kw = 0.0 - power_kw if action < 0.0 else power_kw
     vehicle.current_a = vehicle.asked_a
 
 
 @compiled
-def _choose_phases(vehicle: Any, car: Any, now_min: int, wanted_a: float) -> None:
+def _choose_phases(vehicle: VehicleState, car: CarParams, now_min: int, wanted_a: float) -> None:
     """Switch between three phases and one, where the current asked for needs it.
 
-    `wanted_a` (A) is meant on three phases; on one it is three times as much. Down to one phase
-    where three would get less than 6 A and one would not; up to three where they get at least 6 A
-    and one phase cannot carry the request. In the band between (4.14 to 7.36 kW with 32 A) the
-    phases stay as they are. A switch is kept for `car.hold_min` and, if current flows, costs a
-    pause of `car.pause_h`.
+    `wanted_a` (A) is meant on three phases; on one it is three times as much. The car goes down to
+    one phase where three would get less than 6 A and one would not, and up to three where they get
+    at least 6 A and one phase cannot carry the request. In the band between (4.14 to 7.36 kW with
+    32 A) the phases stay as they are. A switch is kept for `car.hold_min` and, if current flows,
+    costs a pause of `car.pause_h`.
     """
     if now_min < vehicle.held_until_min:
         return
@@ -99,24 +105,26 @@ def _choose_phases(vehicle: Any, car: Any, now_min: int, wanted_a: float) -> Non
 
 
 @compiled
-def takes(vehicle: Any, car: Any) -> bool:
+def will_charge(vehicle: VehicleState, car: CarParams) -> bool:
     """Whether a car charges with what it is offered; one at its limit needs no share."""
     return bool(vehicle.offered_kw > 0.0 and vehicle.energy_kwh < car.limit_kwh - FULL_KWH)
 
 
 @compiled
-def offered_to_all_kw(vehicles: Any, cars: Any) -> float:
+def offered_to_all_kw(vehicles: Records[VehicleState], cars: Records[CarParams]) -> float:
     """Sum of what the cars that charge are offered (kW)."""
     total_kw = 0.0
     for k in range(vehicles.shape[0]):
-        if takes(vehicles[k], cars[k]):
+        if will_charge(vehicles[k], cars[k]):
             total_kw += vehicles[k].offered_kw
     return total_kw
 
 
 @compiled
-def on_lines(vehicle: Any, car: Any, more_a: float, lines_a: Rooms) -> Rooms:
-    """The currents (A) on the three lines of the house after a car took so much more."""
+def on_lines(
+    vehicle: VehicleState, car: CarParams, more_a: float, lines_a: LineCurrents
+) -> LineCurrents:
+    """Currents on the lines of the house once a car draws `more_a` (A) more of each of its own."""
     if vehicle.phases == car.phases:
         return (
             lines_a[0] + more_a * car.on_1,
@@ -134,32 +142,49 @@ def on_lines(vehicle: Any, car: Any, more_a: float, lines_a: Rooms) -> Rooms:
 
 
 @compiled_apart
-def limit_discharge(vehicles: Any, cars: Any, room_kw: float, by_line: int, rooms_a: Rooms) -> None:
+def limit_discharge(
+    vehicles: Records[VehicleState],
+    cars: Records[CarParams],
+    headroom_kw: float,
+    headroom_a: LineCurrents,
+) -> None:
     """Cut discharging down to what the house uses and the grid takes.
 
     Cars in vehicle order (priorities are for charging) get as many whole amperes as fit, none below
-    6 A, into `room_kw` (kW) for all and, `by_line`, into what is left on each line (A).
+    6 A.
+
+    Args:
+        vehicles: (K,) state; current and power of the cars that are to discharge are cut.
+        cars: (K,) parameters.
+        headroom_kw: What all cars together may give, kW.
+        headroom_a: What they may give on each line, A; infinite where no fuse is looked at.
     """
-    left_kw = max(0.0, room_kw)
+    left_kw, left_a = max(0.0, headroom_kw), headroom_a
     for k in range(vehicles.shape[0]):
         vehicle, car = vehicles[k], cars[k]
         if vehicle.asked_a < 0.0:
             current_a = 0.0 - vehicle.asked_a
             if 0.0 - vehicle.offered_kw > left_kw:
                 current_a = min(current_a, math.floor(left_kw / vehicle.kw_per_a))
+            taken_a = on_lines(vehicle, car, 1.0, NO_CURRENT)
             for line in range(LINES):
-                if by_line != 0 and _takes(vehicle, car, by_line, line) > 0.0:
-                    current_a = min(current_a, math.floor(rooms_a[line]))
+                if taken_a[line] > 0.0 and left_a[line] < current_a:
+                    current_a = math.floor(left_a[line])
             current_a = float(current_a * (current_a >= FLOOR_A))
-            rooms_a = _less(vehicle, car, by_line, current_a, rooms_a)
+            left_a = on_lines(vehicle, car, -current_a, left_a)
             vehicle.current_a = 0.0 - current_a
             vehicle.offered_kw = 0.0 - min(current_a * vehicle.kw_per_a, car.max_kw)
             left_kw += vehicle.offered_kw
 
 
 @compiled
-def share_connection(vehicles: Any, cars: Any, levels_kw: Any, room_kw: float) -> None:
-    """Cut what the cars asked for down to `room_kw` (kW), what the connection leaves in all.
+def share_connection(
+    vehicles: Records[VehicleState],
+    cars: Records[CarParams],
+    levels_kw: Floats,
+    headroom_kw: float,
+) -> None:
+    """Cut what the cars asked for down to `headroom_kw` (kW), what the connection leaves in all.
 
     Cars of a higher priority get all they can before the next ones. Among equals, equal
     whole-ampere shares: a car whose share would be below 6 A gets nothing and its share passes on
@@ -167,29 +192,45 @@ def share_connection(vehicles: Any, cars: Any, levels_kw: Any, room_kw: float) -
     one in vehicle order. A car at its charge limit gets nothing. With power levels each car in
     order takes the highest level that fits.
     """
-    _share(vehicles, cars, levels_kw, 0, (max(0.0, room_kw), 0.0, 0.0))
+    _share(vehicles, cars, levels_kw, max(0.0, headroom_kw), UNLIMITED_A)
 
 
 @compiled
-def share_lines(vehicles: Any, cars: Any, levels_kw: Any, rooms_a: Rooms) -> None:
-    """Cut what the cars asked for down to what is left on each line of the house (A).
+def share_lines(
+    vehicles: Records[VehicleState],
+    cars: Records[CarParams],
+    levels_kw: Floats,
+    headroom_a: LineCurrents,
+) -> None:
+    """Cut what the cars asked for down to `headroom_a` (A), what is left on each line of the house.
 
     The rule of `share_connection` in amperes: an ampere of a car takes one of each of its lines. A
     car stops growing when one of its lines is full; the others go on.
     """
-    rooms = (max(0.0, rooms_a[0]), max(0.0, rooms_a[1]), max(0.0, rooms_a[2]))
-    _share(vehicles, cars, levels_kw, 1, rooms)
+    left_a = (max(0.0, headroom_a[0]), max(0.0, headroom_a[1]), max(0.0, headroom_a[2]))
+    _share(vehicles, cars, levels_kw, math.inf, left_a)
+
+
+# Below, `left_kw` is what the connection still leaves in all and `left_a` what it leaves on each
+# line. Only one of them limits; the other is infinite and not looked at.
 
 
 @compiled_apart
-def _share(vehicles: Any, cars: Any, levels_kw: Any, by_line: int, rooms: Rooms) -> None:
+def _share(
+    vehicles: Records[VehicleState],
+    cars: Records[CarParams],
+    levels_kw: Floats,
+    left_kw: float,
+    left_a: LineCurrents,
+) -> None:
+    """Share what is left among the cars, those of the highest priority first."""
     priority = _next_priority(cars, ABOVE_ALL)
     while priority >= 0:
         if levels_kw.shape[0] > 0:
-            rooms = _grant_levels(vehicles, cars, levels_kw, by_line, priority, rooms)
+            left_kw, left_a = _grant_levels(vehicles, cars, levels_kw, priority, left_kw, left_a)
         else:
-            rooms = _admit(vehicles, cars, by_line, priority, rooms)
-            rooms = _grow(vehicles, cars, by_line, priority, rooms)
+            left_kw, left_a = _admit(vehicles, cars, priority, left_kw, left_a)
+            left_kw, left_a = _grow(vehicles, cars, priority, left_kw, left_a)
         priority = _next_priority(cars, priority)
     if levels_kw.shape[0] == 0:
         for k in range(vehicles.shape[0]):
@@ -199,7 +240,7 @@ def _share(vehicles: Any, cars: Any, levels_kw: Any, by_line: int, rooms: Rooms)
 
 
 @compiled
-def _next_priority(cars: Any, below: int) -> int:
+def _next_priority(cars: Records[CarParams], below: int) -> int:
     """Highest priority of a car below another; -1 if there is none."""
     found = -1
     for k in range(cars.shape[0]):
@@ -209,87 +250,110 @@ def _next_priority(cars: Any, below: int) -> int:
 
 
 @compiled
-def _takes(vehicle: Any, car: Any, by_line: int, line: int) -> float:
-    """What an ampere takes of a room: 1 A of each of the car's lines; of the one total, its kW."""
-    if by_line == 0:
-        return float(vehicle.kw_per_a) if line == 0 else 0.0
-    return float(on_lines(vehicle, car, 1.0, (0.0, 0.0, 0.0))[line])
+def _fits(
+    vehicle: VehicleState, car: CarParams, more_a: float, left_kw: float, left_a: LineCurrents
+) -> bool:
+    """Whether a car can draw `more_a` (A) more."""
+    if left_kw < math.inf:
+        return bool(more_a * vehicle.kw_per_a <= left_kw)
+    taken_a = on_lines(vehicle, car, more_a, NO_CURRENT)
+    return taken_a[0] <= left_a[0] and taken_a[1] <= left_a[1] and taken_a[2] <= left_a[2]
 
 
 @compiled
-def _fits(vehicle: Any, car: Any, by_line: int, more_a: float, rooms: Rooms) -> bool:
-    fits = True
-    for line in range(LINES):
-        fits = fits and more_a * _takes(vehicle, car, by_line, line) <= rooms[line]
-    return fits
-
-
-@compiled
-def _less(vehicle: Any, car: Any, by_line: int, more_a: float, rooms: Rooms) -> Rooms:
-    """The rooms after a car took so many amperes more."""
-    return (
-        rooms[0] - more_a * _takes(vehicle, car, by_line, 0),
-        rooms[1] - more_a * _takes(vehicle, car, by_line, 1),
-        rooms[2] - more_a * _takes(vehicle, car, by_line, 2),
-    )
+def _left(
+    vehicle: VehicleState, car: CarParams, more_a: float, left_kw: float, left_a: LineCurrents
+) -> tuple[float, LineCurrents]:
+    """What is left after a car draws `more_a` (A) more."""
+    if left_kw < math.inf:
+        return left_kw - more_a * vehicle.kw_per_a, left_a
+    return left_kw, on_lines(vehicle, car, -more_a, left_a)
 
 
 @compiled
 def _grant_levels(
-    vehicles: Any, cars: Any, levels_kw: Any, by_line: int, priority: int, rooms: Rooms
-) -> Rooms:
+    vehicles: Records[VehicleState],
+    cars: Records[CarParams],
+    levels_kw: Floats,
+    priority: int,
+    left_kw: float,
+    left_a: LineCurrents,
+) -> tuple[float, LineCurrents]:
+    """The highest level that fits, for each car of a priority; what is left after them."""
     for k in range(vehicles.shape[0]):
         vehicle, car = vehicles[k], cars[k]
         if car.priority == priority:
             granted_kw = 0.0
             for level in range(levels_kw.shape[0]):
                 power_kw = min(levels_kw[level], car.max_kw)
-                fits = _fits(vehicle, car, by_line, power_kw / car.kw_per_a, rooms)
-                if power_kw <= vehicle.offered_kw and fits and takes(vehicle, car):
+                fits = _fits(vehicle, car, power_kw / car.kw_per_a, left_kw, left_a)
+                if power_kw <= vehicle.offered_kw and fits and will_charge(vehicle, car):
                     granted_kw = power_kw
             vehicle.offered_kw = granted_kw
             vehicle.current_a = granted_kw / car.kw_per_a
-            rooms = _less(vehicle, car, by_line, vehicle.current_a, rooms)
-    return rooms
+            left_kw, left_a = _left(vehicle, car, vehicle.current_a, left_kw, left_a)
+    return left_kw, left_a
 
 
 @compiled
-def _admit(vehicles: Any, cars: Any, by_line: int, priority: int, rooms: Rooms) -> Rooms:
-    """6 A for each car that asks, as long as they fit."""
+def _admit(
+    vehicles: Records[VehicleState],
+    cars: Records[CarParams],
+    priority: int,
+    left_kw: float,
+    left_a: LineCurrents,
+) -> tuple[float, LineCurrents]:
+    """6 A for each car of a priority that asks, as long as they fit; what is left after them."""
     for k in range(vehicles.shape[0]):
         vehicle, car = vehicles[k], cars[k]
         if car.priority == priority and vehicle.asked_a > 0.0:
             vehicle.current_a = 0.0
-            if takes(vehicle, car) and _fits(vehicle, car, by_line, FLOOR_A, rooms):
+            if will_charge(vehicle, car) and _fits(vehicle, car, FLOOR_A, left_kw, left_a):
                 vehicle.current_a = FLOOR_A
-                rooms = _less(vehicle, car, by_line, FLOOR_A, rooms)
-    return rooms
+                left_kw, left_a = _left(vehicle, car, FLOOR_A, left_kw, left_a)
+    return left_kw, left_a
 
 
 @compiled
-def _grow(vehicles: Any, cars: Any, by_line: int, priority: int, rooms: Rooms) -> Rooms:
+def _grow(
+    vehicles: Records[VehicleState],
+    cars: Records[CarParams],
+    priority: int,
+    left_kw: float,
+    left_a: LineCurrents,
+) -> tuple[float, LineCurrents]:
     """As many amperes more for everybody who can grow as fit everybody, else one by one."""
     growing = True
     while growing:
-        more_a, everybody = math.inf, (0.0, 0.0, 0.0)
+        # What an ampere more for everybody takes, and how many more everybody still asks for.
+        more_a, everybody_kw, everybody_a = math.inf, 0.0, NO_CURRENT
         for k in range(vehicles.shape[0]):
-            if _can_grow(vehicles[k], cars[k], by_line, priority, rooms):
+            if _can_grow(vehicles[k], cars[k], priority, left_kw, left_a):
                 more_a = min(more_a, vehicles[k].asked_a - vehicles[k].current_a)
-                everybody = _less(vehicles[k], cars[k], by_line, -1.0, everybody)
+                everybody_kw += vehicles[k].kw_per_a
+                everybody_a = on_lines(vehicles[k], cars[k], 1.0, everybody_a)
         growing = more_a < math.inf
-        for line in range(LINES):
-            if everybody[line] > 0.0:
-                more_a = min(more_a, math.floor(rooms[line] / everybody[line]))
-        before = rooms
+        if growing and left_kw < math.inf:
+            more_a = min(more_a, math.floor(left_kw / everybody_kw))
+        elif growing:
+            for line in range(LINES):
+                if everybody_a[line] > 0.0:
+                    more_a = min(more_a, math.floor(left_a[line] / everybody_a[line]))
+        all_together = more_a >= 1.0
+        before_kw, before_a = left_kw, left_a
         for k in range(vehicles.shape[0]):
-            own = before if more_a >= 1.0 else rooms
-            if _can_grow(vehicles[k], cars[k], by_line, priority, own):
+            free_kw = before_kw if all_together else left_kw
+            free_a = before_a if all_together else left_a
+            if _can_grow(vehicles[k], cars[k], priority, free_kw, free_a):
                 vehicles[k].current_a += max(1.0, more_a)
-                rooms = _less(vehicles[k], cars[k], by_line, max(1.0, more_a), rooms)
-    return rooms
+                left_kw, left_a = _left(vehicles[k], cars[k], max(1.0, more_a), left_kw, left_a)
+    return left_kw, left_a
 
 
 @compiled
-def _can_grow(vehicle: Any, car: Any, by_line: int, priority: int, rooms: Rooms) -> bool:
+def _can_grow(
+    vehicle: VehicleState, car: CarParams, priority: int, left_kw: float, left_a: LineCurrents
+) -> bool:
+    """Whether a car of a priority is admitted, asks for more than it has, and an ampere fits."""
     wants_more = car.priority == priority and 0.0 < vehicle.current_a < vehicle.asked_a
-    return wants_more and _fits(vehicle, car, by_line, 1.0, rooms)
+    return bool(wants_more and _fits(vehicle, car, 1.0, left_kw, left_a))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ev_gym.runtime.compiling import compiled
+from ev_gym.runtime.records import Settings, StepResult
 
 
 @compiled
@@ -17,11 +16,13 @@ def all_in_price(spot_per_kwh: float, tax: float, transfer: float, vat: float) -
 
 
 @compiled
-def energy_cost(result: Any, settings: Any, used_kw: float, produced_kw: float) -> float:
-    """Cost of the energy of a step in which so much was used and produced on average (kW).
+def energy_cost(
+    result: StepResult, settings: Settings, used_kw: float, produced_kw: float
+) -> float:
+    """Cost of the energy of a step in which `used_kw` was used and `produced_kw` produced (means).
 
     What is bought costs the all-in price, what is sold earns the export price. With netting the
-    meter sees only the difference within the step.
+    meter sees only the difference within the step. `result` holds the prices.
     """
     if settings.netted == 0:
         paid = used_kw * settings.step_h * result.price_per_kwh
@@ -32,13 +33,13 @@ def energy_cost(result: Any, settings: Any, used_kw: float, produced_kw: float) 
 
 
 @compiled
-def import_kw(settings: Any, used_kw: float, produced_kw: float) -> float:
-    """Mean power bought (kW), which is what a power charge counts."""
+def import_kw(settings: Settings, used_kw: float, produced_kw: float) -> float:
+    """Mean power bought (kW), which is what a power charge counts; netted or not as the bill is."""
     return float(used_kw if settings.netted == 0 else max(0.0, used_kw - produced_kw))
 
 
 @compiled
-def bill(result: Any, settings: Any, charged_kw: float, discharged_kw: float) -> None:
+def bill(result: StepResult, settings: Settings, charged_kw: float, discharged_kw: float) -> None:
     """Write both energy bills of a step, with and without the cars, and their difference.
 
     `result` holds the step's base load, sun (kW) and prices; `charged_kw` is what all cars drew and
@@ -62,8 +63,10 @@ def bill(result: Any, settings: Any, charged_kw: float, discharged_kw: float) ->
 
 
 @compiled
-def bill_overload(result: Any, settings: Any, over_kw: float, alone_over_kw: float) -> None:
-    """Write what was drawn above the connection's limit; only what cars add to it is priced.
+def bill_overload(
+    result: StepResult, settings: Settings, over_kw: float, alone_over_kw: float
+) -> None:
+    """Write the mean power drawn above the connection's limit; only what cars add to it is priced.
 
     Discharging that relieves a house above its limit earns nothing by it.
     """
@@ -75,14 +78,14 @@ def bill_overload(result: Any, settings: Any, over_kw: float, alone_over_kw: flo
 
 
 @compiled
-def bill_wear(result: Any, settings: Any, cost: float) -> None:
-    """Write the term for capacity that the batteries lost, priced per lost kWh."""
+def bill_wear(result: StepResult, settings: Settings, cost: float) -> None:
+    """Write the reward's term for the capacity that the batteries lost, which cost so much."""
     result.wear_term = -settings.wear_weight * cost
 
 
 @compiled
-def buy_elsewhere(result: Any, settings: Any) -> None:
-    """Write the terms for energy (kWh, in the battery) bought at a public charger's price."""
+def buy_elsewhere(result: StepResult, settings: Settings) -> None:
+    """Write the reward's terms for the energy (kWh, in the battery) bought at public chargers."""
     price = settings.public_price_per_kwh
     result.missing_term = -settings.missing_weight * price * result.missing_kwh
     result.public_term = -settings.public_weight * price * result.public_kwh

@@ -1,23 +1,32 @@
 """The power charge: what the highest hours of a month add to the grid company's invoice.
 
 A month's invoice holds `price * (p_1 + ... + p_N) / N`: the N highest hourly means (kW) of import
-in that month, N from 1 to 3, on N different days or, with some companies, on whatever days. An hour
-counts times a factor (Ellevio's half at night; 0 where no charge applies). Days still to come count
-as zero, and an unfinished hour as its energy so far over one hour. Prices and rules are the
-companies' own, see `ev_gym.scenario.tariff`.
+in that month, on N different days or, with some companies, on whatever days. A tariff may divide
+the week into up to six *tariff periods*, such as day and night: then each period has N peaks and a
+price of its own, and the invoice holds the sum over the periods. An hour counts times a factor
+(Ellevio's half at night; 0 where no charge applies). Days still to come count as zero, and an
+unfinished hour as its energy so far over one hour. Prices and rules are the companies' own, see
+`ev_gym.scenario.tariff`; its tariffs have one period, and N from 1 to 3.
 
-Call what can give one peak a *period*: a day, or an hour where several peaks may share a day. Of
-all earlier periods of the month only the N highest matter, and the running one competes with the
-lowest of these alone. So its highest hour is kept in that place, `low_peak_kw`, until the period is
-over and the N are sorted. Within an hour the invoice thus grows by
+How the peaks are kept. Call the time that can give a period at most one of its peaks a *peak span*:
+a local day, or an hour where several peaks may be hours of one day. Of all finished spans of the
+month only the N highest matter. The running span counts as soon as one of its hours is higher than
+the lowest of these N, and then takes that one's place, whatever the other N - 1 are. So each
+period's N peaks stand in a row of `peaks_kw`, the lowest in front and the others from low to high;
+while a span runs, its highest finished hour raises the one in front, and when the span is over the
+row is put in order again. A step that brings the running hour from `hour_kwh` before to `hour_kwh`
+after, within one hour, thus makes the invoice grow by
 
-    price / N * (max(low_peak_kw, hour_kwh after) - max(low_peak_kw, hour_kwh before)),
+    price / N * (max(peaks_kw[period, 0], after) - max(peaks_kw[period, 0], before)),
 
 which over the steps of a month adds up to the power charge on its invoice.
 
-What the house alone would pay does not depend on what its cars do. `house_peaks` holds, for each
-house and period of the series, the N peaks with which that period begins; a household's record
-carries the six numbers that both bills need, and the class of the running hour.
+What the house alone would pay does not depend on what its cars do. `house_peaks_kw` holds, for each
+house and peak span of the series, the peaks with which that span begins; a household's record
+carries the peaks with its cars, the lowest of each period of the house alone, both running hours,
+and the class of the running hour.
+
+The records may have more places in a row than the N that count: those behind the N-th stay 0.
 
 All energies are imports at the meter, in kWh; an export does not lower an hour's.
 """
@@ -26,100 +35,143 @@ from __future__ import annotations
 
 from typing import Any
 
+from ev_gym.runtime.arrays import Floats, Ints
 from ev_gym.runtime.compiling import compiled, compiled_apart
 from ev_gym.runtime.durations import HOUR_MIN, QUARTER_MIN
 
 # What begins with an hour of the series, `hour.opens`.
-NOTHING, PERIOD, MONTH = 0, 1, 2
-# Columns of `rates`, a row for each class of hours; the price, with VAT, is per kW of the sum.
-FACTOR, PRICE = 0, 1
-# Last axis of `house_peaks`, in kW. With N = 2 the highest is 0, with N = 1 the middle one too.
-LOW, MID, TOP = 0, 1, 2
+NOTHING, PEAK_SPAN, MONTH = 0, 1, 2
+# Columns of `rates`, a row for each class of hours; the price, with VAT, is per kW of the sum of
+# the period's N peaks.
+FACTOR, PRICE, PERIOD = 0, 1, 2
+# Where the lowest of a period's N peaks stands, the one that the running span can replace.
+LOWEST = 0
 
 
 @compiled
-def sort_peaks(low_kw: float, mid_kw: float, top_kw: float, days: int) -> tuple[Any, Any, Any]:
-    """The N = `days` peaks at the end of a period, sorted: its own, in the lowest place, rises."""
-    if days > 1 and low_kw > mid_kw:
-        low_kw, mid_kw = mid_kw, low_kw
-    if days > 2 and mid_kw > top_kw:
-        mid_kw, top_kw = top_kw, mid_kw
-    return low_kw, mid_kw, top_kw
+def tariff_period(rates: Floats, power_class: int) -> int:
+    """The tariff period in which the hours of a class count: a row of the peaks."""
+    return int(rates[power_class, PERIOD])
+
+
+@compiled
+def lowest_peak_kw(household: Any, rates: Floats) -> float:
+    """The lowest of the N peaks (kW) of the running hour's period: above it the invoice grows."""
+    return float(household.peaks_kw[tariff_period(rates, household.power_class), LOWEST])
+
+
+@compiled
+def sort_peaks(peaks_kw: Floats, count: int) -> None:
+    """Put the peaks in order at the end of a peak span.
+
+    Args:
+        peaks_kw: (periods, places) kW. In each row the first `count` are in order but for the
+            lowest place, which the span may have raised; its peak moves up to where it belongs.
+        count: How many peaks count, N.
+    """
+    for period in range(peaks_kw.shape[0]):
+        for place in range(count - 1):
+            if peaks_kw[period, place] > peaks_kw[period, place + 1]:
+                higher_kw = peaks_kw[period, place]
+                peaks_kw[period, place] = peaks_kw[period, place + 1]
+                peaks_kw[period, place + 1] = higher_kw
 
 
 @compiled
 def charge_power(
-    household: Any, settings: Any, rates: Any, import_kwh: float, alone_kwh: float, result: Any
+    household: Any,
+    settings: Any,
+    rates: Floats,
+    import_kwh: float,
+    alone_kwh: float,
+    result: Any,
 ) -> None:
     """Add a step to the running hour and write what that adds to both invoices.
 
     Args:
-        household: The state's record; both running hours grow.
-        settings: The scenario's parameters.
-        rates: (classes, 2) factor, and price per kW of the sum of the N peaks, with VAT.
-        import_kwh: What the house with its cars drew from the grid.
-        alone_kwh: What it would have drawn without them.
-        result: The step's record; `power_cost`, `house_power_cost` and `power_term` are written.
+        household: The state's record; `hour_kwh` and `house_hour_kwh` (kWh) grow, `power_class`,
+            `peaks_kw` and `house_lowest_peak_kw` (kW) are read.
+        settings: The scenario's parameters; `power_weight` is read.
+        rates: (classes, 3) factor, price per kW of the sum of the N peaks, with VAT, and tariff
+            period of each class of hours.
+        import_kwh: What the house with its cars drew from the grid, kWh.
+        alone_kwh: What it would have drawn without them, kWh.
+        result: The step's record; `power_cost`, `house_power_cost` and `power_term` are written,
+            in the scenario's currency.
 
     A step must lie within one hour, as steps of 1 to 60 minutes on the grid of steps do.
     """
     factor = rates[household.power_class, FACTOR]
     price = rates[household.power_class, PRICE]
-    before_kw = max(household.low_peak_kw, household.hour_kwh)
+    lowest_kw = lowest_peak_kw(household, rates)
+    before_kw = max(lowest_kw, household.hour_kwh)
     household.hour_kwh += factor * import_kwh
-    result.power_cost = price * (max(household.low_peak_kw, household.hour_kwh) - before_kw)
-    before_kw = max(household.house_low_peak_kw, household.house_hour_kwh)
+    result.power_cost = price * (max(lowest_kw, household.hour_kwh) - before_kw)
+    lowest_kw = household.house_lowest_peak_kw[tariff_period(rates, household.power_class)]
+    before_kw = max(lowest_kw, household.house_hour_kwh)
     household.house_hour_kwh += factor * alone_kwh
-    after_kw = max(household.house_low_peak_kw, household.house_hour_kwh)
+    after_kw = max(lowest_kw, household.house_hour_kwh)
     result.house_power_cost = price * (after_kw - before_kw)
     result.power_term = -settings.power_weight * (result.power_cost - result.house_power_cost)
 
 
 @compiled
 def open_hour(
-    household: Any, hour: Any, settings: Any, minute: int, peak_rows: Any, house_peaks: Any
+    household: Any,
+    hour: Any,
+    settings: Any,
+    rates: Floats,
+    minute: int,
+    peak_rows: Ints,
+    house_peaks_kw: Floats,
 ) -> None:
-    """Close the hour that ended at `minute` of the series, and with it the period or the month.
+    """Close the hour that ended at `minute`, and with it the peak span or the month.
 
     Args:
-        household: The state's record.
+        household: The state's record; all its fields of the power charge are written.
         hour: The record of the hour that begins: `opens`, `power_class`.
-        settings: The scenario's parameters.
-        minute: A full hour of the series.
-        peak_rows: (H,) row of `house_peaks` of the period in which each hour lies.
-        house_peaks: (houses, periods, 3) peaks with which each period begins.
+        settings: The scenario's parameters; `power_days`, N, is read.
+        rates: As in `charge_power`.
+        minute: Minute of the series at which the hour begins.
+        peak_rows: (H,) row of `house_peaks_kw` of the peak span in which each hour lies.
+        house_peaks_kw: (houses, spans, periods, places) kW, the peaks of each house alone with
+            which each peak span begins.
     """
-    household.low_peak_kw = max(household.low_peak_kw, household.hour_kwh)
-    household.house_low_peak_kw = max(household.house_low_peak_kw, household.house_hour_kwh)
+    period = tariff_period(rates, household.power_class)
+    household.peaks_kw[period, LOWEST] = max(household.peaks_kw[period, LOWEST], household.hour_kwh)
+    household.house_lowest_peak_kw[period] = max(
+        household.house_lowest_peak_kw[period], household.house_hour_kwh
+    )
     household.hour_kwh = 0.0
     household.house_hour_kwh = 0.0
     household.power_class = hour.power_class
     if hour.opens != NOTHING:
-        _open_period(household, hour, settings, peak_rows[minute // HOUR_MIN], house_peaks)
+        _open_span(household, hour, settings, peak_rows[minute // HOUR_MIN], house_peaks_kw)
 
 
 @compiled_apart
-def _open_period(household: Any, hour: Any, settings: Any, row: int, house_peaks: Any) -> None:
+def _open_span(household: Any, hour: Any, settings: Any, row: int, house_peaks_kw: Floats) -> None:
+    peaks_kw = household.peaks_kw
     if hour.opens == MONTH:
-        household.low_peak_kw = 0.0
-        household.mid_peak_kw = 0.0
-        household.top_peak_kw = 0.0
+        for period in range(peaks_kw.shape[0]):
+            for place in range(peaks_kw.shape[1]):
+                peaks_kw[period, place] = 0.0
     else:
-        low_kw, mid_kw, top_kw = sort_peaks(
-            household.low_peak_kw,
-            household.mid_peak_kw,
-            household.top_peak_kw,
-            settings.power_days,
-        )
-        household.low_peak_kw = low_kw
-        household.mid_peak_kw = mid_kw
-        household.top_peak_kw = top_kw
-    household.house_low_peak_kw = house_peaks[household.house, row, LOW]
+        sort_peaks(peaks_kw, settings.power_days)
+    for period in range(peaks_kw.shape[0]):
+        lowest_kw = house_peaks_kw[household.house, row, period, LOWEST]
+        household.house_lowest_peak_kw[period] = lowest_kw
 
 
 @compiled
 def _hour_alone_kwh(
-    settings: Any, hours: Any, rates: Any, alone_import_kw: Any, house: int, hour: int, until: int
+    settings: Any,
+    hours: Any,
+    rates: Floats,
+    alone_import_kw: Floats,
+    house: int,
+    hour: int,
+    until: int,
 ) -> float:
     """What an hour has counted up to minute `until` of it, step by step as in `charge_power`."""
     factor = rates[hours[hour].power_class, FACTOR]
@@ -130,28 +182,46 @@ def _hour_alone_kwh(
     return hour_kwh
 
 
+@compiled
+def _take_in_hours(
+    peaks_kw: Floats,
+    settings: Any,
+    hours: Any,
+    rates: Floats,
+    alone_import_kw: Floats,
+    house: int,
+    first: int,
+    end: int,
+) -> None:
+    """Raise the lowest peaks (periods, places) by the house's own hours from `first` to `end`."""
+    for hour in range(first, end):
+        hour_kwh = _hour_alone_kwh(settings, hours, rates, alone_import_kw, house, hour, HOUR_MIN)
+        period = tariff_period(rates, hours[hour].power_class)
+        peaks_kw[period, LOWEST] = max(peaks_kw[period, LOWEST], hour_kwh)
+
+
 @compiled_apart
 def begin_power(
     household: Any,
     settings: Any,
     hours: Any,
-    rates: Any,
-    alone_import_kw: Any,
-    peak_rows: Any,
-    house_peaks: Any,
+    rates: Floats,
+    alone_import_kw: Floats,
+    peak_rows: Ints,
+    house_peaks_kw: Floats,
 ) -> None:
     """Both bills at an episode's start: the peaks of the house alone since the first of the month.
 
-    The table gives them as of the running period's begin; its hours so far are added up here.
+    The table gives them as of the running peak span's begin; its hours so far are added up here.
 
     Args:
         household: The state's record; `house` and `place_min` are read, the bills written.
-        settings: The scenario's parameters.
-        hours: (H,) records of the hours of the series.
+        settings: The scenario's parameters; `step_min`, `step_h` and `load_shift` are read.
+        hours: (H,) records of the hours of the series: `opens`, `power_class`.
         rates: As in `charge_power`.
-        alone_import_kw: (houses, slots) import of the house alone, 0 or more.
+        alone_import_kw: (houses, slots) import of the house alone, kW, 0 or more.
         peak_rows: As in `open_hour`.
-        house_peaks: As in `open_hour`.
+        house_peaks_kw: As in `open_hour`.
     """
     place_min, house = household.place_min, household.house
     running = place_min // HOUR_MIN
@@ -159,19 +229,18 @@ def begin_power(
     while hours[first].opens == NOTHING:
         first -= 1
     row = peak_rows[first]
-    low_kw = house_peaks[house, row, LOW]
-    for index in range(first, running):
-        hour_kwh = _hour_alone_kwh(settings, hours, rates, alone_import_kw, house, index, HOUR_MIN)
-        low_kw = max(low_kw, hour_kwh)
+    peaks_kw = household.peaks_kw
+    for period in range(peaks_kw.shape[0]):
+        for place in range(peaks_kw.shape[1]):
+            peaks_kw[period, place] = house_peaks_kw[house, row, period, place]
+    _take_in_hours(peaks_kw, settings, hours, rates, alone_import_kw, house, first, running)
+    for period in range(peaks_kw.shape[0]):
+        household.house_lowest_peak_kw[period] = peaks_kw[period, LOWEST]
     hour_kwh = _hour_alone_kwh(
         settings, hours, rates, alone_import_kw, house, running, place_min % HOUR_MIN
     )
     household.power_class = hours[running].power_class
-    household.low_peak_kw = low_kw
-    household.mid_peak_kw = house_peaks[house, row, MID]
-    household.top_peak_kw = house_peaks[house, row, TOP]
     household.hour_kwh = hour_kwh
-    household.house_low_peak_kw = low_kw
     household.house_hour_kwh = hour_kwh
 
 
@@ -179,29 +248,36 @@ def begin_power(
 def tabulate_peaks(
     settings: Any,
     hours: Any,
-    rates: Any,
-    alone_import_kw: Any,
-    peak_rows: Any,
-    house_peaks: Any,
+    rates: Floats,
+    alone_import_kw: Floats,
+    peak_rows: Ints,
+    house_peaks_kw: Floats,
 ) -> None:
-    """Fill `house_peaks` from the series, see `begin_power` for the arguments.
+    """Fill `house_peaks_kw`, which is given as zeros, from the series.
 
     Step by step as `charge_power` adds, so that the bill of a house whose cars never charge equals
     that of the house alone to the bit.
+
+    Args:
+        settings: The scenario's parameters; `power_days`, N, and those of `begin_power` are read.
+        hours: As in `begin_power`; the first hour begins a month.
+        rates: As in `charge_power`.
+        alone_import_kw: As in `begin_power`.
+        peak_rows: As in `open_hour`.
+        house_peaks_kw: As in `open_hour`; written.
     """
     for house in range(alone_import_kw.shape[0]):
-        low_kw, mid_kw, top_kw = 0.0, 0.0, 0.0
-        for index in range(hours.shape[0]):
-            hour = hours[index]
-            if hour.opens != NOTHING:
-                low_kw, mid_kw, top_kw = sort_peaks(low_kw, mid_kw, top_kw, settings.power_days)
-                if hour.opens == MONTH:
-                    low_kw, mid_kw, top_kw = 0.0, 0.0, 0.0
-                row = peak_rows[index]
-                house_peaks[house, row, LOW] = low_kw
-                house_peaks[house, row, MID] = mid_kw
-                house_peaks[house, row, TOP] = top_kw
-            hour_kwh = _hour_alone_kwh(
-                settings, hours, rates, alone_import_kw, house, index, HOUR_MIN
-            )
-            low_kw = max(low_kw, hour_kwh)
+        first = 0  # hour with which the span before begins
+        for hour in range(1, hours.shape[0]):
+            if hours[hour].opens == PEAK_SPAN:  # a month begins with zeros
+                row = peak_rows[hour]
+                peaks_kw = house_peaks_kw[house, row]
+                for period in range(peaks_kw.shape[0]):
+                    for place in range(peaks_kw.shape[1]):
+                        peaks_kw[period, place] = house_peaks_kw[house, row - 1, period, place]
+                _take_in_hours(
+                    peaks_kw, settings, hours, rates, alone_import_kw, house, first, hour
+                )
+                sort_peaks(peaks_kw, settings.power_days)
+            if hours[hour].opens != NOTHING:
+                first = hour

@@ -22,11 +22,11 @@ No heating or cooling of the pack is modelled, and the car stands and drives at 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import compiled
 
 CAPACITY_PER_KWH = 6.0 * 0.95 / 3600.0  # kg/kWh kJ/(kg K), as kWh/K per kWh of battery
@@ -81,11 +81,16 @@ def warm(
     return level_c + above_k * kept, level_c + above_k * mean
 
 
-def standing_c(temperature_c: NDArray[Any]) -> NDArray[np.float64]:
-    """Temperature (H,) of a pack without losses when each hour begins.
+def standing_c(temperature_c: Floats | NDArray[np.float32]) -> Floats:
+    """Temperature of a pack without losses when each hour begins, deg C.
 
-    In equilibrium with the hourly outdoor temperatures (H,), which repeat for ever: the same that
-    so many hours of `warm` lead to.
+    It is the one to which many hours of `warm` lead.
+
+    Args:
+        temperature_c: (H,) outdoor temperatures of the hours, which repeat for ever.
+
+    Returns:
+        (H,) temperatures of the pack.
     """
     _, kept, _ = constants(1.0, 1.0)
     air_c = np.asarray(temperature_c, np.float64).tolist()

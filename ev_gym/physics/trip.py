@@ -8,10 +8,10 @@ in which the car leaves and comes back: half of the way is driven in each.
 The factor is the consumption of the Nissan Leaf against the temperature, relative to that at
 20 deg C, a polynomial fitted to more than 7,000 trips in North America (data of FleetCarma):
 Yuksel and Michalek 2015, Environ. Sci. Technol. 49(6):3974-3980, doi:10.1021/es505621s. It covers
--15 to 110 deg F (-26 to 43 deg C) and goes on flat beyond. It holds heating and cooling of the
-cabin, and the battery's own losses. At 0 deg C it is 27 % above that at 20 deg C, at -10 deg C
-39 %, at 35 deg C 35 %. A Leaf of the first years heats with a resistor; cars with a heat pump need
-less in the cold.
+-15 to 110 deg F (-26 to 43 deg C); beyond that range it stays at its last value. Heating and
+cooling of the cabin and the battery's own losses are in it. At 0 deg C it is 27 % above that at
+20 deg C, at -10 deg C 39 %, at 35 deg C 35 %. A Leaf of the first years heats with a resistor; cars
+with a heat pump need less in the cold.
 
 The paper itself could not be opened. Coefficients and range are as a public program that cites it
 states them; a second one has the same coefficients. They agree with what reports of the paper say:
@@ -21,9 +21,9 @@ Leaf in the Upper Midwest goes less than 45 miles where one on the Pacific Coast
 
 from __future__ import annotations
 
-from typing import Any
-
 from ev_gym.runtime.compiling import compiled
+from ev_gym.runtime.durations import HOUR_MIN
+from ev_gym.runtime.records import CarParams, HourRecord, Records
 
 # kWh per mile by deg F, the highest power first
 COEFFICIENTS = (-2.0659e-10, 5.2918e-8, -3.9249e-6, 9.1978e-5, -0.0022, 0.3950)
@@ -50,25 +50,35 @@ def factor(temperature_c: float) -> float:
 
 
 @compiled
-def energy_kwh(km: float, car: Any, out_c: float, back_c: float) -> float:
-    """Energy (kWh) that a trip takes out of the battery; temperatures (deg C) on its two halves."""
+def energy_kwh(km: float, car: CarParams, out_c: float, back_c: float) -> float:
+    """Energy (kWh) that a trip takes out of the battery.
+
+    Args:
+        km: Distance.
+        car: Its `kwh_per_km`, at 20 deg C, is read.
+        out_c: Outdoor temperature on the way out, deg C.
+        back_c: And on the way back.
+    """
     return float(km * car.kwh_per_km * 0.5 * (factor(out_c) + factor(back_c)))
 
 
 @compiled
-def _temperature_c(hours: Any, minute: int) -> float:
-    return float(hours[minute // 60 % len(hours)].temperature_c)
+def _temperature_c(hours: Records[HourRecord], minute: int) -> float:
+    """Outdoor temperature (deg C) at a minute since the series began, which repeats for ever."""
+    return float(hours[minute // HOUR_MIN % hours.shape[0]].temperature_c)
 
 
 @compiled
-def planned_kwh(km: float, car: Any, hours: Any, left_min: int, arrival_min: int) -> float:
+def planned_kwh(
+    km: float, car: CarParams, hours: Records[HourRecord], left_min: int, arrival_min: int
+) -> float:
     """Energy (kWh) of a trip by its minutes of departure and return.
 
     Args:
         km: Distance.
-        car: Record with `kwh_per_km`, at 20 deg C.
-        hours: Records (H,) with `temperature_c`, one for each hour of the series, which repeats.
-        left_min: Departure, since the series began.
-        arrival_min: Return, likewise.
+        car: Its `kwh_per_km`, at 20 deg C, is read.
+        hours: (H,) the hours of the series, which repeats for ever; `temperature_c` is read.
+        left_min: Departure, in minutes since the series began.
+        arrival_min: Return, in minutes since the series began.
     """
     return energy_kwh(km, car, _temperature_c(hours, left_min), _temperature_c(hours, arrival_min))

@@ -1,7 +1,7 @@
 """What a picture of an episode shows: numbers from the history and from the current observation.
 
-Times are elapsed hours since the series began, as the history's `now_min` counts, so steps are
-equally wide on the days when summer time begins or ends; the marks are on the local clock.
+Times are hours since the series began, like `now_min` in the history. So all steps are equally
+wide, also on the days when summer time begins or ends. Tick marks show the local clock.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ PAST_H = 48
 
 
 class Plan(NamedTuple):
-    """What a car that is plugged in shall hold, and when (hours, and on the local clock)."""
+    """When a plugged-in car is to depart, and with which state of charge."""
 
     departure_h: float
-    departure: str
+    departure: str  # the same on the local clock
     wanted_soc: float
 
 
@@ -46,16 +46,16 @@ class Scene(NamedTuple):
     limit_kw: float  # what the connection carries
     past: pd.DataFrame  # the history's last 48 hours, n rows
     edges_h: Floats  # (n + 1,) starts of those steps, and now
-    soc: Floats  # (n + 1, K) at these times
+    soc: Floats  # (n + 1, K) state of charge at these times
     charge_kw: Floats  # (n, K) of those steps, as in the history
     plugged: Floats  # (n, K) of those steps, as in the history
     load_kw: float  # base load of the coming step
-    pv_kw: float  # what the sun gives in the coming step
+    pv_kw: float  # power of the sun in the coming step
     step_h: float
     ahead_h: Floats  # (m + 1,) edges of the price window's hours; the first is now
     ahead_price: Floats  # (m,) prices of the window
-    known: int  # how many of them are published
-    plans: tuple[Plan | None, ...]  # K, None for a car that is away
+    hours_known: int  # how many of them are published
+    plans: tuple[Plan | None, ...]  # (K,) None for a car that is away
     right_h: float  # where the picture ends
     ticks: list[tuple[float, str]]  # place and label of the marks on the local clock
 
@@ -65,7 +65,7 @@ def _local_time(dataset: Dataset, hour: float) -> datetime:
 
 
 def _ticks(dataset: Dataset, left_h: float, right_h: float) -> list[tuple[float, str]]:
-    """Every sixth hour of the local clock, or twelfth; midnight carries the date."""
+    """Marks at every sixth hour of the local clock, or twelfth; those at midnight have a date."""
     every_h = 6 if right_h - left_h <= 60 else 12
     ticks = []
     for quarter in range(math.ceil(4 * left_h), math.floor(4 * right_h) + 1):
@@ -77,7 +77,7 @@ def _ticks(dataset: Dataset, left_h: float, right_h: float) -> list[tuple[float,
 
 
 def cost_name(scenario: Scenario) -> str:
-    """What minus the reward is: money, unless its terms have weights."""
+    """What to call minus the reward: it is money only where its terms have no weights."""
     return "cost" if scenario.reward_weights == RewardWeights() else "weighted cost"
 
 
@@ -93,7 +93,10 @@ def _per_car(frame: pd.DataFrame, name: str, cars: int) -> Floats:
 
 
 def _soc(past: pd.DataFrame, current: Outputs, scenario: Scenario) -> Floats:
-    """SoC at the edges of the steps; the first follows from its step's balance of energy."""
+    """(n + 1, K) SoC at the edges of the steps.
+
+    The history holds the SoC after each step; that before the first one follows from its energies.
+    """
     if not len(past):
         return np.asarray(current.vehicle_results["soc"])
     cars, names = len(scenario.vehicles), ("energy_kwh", "stored_kwh", "topup_kwh", "trip_kwh")
@@ -103,21 +106,24 @@ def _soc(past: pd.DataFrame, current: Outputs, scenario: Scenario) -> Floats:
     return np.concatenate([before, _per_car(past, "soc", cars)])
 
 
-def _plans(dataset: Dataset, seen: dict[str, Any], now_h: float) -> Iterator[Plan | None]:
+def _plans(dataset: Dataset, observation: dict[str, Any], now_h: float) -> Iterator[Plan | None]:
     for plugged, hours, wanted_soc in zip(
-        seen["plugged"], seen["hours_to_departure"], seen["wanted_soc"], strict=True
+        observation["plugged"],
+        observation["hours_to_departure"],
+        observation["wanted_soc"],
+        strict=True,
     ):
         departure_h = now_h + float(hours)
         clock = f"{_local_time(dataset, departure_h):%a %H:%M}"
         yield Plan(departure_h, clock, float(wanted_soc)) if plugged else None
 
 
-def scene(simulator: Simulator, history: pd.DataFrame) -> Scene:
-    """What is to be drawn of a household, whose state stays as it is.
+def current_scene(simulator: Simulator, history: pd.DataFrame) -> Scene:
+    """The scene of a household at its current time; its state is not changed.
 
     Args:
-        simulator: Of one household.
-        history: Its steps so far, as `history_frame` gives them.
+        simulator: The simulator of one household.
+        history: The steps of its episode so far, as `history_frame` returns them.
 
     Raises:
         gymnasium.error.ResetNeeded: before the first reset.
@@ -128,12 +134,12 @@ def scene(simulator: Simulator, history: pd.DataFrame) -> Scene:
     current = simulator.outputs()
     simulator.report(np.zeros(1, np.int64), current)
     fields = world_fields(simulator.world)
-    seen = {field.name: current.observations[0, field.slice] for field in fields}
+    observation = {field.name: current.observations[0, field.slice] for field in fields}
     past = history.iloc[-round(PAST_H / scenario.step_h) :]
     now_h = float(current.results["now_min"][0]) / 60.0
     edges_h = np.append(past["now_min"].to_numpy(np.float64) / 60.0, now_h)
     cars, window_h = len(scenario.vehicles), scenario.price_window_h
-    window = [seen[f"price_h{h:02d}"] for h in range(window_h)]
+    window = [observation[f"price_h{h:02d}"] for h in range(window_h)]
     right_h = float(edges_h[0]) + min(PAST_H, 24 * scenario.days) + window_h
     names = [f"{k}: {vehicle.name}" for k, vehicle in enumerate(scenario.vehicles)]
     return Scene(
@@ -146,13 +152,13 @@ def scene(simulator: Simulator, history: pd.DataFrame) -> Scene:
         soc=_soc(past, current, scenario),
         charge_kw=_per_car(past, "charge_kw", cars),
         plugged=_per_car(past, "plugged", cars),
-        load_kw=float(seen["load_kw"][0]),
-        pv_kw=float(seen["pv_kw"][0]) if "pv_kw" in seen else 0.0,
+        load_kw=float(observation["load_kw"][0]),
+        pv_kw=float(observation["pv_kw"][0]) if "pv_kw" in observation else 0.0,
         step_h=scenario.step_h,
         ahead_h=np.append(now_h, math.floor(now_h) + np.arange(1.0, window_h + 1)),
         ahead_price=np.concatenate(window).astype(np.float64),
-        known=int(seen["hours_known"][0]),
-        plans=tuple(_plans(dataset, seen, now_h)),
+        hours_known=int(observation["hours_known"][0]),
+        plans=tuple(_plans(dataset, observation, now_h)),
         right_h=right_h,
         ticks=_ticks(dataset, float(edges_h[0]), right_h),
     )

@@ -1,9 +1,10 @@
 """One helper decides how the scalar code runs: compiled by Numba, or as ordinary Python.
 
 `compiled` turns a function into machine code and caches that on disk. Numba's own cache looks at
-the file a function stands in, not at the files of the functions it calls, so an edited
-`physics/battery.py` would go unnoticed by a cached `simulator` loop. The cache here is keyed on
-the text of every module that holds compiled code and on the layout of the records they share.
+the file in which a function stands, not at the files of the functions it calls, so it would run
+stale code after an edit to `physics/battery.py`. Here the key of each cache entry holds what
+`fingerprint` says of the function, beside the types of its arguments, which hold the layouts of the
+records.
 
 With the environment variable `NUMBA_DISABLE_JIT=1` the same lines run interpreted, for debugging
 and for coverage; `as_records` then gives arrays whose rows can be read by attribute.
@@ -13,36 +14,46 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
 from numba.core.caching import FunctionCache
 
+from ev_gym.runtime.fingerprint import file_text, source_fingerprint
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 INTERPRETED: bool = bool(numba.config.DISABLE_JIT)
 
-_ROOT = Path(__file__).parents[1]
-
-
-@functools.lru_cache(maxsize=1)
-def source_fingerprint() -> str:
-    """Hash of every source file that can hold compiled code or a record layout."""
-    digest = hashlib.sha256()
-    for path in sorted(_ROOT.rglob("*.py")):
-        digest.update(path.relative_to(_ROOT).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()
-
 
 class _KeyedCache(FunctionCache):  # type: ignore[misc]  # numba ships no types
-    """Numba's file cache with the fingerprint of all our sources in each entry's key."""
+    """Numba's file cache with the fingerprint of the function in each entry's key."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self._function = function
+        file_text(function.__code__.co_filename)  # now, while it is the text that was imported
+
+    @functools.cached_property
+    def _fingerprint(self) -> str:
+        # This file holds the options with which every function is compiled.
+        return source_fingerprint(self._function, type(self))
 
     def _index_key(self, sig: Any, codegen: Any) -> Any:
-        return (*super()._index_key(sig, codegen), source_fingerprint())
+        return (*super()._index_key(sig, codegen), self._fingerprint)
+
+
+def _cache_on_disk(dispatcher: Any, function: Callable[..., Any]) -> None:
+    """Have the machine code of a dispatcher cached on disk, under keys that see every edit.
+
+    With `cache=True` Numba itself would set the private attribute `_cache`, to a `FunctionCache`.
+    It offers no public way to add to that cache's keys, so ours, which does, is put there instead.
+    `tests/ev_gym/runtime/test_compiling.py` fails if a version of Numba works in another way.
+    """
+    with contextlib.suppress(RuntimeError):  # no folder is writable: each process compiles anew
+        dispatcher._cache = _KeyedCache(function)
 
 
 def _compile(function: F, **options: bool) -> F:
@@ -54,11 +65,10 @@ def _compile(function: F, **options: bool) -> F:
                 return function(*args)
 
         return cast(F, interpreted)
-    dispatcher = numba.njit(nogil=True, error_model="numpy", _nrt=False, **options)(function)
     # Compiled code allocates nothing, so it needs no reference counts, which would cost more than
-    # the physics. Without a writable folder anywhere each process compiles anew.
-    with contextlib.suppress(RuntimeError):
-        dispatcher._cache = _KeyedCache(function)
+    # the physics.
+    dispatcher = numba.njit(nogil=True, error_model="numpy", _nrt=False, **options)(function)
+    _cache_on_disk(dispatcher, function)
     return cast(F, dispatcher)
 
 

@@ -3,12 +3,10 @@
 Draw `i` (from 0) of a stream is `mix(key + (i + 1) * GOLDEN)`, which is output `i` of SplitMix64
 seeded with `key` (Steele, Lea and Flood 2014, doi:10.1145/2660193.2660195; constants of Vigna's
 splitmix64.c). A stream's state is two integers, its key and how many draws were taken, so it can
-be saved, compared and continued.
+be saved, compared and continued. Keys are unsigned 64-bit integers.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 
@@ -24,7 +22,7 @@ SQRT_3 = 1.7320508075688772
 
 
 @compiled
-def mix(z: Any) -> Any:
+def mix(z: np.uint64) -> np.uint64:
     """SplitMix64's finalizer: a bijection of unsigned 64-bit integers."""
     z = (z ^ (z >> S30)) * MIX_1
     z = (z ^ (z >> S27)) * MIX_2
@@ -32,19 +30,19 @@ def mix(z: Any) -> Any:
 
 
 @compiled
-def draw(key: Any, counter: Any) -> Any:
+def draw(key: np.uint64, counter: int) -> np.uint64:
     """Draw number `counter` (from 0) of the stream `key`: an unsigned 64-bit integer."""
     return mix(key + (np.uint64(counter) + ONE) * GOLDEN)
 
 
 @compiled
-def uniform(key: Any, counter: Any) -> Any:
+def uniform(key: np.uint64, counter: int) -> float:
     """Draw number `counter` as a float in [0, 1), with 53 random bits."""
     return float(draw(key, counter) >> S11) * 2.0**-53
 
 
 @compiled
-def normal(key: Any, counter: Any) -> Any:
+def normal(key: np.uint64, counter: int) -> float:
     """Draw number `counter` as a nearly normal float: mean 0, variance 1, within +-3.47.
 
     The sum of the draw's four 16-bit parts (Irwin-Hall), which needs no transcendental function
@@ -56,6 +54,6 @@ def normal(key: Any, counter: Any) -> Any:
 
 
 @compiled
-def stream_key(key: Any, stream: Any) -> Any:
+def stream_key(key: np.uint64, stream: int) -> np.uint64:
     """Key of the child stream number `stream`, independent of the parent and of its siblings."""
     return mix(mix(key) ^ ((np.uint64(stream) + ONE) * STREAM))

@@ -1,4 +1,4 @@
-"""Where many rows are stepped, several threads share them; compiled code releases the GIL.
+"""Threads that share the rows where there are many; compiled code releases the GIL.
 
 Numba's own `parallel=True` is not used: its pools abort under concurrent callers and after a fork.
 """
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-# With fewer rows than this for each thread, waking it costs more than it takes off the caller.
+# With fewer rows than this for each thread, waking it costs more time than it saves.
 ROWS_A_THREAD = 4096
 MOST_THREADS = 8
 
@@ -26,18 +26,18 @@ def available_cpus() -> int:
 
 
 def _pool() -> ThreadPoolExecutor:
-    """The pool of this process; after a fork the child makes its own."""
-    own = os.getpid()
-    if own not in _pools:
+    """The pool of this process; after a fork the child makes one of its own."""
+    process = os.getpid()
+    if process not in _pools:
         _pools.clear()
-        _pools[own] = ThreadPoolExecutor(MOST_THREADS - 1, "ev_gym-rows")
-    return _pools[own]
+        _pools[process] = ThreadPoolExecutor(MOST_THREADS - 1, "ev_gym-rows")
+    return _pools[process]
 
 
 def parts(rows: int) -> list[slice] | list[None]:
     """Slices of about equal length that cover the rows, one for each thread worth waking.
 
-    Where the calling thread is enough: [None], for all rows.
+    [None], for all rows, where the calling thread is enough.
     """
     count = min(available_cpus(), rows // ROWS_A_THREAD, MOST_THREADS)
     if count < 2:
@@ -47,7 +47,7 @@ def parts(rows: int) -> list[slice] | list[None]:
 
 
 def run_parts(work: Callable[..., int], calls: list[tuple[Any, ...]]) -> int:
-    """The sum of `work(*call)` over the calls, the first on this thread, the others beside it."""
+    """The sum of `work(*call)` over the calls; the first runs on this thread."""
     if len(calls) == 1:
         return work(*calls[0])
     others: list[Future[int]] = [_pool().submit(work, *call) for call in calls[1:]]

@@ -1,4 +1,4 @@
-"""What charges: the wallbox, and the limits of a car at a wallbox."""
+"""The wallboxes of a household, and the limits of a car at one of them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ SWITCHING = ("switch_pause_min", "switch_hold_min")
 class Charger:
     """The wallboxes (EVSE), all alike. Currents are whole amperes, none below 6 A (IEC 61851-1).
 
-    With `phase_switching` a charger of three phases charges on one where less than 4.1 kW (6 A on
-    three) is asked for. How long a switch pauses and how long it is kept are estimates.
+    With `phase_switching`, a charger of three phases charges on one phase where an action asks for
+    less than 4.1 kW (6 A on three phases). How long charging pauses for a switch, and how long a
+    switch is kept, are our estimates.
     """
 
     count: int | None = number(
@@ -81,25 +82,26 @@ class AtCharger(NamedTuple):
 def at_charger(vehicle: Vehicle, charger: Charger) -> AtCharger:
     """Phases, largest current, power per ampere and largest AC power of a car at this charger.
 
-    A car uses as many phases as both have. Its largest current is the least whole one with which
-    it reaches its AC power within 1 %, as nameplates are rounded.
+    A car uses as many phases as both have. Its largest current is the smallest number of whole
+    amperes that gives its AC power to within 1 %, because the numbers on nameplates are rounded.
 
     Raises:
-        ScenarioError: if the car cannot take the 6 A below which no charger goes.
+        ScenarioError: if the car cannot take 6 A, the lowest current of all chargers, or if the
+            charger gives no more power than the car itself uses while it charges.
     """
     phases = min(vehicle.phases, charger.phases)
     kw_per_a = phases * VOLT / 1000.0
-    own_a = math.ceil(0.99 * vehicle.ac_max_kw / kw_per_a)
+    car_a = math.ceil(0.99 * vehicle.ac_max_kw / kw_per_a)
     one_phase_a = 0
     if charger.levels_kw is not None:
         max_kw = min(charger.levels_kw[-1], vehicle.ac_max_kw)
-        current_a = own_a
+        current_a = car_a
     else:
-        current_a = min(charger.max_current_a, own_a)
+        current_a = min(charger.max_current_a, car_a)
         max_kw = min(current_a * kw_per_a, vehicle.ac_max_kw)
         if current_a < FLOOR_A:
             raise ScenarioError(
-                f"vehicle {vehicle.name!r} takes {own_a} A on {phases} phases (ac_max_kw is "
+                f"vehicle {vehicle.name!r} takes {car_a} A on {phases} phases (ac_max_kw is "
                 f"{vehicle.ac_max_kw!r}); allowed: at least 6 A"
                 + ("; give the car or the charger fewer phases" if phases > 1 else "")
             )

@@ -1,8 +1,9 @@
 """The 31 car models of Open EV Data (MIT licence, frozen April 2022) with ADAC's AC losses.
 
 `known_cars.csv` holds usable battery, phases, AC power and consumption of each. Where ADAC measured
-total charging losses (2022, as the press reported them), `eta` and `aux_kw` of `P_battery = eta *
-P_ac - P_aux` are fitted to its two or three points; the other models take the default of `Vehicle`.
+a model's total charging losses (2022, as the press reported them), `eta` and `aux_kw` in `P_battery
+= eta * P_ac - aux_kw` are fitted to its two or three measurements; the other models have the
+defaults of `Vehicle`.
 """
 
 from __future__ import annotations

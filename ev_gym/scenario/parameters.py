@@ -1,7 +1,7 @@
-"""How scenario parameters are declared, checked, and turned into and out of plain dicts.
+"""How scenario parameters are declared, checked, and turned into plain dicts and back.
 
-A parameter is a dataclass field made by `number`, `choice` or `text`: its default, unit, meaning
-and what is allowed stand in one place, and the checks, the messages and the tables come from it.
+A parameter is a dataclass field made by `number`, `choice` or `text`. It declares the default, the
+unit, the meaning and the allowed values in one place; checks, messages and tables come from there.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ def number(
     whole: bool = False,
     optional: bool = False,
 ) -> Any:
-    """A number between `low` and `high` (inclusive); `whole` for integers, `optional` for None."""
+    """A parameter that is a number from `low` to `high`, both included.
+
+    With `whole` it is an integer, with `optional` it may also be None.
+    """
     rule = {
         "unit": unit,
         "meaning": meaning,
@@ -45,7 +48,7 @@ def number(
 
 
 def choice(default: Any, meaning: str, allowed: Iterable[Any]) -> Any:
-    """One of a few values."""
+    """A parameter that is one of a few values."""
     rule = {"unit": "", "meaning": meaning, "allowed": tuple(allowed)}
     return dataclasses.field(default=default, metadata=rule)
 
@@ -53,19 +56,19 @@ def choice(default: Any, meaning: str, allowed: Iterable[Any]) -> Any:
 def numbers(
     default: Any, unit: str, meaning: str, low: float, high: float, *, many: int, **rule: Any
 ) -> Any:
-    """A tuple of at most `many` numbers, each between `low` and `high`."""
+    """A parameter that is a tuple of at most `many` numbers, each between `low` and `high`."""
     rule = {"unit": unit, "meaning": meaning, "low": low, "high": high, "many": many, **rule}
     return dataclasses.field(default=default, metadata=rule)
 
 
 def text(default: Any, meaning: str, *, longest: int = NAME_LENGTH, optional: bool = False) -> Any:
-    """A string of at most `longest` characters."""
+    """A parameter that is a string of 1 to `longest` characters."""
     rule = {"unit": "", "meaning": meaning, "text": longest, "optional": optional}
     return dataclasses.field(default=default, metadata=rule)
 
 
 def section(kind: type, meaning: str) -> Any:
-    """A dataclass of parameters of its own, or None."""
+    """A parameter that is a dataclass of further parameters, or None."""
     rule = {"unit": "", "meaning": meaning, "section": kind, "optional": True}
     return dataclasses.field(default=None, metadata=rule)
 
@@ -89,7 +92,7 @@ def _is_number(value: Any, rule: Mapping[str, Any]) -> bool:
     kind = Integral if rule.get("whole") else Real
     if isinstance(value, bool) or not isinstance(value, kind):
         return False
-    return bool(rule["low"] <= value <= rule["high"])  # a NaN is not
+    return bool(rule["low"] <= value <= rule["high"])  # False for a NaN
 
 
 def _is_allowed(value: Any, rule: Mapping[str, Any]) -> bool:
@@ -107,19 +110,20 @@ def _is_allowed(value: Any, rule: Mapping[str, Any]) -> bool:
     return _is_number(value, rule)
 
 
-def _one_form(value: Any, rule: Mapping[str, Any]) -> Any:
-    """An allowed value in the one form of all that are equal to it: 16 as 16.0, -0.0 as 0.0."""
+def _in_standard_form(value: Any, rule: Mapping[str, Any]) -> Any:
+    """An allowed value in the form that all values equal to it take: 16 as 16.0, -0.0 as 0.0."""
     if value is None or "low" not in rule:
         return value
     if rule.get("many"):
-        return tuple(_one_form(entry, {**rule, "many": 0}) for entry in value)
+        return tuple(_in_standard_form(entry, {**rule, "many": 0}) for entry in value)
     return int(value) if rule.get("whole") else float(value) + 0.0
 
 
 def check(part: Any) -> None:
-    """Check each declared field of a dataclass, and bring its value into one form.
+    """Check each declared field of a dataclass, and bring its value into its standard form.
 
-    Lists become tuples, numbers floats or (whole ones) ints: equal scenarios have one fingerprint.
+    Lists become tuples, whole numbers ints and other numbers floats, so that equal scenarios have
+    the same fingerprint.
 
     Raises:
         ScenarioError: naming the field, its value and what is allowed.
@@ -134,11 +138,16 @@ def check(part: Any) -> None:
         if not _is_allowed(value, rule):
             owner = type(part).__name__
             raise ScenarioError(f"{owner}.{field.name} is {value!r}; allowed: {_allowed(rule)}")
-        object.__setattr__(part, field.name, _one_form(value, rule))
+        object.__setattr__(part, field.name, _in_standard_form(value, rule))
 
 
 def check_unread(part: Any, names: Iterable[str], because: str) -> None:
-    """Refuse a parameter that is set but would not be read.
+    """Refuse a parameter that is set although nothing would read it.
+
+    Args:
+        part: The dataclass.
+        names: The parameters that are not read.
+        because: Why they are not read, for the message.
 
     Raises:
         ScenarioError: naming the field, its value and why it has no effect.
@@ -154,19 +163,19 @@ def check_unread(part: Any, names: Iterable[str], because: str) -> None:
 
 
 def nearest(name: Any, known: Iterable[str]) -> str:
-    """What to put behind an unknown name: the known one that may have been meant, or nothing."""
+    """Words that follow an unknown name in a message: which known one may be meant, or ""."""
     near = difflib.get_close_matches(str(name), list(known), 1)
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
-def check_keys(given: Mapping[str, Any], known: Iterable[str], where: str) -> None:
-    """Refuse a key that is not known, with the nearest known one.
+def check_keys(entries: Mapping[str, Any], known: Iterable[str], where: str) -> None:
+    """Refuse a key that is not known; the message names the nearest known one.
 
     Raises:
         ScenarioError: naming the key and all that is allowed there.
     """
     known = list(known)
-    for key in given:
+    for key in entries:
         if key not in known:
             raise ScenarioError(
                 f"unknown key {key!r} in {where}{nearest(key, known)}; allowed: {', '.join(known)}"
@@ -193,7 +202,7 @@ def override(base: T, changes: Any, where: str) -> T:
     names = [field.name for field in dataclasses.fields(base)]  # type: ignore[arg-type]  # T is one of our dataclasses
     check_keys(changes, names, where)
     new = {}
-    rules = {field.name: field.metadata for field in dataclasses.fields(base)}  # type: ignore[arg-type]  # likewise
+    rules = {field.name: field.metadata for field in dataclasses.fields(base)}  # type: ignore[arg-type]  # T is one of our dataclasses
     for key, value in changes.items():
         current = getattr(base, key)
         if current is None and "section" in rules[key] and isinstance(value, Mapping):
@@ -201,7 +210,7 @@ def override(base: T, changes: Any, where: str) -> T:
         nested = dataclasses.is_dataclass(current) and not isinstance(value, type(current))
         nested = nested and not (value is None and rules[key].get("optional"))
         new[key] = override(current, value, f"{where}.{key}") if nested else value
-    return dataclasses.replace(base, **new)  # type: ignore[type-var]  # likewise
+    return dataclasses.replace(base, **new)  # type: ignore[type-var]  # T is one of our dataclasses
 
 
 def table_of(kind: type) -> list[dict[str, Any]]:

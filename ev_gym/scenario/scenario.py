@@ -1,7 +1,8 @@
 """What is simulated: a household, its charger and cars, how they are driven, and what power costs.
 
-Every parameter is declared once, with unit, meaning and bounds. Scenarios are frozen and hashable,
-go to and from plain dicts, and refuse unknown keys and impossible values when they are made.
+Every parameter is declared once, with unit, meaning and bounds. Scenarios are frozen and hashable;
+they turn into plain dicts and back, and refuse unknown keys and impossible values when they are
+made.
 """
 
 from __future__ import annotations
@@ -194,13 +195,13 @@ class Scenario:
         return self.time_step_min / 60.0
 
     def to_dict(self) -> dict[str, Any]:
-        """Every parameter as plain JSON values; `Scenario.from_dict` gives the scenario back."""
+        """Every parameter as plain JSON values; `Scenario.from_dict` turns them back."""
         plain: dict[str, Any] = to_plain(self)
         return plain
 
     @classmethod
     def from_dict(cls, changes: Mapping[str, Any]) -> Scenario:
-        """The preset named by the key `"preset"` (`stockholm` where absent) with overrides.
+        """The preset that the key `"preset"` names (by default `stockholm`), with overrides.
 
         `vehicles` is a list of dicts; a dict with the key `"model"` starts from that known car.
         `tariff` is a dict or a known tariff's name, such as `"goteborg"`.
@@ -213,10 +214,10 @@ class Scenario:
         changes = dict(changes)
         base = preset(changes.pop("preset", "stockholm"))
         if "vehicles" in changes:
-            given = changes["vehicles"]
-            if not isinstance(given, (list, tuple)):
-                raise ScenarioError(f"vehicles is {given!r}; allowed: a list of dicts")
-            changes["vehicles"] = tuple(_vehicle(entry, base.vehicles[0]) for entry in given)
+            vehicles = changes["vehicles"]
+            if not isinstance(vehicles, (list, tuple)):
+                raise ScenarioError(f"vehicles is {vehicles!r}; allowed: a list of dicts")
+            changes["vehicles"] = tuple(_vehicle(entry, base.vehicles[0]) for entry in vehicles)
         if isinstance(changes.get("tariff"), str):
             changes["tariff"] = tariff(changes["tariff"])
         return override(base, changes, "the scenario")
@@ -240,18 +241,19 @@ def _vehicle(entry: Any, base: Vehicle) -> Vehicle:
     return override(base, entry, "the scenario.vehicles")
 
 
-# Makers of scenarios by name, the default first; `presets` registers the built-in ones.
+# By name, functions that make a scenario, the default one first; the module `presets` registers
+# the built-in ones.
 _PRESETS: dict[str, Callable[[], Scenario]] = {}
 
 
 def register(name: str) -> Callable[[Callable[[], Scenario]], Callable[[], Scenario]]:
-    """Decorator: offer what the function returns as the preset of that name."""
+    """Decorator: what the function returns becomes the preset of that name."""
 
-    def keep(make: Callable[[], Scenario]) -> Callable[[], Scenario]:
+    def register_maker(make: Callable[[], Scenario]) -> Callable[[], Scenario]:
         _PRESETS[name] = make
         return make
 
-    return keep
+    return register_maker
 
 
 def preset_names() -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from ev_gym.scenario.parameters import (
     text,
 )
 
-# Well within what dates, time stamps and time zones can name.
+# Between these days, Python's dates, time stamps and time zones all work.
 FIRST_DAY, END_DAY = date(1900, 1, 1), date(2200, 1, 1)
 FILES = (
     *("price_file", "price_column", "eur_rate", "load_file", "load_zone"),
@@ -28,10 +28,11 @@ FILES = (
 class Data:
     """Where the series come from.
 
-    `synthetic`: the calibrated generator. `classic`: the teaching server's fixed day. `files`: the
-    CSV files named, relative to the folder in the environment variable `EV_GYM_DATA`, or absolute,
-    read by `Dataset.from_csv`; there, `start` and `weeks` may be None: the first Monday, all whole
-    weeks of the prices. Built-in series are in SEK.
+    `synthetic`: the calibrated generator. `classic`: the teaching server's fixed day. `files`: CSV
+    files that `Dataset.from_csv` reads; their paths are absolute, or relative to the folder that
+    the environment variable `EV_GYM_DATA` names. With files, `start` may be None, which means the
+    first Monday of the prices, and `weeks` may be None, which means all their whole weeks.
+    Built-in series are in SEK.
     """
 
     source: str = choice(

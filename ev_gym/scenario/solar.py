@@ -1,4 +1,4 @@
-"""Solar panels on the house; `ev_gym.series.sun` works out what they give."""
+"""Solar panels on the house; `ev_gym.series.sun` computes their power."""
 
 from __future__ import annotations
 

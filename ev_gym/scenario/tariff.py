@@ -1,6 +1,7 @@
-"""What power costs beyond the spot price, and what five Swedish grid companies asked for in 2025.
+"""What power costs beyond the spot price, and five tariffs of Swedish grid companies of 2025.
 
-Every price is without VAT, as invoices add it up; the companies' price lists show it with VAT.
+Prices are without VAT where nothing else is said, because invoices add VAT at the end; the
+companies' price lists show prices with VAT.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ WORKDAYS = (0, 1, 2, 3, 4)
 WINTER = (1, 2, 3, 11, 12)
 HIGH = ("high_from_h", "high_to_h", "high_months", "high_weekdays")
 
-# Sweden's energy tax on electricity from 1 January of each year, SEK/kWh without VAT: the general
-# rate (Skatteverket), gathered from secondary sources, that of 2026 from a single one.
+# Sweden's energy tax on electricity from 1 January of each year, SEK/kWh without VAT. This is the
+# general rate (Skatteverket), taken from secondary sources; for 2026 there was only one source.
 ENERGY_TAX_PER_KWH = {
     2018: 0.331,
     2019: 0.347,
@@ -43,10 +44,10 @@ class Tariff:
     """What a kWh costs beyond the spot price, and a month beyond its kWh.
 
     All without VAT unless said otherwise. The power charge of a month is the price per kW times the
-    mean of the `power_days` highest hourly means of import (kW), by default on as many different
-    days. Hours of `power_weekdays` from `power_from_h` to `power_to_h` count in full, all others
-    times `power_other_factor`. An exported kWh earns the spot price less `export_fee_per_kwh`,
-    without VAT, which a household that sells little does not charge.
+    mean of the `power_days` highest hourly means of import (kW), by default each on another day.
+    Hours of `power_weekdays` from `power_from_h` to `power_to_h` count in full, all others times
+    `power_other_factor`. An exported kWh earns the spot price less `export_fee_per_kwh`; it earns
+    no VAT, because a household that sells little does not charge any.
 
     Raises:
         ScenarioError: for an impossible value, or one that would have no effect.
@@ -118,6 +119,15 @@ class Tariff:
         """Whether some month has a power charge."""
         return max(self.power_price_per_kw, self.power_low_per_kw or 0.0) > 0.0
 
+    def counts_in_full(self, hour: Any, on_counted_day: Any) -> Any:
+        """Whether local hours count in full in the power charge; all others count by the factor.
+
+        Args:
+            hour: Hours of the day, 0 to 23: a number or an array.
+            on_counted_day: Whether each is on one of `power_weekdays`; of the same shape.
+        """
+        return on_counted_day & (hour >= self.power_from_h) & (hour < self.power_to_h)
+
     def __post_init__(self) -> None:
         check(self)
         for low, high in (("high_from_h", "high_to_h"), ("power_from_h", "power_to_h")):
@@ -139,9 +149,9 @@ class Tariff:
 
 _SWEDISH = Tariff(energy_tax_per_kwh=None)
 
-# Households of 16 to 25 A; the figures as listed, with 25 % VAT, stand in the comments. From the
-# operators' price pages as scraped in 2025 (valid from 2025-01-01), not from their price lists;
-# Sollentuna's (seom.se, undated) are those of 2020.
+# Tariffs for households with fuses of 16 to 25 A. The comments show the prices as the companies
+# list them, with 25 % VAT. They come from the companies' web pages as scraped in 2025 (valid from
+# 2025-01-01), not from their price lists. Sollentuna's page (seom.se, undated) shows those of 2020.
 TARIFFS = {
     # Ellevio: 365.00 a month, 6.25 ore/kWh; 81.25 per kW of the mean of the three highest hours on
     # different days, 22-06 counting half.
@@ -166,8 +176,8 @@ TARIFFS = {
     # Vattenfall Eldistribution, flat tariff E4, 20 A: 588.75 a month, 39.0 ore/kWh.
     "vattenfall_flat": replace(_SWEDISH, fixed_per_month=471.0, transfer_per_kwh=0.312),
     # Sollentuna Energi & Miljo: 127.50 a month; 111.50 per kW from November to March, else 55.75,
-    # of the three highest hours on weekdays 07-19, which may be hours of one day: its page shows
-    # them so. (There, public holidays count like weekends; here there are none.)
+    # of the three highest hours on weekdays 07-19. Its page shows that these may be hours of one
+    # day. (There, public holidays count like weekends; here no day is a public holiday.)
     "seom": replace(
         _SWEDISH,
         fixed_per_month=102.0,
@@ -198,7 +208,7 @@ def tariff(name: Any) -> Tariff:
 def energy_tax(tariff: Tariff, year: int) -> float:
     """Energy tax of a calendar year, SEK/kWh without VAT.
 
-    Where the tariff gives none, it is Sweden's; years after the last known one take that one's.
+    Where the tariff's own is None, it is Sweden's; years after the last known one have that tax.
 
     Raises:
         ScenarioError: for a year before the first known one.

@@ -74,8 +74,9 @@ class Vehicle:
 
     Losses: `P_battery = eta * P_ac - aux_kw`, fitted to ADAC's measurements of total AC charging
     losses (2022, as the press reported them); a discharging car obeys the same law the other way
-    round, `P_ac = eta * P_battery - aux_kw`. AC power tapers only near full: over 111 published
-    DC curves the acceptance falls below the AC maximum above 97 % SoC (5th percentile).
+    round, `P_ac = eta * P_battery - aux_kw`. AC power falls only when the battery is nearly full:
+    in 95 % of 111 published DC charging curves, the battery accepts the car's AC maximum up to 97 %
+    SoC or more.
     """
 
     name: str = text("car", "what the car is called")

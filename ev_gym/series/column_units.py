@@ -1,7 +1,7 @@
 """Columns of users' tables as series in kW, currency per kWh, degrees Celsius and W/m2.
 
-The unit is read from the end of a column's name. The rules (units, plausible ranges) stand in
-the docstring of `ev_gym.series.dataset.Dataset`.
+The end of a column's name gives its unit. The docstring of `ev_gym.series.dataset.Dataset` holds
+the rules: which units there are, and which values are plausible.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _KW_PER_UNIT = {"kw": 1.0, "w": 0.001}
 
 
 class Columns(NamedTuple):
-    """Columns the caller names; None leaves the choice to the units in the names."""
+    """Names of the columns to take; None: those whose name ends in a known unit."""
 
     price: str | None = None
     load: str | Sequence[str] | None = None
@@ -49,7 +49,7 @@ class Columns(NamedTuple):
 
 @dataclass(frozen=True)
 class Series:
-    """Values on a regular grid: shape (columns, intervals), the first beginning at `start_s`."""
+    """Values (columns, intervals) on a regular grid of time; the first begins at `start_s`."""
 
     table: Table
     start_s: int
@@ -106,7 +106,7 @@ def irradiance_series(table: Table) -> tuple[list[str], Series]:
 
 
 def _unit(pattern: re.Pattern[str], column: str) -> str:
-    """The unit at the end of a column's name, or "" where none of the pattern is there."""
+    """The unit at the end of a column's name, or "" where it has no unit of that pattern."""
     match = pattern.search(column.lower())
     return str(match.group(1)) if match else ""
 
@@ -115,13 +115,13 @@ def _choose(
     table: Table,
     role: str,
     pattern: re.Pattern[str],
-    wanted: str | Sequence[str] | None,
+    columns: str | Sequence[str] | None,
     option: str,
 ) -> list[str]:
-    """The columns to read: those asked for, or the only ones whose unit is known."""
+    """Names of the columns to read: those in `columns`, or where None all with a known unit."""
     names = [str(column) for column in table.cells.columns]
-    if wanted is not None:
-        chosen = [wanted] if isinstance(wanted, str) else list(wanted)
+    if columns is not None:
+        chosen = [columns] if isinstance(columns, str) else list(columns)
         for name in chosen:
             if name not in names:
                 raise DataError(f"{table.header}: no column {name!r} ({option}) among {names}")
@@ -134,7 +134,7 @@ def _choose(
             f"{_ALLOWED[role]}"
         )
     many = len({_unit(pattern, name) for name in chosen}) > 1 if role == "load" else len(chosen) > 1
-    if wanted is None and many and role != "irradiance":
+    if columns is None and many and role != "irradiance":
         raise DataError(f"{table.header}: several {role} columns, {chosen}; choose with {option}=")
     return chosen
 
@@ -162,8 +162,8 @@ def _numbers(table: Table, column: str) -> NDArray[np.float64]:
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
         cell = cells.iloc[int(bad[0])]
-        shown = repr(cell) if isinstance(cell, str) else cell
-        what = "is empty" if not str(cell).strip() else f"= {shown} is not a finite number"
+        value = repr(cell) if isinstance(cell, str) else cell
+        what = "is empty" if not str(cell).strip() else f"= {value} is not a finite number"
         raise DataError(f"{table.where(int(bad[0]))}: {column} {what}")
     return values
 

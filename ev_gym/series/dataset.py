@@ -34,7 +34,8 @@ from ev_gym.series.local_time import Calendar, check_local_monday, local_calenda
 if TYPE_CHECKING:
     import pandas as pd
 
-# Series of the sky by name, with the largest plausible value.
+# Names of the series that describe the sky, with their largest plausible values, and the sets of
+# them that a data set may have.
 SKY = {
     "clearness": 2.0,
     "ghi_w_per_m2": MAX_IRRADIANCE_W_PER_M2,
@@ -54,36 +55,38 @@ class Dataset:
     panels, irradiance. Nothing is filled in: a gap, unsorted or duplicate stamps, an empty cell,
     text instead of a number, a value outside the plausible range (load 0 to 100 kW, price -100 to
     100 per kWh, temperature -60 to 60 deg C, irradiance 0 to 1500 W/m2) is an error that names
-    file, row and stamp. Rows count as in an editor, the header being row 1; of a DataFrame they
-    are positions, from 0.
+    file, row and stamp. Rows of a file have the numbers that an editor shows, so the header is
+    row 1; rows of a DataFrame are positions, from 0.
 
-    *Stamps.* The column `timestamp_utc`, else the first, holds the start of each interval in
-    ISO 8601 with `Z` or an offset. Stamps without offset need `stamp_zone`, and then a local time
-    that summer time skips or repeats is an error.
+    *Stamps.* A stamp is the start of an interval, in ISO 8601 with `Z` or an offset. They stand in
+    the column `timestamp_utc` or, without such a column, in the first. Stamps without an offset
+    need `stamp_zone`; a local time that summer time skips or repeats is then an error.
 
-    *Units* are read from the end of a column's name: load `_kw`, `_w` or `_kwh` (energy per
-    interval), several columns of one unit being several houses; price `_<currency>_per_kwh` or
-    `_<currency>_per_mwh`, with `ore` for hundredths of SEK, NOK or DKK; temperature `_c`;
-    irradiance `ghi_w_per_m2` (global horizontal), with `dhi_w_per_m2` (diffuse) where measured,
-    and with both `dni_w_per_m2` (beam).
+    *Units.* The name of a column ends in its unit. Load: `_kw`, `_w` or `_kwh` (energy per
+    interval); several columns of one unit are several houses. Price: `_<currency>_per_kwh` or
+    `_<currency>_per_mwh`, where `ore` is a hundredth of SEK, NOK or DKK. Temperature: `_c`.
+    Irradiance: `ghi_w_per_m2` (global horizontal, GHI), alone, or with `dhi_w_per_m2` (diffuse
+    horizontal, DHI), or with both that and `dni_w_per_m2` (direct normal, DNI, the beam).
 
-    *Resolution.* Load comes in quarter-hours: finer series are averaged, 30 and 60 minutes
-    repeated. Prices stay in their 15, 30 or 60 minutes. Temperature and irradiance come in hours;
-    finer series are averaged.
+    *Resolution.* Load is kept in quarter-hours: finer series are averaged, values of 30 or 60
+    minutes are repeated. Prices are kept in their own intervals of 15, 30 or 60 minutes.
+    Temperature and irradiance are kept in hours; finer series are averaged.
 
-    *Calendar.* The prices set it: whole weeks from their first Monday 00:00 local time, or from
-    `start` for `weeks`. Load or temperature that covers all these weeks is paired with the prices
-    by time. Otherwise it is paired by calendar position: every interval takes the value of the
-    same ISO week, weekday and local time of day, from where the file has this position first.
-    So a load measured in 2008 meets the prices of 2023, Mondays on Mondays and winter on winter,
-    but what happened on one day (a cold spell, a holiday) is no longer on the day whose price it
-    influenced. Week 53 takes week 52, unless the file has a whole week 53. An hour that spring
-    skips in the file takes the hour before; the two like-named hours of autumn get the same
-    values, those of the first of them in the file. A file paired so must hold all of the ISO
-    weeks 1 to 52. Irradiance is paired by week, weekday and hour of UTC, which the sun follows.
+    *Calendar.* The prices set the calendar: all their whole weeks from the first Monday 00:00 local
+    time, or `weeks` weeks from `start`. A series of load or temperature that covers all these weeks
+    is paired with the prices by time. Any other is paired by calendar position: every interval
+    takes the value that the file has for the same ISO week, weekday and local time of day; where it
+    has several, the first. So a load measured in 2008 meets the prices of 2023, Mondays on Mondays
+    and winter on winter, but what happened on one day (a cold spell, a holiday) is no longer on the
+    day whose price it influenced. Week 53 takes the values of week 52, unless the file has a whole
+    week 53. An hour that summer time skips in the file takes the values of the hour before. Where
+    the end of summer time repeats an hour, both take the first one in the file. A file that is
+    paired by position must hold all of the ISO weeks 1 to 52. Irradiance is paired by ISO week,
+    weekday and hour in UTC, because the sun knows no summer time.
 
     Attributes:
-        start: First instant, aware (kept in UTC); a Monday 00:00 on the local clock of `zone`.
+        start: First instant, a datetime with a time zone (kept in UTC); on the local clock of
+            `zone` it is a Monday 00:00.
         zone: IANA time zone of local hour, weekday and month.
         load_kw: Base load, shape (houses, weeks * 672): mean kW of each quarter-hour, 0 or more.
         price_per_kwh: Spot price without tax and VAT, shape (weeks * 168 * 60 / price_minutes,),
@@ -91,13 +94,14 @@ class Dataset:
         temperature_c: Outdoor temperature, shape (weeks * 168,): hourly, degrees Celsius.
         price_minutes: Length of a price interval: 15, 30 or 60 minutes.
         currency: Three-letter code (ISO 4217) of the prices.
-        clearness: Sky of generated series, shape (weeks * 168,): hourly GHI over that of a clear
-            sky (`ev_gym.series.sun.clear_sky`), 0 to 2. None: no such series.
+        clearness: Sky of generated series, shape (weeks * 168,): hourly GHI divided by that of a
+            clear sky (`ev_gym.series.sun.clear_sky`), 0 to 2. None: no such series.
         ghi_w_per_m2: Measured sky, instead of clearness: hourly mean global horizontal irradiance,
-            shape (weeks * 168,), W/m2. What follows from it stands in `ev_gym.series.sun`.
-        dhi_w_per_m2: Diffuse horizontal irradiance, likewise; None: split off GHI by a model.
-        dni_w_per_m2: Beam irradiance on a plane facing the sun, likewise; only with the other two,
-            which it checks.
+            shape (weeks * 168,), W/m2. `ev_gym.series.sun` computes power from it.
+        dhi_w_per_m2: Hourly mean diffuse horizontal irradiance, shape (weeks * 168,), W/m2. None:
+            `ev_gym.series.sun` estimates it from GHI.
+        dni_w_per_m2: Hourly mean irradiance of the beam on a plane that faces the sun, shape
+            (weeks * 168,), W/m2. Only together with GHI and DHI, which are checked against it.
 
     Raises:
         DataError: Shapes that disagree, no whole weeks, a value that is not finite, a negative
@@ -180,7 +184,7 @@ class Dataset:
                     f"{name}[{bad[0]}] = {values[bad[0]]}: allowed is 0 to {SKY[name]:g}"
                 )
         if self.ghi_w_per_m2 is not None and self.dhi_w_per_m2 is not None:
-            # Measured diffuse may exceed global by the errors of two instruments.
+            # Different instruments measure the two, so by their errors DHI may exceed GHI.
             bad = np.flatnonzero(self.dhi_w_per_m2 > 1.1 * self.ghi_w_per_m2 + 10.0)
             if bad.size:
                 raise DataError(
@@ -241,7 +245,7 @@ class Dataset:
         load_columns: str | Sequence[str] | None = None,
         temperature_column: str | None = None,
     ) -> Dataset:
-        """Read comma-separated files, as the class describes.
+        """Read comma-separated files, by the rules in the docstring of the class.
 
         Args:
             price: File of spot prices without tax and VAT.
@@ -253,22 +257,23 @@ class Dataset:
             eur_rate: `currency` per EUR, needed where prices are in EUR and `currency` is not.
             start: First Monday, e.g. "2023-01-02"; a time without offset is local time.
             weeks: Number of weeks; by default as many as the prices hold.
-            load_zone: Zone of the load's clock in pairing by calendar position (default: zone).
+            load_zone: Time zone of the load's local clock, for pairing by calendar position; None:
+                `zone`.
             stamp_zone: Time zone of stamps that have no offset.
             stamp_column: Name of the column of stamps, in all files.
-            price_column: Name of the price column, where several carry a known unit.
+            price_column: Name of the price column, where several have a known unit.
             load_columns: Name or names of the load columns to take.
             temperature_column: Name of the temperature column.
 
         Raises:
-            FileNotFoundError: A file that does not exist.
-            DataError: Anything else that is wrong with the files, naming file, row and stamp.
+            FileNotFoundError: A file does not exist.
+            DataError: Anything else is wrong with the files; the message names file, row and stamp.
         """
         from ev_gym.series import column_units, files_and_frames, pairing
 
         options = pairing.Options(zone, currency, eur_rate, start, weeks, load_zone)
         columns = column_units.Columns(price_column, load_columns, temperature_column)
-        files = files_and_frames.Given(price, load, temperature, irradiance)
+        files = files_and_frames.Sources(price, load, temperature, irradiance)
         tables = files_and_frames.read_files(files, stamp_column, stamp_zone)
         return cls(**pairing.aligned(tables, columns, options))
 
@@ -290,27 +295,26 @@ class Dataset:
         load_columns: str | Sequence[str] | None = None,
         temperature_column: str | None = None,
     ) -> Dataset:
-        """Take the series from pandas objects; the further arguments are those of `from_csv`.
+        """Take the series from pandas objects; all other arguments are those of `from_csv`.
 
-        Each object has a time-zone-aware DatetimeIndex (start of the interval). A Series carries
-        its unit in its name, a DataFrame in the names of its columns.
+        The index of each object is a DatetimeIndex with a time zone: the starts of the intervals.
+        The unit stands in the name of a Series, or in the names of a DataFrame's columns.
 
         Raises:
             DataError: As in `from_csv`; the row is the position in the index, from 0.
-            TypeError: Something that is neither a Series nor a DataFrame.
+            TypeError: An object is neither a Series nor a DataFrame.
         """
         from ev_gym.series import column_units, files_and_frames, pairing
 
         options = pairing.Options(zone, currency, eur_rate, start, weeks, load_zone)
         columns = column_units.Columns(price_column, load_columns, temperature_column)
-        tables = files_and_frames.read_frames(
-            files_and_frames.Given(price, load, temperature, irradiance)
-        )
+        frames = files_and_frames.Sources(price, load, temperature, irradiance)
+        tables = files_and_frames.read_frames(frames)
         return cls(**pairing.aligned(tables, columns, options))
 
 
 def _read_only(name: str, values: Any) -> NDArray[np.float64]:
-    """A read-only float64 copy in C order, all finite."""
+    """A read-only float64 copy in C order; a `DataError` where a value is not a finite number."""
     try:
         array = np.array(values, dtype=np.float64, order="C")
     except (TypeError, ValueError) as error:

@@ -1,7 +1,7 @@
 """Users' files and frames as tables on a regular grid of time.
 
-Every error names the file, the row and the stamp; nothing is filled in or left out. The rules
-stand in the docstring of `ev_gym.series.dataset.Dataset`.
+Every error names the file, the row and the stamp; nothing is filled in or left out. The docstring
+of `ev_gym.series.dataset.Dataset` holds the rules.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _OFFSET = re.compile(r"[T ][\d:.,]+ ?(Z|[+-]\d\d(:?\d\d)?)$")
 
 @dataclass(frozen=True)
 class Table:
-    """One file or frame on a regular grid of time, its cells not yet read as numbers.
+    """One file or frame on a regular grid of time, with cells that are still text or objects.
 
     Attributes:
         name: What messages call it: the path, or "price frame".
@@ -34,7 +34,7 @@ class Table:
         first_row: Number of its first record: 2 in a file (as editors count), 0 in a frame.
         seconds: Start of each interval, seconds since 1970 in UTC.
         step_s: Length of the intervals, seconds.
-        cells: Its columns without the stamps.
+        cells: Its columns, without that of the stamps.
     """
 
     name: str
@@ -67,8 +67,8 @@ def _where(name: str, first_row: int, seconds: NDArray[np.int64], index: int) ->
 # Files and frames.
 
 
-class Given(NamedTuple):
-    """What the caller of `Dataset.from_csv` or `from_frame` hands over: files or frames."""
+class Sources(NamedTuple):
+    """The files of `Dataset.from_csv`, or the frames of `Dataset.from_frame`."""
 
     price: Any
     load: Any
@@ -77,7 +77,7 @@ class Given(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """The same, read; a constant temperature passes as it is."""
+    """The tables that were read from `Sources`; a constant temperature is still a number."""
 
     price: Table
     load: Table
@@ -85,8 +85,8 @@ class Tables(NamedTuple):
     irradiance: Table | None
 
 
-def read_files(files: Given, stamp_column: str | None, stamp_zone: str | None) -> Tables:
-    """The files of `Dataset.from_csv`."""
+def read_files(files: Sources, stamp_column: str | None, stamp_zone: str | None) -> Tables:
+    """Read the files of `Dataset.from_csv`."""
 
     def read(role: str) -> Table:
         return read_csv(getattr(files, role), role, stamp_column, stamp_zone)
@@ -100,27 +100,28 @@ def read_files(files: Given, stamp_column: str | None, stamp_zone: str | None) -
     )
 
 
-def read_frames(frames: Given) -> Tables:
-    """The objects of `Dataset.from_frame`."""
-    degrees, light = frames.temperature, frames.irradiance
-    if isinstance(degrees, numbers.Real):
-        degrees = float(degrees)
-    elif degrees is not None:
-        degrees = read_frame(degrees, "temperature")
+def read_frames(frames: Sources) -> Tables:
+    """Read the objects of `Dataset.from_frame`."""
+    temperature, irradiance = frames.temperature, frames.irradiance
+    if isinstance(temperature, numbers.Real):
+        temperature = float(temperature)
+    elif temperature is not None:
+        temperature = read_frame(temperature, "temperature")
     return Tables(
         read_frame(frames.price, "price"),
         read_frame(frames.load, "load"),
-        degrees,
-        None if light is None else read_frame(light, "irradiance"),
+        temperature,
+        None if irradiance is None else read_frame(irradiance, "irradiance"),
     )
 
 
 def read_csv(
     path: str | os.PathLike[str], role: str, stamp_column: str | None, stamp_zone: str | None
 ) -> Table:
-    """Read a comma-separated file with a header, its stamps checked.
+    """Read a comma-separated file with a header, and check its stamps.
 
-    Python's own csv module keeps the number of every row, and takes no text for a missing value.
+    Python's csv module rather than pandas reads it, because it keeps all rows, so that messages can
+    name their numbers, and takes no text (such as "NA") for a missing value.
     """
     name = os.fspath(path)
     if not os.path.isfile(name):
@@ -140,11 +141,12 @@ def read_csv(
     cells = pd.DataFrame(rows[1:], columns=header, dtype=object)
     texts = [str(text).strip() for text in cells.pop(stamp)]
     seconds = _whole_seconds(_parse_stamps(texts, name, stamp_zone), name, 2)
-    return Table(name, f"{name}, row 1 (header)", 2, seconds, _grid(seconds, name, 2), cells)
+    step_s = _checked_step_s(seconds, name, 2)
+    return Table(name, f"{name}, row 1 (header)", 2, seconds, step_s, cells)
 
 
 def read_frame(data: Any, role: str) -> Table:
-    """Take a Series or DataFrame whose index holds the stamps, these checked."""
+    """Take a Series or DataFrame whose index holds the stamps, and check these."""
     if not isinstance(data, (pd.Series, pd.DataFrame)):
         raise TypeError(f"{role}: a pandas Series or DataFrame is needed, got {type(data)}")
     name = f"{role} frame"
@@ -160,7 +162,7 @@ def read_frame(data: Any, role: str) -> Table:
     header = f"{name}, names of the columns"
     _check_names(list(cells.columns), header)
     seconds = _whole_seconds(index.tz_convert("UTC"), name, 0)
-    return Table(name, header, 0, seconds, _grid(seconds, name, 0), cells)
+    return Table(name, header, 0, seconds, _checked_step_s(seconds, name, 0), cells)
 
 
 def _csv_rows(name: str) -> list[list[str]]:
@@ -195,7 +197,7 @@ def _check_names(names: list[str], header: str) -> None:
 
 
 def _parse_stamps(texts: list[str], name: str, stamp_zone: str | None) -> pd.DatetimeIndex:
-    """Stamps as UTC; an error names the first row that cannot be read."""
+    """The stamps in UTC; an error names the first row whose stamp cannot be read."""
     parsed = pd.DatetimeIndex(pd.to_datetime(texts, format="ISO8601", utc=True, errors="coerce"))
     bad = np.flatnonzero(parsed.isna())
     if bad.size:
@@ -215,11 +217,12 @@ def _parse_stamps(texts: list[str], name: str, stamp_zone: str | None) -> pd.Dat
         )
     find_zone(stamp_zone, "stamp_zone")
     wall = parsed.tz_localize(None)
-    first_pass = wall.tz_localize(stamp_zone, ambiguous="NaT", nonexistent="shift_forward")
+    # Times that the clock skips are shifted here, so that only those that occur twice are missing.
+    unique = wall.tz_localize(stamp_zone, ambiguous="NaT", nonexistent="shift_forward")
     local = wall.tz_localize(stamp_zone, ambiguous="NaT", nonexistent="NaT")
     bad = np.flatnonzero(local.isna())
     if bad.size:
-        why = "occurs twice" if first_pass.isna()[bad[0]] else "does not exist"
+        why = "occurs twice" if unique.isna()[bad[0]] else "does not exist"
         raise DataError(
             f"{name}, row {bad[0] + 2}: local time {texts[bad[0]]!r} {why} in {stamp_zone}, where "
             "the clock is changed then; write stamps with Z or an offset"
@@ -228,7 +231,7 @@ def _parse_stamps(texts: list[str], name: str, stamp_zone: str | None) -> pd.Dat
 
 
 def _whole_seconds(index: pd.DatetimeIndex, name: str, first_row: int) -> NDArray[np.int64]:
-    """Seconds since 1970 of stamps in UTC."""
+    """Seconds since 1970 of stamps in UTC; an error for a fraction of a second."""
     us = index.tz_localize(None).to_numpy(dtype="datetime64[us]").astype(np.int64)
     seconds = us // 1_000_000
     odd = np.flatnonzero(us % 1_000_000)
@@ -238,8 +241,8 @@ def _whole_seconds(index: pd.DatetimeIndex, name: str, first_row: int) -> NDArra
     return seconds
 
 
-def _grid(seconds: NDArray[np.int64], name: str, first_row: int) -> int:
-    """The step of sorted, gapless, regular stamps in seconds; otherwise an error."""
+def _checked_step_s(seconds: NDArray[np.int64], name: str, first_row: int) -> int:
+    """Seconds from each stamp to the next; an error unless sorted, regular and without gaps."""
     if seconds.size < 2:
         raise DataError(f"{name}: {seconds.size} records; at least two are needed to see the step")
     steps = np.diff(seconds)

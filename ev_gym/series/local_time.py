@@ -13,7 +13,7 @@ from ev_gym.series.limits import DataError
 
 
 class Calendar(NamedTuple):
-    """The local clock, one entry per hour elapsed since the start; read-only int64 of one length.
+    """The local clock at each hour since the start; read-only int64 arrays of one length.
 
     Attributes:
         offset_min: Local clock minus elapsed time, in minutes, relative to the first hour:
@@ -32,7 +32,7 @@ class Calendar(NamedTuple):
 
 
 def find_zone(name: str, what: str = "zone") -> ZoneInfo:
-    """The time zone of that IANA name; a `DataError` that says `what` where there is none."""
+    """The time zone of an IANA name; for an unknown one a `DataError` that calls it `what`."""
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError, TypeError, AttributeError):
@@ -58,8 +58,8 @@ def check_local_monday(start: datetime, zone: str) -> None:
 def local_calendar(start: datetime, zone: str, hours: int) -> Calendar:
     """The local clock of `zone` at each of `hours` hours from `start` (aware).
 
-    A zone whose clock changes inside such an hour (Lord Howe Island only) shows the change from
-    the next hour on.
+    Where the clock changes inside such an hour (on Lord Howe Island only), the calendar has the
+    change from the next hour on.
     """
     tz = find_zone(zone)
     utc_s = int(start.timestamp()) + 3600 * np.arange(hours, dtype=np.int64)

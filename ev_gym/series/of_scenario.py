@@ -14,7 +14,7 @@ import numpy as np
 from ev_gym.scenario import Data, Scenario, ScenarioError
 from ev_gym.series.dataset import Dataset
 
-# The teaching server of 2024: prices in ore per kWh and base loads in kW of its 24 hours.
+# The day of the teaching server of 2024: prices (ore per kWh) and base loads (kW) of its 24 hours.
 CLASSIC_PRICES_ORE = (
     85.28, 70.86, 68.01, 67.95, 68.01, 85.04, 87.86, 100.26, 118.45, 116.61, 105.93, 91.95,
     90.51, 90.34, 90.80, 88.85, 90.39, 99.03, 87.11, 82.9, 80.45, 76.48, 32.00, 34.29,
@@ -25,12 +25,12 @@ CLASSIC_LOADS_KW = (
 )  # fmt: skip
 CLASSIC_TEMPERATURE_C = 15.0
 
-# The generator's own level; a household's annual consumption scales it.
+# Annual consumption of a generated house, unless a scenario's `annual_kwh` scales it.
 REFERENCE_KWH = 12_000.0
 
 
 class _File(NamedTuple):
-    """A file as the cache knows it: an edited one has another time or size."""
+    """What the cache knows a file by: after an edit it has another time or another size."""
 
     path: Path
     changed_ns: int
@@ -40,12 +40,12 @@ class _File(NamedTuple):
 def dataset_of(scenario: Scenario) -> Dataset:
     """The series that a scenario names.
 
-    Read once per process, and again when a file has changed. Built-in series are in SEK, whatever
-    the scenario's currency.
+    They are read once per process, and again when a file has changed. Built-in series are in SEK,
+    whatever the scenario's currency.
 
     Raises:
         ScenarioError: if files are named relative to `EV_GYM_DATA` and that is not set.
-        FileNotFoundError, DataError: if a file is missing or holds something else.
+        FileNotFoundError, DataError: if a file is missing or does not hold such a series.
     """
     if scenario.data.source != "files":
         return _dataset(scenario.data, "SEK", ())
@@ -53,7 +53,7 @@ def dataset_of(scenario: Scenario) -> Dataset:
 
 
 def _files(data: Data) -> tuple[_File | None, ...]:
-    """The files of prices, base load, temperature and irradiance; None for one not named."""
+    """Files of prices, base load, temperature, irradiance; None where the scenario names none."""
     names = (data.price_file, data.load_file, data.temperature_file, data.irradiance_file)
     paths = [None if name is None else Path(name) for name in names]
     named = [path for path in paths if path is not None]
@@ -77,7 +77,7 @@ def _file(path: Path) -> _File:
 def _dataset(data: Data, currency: str, files: tuple[_File | None, ...]) -> Dataset:
     if data.source == "files":
         return _from_files(data, currency, [file and file.path for file in files])
-    assert data.start is not None  # `Data` takes None with files only
+    assert data.start is not None  # `Data` allows None only for files
     assert data.weeks is not None
     start = datetime.fromisoformat(data.start).replace(tzinfo=ZoneInfo(data.zone))
     start = start.astimezone(timezone.utc)
@@ -108,7 +108,7 @@ def _dataset(data: Data, currency: str, files: tuple[_File | None, ...]) -> Data
 
 def _from_files(data: Data, currency: str, paths: list[Path | None]) -> Dataset:
     price, load, temperature, irradiance = paths
-    assert price is not None  # `Data` asks for these two
+    assert price is not None  # `Data` refuses files without these two
     assert load is not None
     return Dataset.from_csv(
         price=price,

@@ -1,6 +1,6 @@
-"""From regular series to one calendar: resolution, first Monday, pairing.
+"""Series of different years and resolutions are brought to the calendar of the prices.
 
-The rules stand in the docstring of `ev_gym.series.dataset.Dataset`.
+The docstring of `ev_gym.series.dataset.Dataset` holds the rules.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Options(NamedTuple):
 
 
 def aligned(tables: Tables, columns: Columns, options: Options) -> dict[str, Any]:
-    """The fields of a `Dataset`, from its tables."""
+    """The fields of a `Dataset` by name, from the tables that were read."""
     zone, load_zone = options.zone, options.load_zone or options.zone
     find_zone(zone)
     find_zone(load_zone, "load_zone")
@@ -63,8 +63,8 @@ def aligned(tables: Tables, columns: Columns, options: Options) -> dict[str, Any
     end_s = start_s + weeks * WEEK_S
     loads = in_steps(load_series(tables.load, columns.load), QUARTER_S, 0)
     if isinstance(tables.temperature, Table):
-        degrees = temperature_series(tables.temperature, columns.temperature)
-        hourly = in_steps(degrees, HOUR_S, start_s % HOUR_S)
+        temperature = temperature_series(tables.temperature, columns.temperature)
+        hourly = in_steps(temperature, HOUR_S, start_s % HOUR_S)
         temperature_c = paired(hourly, zone, start_s, end_s, zone)[0]
     else:
         temperature_c = np.full(weeks * HOURS_PER_WEEK, _constant_temperature(tables.temperature))
@@ -81,11 +81,11 @@ def aligned(tables: Tables, columns: Columns, options: Options) -> dict[str, Any
 
 
 def _sky(table: Table | None, start_s: int, end_s: int) -> dict[str, NDArray[np.float64]]:
-    """The irradiances of a `Dataset`; the sun knows no summer time, so paired by UTC."""
+    """The irradiances of a `Dataset`, paired in UTC because the sun knows no summer time."""
     if table is None:
         return {}
-    names, light = irradiance_series(table)
-    hourly = paired(in_steps(light, HOUR_S, start_s % HOUR_S), "UTC", start_s, end_s, "UTC")
+    names, irradiance = irradiance_series(table)
+    hourly = paired(in_steps(irradiance, HOUR_S, start_s % HOUR_S), "UTC", start_s, end_s, "UTC")
     return {f"{name}_w_per_m2": row for name, row in zip(names, hourly, strict=True)}
 
 
@@ -95,8 +95,8 @@ def _sky(table: Table | None, start_s: int, end_s: int) -> dict[str, NDArray[np.
 def in_steps(series: Series, step_s: int, phase_s: int) -> Series:
     """The series in steps that begin `phase_s` seconds after whole multiples of `step_s`.
 
-    Finer series are averaged over each whole step, an incomplete one at either end left off.
-    Coarser ones (the load's 30 and 60 minutes) are repeated.
+    Finer series are averaged over each whole step; an incomplete step at either end is left out.
+    The values of a load in steps of 30 or 60 minutes are repeated.
     """
     repeated = series.step_s in (1800, 3600) and step_s == QUARTER_S
     if step_s % series.step_s and not repeated:
@@ -132,12 +132,12 @@ def _step_error(series: Series, allowed: str) -> DataError:
 
 
 def price_calendar(prices: Series, options: Options) -> tuple[int, int]:
-    """First instant (seconds since 1970) and number of weeks, inside the price series."""
+    """First instant (seconds since 1970) and number of weeks of the calendar."""
     end_s = prices.start_s + prices.values.shape[1] * prices.step_s
     if options.start is None:
         start_s = _first_monday(prices.start_s, find_zone(options.zone))
     else:
-        start_s = _given_start(options.start, options.zone)
+        start_s = _start_of_option(options.start, options.zone)
     if (start_s - prices.start_s) % prices.step_s:
         raise DataError(
             f"{prices.table.where(0)}: no interval begins at the local Monday 00:00 in "
@@ -171,16 +171,17 @@ def _first_monday(from_s: int, zone: ZoneInfo) -> int:
     return int(monday.timestamp())
 
 
-def _given_start(start: str | date | datetime, zone: str) -> int:
+def _start_of_option(start: str | date | datetime, zone: str) -> int:
     try:
-        given = (
+        moment = (
             datetime.fromisoformat(start.replace("Z", "+00:00"))
             if isinstance(start, str)
             else start
         )
     except ValueError:
         raise DataError(f"start = {start!r}: allowed is a date such as '2023-01-02'") from None
-    moment = given if isinstance(given, datetime) else datetime.combine(given, time())
+    if not isinstance(moment, datetime):
+        moment = datetime.combine(moment, time())
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=find_zone(zone))
     check_local_monday(moment, zone)
@@ -193,7 +194,7 @@ def _given_start(start: str | date | datetime, zone: str) -> int:
 def paired(
     series: Series, series_zone: str, start_s: int, end_s: int, zone: str
 ) -> NDArray[np.float64]:
-    """The values from start to end: by time where the series covers them, else by position."""
+    """The values from start to end: by time, or by position where the series does not cover it."""
     last_s = series.start_s + series.values.shape[1] * series.step_s
     if series.start_s <= start_s and end_s <= last_s:
         return by_time(series, start_s, end_s)
@@ -216,6 +217,7 @@ def position_table(series: Series, zone: str, calendar: str) -> NDArray[np.float
     found, first = np.unique(_position(wall, step_s), return_index=True)
     table[:, found] = series.values[:, first]
     wall_s = wall.to_numpy(dtype="datetime64[s]").astype(np.int64)
+    # Positions that summer time skips take the values of as many positions before them.
     for row in np.flatnonzero(np.diff(wall_s) > step_s).tolist():
         jump_s = wall_s[row + 1] - wall_s[row] - step_s
         skipped_s = wall_s[row] + step_s + np.arange(0, jump_s, step_s)
@@ -235,7 +237,7 @@ def position_table(series: Series, zone: str, calendar: str) -> NDArray[np.float
             f"all ISO weeks 1 to 52 of a year; first missing: week {week + 1}, {day} {clock} "
             f"({zone})"
         )
-    if np.isnan(weeks[0, -1]).any():
+    if np.isnan(weeks[0, -1]).any():  # no whole week 53
         weeks[:, -1] = weeks[:, -2]
     return table
 

@@ -34,7 +34,7 @@ from ev_gym.series.limits import HOURS_PER_WEEK
 WEEKS_PER_YEAR = 52
 MEAN_HOURS_PER_YEAR = 8766.0  # 365.25 days
 NEGLIGIBLE = 1e-9
-# Of the seeds 0 to 19 the one whose 52 weeks from 2 January 2023 lie nearest to the measured years.
+# Of the seeds 0 to 19, that whose 52 weeks from 2 January 2023 are most like the measured years.
 TYPICAL_SEED = 14
 
 
@@ -57,7 +57,7 @@ class Clock(NamedTuple):
 
     Attributes:
         hour: local hour of day, 0 to 23.
-        standard_hour: the same without summer time: the sun does not know about it.
+        standard_hour: the same without summer time, because the sun knows none.
         weekday: 0 is Monday.
         day_of_year: 1 to 366.
         year: calendar year.
@@ -86,7 +86,7 @@ def synthetic_series(
     House ``2k`` and house ``2k + 1`` have sizes ``1 + a`` and ``1 - a`` (``a`` is 0 for the first
     two), so that the mean annual consumption of one house or of any even number of houses is
     exactly ``annual_kwh`` and tends to it otherwise. "Annual" is the mean power of the first 52
-    weeks (generated in any case) times 8,766 h. A house is the same in a set of any size.
+    weeks (generated in any case) times 8,766 h. A house has the same load whatever ``houses`` is.
 
     Args:
         start: first hour, time-zone aware; Monday 00:00 in ``zone``.
@@ -94,7 +94,8 @@ def synthetic_series(
         houses: number of houses.
         zone: IANA name of the time zone that people live by.
         annual_kwh: mean annual consumption of a house without vehicles, kWh.
-        seed: one seed, one result. Prices, temperature and each house have streams of their own.
+        seed: the same seed gives the same series. Prices, temperature and each house have random
+            streams of their own.
 
     Raises:
         ValueError: for a start, a count or a consumption outside what is allowed.
@@ -102,16 +103,16 @@ def synthetic_series(
     _check(start, weeks, houses, zone, annual_kwh)
     hours = HOURS_PER_WEEK * max(weeks, WEEKS_PER_YEAR)
     clock = local_clock(start, hours, zone)
-    known = figures("series")
-    temperature_c, anomaly_c = _temperature(clock, known["temperature"], _stream(seed, 0))
-    price_per_kwh = _price(clock, anomaly_c, known["price"], _stream(seed, 1))
+    fits = figures("series")
+    temperature_c, anomaly_c = _temperature(clock, fits["temperature"], _stream(seed, 0))
+    price_per_kwh = _price(clock, anomaly_c, fits["price"], _stream(seed, 1))
     load_kw = np.empty((houses, weeks * HOURS_PER_WEEK * 4))
     for house in range(houses):
-        year_kw = _house(house, clock, temperature_c, known, _stream(seed, 2 + house))
+        year_kw = _house(house, clock, temperature_c, fits, _stream(seed, 2 + house))
         load_kw[house] = year_kw[: load_kw.shape[1]]
     load_kw *= annual_kwh / MEAN_HOURS_PER_YEAR
-    kept = weeks * HOURS_PER_WEEK
-    return SyntheticSeries(price_per_kwh[:kept], temperature_c[:kept], load_kw)
+    size = weeks * HOURS_PER_WEEK
+    return SyntheticSeries(price_per_kwh[:size], temperature_c[:size], load_kw)
 
 
 def local_clock(start: datetime, hours: int, zone: str) -> Clock:
@@ -141,17 +142,18 @@ def season(day_of_year: Ints, harmonics: int = 2) -> Floats:
     return np.column_stack([np.ones_like(angle), *waves])
 
 
-def recursive(driven: Floats, decay: Floats) -> Floats:
-    """Return y with ``y[t] = decay[t] * y[t-1] + driven[t]``, y[-1] = 0, for 0 <= decay < 1.
+def recursive(inflow: Floats, decay: Floats) -> Floats:
+    """Return y with ``y[t] = decay[t] * y[t-1] + inflow[t]``, y[-1] = 0, for 0 <= decay < 1.
 
-    Doubles the lag it has taken account of in each pass, so that NumPy needs no loop over t. With
-    one decay a this is 1 / (1 - aL) = (1 + aL)(1 + a^2 L^2)(1 + a^4 L^4)...
+    Each pass doubles the number of earlier steps whose effect is counted, so that NumPy needs no
+    loop over t. With the same decay a in all steps and L for a lag of one step, the passes are the
+    factors of 1 / (1 - aL) = (1 + aL)(1 + a^2 L^2)(1 + a^4 L^4)...
 
     Args:
-        driven: (n,) what enters in each step.
+        inflow: (n,) what enters in each step.
         decay: (n,), or (1,) for the same decay in all steps.
     """
-    y, lag = driven.copy(), 1
+    y, lag = inflow.copy(), 1
     factor = decay[1:] if len(decay) > 1 else decay  # takes y from step i to step i + lag
     while lag < len(y) and factor.max() > NEGLIGIBLE:
         y[lag:] += factor * y[:-lag]
@@ -167,7 +169,7 @@ def gaussian(rng: np.random.Generator, steps: int, step_h: Floats, parts: list[A
         rng: source of chance.
         steps: length of the series.
         step_h: (steps,) or (1,), time since the step before, h. Market prices move little at night
-            and much in the morning; a clock that runs faster in the morning says so.
+            and much in the morning, so their steps count as longer in the morning than at night.
         parts: (time constant in h, period in h or 0, variance) of each part. A part without a
             period is a first-order autoregression; a part with one is two of them, which are the
             amplitudes of the cosine and of the sine of that period.
@@ -191,8 +193,8 @@ def smooth_gaussian(
 ) -> Floats:
     """Return the mean of each two neighbours of a ``gaussian`` series, (steps,).
 
-    What an appliance or a cloud does in one step it ends in the next; without this the series are
-    rougher from step to step than the measured ones.
+    Without the mean, series change more from step to step than measured ones do: what an appliance
+    or a cloud begins within one step it often ends within the next.
     """
     rough = gaussian(rng, steps + 1, np.array([step_h]), parts)
     return 0.5 * (rough[1:] + rough[:-1])
@@ -203,18 +205,18 @@ def _stream(seed: int, number: int) -> np.random.Generator:
 
 
 def _temperature(
-    clock: Clock, known: dict[str, Any], rng: np.random.Generator
+    clock: Clock, fits: dict[str, Any], rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
     """Return temperature and the anomaly of the local day's mean, both hourly, deg C."""
     terms = season(clock.day_of_year)
-    by_hour = np.array(known["hour_by_season_c"])
+    by_hour = np.array(fits["hour_by_season_c"])
     mean_c = terms @ by_hour.mean(axis=0)
     daily_cycle_c = np.einsum("ij,ij->i", terms, by_hour[clock.standard_hour]) - mean_c
     hours = len(mean_c)
     # a clear day has a wide daily cycle, an overcast one hardly any
-    clearness = known["cycle_sd"] * smooth_gaussian(rng, hours, 1.0, [[known["cycle_h"], 0, 1.0]])
-    spread_c = np.sqrt(terms[:, :3] @ np.array(known["variance_by_season"]))
-    weather_c = spread_c * smooth_gaussian(rng, hours, 1.0, known["parts"])
+    clearness = fits["cycle_sd"] * smooth_gaussian(rng, hours, 1.0, [[fits["cycle_h"], 0, 1.0]])
+    spread_c = np.sqrt(terms[:, :3] @ np.array(fits["variance_by_season"]))
+    weather_c = spread_c * smooth_gaussian(rng, hours, 1.0, fits["parts"])
     temperature_c = mean_c + (1.0 + clearness) * daily_cycle_c + weather_c
     return temperature_c, daily_mean(temperature_c - mean_c - daily_cycle_c, clock.day)
 
@@ -226,15 +228,15 @@ def daily_mean(hourly: Floats, day: Ints) -> Floats:
 
 
 def _price(
-    clock: Clock, anomaly_c: Floats, known: dict[str, Any], rng: np.random.Generator
+    clock: Clock, anomaly_c: Floats, fits: dict[str, Any], rng: np.random.Generator
 ) -> Floats:
     """Return hourly prices, SEK/kWh."""
-    by_hour = np.array(known["hour_by_season_and_weekend"])
+    by_hour = np.array(fits["hour_by_season_and_weekend"])
     score = np.einsum("ij,ij->i", price_terms(clock), by_hour[clock.hour])
-    score += anomaly_c * (season(clock.day_of_year, 1) @ np.array(known["per_degree_by_season"]))
-    step_h = np.array(known["hour_length_h"])[clock.hour]
-    score += gaussian(rng, len(score), step_h, known["parts"])
-    return from_scores(score, known["quantiles"])
+    score += anomaly_c * (season(clock.day_of_year, 1) @ np.array(fits["per_degree_by_season"]))
+    step_h = np.array(fits["hour_length_h"])[clock.hour]
+    score += gaussian(rng, len(score), step_h, fits["parts"])
+    return from_scores(score, fits["quantiles"])
 
 
 def price_terms(clock: Clock) -> Floats:
@@ -252,24 +254,26 @@ def _house(
     house: int,
     clock: Clock,
     temperature_c: Floats,
-    known: dict[str, Any],
+    fits: dict[str, Any],
     rng: np.random.Generator,
 ) -> Floats:
     """Return quarter-hour loads in units of the mean load of all houses."""
-    assumed = known["assumptions"]
-    away = _absence(clock, assumed, rng)
-    shift = round(4.0 * rng.normal(0.0, assumed["habit_shift_sd_h"]))
-    strength = rng.uniform(*assumed["habit_strength"])
-    share = rng.uniform(*assumed["heating_share"])
-    begins_c = rng.uniform(*assumed["heating_begins_c"])
-    household = household_load(clock, away, shift, strength, known["load"], rng)
-    slow = np.exp([-1.0 / assumed["building_h"]])
-    felt_c = temperature_c[0] + recursive((1.0 - slow) * (temperature_c - temperature_c[0]), slow)
-    heating = np.maximum(0.0, begins_c - felt_c).repeat(4)
+    assumptions = fits["assumptions"]
+    away = _absence(clock, assumptions, rng)
+    shift = round(4.0 * rng.normal(0.0, assumptions["habit_shift_sd_h"]))
+    strength = rng.uniform(*assumptions["habit_strength"])
+    share = rng.uniform(*assumptions["heating_share"])
+    heating_below_c = rng.uniform(*assumptions["heating_begins_c"])
+    household = household_load(clock, away, shift, strength, fits["load"], rng)
+    # the building follows the outdoor temperature slowly
+    decay = np.exp([-1.0 / assumptions["building_h"]])
+    first_c = temperature_c[0]
+    building_c = first_c + recursive((1.0 - decay) * (temperature_c - first_c), decay)
+    heating = np.maximum(0.0, heating_below_c - building_c).repeat(4)
     year = WEEKS_PER_YEAR * HOURS_PER_WEEK * 4
     load: Floats = (1.0 - share) * household / household[:year].mean()
     load += share * heating / heating[:year].mean()
-    load *= _size(house, assumed["size_spread"])
+    load *= _size(house, assumptions["size_spread"])
     return load
 
 
@@ -278,7 +282,7 @@ def household_load(
     away: NDArray[np.bool_],
     shift: int,
     strength: float,
-    known: dict[str, Any],
+    fits: dict[str, Any],
     rng: np.random.Generator,
 ) -> Floats:
     """Return quarter-hour household electricity relative to the mean of days at home.
@@ -288,30 +292,32 @@ def household_load(
         away: for each hour, whether nobody is at home.
         shift: quarter-hours by which this house lives later than the measured one.
         strength: factor on the daily profile; 1 is the measured house.
-        known: figures of the measured house.
+        fits: figures of the measured house.
         rng: source of chance.
     """
     weekend = (clock.weekday >= 5).astype(np.int64).repeat(4)
     quarter = clock.hour.repeat(4) * 4 + np.tile(np.arange(4), len(clock.hour))
     hour = (quarter - shift) // 4 % 24
-    mean, spread = np.array(known["score_mean"]), np.array(known["score_sd"])
-    yearly = season(clock.day_of_year, 1)[:, 1:] @ np.array(known["score_by_season"])
-    chance = smooth_gaussian(rng, len(hour), 0.25, known["parts"])
+    mean, spread = np.array(fits["score_mean"]), np.array(fits["score_sd"])
+    yearly = season(clock.day_of_year, 1)[:, 1:] @ np.array(fits["score_by_season"])
+    chance = smooth_gaussian(rng, len(hour), 0.25, fits["parts"])
     middle = mean.mean()
     score = middle + strength * (mean[weekend, hour] - middle) + spread[weekend, hour] * chance
     score += yearly.repeat(4)
-    # refrigerators and standby are what is left
-    empty = known["away_score_mean"] + known["away_score_sd"] * chance
-    return from_scores(np.where(away.repeat(4), empty, score), known["quantiles"])
+    # in an empty house only the refrigerator and appliances on standby use power
+    empty = fits["away_score_mean"] + fits["away_score_sd"] * chance
+    return from_scores(np.where(away.repeat(4), empty, score), fits["quantiles"])
 
 
-def _absence(clock: Clock, assumed: dict[str, Any], rng: np.random.Generator) -> NDArray[np.bool_]:
+def _absence(
+    clock: Clock, assumptions: dict[str, Any], rng: np.random.Generator
+) -> NDArray[np.bool_]:
     """Return for each hour whether the house is empty: two holidays in every calendar year."""
     away = np.zeros(len(clock.hour), dtype=np.bool_)
     for year in range(int(clock.year[0]), int(clock.year[-1]) + 1):
         for holiday in ("summer_holiday", "winter_holiday"):
-            earliest, latest = assumed[holiday]["first_day_of_year"]
-            shortest, longest = assumed[holiday]["days"]
+            earliest, latest = assumptions[holiday]["first_day_of_year"]
+            shortest, longest = assumptions[holiday]["days"]
             first = rng.integers(earliest, latest, endpoint=True)
             days = rng.integers(shortest, longest, endpoint=True)
             day = clock.day_of_year

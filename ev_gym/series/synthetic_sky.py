@@ -1,11 +1,11 @@
-"""Built-in sky: hourly clearness, GHI over that of the clear sky, as a calibrated process.
+"""Built-in sky: hourly clearness, GHI divided by that of the clear sky, as a calibrated process.
 
-Built as the other series of `ev_gym.series.synthetic`: a seasonal mean of the normal score, around
-it a sum of first-order autoregressions fitted to the measured autocorrelation, mapped back through
-the measured quantiles. The figures stand in `ev_gym/calibrated/sun.json`. Quantiles and
-autocorrelation are those of GHI in Aarhus in 2024; of Stockholm only cloud cover was at hand (2023
-and 2024), and its season is that of the scores which such clouds had in Aarhus. The sky is
-independent of the built-in temperature and prices.
+It is built like the series of `ev_gym.series.synthetic`: a seasonal mean of the normal score plus a
+sum of first-order autoregressions that is fitted to the measured autocorrelation; the measured
+quantiles turn scores into clearness. The figures stand in `ev_gym/calibrated/sun.json`. Quantiles
+and autocorrelation are those of GHI in Aarhus in 2024. For Stockholm only cloud cover was at hand
+(2023 and 2024): its seasonal mean is that of the scores that the same cloud cover had in Aarhus.
+The sky is independent of the built-in temperature and prices.
 """
 
 from __future__ import annotations
@@ -18,27 +18,29 @@ from ev_gym.calibrated import figures
 from ev_gym.runtime.arrays import Floats, Ints
 from ev_gym.series.synthetic import TYPICAL_SEED, from_scores, season, smooth_gaussian
 
-STREAM = 0  # streams with two numbers are the sky's; other series' have one
+STREAM = 0  # first of two numbers in the keys of the sky's random streams; others have one number
 
 
 def built_in_clearness(
     start: datetime, hours: int, seed: int = TYPICAL_SEED, place: str = "stockholm"
 ) -> Floats:
-    """Clearness of each hour from `start` (aware), (hours,); a longer series begins with a shorter.
+    """(hours,) clearness of each hour from `start` (aware).
+
+    A longer series of the same start and seed begins with the values of a shorter one.
 
     Args:
         start: first hour.
         hours: length of the series.
-        seed: one seed, one result.
-        place: whose season, "stockholm" or "aarhus".
+        seed: the same seed gives the same series.
+        place: "stockholm" or "aarhus", whose seasons the clearness has.
     """
-    known = figures("sun")
-    score = season(day_of_year(start, hours), 1) @ np.array(known["season"][place])
-    for number, part in enumerate(known["parts"]):
+    fits = figures("sun")
+    score = season(day_of_year(start, hours), 1) @ np.array(fits["season"][place])
+    for number, part in enumerate(fits["parts"]):
         key = np.random.SeedSequence(seed, spawn_key=(STREAM, number))
         rng = np.random.Generator(np.random.PCG64(key))
         score += smooth_gaussian(rng, hours, 1.0, [part])
-    return from_scores(score, known["quantiles"])
+    return from_scores(score, fits["quantiles"])
 
 
 def day_of_year(start: datetime, hours: int) -> Ints:

@@ -1,1 +1,1 @@
-"""Households stepped: state, step, results, and what a policy sees."""
+"""The simulation of households: their state, a step, its results, and what a policy sees."""

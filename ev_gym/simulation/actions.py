@@ -1,4 +1,4 @@
-"""Action spaces, and from an action to the fractions of maximum current that the physics takes."""
+"""Action spaces, and how actions become the fractions of maximum current that physics reads."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from ev_gym.scenario import Scenario, Vehicle
 from ev_gym.scenario.charger import at_charger
 from ev_gym.simulation.simulator import ActionError
 
-FLOAT32 = np.dtype(np.float32)  # one object for all arrays of it, other than in byte order
+# NumPy has one object for this type in the machine's byte order, so `is` recognises it.
+FLOAT32 = np.dtype(np.float32)
 
 
 def level_fractions(scenario: Scenario, vehicle: Vehicle) -> NDArray[np.float32]:
-    """The action of each level of a charger for a car: 0, then 6 A, 7 A and on; or its powers.
+    """(L,) for each level of a charger, the fraction of the car's maximum current that asks for it.
 
-    Where phases are switched, 6 to 17 A on one phase come before 6 A on three. A bidirectional
-    charger's levels begin with the largest current of discharging.
+    The levels are 0, 6 A, 7 A and so on, or the charger's power levels. Where the charger switches
+    phases, 6 to 17 A on one phase come before 6 A on three. The levels of a bidirectional charger
+    begin with the largest current of discharging.
     """
     levels_kw = scenario.charger.levels_kw
     if levels_kw is not None:
@@ -28,16 +30,17 @@ def level_fractions(scenario: Scenario, vehicle: Vehicle) -> NDArray[np.float32]
     else:
         limits = at_charger(vehicle, scenario.charger)
         top, floor_a = limits.max_current_a, int(FLOOR_A)
-        # Three amperes on one phase are one on three.
-        on_one = range(floor_a, min(limits.one_phase_a, 3 * floor_a - 1) + 1)
-        steps = [0.0, *(current_a / 3 for current_a in on_one), *range(floor_a, top + 1)]
+        # A fraction means a current on three phases; 3 A on one phase give as much power as 1 A on
+        # three.
+        one_phase_a = range(floor_a, min(limits.one_phase_a, 3 * floor_a - 1) + 1)
+        steps = [0.0, *(current_a / 3 for current_a in one_phase_a), *range(floor_a, top + 1)]
         if scenario.charger.bidirectional:
             steps = [-step for step in steps[:0:-1]] + steps
     return np.array([step / top for step in steps], np.float32)
 
 
 class ActionMap:
-    """The action space of a scenario.
+    """The action space of a scenario, and the way from its actions to fractions.
 
     Args:
         scenario: The scenario.
@@ -58,7 +61,7 @@ class ActionMap:
         else:
             self.space = spaces.MultiDiscrete([len(levels) for levels in self.levels])
 
-    def own_fractions(self, action: Any) -> NDArray[np.float32]:
+    def fractions_of_one(self, action: Any) -> NDArray[np.float32]:
         """The action of a single household as fractions, (K,) float32 contiguous."""
         if (
             self.continuous
@@ -72,10 +75,11 @@ class ActionMap:
         return fractions
 
     def fractions(self, actions: Any, rows: int) -> NDArray[np.float32]:
-        """The actions of some rows as fractions, (rows, K) float32; the caller's array is kept.
+        """The actions of some rows as fractions, (rows, K) float32, without a copy if possible.
 
         Args:
-            actions: (rows, K), for one row also (K,); discrete with one car (rows,) or a number.
+            actions: (rows, K); for one row also (K,). Discrete actions of one car: (rows,); for one
+                row also a number.
             rows: Number of rows.
 
         Raises:
@@ -83,53 +87,53 @@ class ActionMap:
                 fractions lie in the action space is checked where they are used.
         """
         if self.continuous:
-            # A read-only or strided array would have the loops compiled once more for its kind.
+            # For a read-only or a strided array Numba would compile the loops anew, so these are
+            # copied.
             plain = type(actions) is np.ndarray and actions.dtype == np.float32
-            given: NDArray[np.float32] = actions
+            fractions: NDArray[np.float32] = actions
             if not (plain and actions.flags.carray):
-                given = as_numbers(actions, continuous=True)
-            if given.shape == (rows, self.cars):
-                return given
-            if given.size == rows * self.cars and given.shape[-1:] == (self.cars,):
-                return given.reshape(rows, self.cars)
-            raise ActionError(
-                f"action has shape {given.shape}; allowed: {self._shape(rows, (self.cars,))}"
-            )
+                fractions = as_numbers(actions, continuous=True)
+            if fractions.shape == (rows, self.cars):
+                return fractions
+            if fractions.size == rows * self.cars and fractions.shape[-1:] == (self.cars,):
+                return fractions.reshape(rows, self.cars)
+            allowed = self._shape(rows, (self.cars,))
+            raise ActionError(f"action has shape {fractions.shape}; allowed: {allowed}")
         return self._from_levels(as_numbers(actions, continuous=False), rows)
 
     def _from_levels(self, actions: NDArray[np.int64], rows: int) -> NDArray[np.float32]:
-        own: tuple[int, ...] = () if self.cars == 1 else (self.cars,)
-        if actions.size != rows * self.cars or actions.shape not in ((rows, *own), own):
+        of_row: tuple[int, ...] = () if self.cars == 1 else (self.cars,)
+        if actions.size != rows * self.cars or actions.shape not in ((rows, *of_row), of_row):
             raise ActionError(
-                f"action has shape {actions.shape}; allowed: {self._shape(rows, own)}"
+                f"action has shape {actions.shape}; allowed: {self._shape(rows, of_row)}"
             )
-        chosen = actions.reshape(rows, self.cars)
+        indices = actions.reshape(rows, self.cars)
         fractions = np.empty((rows, self.cars), np.float32)
         for k, levels in enumerate(self.levels):
-            bad = (chosen[:, k] < 0) | (chosen[:, k] >= len(levels))
+            bad = (indices[:, k] < 0) | (indices[:, k] >= len(levels))
             if bad.any():
                 raise ActionError(
-                    f"action of vehicle {k} is {chosen[bad, k][0]}; allowed: a whole number from 0 "
-                    f"to {len(levels) - 1}"
+                    f"action of vehicle {k} is {indices[bad, k][0]}; allowed: a whole number from "
+                    f"0 to {len(levels) - 1}"
                 )
-            fractions[:, k] = levels[chosen[:, k]]
+            fractions[:, k] = levels[indices[:, k]]
         return fractions
 
-    def _shape(self, rows: int, own: tuple[int, ...]) -> str:
-        return f"{own}" if rows == 1 else f"{(rows, *own)}"
+    def _shape(self, rows: int, of_row: tuple[int, ...]) -> str:
+        return f"{of_row}" if rows == 1 else f"{(rows, *of_row)}"
 
 
 def as_numbers(actions: Any, continuous: bool) -> NDArray[Any]:
     """Actions of any shape as contiguous float32 (`continuous`) or int64 (discrete).
 
     Raises:
-        ActionError: where they are not such numbers.
+        ActionError: if they are not such numbers.
     """
     dtype = np.float32 if continuous else np.int64
     try:
-        given = np.asarray(actions)
+        array = np.asarray(actions)
         with np.errstate(over="ignore"):
-            return given.astype(dtype, order="C", casting="same_kind")
+            return array.astype(dtype, order="C", casting="same_kind")
     except (TypeError, ValueError):
         allowed = "a number" if continuous else "a whole number"
         raise ActionError(f"action is {actions!r}; allowed: {allowed} for each vehicle") from None

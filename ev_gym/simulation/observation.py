@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ev_gym.runtime.compiling import compiled, inlined
 from ev_gym.runtime.durations import HOUR_MIN
+from ev_gym.runtime.records import HouseholdState, Records, VehicleState
 from ev_gym.scenario import Scenario, as_scenario
 from ev_gym.series.dataset import Dataset
 from ev_gym.series.of_scenario import dataset_of
@@ -29,6 +30,7 @@ from ev_gym.simulation.observation_fields import (
     Owner,
     Ranges,
 )
+from ev_gym.world.tables import Tables
 from ev_gym.world.world import World, build_world
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -195,11 +197,7 @@ def writer_code() -> str:
 
 
 def compiled_writer(declared: F) -> F:
-    """Compile a function with the name and the parameters of this one, and `writer_code` as body.
-
-    Raises:
-        SyntaxError: if an expression or a statement in an owner or a condition is none.
-    """
+    """Compile a function of this name and these parameters, with `writer_code` as its body."""
     parameters = ", ".join(inspect.signature(declared).parameters)
     code = f"def {declared.__name__}({parameters}):\n{writer_code()}"
     # Numba caches machine code by the file and the line at which the function stands.
@@ -213,12 +211,17 @@ def compiled_writer(declared: F) -> F:
 
 
 @compiled_writer
-def observe(household: Any, vehicles: Any, tables: Any, observation: Any) -> None:
+def observe(
+    household: HouseholdState,
+    vehicles: Records[VehicleState],
+    tables: Tables,
+    observation: NDArray[np.float32],
+) -> None:
     """Write what is known before the coming step.
 
     Args:
         household: Its state.
         vehicles: (K,) state of its cars.
-        tables: What the world holds, `ev_gym.world.tables.Tables`.
-        observation: (D,) float32, written.
+        tables: What the world holds.
+        observation: (D,) written.
     """

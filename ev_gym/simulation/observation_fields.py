@@ -23,10 +23,17 @@ from numpy.typing import NDArray
 
 from ev_gym.drivers.habits import MAX_MINUTES
 from ev_gym.physics.battery import acceptable_ac_kw
-from ev_gym.physics.power_charge import FACTOR, PRICE
+from ev_gym.physics.power_charge import FACTOR, PRICE, lowest_peak_kw
 from ev_gym.runtime.durations import HOUR_MIN
+from ev_gym.runtime.records import (
+    CarParams,
+    HourRecord,
+    HouseholdState,
+    Settings,
+    VehicleState,
+)
 from ev_gym.scenario import Scenario
-from ev_gym.world.tables import CLOCK_MIN, COSINE, SINE
+from ev_gym.world.tables import CLOCK_MIN, COSINE, SINE, Tables
 from ev_gym.world.world import World
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -152,6 +159,7 @@ class Ranges:
 
 # --- how a field is declared ---
 
+Number = Any  # a float, or an integer that becomes one in the observation
 Bounds = tuple[float, float] | Callable[[Ranges], tuple[float, float]]
 
 # What every field can read: the household's state, the scenario's settings, all tables, the record
@@ -232,153 +240,153 @@ def hourly_field(unit: str, bounds: Bounds) -> Callable[[F], F]:
 
 
 @house_field("", (-1.0, 1.0))
-def hour_sin(hour: Any, minute_of_hour: Any, tables: Any) -> Any:
+def hour_sin(hour: HourRecord, minute_of_hour: int, tables: Tables) -> Number:
     """sine of the local time of day"""
     return tables.clock[hour.minute_of_day + minute_of_hour, SINE]
 
 
 @house_field("", (-1.0, 1.0))
-def hour_cos(hour: Any, minute_of_hour: Any, tables: Any) -> Any:
+def hour_cos(hour: HourRecord, minute_of_hour: int, tables: Tables) -> Number:
     """cosine of the local time of day"""
     return tables.clock[hour.minute_of_day + minute_of_hour, COSINE]
 
 
 @house_field("", (-1.0, 1.0))
-def day_sin(hour: Any, tables: Any) -> Any:
+def day_sin(hour: HourRecord, tables: Tables) -> Number:
     """sine of the local day of the year"""
     return tables.clock[CLOCK_MIN + hour.day_of_year, SINE]
 
 
 @house_field("", (-1.0, 1.0))
-def day_cos(hour: Any, tables: Any) -> Any:
+def day_cos(hour: HourRecord, tables: Tables) -> Number:
     """cosine of the local day of the year"""
     return tables.clock[CLOCK_MIN + hour.day_of_year, COSINE]
 
 
 @house_field("", (0.0, 1.0))
-def weekend(hour: Any) -> Any:
+def weekend(hour: HourRecord) -> Number:
     """1 on Saturday and Sunday"""
     return hour.weekend
 
 
 @house_field("kW", lambda ranges: ranges.load_kw)
-def load_kw(household: Any) -> Any:
+def load_kw(household: HouseholdState) -> Number:
     """base load of the coming step"""
     return household.load_kw
 
 
 @house_field("kW", lambda ranges: ranges.headroom_kw)
-def headroom_kw(household: Any, settings: Any) -> Any:
+def headroom_kw(household: HouseholdState, settings: Settings) -> Number:
     """connection's limit less the base load, with the sun"""
     return settings.limit_kw - household.load_kw + household.pv_kw
 
 
 @house_field("deg C", lambda ranges: ranges.temperature_c)
-def temperature_c(household: Any) -> Any:
+def temperature_c(household: HouseholdState) -> Number:
     """outdoor temperature"""
     return household.temperature_c
 
 
 @house_field("{currency}/kWh", lambda ranges: ranges.price_per_kwh)
-def price_per_kwh(household: Any) -> Any:
+def price_per_kwh(household: HouseholdState) -> Number:
     """all-in price of the coming step"""
     return household.price_per_kwh
 
 
 @house_field("h", lambda ranges: (0.0, ranges.scenario.price_window_h))
-def hours_known(hour: Any, tables: Any) -> Any:
+def hours_known(hour: HourRecord, tables: Tables) -> Number:
     """hours of published prices, the running one included"""
     return min(int(hour.hours_known), tables.price_windows.shape[1])
 
 
 @hourly_field("{currency}/kWh", lambda ranges: ranges.hourly_price_per_kwh)
-def price_h(hour_index: Any, ahead_h: Any, tables: Any) -> Any:
+def price_h(hour_index: int, ahead_h: int, tables: Tables) -> Number:
     """mean all-in price of the hour {ahead_h} h ahead; 0 is the running hour"""
     return tables.price_windows[hour_index, ahead_h]
 
 
 @vehicle_field("", (0.0, 1.0))
-def plugged(vehicle: Any) -> Any:
+def plugged(vehicle: VehicleState) -> Number:
     """1 while the car is at the charger"""
     return vehicle.plugged
 
 
 @vehicle_field("", (0.0, 1.0))
-def soc(vehicle: Any, car: Any) -> Any:
+def soc(vehicle: VehicleState, car: CarParams) -> Number:
     """state of charge; while away, as at departure"""
     return vehicle.energy_kwh / car.battery_kwh
 
 
 @vehicle_field("h", (0.0, MAX_MINUTES / HOUR_MIN))
-def hours_to_departure(vehicle: Any, household: Any) -> Any:
+def hours_to_departure(vehicle: VehicleState, household: HouseholdState) -> Number:
     """time to the planned departure; away 0"""
     return (vehicle.departure_min - household.now_min) / HOUR_MIN if vehicle.plugged != 0 else 0.0
 
 
 @vehicle_field("", (0.0, 1.0))
-def wanted_soc(vehicle: Any, car: Any) -> Any:
+def wanted_soc(vehicle: VehicleState, car: CarParams) -> Number:
     """SoC wanted at departure; away 0"""
     return car.wanted_soc if vehicle.plugged != 0 else 0.0
 
 
 @vehicle_field("kWh", lambda ranges: ranges.battery_kwh)
-def energy_to_wanted_kwh(vehicle: Any, car: Any) -> Any:
+def energy_to_wanted_kwh(vehicle: VehicleState, car: CarParams) -> Number:
     """missing in the battery; away 0"""
     short_kwh = max(0.0, car.wanted_soc * car.battery_kwh - vehicle.energy_kwh)
     return short_kwh if vehicle.plugged != 0 else 0.0
 
 
 @vehicle_field("kW", lambda ranges: ranges.car_kw)
-def available_kw(vehicle: Any, car: Any) -> Any:
+def available_kw(vehicle: VehicleState, car: CarParams) -> Number:
     """AC power the car could take now; away 0"""
     return acceptable_ac_kw(vehicle.energy_kwh, car) if vehicle.plugged != 0 else 0.0
 
 
 @house_field("kW", lambda ranges: ranges.pv_kw, WITH_PV)
-def pv_kw(household: Any) -> Any:
+def pv_kw(household: HouseholdState) -> Number:
     """what the sun gives in the coming step"""
     return household.pv_kw
 
 
 @house_field("{currency}/kWh", lambda ranges: ranges.export_price_per_kwh, WITH_EXPORT)
-def export_price_per_kwh(household: Any) -> Any:
+def export_price_per_kwh(household: HouseholdState) -> Number:
     """price of an exported kWh in the coming step"""
     return household.export_price_per_kwh
 
 
 @house_field("kW", lambda ranges: ranges.import_kw, WITH_POWER_CHARGE)
-def peak_kw(household: Any) -> Any:
+def peak_kw(household: HouseholdState, tables: Tables) -> Number:
     """the power charge grows with hours above it"""
-    return household.low_peak_kw
+    return lowest_peak_kw(household, tables.rates)
 
 
 @house_field("kWh", lambda ranges: ranges.import_kw, WITH_POWER_CHARGE)
-def hour_kwh(household: Any) -> Any:
+def hour_kwh(household: HouseholdState) -> Number:
     """import of the running hour so far, as it counts"""
     return household.hour_kwh
 
 
 @house_field("", (0.0, 1.0), WITH_POWER_CHARGE)
-def hour_factor(household: Any, tables: Any) -> Any:
+def hour_factor(household: HouseholdState, tables: Tables) -> Number:
     """factor by which the running hour counts"""
     return tables.rates[household.power_class, FACTOR]
 
 
 @house_field("{currency}/kW", lambda ranges: ranges.power_price_per_kw, WITH_POWER_CHARGE)
-def power_price_per_kw(household: Any, tables: Any) -> Any:
+def power_price_per_kw(household: HouseholdState, tables: Tables) -> Number:
     """what a kW more, imported for the running hour, adds beyond the peak"""
     rates = tables.rates[household.power_class]
     return rates[FACTOR] * rates[PRICE]
 
 
 @vehicle_field("", (1.0, 3.0), WITH_PHASE_SWITCHING)
-def phases(vehicle: Any) -> Any:
+def phases(vehicle: VehicleState) -> Number:
     """phases in use"""
     return vehicle.phases
 
 
 @vehicle_field("kW", lambda ranges: ranges.car_kw, WITH_DISCHARGING)
-def discharge_kw(vehicle: Any, car: Any) -> Any:
+def discharge_kw(vehicle: VehicleState, car: CarParams) -> Number:
     """AC power the car could give now; away 0"""
     gives = vehicle.plugged != 0 and vehicle.energy_kwh > car.floor_kwh
     return car.max_kw if gives else 0.0

@@ -24,22 +24,22 @@ class ResetError(ValueError):
     """A seed or an option of a reset is impossible."""
 
 
-class Fixed(NamedTuple):
-    """What options fix: a table of one start, a house, the SoC of each car; or None, -1, None."""
+class FixedDraws(NamedTuple):
+    """Values of a reset's options, which replace what the seed would draw."""
 
-    starts: NDArray[Any] | None
-    house: int
-    socs: NDArray[np.float64] | None
+    starts: NDArray[Any] | None  # table of a single start; None: as drawn
+    house: int  # or AS_DRAWN
+    socs: NDArray[np.float64] | None  # (K,) SoC of each car; None: as drawn
 
 
-NOTHING_FIXED = Fixed(None, AS_DRAWN, None)
+NOTHING_FIXED = FixedDraws(None, AS_DRAWN, None)
 
 
 def checked_seed(seed: Any, rows: int = 1) -> int:
-    """The seed of the first of some rows.
+    """The seed of row 0 as an int; each row after it has the next number.
 
     Raises:
-        ResetError: unless it and those of the rows after it are unsigned 64-bit integers.
+        ResetError: unless the seeds of all rows are unsigned 64-bit integers.
     """
     whole = isinstance(seed, numbers.Integral) and not isinstance(seed, bool)
     if not whole or not 0 <= int(seed) <= LARGEST_SEED - rows + 1:
@@ -50,27 +50,32 @@ def checked_seed(seed: Any, rows: int = 1) -> int:
 
 
 def row_seeds(seed: Any, rows: int) -> list[int | None]:
-    """The seed of each row: of a number s, row i's is s + i; or one number or None for each row.
+    """The seed of each row, or None for a row without one.
+
+    Args:
+        seed: A number s, which gives row i the seed s + i; or a number or None for each row; or
+            None for all rows.
+        rows: Number of rows.
 
     Raises:
-        ResetError: for an impossible seed, or another number of them.
+        ResetError: for an impossible seed, or more or fewer seeds than rows.
     """
     if seed is None:
         return [None] * rows
     if isinstance(seed, Sequence | np.ndarray):
         if len(seed) != rows:
             raise ResetError(f"seed holds {len(seed)} numbers; allowed: {rows}")
-        return [None if own is None else checked_seed(own) for own in seed]
+        return [None if entry is None else checked_seed(entry) for entry in seed]
     first = checked_seed(seed, rows)
     return [first + row for row in range(rows)]
 
 
 def checked_mask(mask: Any, rows: int, seeded: bool) -> NDArray[np.bool_]:
-    """Which rows a reset is for: a mask (rows,), or None for all.
+    """(rows,) True for each row that is reset; None as the mask means all rows.
 
     Raises:
-        ResetError: for anything but a bool array (rows,) with a True in it; where the rows are not
-            `seeded` yet, also for one with a False in it.
+        ResetError: for anything but a bool array (rows,) with a True in it; before the rows are
+            `seeded`, also for one with a False in it.
     """
     if mask is None:
         return np.ones(rows, np.bool_)
@@ -82,8 +87,8 @@ def checked_mask(mask: Any, rows: int, seeded: bool) -> NDArray[np.bool_]:
         )
     if not seeded and not mask.all():
         raise ResetError("option reset_mask leaves rows out; the first reset needs all of them")
-    chosen: NDArray[np.bool_] = mask
-    return chosen
+    checked: NDArray[np.bool_] = mask
+    return checked
 
 
 def given_options(options: Any) -> dict[str, Any]:
@@ -95,19 +100,19 @@ def given_options(options: Any) -> dict[str, Any]:
     """
     if not isinstance(options, Mapping | None):
         raise ResetError(f"options is {options!r}; allowed: None or a dict of start, soc, house")
-    given = {key: value for key, value in (options or {}).items() if value is not None}
-    check_keys(given, OPTIONS, "the options of reset")
-    return given
+    values = {key: value for key, value in (options or {}).items() if value is not None}
+    check_keys(values, OPTIONS, "the options of reset")
+    return values
 
 
-def fixed_by(options: Mapping[str, Any] | None, world: World) -> Fixed:
-    """What the options of a reset fix.
+def fixed_draws(options: Mapping[str, Any] | None, world: World) -> FixedDraws:
+    """What the options of a reset replace of the seed's draws.
 
     Args:
         options: `start`, a date (the episode begins at the scenario's start hour) or a time, as an
-            ISO string or from `datetime`, local unless it has a zone; `soc`, one number or one for
-            each car; `house`, a number from 0.
-        world: The tables of the scenario.
+            ISO string or an object of `datetime`, local unless it has a zone; `soc`, one number for
+            all cars or one for each; `house`, the number of a house from 0.
+        world: The world of the scenario.
 
     Raises:
         ScenarioError: for an unknown option.
@@ -117,7 +122,7 @@ def fixed_by(options: Mapping[str, Any] | None, world: World) -> Fixed:
     starts = None
     if "start" in options:
         starts = world.start_at(_minute_of(options["start"], world))
-    return Fixed(starts, _house(options.get("house"), world), _socs(options.get("soc"), world))
+    return FixedDraws(starts, _house(options.get("house"), world), _socs(options.get("soc"), world))
 
 
 def _house(house: Any, world: World) -> int:
@@ -137,17 +142,17 @@ def _socs(soc: Any, world: World) -> NDArray[np.float64] | None:
         return None
     cars = len(world.scenario.vehicles)
     try:
-        given = np.asarray(soc)
-    except ValueError:  # a ragged list
-        given = np.array(None)
-    numeric = given.dtype.kind in "iuf" and given.shape in ((), (cars,))
-    if not numeric or not np.all((given >= 0) & (given <= 1)):
+        values = np.asarray(soc)
+    except ValueError:  # lists of different lengths within a list
+        values = np.array(None)
+    numeric = values.dtype.kind in "iuf" and values.shape in ((), (cars,))
+    if not numeric or not np.all((values >= 0) & (values <= 1)):
         raise ResetError(f"option soc is {soc!r}; allowed: a number from 0 to 1, or {cars} of them")
-    return np.full(cars, given, np.float64)
+    return np.full(cars, values, np.float64)
 
 
 def _minute_of(start: Any, world: World) -> int:
-    """Minute of the series at a date or time."""
+    """The minute of the series at the date or time of the option `start`."""
     dataset, scenario = world.dataset, world.scenario
     zone = ZoneInfo(dataset.zone)
     moment = start
@@ -168,13 +173,13 @@ def _minute_of(start: Any, world: World) -> int:
     if moment.tzinfo is None:
         local, moment = moment, moment.replace(tzinfo=zone)
         try:
-            shown = moment.astimezone(timezone.utc).astimezone(zone).replace(tzinfo=None)
+            clock_time = moment.astimezone(timezone.utc).astimezone(zone).replace(tzinfo=None)
         except OverflowError:  # at an end of the calendar, far from every series
-            shown = local
-        if shown != local and not by_day:
+            clock_time = local
+        if clock_time != local and not by_day:
             raise ResetError(
                 f"option start is {start!r}, which summer time skips in {dataset.zone}; allowed: "
-                f"a time that its clocks show, such as {shown.isoformat()!r}"
+                f"a time that its clocks show, such as {clock_time.isoformat()!r}"
             )
     minute, rest = divmod(moment - dataset.start, timedelta(minutes=1))
     end = dataset.weeks * 7 * DAY_MIN

@@ -1,4 +1,4 @@
-"""A step's results under their declared names: for one household, for many, and as a table."""
+"""The results of steps by their declared names: for one household, for many, and as a table."""
 
 from __future__ import annotations
 
@@ -42,48 +42,49 @@ class History:
         self.length = 0
         self.results = as_records(np.zeros(steps, STEP_DTYPE))
         self.vehicle_results = as_records(np.zeros((steps, cars), VEHICLE_STEP_DTYPE))
-        self._room = steps
-        self._look()
+        self._capacity = steps
+        self._make_views()
 
-    def _look(self) -> None:
-        """Make the views of the arrays from which `info` reads."""
+    def _make_views(self) -> None:
+        """Make the views from which `info` reads the arrays."""
         plain = self.results.view(np.ndarray)
         self._numbers = plain.view(np.float64).reshape(len(plain), -1)
         self._minutes = plain["now_min"]
         self._by_field = _by_field(self.vehicle_results)
 
     def next_place(self) -> int:
-        """The place of the coming step; there is twice the room when it was full."""
+        """The place of the coming step; arrays that are full grow to twice their length."""
         place = self.length
-        if place == self._room:
+        if place == self._capacity:
             self.results = as_records(np.concatenate([self.results, self.results]))
             both = np.concatenate([self.vehicle_results, self.vehicle_results])
             self.vehicle_results = as_records(both)
-            self._room *= 2
-            self._look()
+            self._capacity *= 2
+            self._make_views()
         return place
 
     def info(self, place: int) -> dict[str, Any]:
         """The results of one step: Python numbers, arrays (K,), and the reward's terms."""
-        # As one row of floats this is twice as fast as item by item; the minutes are no floats.
+        # To read the record as a row of floats is twice as fast as item by item. Only the minutes
+        # are integers, so they are read by themselves.
         values = self._numbers[place].tolist()
         values[0] = self._minutes.item(place)
         terms = dict(zip(REWARD_TERMS, values[_TERMS_FROM:]))  # noqa: B905  # a check costs 3 % of a step
         values[_TERMS_FROM:] = _each_field(self._by_field[:, place].copy())
-        info: dict[str, Any] = dict(zip(_ALL_NAMES, values))  # noqa: B905  # likewise
+        info: dict[str, Any] = dict(zip(_ALL_NAMES, values))  # noqa: B905  # a check costs time here too
         info["reward_terms"] = terms
         return info
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name not in _VIEWS}
 
-    def __setstate__(self, kept: dict[str, Any]) -> None:
-        vars(self).update(kept)
-        self._look()
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._make_views()
 
 
 def _by_field(vehicle_results: NDArray[Any]) -> NDArray[np.float64]:
-    """The same memory as (fields, steps, K): all fields of a vehicle's results are float64."""
+    """A view of shape (fields, steps, K); all fields of a vehicle's results are float64."""
     plain = vehicle_results.view(np.ndarray)
     numbers = plain.view(np.float64).reshape(*plain.shape, len(VEHICLE_NAMES))
     return np.moveaxis(numbers, 2, 0)
@@ -101,7 +102,7 @@ def rows_info(results: NDArray[Any], vehicle_results: NDArray[Any]) -> dict[str,
 def record_infos(
     infos: dict[str, Any], results: NDArray[Any], vehicle_results: NDArray[Any]
 ) -> None:
-    """Copy the infos of n households into step records (n,) and (n, K): `rows_info` backwards."""
+    """Copy the infos of n households, as `rows_info` makes them, into records (n,) and (n, K)."""
     for name in NAMES:
         results[name] = infos[name]
     for name in VEHICLE_NAMES:
@@ -111,15 +112,15 @@ def record_infos(
 
 
 def vehicle_columns(name: str, cars: int) -> list[str]:
-    """Columns of a vehicle's field: its name, or with several cars `name_0`, `name_1` and so on."""
+    """Names of the columns of a vehicle's field: `name`, with several cars `name_0`, `name_1`..."""
     return [name] if cars == 1 else [f"{name}_{k}" for k in range(cars)]
 
 
 def history_frame(start: datetime, zone: str, history: History) -> pd.DataFrame:
     """The steps of one household as a table with a column for each declared field.
 
-    The index is the start of each step in the household's local time; `reward` is the sum of the
-    terms.
+    The index is the start of each step in the household's local time. A further column, `reward`,
+    is the sum of the reward's terms.
 
     Args:
         start: When the series began: minute 0 of `now_min`.
@@ -133,7 +134,7 @@ def history_frame(start: datetime, zone: str, history: History) -> pd.DataFrame:
 def steps_frame(
     start: datetime, zone: str, results: NDArray[Any], vehicle_results: NDArray[Any]
 ) -> pd.DataFrame:
-    """Step records (steps,) and (steps, K) as a table, like `history_frame`."""
+    """Step records (steps,) and (steps, K) as a table like that of `history_frame`."""
     import pandas as pd
 
     columns: dict[str, Any] = {name: results[name] for name in NAMES}

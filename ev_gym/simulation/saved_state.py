@@ -1,8 +1,8 @@
-"""The state of a simulator as bytes: saved, compared, restored.
+"""The state of a simulator as bytes: how it is saved and restored.
 
-A magic word, the layout's version and the scenario's hash, then a JSON header that describes the
-records, then the records themselves. Another layout is refused, and nothing changes. Compiled code
-trusts the records, so a checksum guards them.
+The bytes are a magic word, the layout's version and the scenario's hash, then a JSON header that
+describes the records, then the records themselves. `restore` refuses bytes of another layout and
+then changes nothing. Compiled code does not check the records, so a checksum guards them.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from ev_gym.simulation.simulator import Simulator
 
 MAGIC = b"EVGYMST\n"
-_FIXED = struct.Struct("<8sI64sII")
+_PREFIX = struct.Struct("<8sI64sII")
 
 
 class StateError(ValueError):
-    """Saved bytes are no state, or the state of something else."""
+    """The bytes are no saved state, or that of another simulator."""
 
 
 def _packed(layout: np.dtype[Any]) -> np.dtype[Any]:
@@ -33,8 +33,9 @@ def _packed(layout: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def _header(simulator: Simulator) -> dict[str, Any]:
-    def layout(array: Any) -> list[list[str]]:
-        return [[name, array.dtype[name].str] for name in array.dtype.names]
+    def layout(array: Any) -> list[list[Any]]:
+        fields = [(name, array.dtype[name]) for name in array.dtype.names]
+        return [[name, field.base.str, *field.shape] for name, field in fields]
 
     return {
         "rows": simulator.count,
@@ -50,7 +51,7 @@ def save(simulator: Simulator) -> bytes:
     scenario = simulator.world.fingerprint.encode()
     tables = (simulator.households, simulator.vehicles)
     records = b"".join(table.astype(_packed(table.dtype)).tobytes() for table in tables)
-    start = _FIXED.pack(MAGIC, LAYOUT_VERSION, scenario, len(header), zlib.crc32(records))
+    start = _PREFIX.pack(MAGIC, LAYOUT_VERSION, scenario, len(header), zlib.crc32(records))
     return start + header + records
 
 
@@ -63,9 +64,9 @@ def restore(simulator: Simulator, saved: bytes) -> None:
     """
     if not isinstance(saved, (bytes, bytearray)):
         raise StateError(f"saved state is a {type(saved).__name__}; allowed: bytes")
-    if len(saved) < _FIXED.size or not saved.startswith(MAGIC):
+    if len(saved) < _PREFIX.size or not saved.startswith(MAGIC):
         raise StateError(f"these {len(saved)} bytes are no saved state: they lack the magic word")
-    _, version, scenario, length, checksum = _FIXED.unpack_from(saved)
+    _, version, scenario, length, checksum = _PREFIX.unpack_from(saved)
     if version != LAYOUT_VERSION:
         raise StateError(f"saved state has layout version {version}; allowed: {LAYOUT_VERSION}")
     if scenario.decode(errors="replace") != simulator.world.fingerprint:
@@ -73,9 +74,9 @@ def restore(simulator: Simulator, saved: bytes) -> None:
             "saved state belongs to another scenario, data set or split; allowed: one saved from "
             f"{simulator.world.scenario.name!r} with the same parameters and series"
         )
-    body = _FIXED.size + length
+    body = _PREFIX.size + length
     try:
-        header = json.loads(saved[_FIXED.size : body])
+        header = json.loads(saved[_PREFIX.size : body])
     except ValueError:
         raise StateError("saved state is damaged: its header cannot be read") from None
     expected = _header(simulator)

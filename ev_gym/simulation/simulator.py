@@ -1,7 +1,7 @@
-"""n households that live side by side: reset rows, step rows; owns the arrays of their state.
+"""n households side by side: it resets rows, steps rows, and owns the arrays of their state.
 
-Each row is one household. The loops over rows (`rows`) run compiled, and every row lives by the
-same scalar code (`physics`, `driving`, `episode`), so a row of many equals a household alone.
+Each row is one household. The loops over the rows (`loops`) run compiled, and every row is stepped
+by the same scalar code (`step`), so a row of many equals a household alone.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 
 from ev_gym.runtime import threads
 from ev_gym.runtime.compiling import as_records, entry_point
-from ev_gym.simulation import loops as rows_code
+from ev_gym.simulation import loops
 from ev_gym.simulation.observation import observation_bounds
 from ev_gym.simulation.state_fields import (
-    HOUSEHOLD_DTYPE,
     STEP_DTYPE,
     VEHICLE_DTYPE,
     VEHICLE_STEP_DTYPE,
+    household_dtype,
 )
 from ev_gym.simulation.step import AS_DRAWN
 from ev_gym.world.world import World
@@ -52,7 +52,7 @@ class Simulator:
     """n households of one world.
 
     Args:
-        world: The tables to live by.
+        world: The tables that all of them read.
         count: Number of households n.
     """
 
@@ -61,7 +61,7 @@ class Simulator:
         self.count = count
         self.width = observation_bounds(world)[0].size
         cars = len(world.scenario.vehicles)
-        self.households = as_records(np.zeros(count, HOUSEHOLD_DTYPE))
+        self.households = as_records(np.zeros(count, household_dtype(*world.peaks_shape)))
         self.vehicles = as_records(np.zeros((count, cars), VEHICLE_DTYPE))
         self._no_socs = np.empty(0)
         self._lowest = -1.0 if world.scenario.charger.bidirectional else 0.0
@@ -85,7 +85,7 @@ class Simulator:
         )
 
     def seed(self, seeds: NDArray[np.uint64], rows: NDArray[np.int64]) -> None:
-        """Give rows their random streams; the next reset draws each stream's first episode."""
+        """Give rows (m,) their random streams; the next reset draws each stream's first episode."""
         self.households["key"][rows] = seeds
         self.households["episode"][rows] = 0
 
@@ -104,7 +104,7 @@ class Simulator:
             house: The house for all these rows, or AS_DRAWN.
             socs: (K,) SoC of each car at the start, or None for as drawn.
         """
-        rows_code.begin_rows(
+        loops.begin_rows(
             self.households,
             self.vehicles,
             self.world.tables,
@@ -116,7 +116,7 @@ class Simulator:
 
     def report(self, rows: NDArray[np.int64], out: Outputs) -> None:
         """Write what rows (m,) show before a step: observations, and results without any flow."""
-        rows_code.report_rows(
+        loops.report_rows(
             self.households,
             self.vehicles,
             self.world.tables,
@@ -133,7 +133,7 @@ class Simulator:
             actions: (n, K) fractions of each car's maximum current, in [0, 1], or [-1, 1] if
                 bidirectional.
             out: Where observations, results, rewards and flags go.
-            autoreset: Whether rows whose episode is over begin anew.
+            autoreset: Whether rows whose episode is over begin a new one.
 
         Returns:
             How many rows have reached their horizon.
@@ -143,13 +143,13 @@ class Simulator:
         """
         actions = np.ascontiguousarray(actions)
         if self._bad_actions is None:
-            self._bad_actions = entry_point(rows_code.bad_actions, actions, self._lowest)
+            self._bad_actions = entry_point(loops.bad_actions, actions, self._lowest)
         if self._bad_actions(actions, self._lowest):
             fine = (actions >= self._lowest) & (actions <= 1.0)
             raise _bad_action(actions, int(fine.argmin()), self._lowest)
         calls = [self._step_args(part, actions, out, autoreset) for part in self._parts]
         if self._step_rows is None:
-            self._step_rows = entry_point(rows_code.step_rows, *calls[0])
+            self._step_rows = entry_point(loops.step_rows, *calls[0])
         return threads.run_parts(self._step_rows, calls)
 
     def _step_args(
@@ -177,9 +177,9 @@ class Simulator:
             actions: (K,) contiguous, fractions of each car's maximum current, in [0, 1], or
                 [-1, 1] if bidirectional.
             observation: (D,) where the observation goes.
-            results: (m,) STEP_DTYPE, and
-            vehicle_results: (m, K) VEHICLE_STEP_DTYPE, histories that take the results at
-            place: this row of theirs.
+            results: (m,) STEP_DTYPE, history of the household's results.
+            vehicle_results: (m, K) VEHICLE_STEP_DTYPE, history of the cars' results.
+            place: Row of both histories in which the results go.
 
         Raises:
             ActionError: for a NaN or a number outside that range; nothing has changed then.
@@ -195,7 +195,7 @@ class Simulator:
             place,
         )
         if self._step_one is None:
-            self._step_one = entry_point(rows_code.step_one, *args)
+            self._step_one = entry_point(loops.step_one, *args)
         over, reward = self._step_one(*args)
         if over < 0:
             raise _bad_action(actions[np.newaxis], -1 - over, self._lowest)

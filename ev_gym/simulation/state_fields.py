@@ -1,8 +1,8 @@
 """The tables: every field of the state and of a step's results, with unit and meaning.
 
 The record layouts that compiled code reads, the keys of `info`, and the columns of the logs come
-from here. Observation fields stand in `ev_gym.simulation.observation`, scenario parameters in
-`ev_gym.scenario`.
+from here; `ev_gym.runtime.records` names the records in signatures. Observation fields stand in
+`ev_gym.simulation.observation`, scenario parameters in `ev_gym.scenario`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,15 @@ import numpy as np
 from ev_gym.drivers.habits import DRIVER_FIELDS
 from ev_gym.physics.ageing import AGEING_STATE
 
-LAYOUT_VERSION = 2
+LAYOUT_VERSION = 3
 
 
 class Field(NamedTuple):
-    """One named number: its type as stored, its unit ("" where it has none), and what it means."""
+    """One named number, or an array of them: its type as stored, its unit, and what it means.
+
+    The type is written as NumPy does, an array with its shape: `(1,3)f8`. The unit is "" where
+    there is none.
+    """
 
     name: str
     dtype: str
@@ -26,34 +30,56 @@ class Field(NamedTuple):
     meaning: str
 
 
-# What every step reads and writes stands first, so that it shares a line of the cache.
-HOUSEHOLD_STATE = (
-    Field("house", "i8", "", "house of the data set"),
-    Field("now_min", "i8", "min", "start of the coming step, since the series began"),
-    Field("place_min", "i8", "min", "the same within the series, which wraps"),
-    Field("load_kw", "f8", "kW", "base load of the coming step"),
-    Field("price_per_kwh", "f8", "per kWh", "all-in price of the coming step"),
-    Field("temperature_c", "f8", "deg C", "outdoor temperature of the coming step"),
-    Field("steps", "i8", "", "steps of this episode taken"),
-    Field("over", "i8", "", "1 when the horizon is reached"),
-    Field("pv_kw", "f8", "kW", "what the sun gives in the coming step"),
-    Field("export_price_per_kwh", "f8", "per kWh", "price of an exported kWh in the coming step"),
-    Field("power_class", "i8", "", "class of the running hour in the power charge"),
-    Field("low_peak_kw", "f8", "kW", "lowest of the month's N peaks; today's competes"),
-    Field("mid_peak_kw", "f8", "kW", "the next, with N of 2 or 3"),
-    Field("top_peak_kw", "f8", "kW", "the highest, with N of 3"),
-    Field("hour_kwh", "f8", "kWh", "import of the running hour so far, times its factor"),
-    Field("house_low_peak_kw", "f8", "kW", "low_peak_kw of the house alone"),
-    Field("house_hour_kwh", "f8", "kWh", "hour_kwh of the house alone"),
-    Field("key", "u8", "", "random stream of the seed"),
-    Field("episode", "i8", "", "episodes drawn from that stream so far"),
-    Field("start_min", "i8", "min", "start of the episode, since the series began"),
-    Field("start_stored_kwh", "f8", "kWh", "energy in all batteries when the episode began"),
-    Field(
-        "settlement_price", "f8", "per kWh", "mean price of the episode's cheapest quarter hours"
-    ),
-    Field("settlement", "f8", "", "value of the change in stored energy, once over"),
-)
+def household_state(periods: int, places: int) -> tuple[Field, ...]:
+    """The fields of a household's state.
+
+    Args:
+        periods: Tariff periods of the power charge.
+        places: Places for the peaks of each, at least as many as count.
+    """
+    # What every step reads and writes stands first, so that it shares a line of the cache.
+    return (
+        Field("house", "i8", "", "house of the data set"),
+        Field("now_min", "i8", "min", "start of the coming step, since the series began"),
+        Field("place_min", "i8", "min", "the same within the series, which wraps"),
+        Field("load_kw", "f8", "kW", "base load of the coming step"),
+        Field("price_per_kwh", "f8", "per kWh", "all-in price of the coming step"),
+        Field("temperature_c", "f8", "deg C", "outdoor temperature of the coming step"),
+        Field("steps", "i8", "", "steps of this episode taken"),
+        Field("over", "i8", "", "1 when the horizon is reached"),
+        Field("pv_kw", "f8", "kW", "what the sun gives in the coming step"),
+        Field(
+            "export_price_per_kwh", "f8", "per kWh", "price of an exported kWh in the coming step"
+        ),
+        Field("power_class", "i8", "", "class of the running hour in the power charge"),
+        Field(
+            "peaks_kw",
+            f"({periods},{places})f8",
+            "kW",
+            "the month's N highest peaks, a row for each tariff period: first the lowest, which a "
+            "higher hour replaces, then the others from low to high; places beyond N are 0",
+        ),
+        Field("hour_kwh", "f8", "kWh", "import of the running hour so far, times its factor"),
+        Field(
+            "house_lowest_peak_kw",
+            f"({periods},)f8",
+            "kW",
+            "the first peak of each of these rows, for the house alone",
+        ),
+        Field("house_hour_kwh", "f8", "kWh", "hour_kwh of the house alone"),
+        Field("key", "u8", "", "random stream of the seed"),
+        Field("episode", "i8", "", "episodes drawn from that stream so far"),
+        Field("start_min", "i8", "min", "start of the episode, since the series began"),
+        Field("start_stored_kwh", "f8", "kWh", "energy in all batteries when the episode began"),
+        Field(
+            "settlement_price",
+            "f8",
+            "per kWh",
+            "mean price of the episode's cheapest quarter hours",
+        ),
+        Field("settlement", "f8", "", "value of the change in stored energy, once over"),
+    )
+
 
 VEHICLE_STATE = (
     Field("plugged", "i1", "", "1 while the car is at the charger"),
@@ -125,5 +151,9 @@ def record_dtype(fields: tuple[Field, ...]) -> np.dtype[Any]:
 
 STEP_DTYPE = record_dtype(STEP_FIELDS)
 VEHICLE_STEP_DTYPE = record_dtype(VEHICLE_STEP_FIELDS)
-HOUSEHOLD_DTYPE = record_dtype(HOUSEHOLD_STATE)
 VEHICLE_DTYPE = record_dtype(VEHICLE_STATE)
+
+
+def household_dtype(periods: int, places: int) -> np.dtype[Any]:
+    """The record layout of a household's state, sized as `household_state`."""
+    return record_dtype(household_state(periods, places))

@@ -1,46 +1,77 @@
-"""One household: a step of its life, and the beginning of an episode. Scalar code, compiled.
+"""One household: a step of it, and the beginning of an episode. Scalar code, compiled.
 
-`rows` loops over households; the physics stands in `ev_gym.physics`, chance in `episode`. `tables`
-is what `World.tables` gives.
+`loops` calls it for many households. The physics stands in `ev_gym.physics`, chance in
+`ev_gym.drivers`; `ev_gym.world.tables` holds what both read.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ev_gym.drivers import calendar, draws
 from ev_gym.physics import charger, health, meter, power_charge
 from ev_gym.physics import household as household_physics
+from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import compiled, compiled_apart
 from ev_gym.runtime.counter_random import stream_key, uniform
+from ev_gym.runtime.durations import HOUR_MIN, QUARTER_MIN
+from ev_gym.runtime.records import (
+    CarParams,
+    EpisodeStart,
+    HourRecord,
+    HouseholdState,
+    Records,
+    Settings,
+    StepResult,
+    VehicleResult,
+    VehicleState,
+)
+from ev_gym.world.tables import Tables
 
 AS_DRAWN = -1
 
 
 @compiled
-def look_around(household: Any, tables: Any) -> None:
-    """Bring what house, sun and market do in the coming step into the household's record."""
+def read_series(household: HouseholdState, tables: Tables) -> None:
+    """Bring what house, sun and market do in the coming step into the household's record.
+
+    To be called before the first step and after each step.
+
+    Args:
+        household: State; `place_min` and `house` are read, load, sun, prices and temperature are
+            written. At a full hour the power charge goes on to the next hour.
+        tables: What the world holds.
+    """
     settings, price, hours, load_kw = tables.settings[0], tables.price, tables.hours, tables.load_kw
     pv_kw, export_price = tables.pv_kw, tables.export_price
     minute = household.place_min
-    slot = (minute // 15) >> settings.load_shift
+    slot = (minute // QUARTER_MIN) >> settings.load_shift
     household.load_kw = load_kw[household.house, slot]
-    household.price_per_kwh = price[(minute // 15) >> settings.price_shift]
-    hour = hours[minute // 60]
+    household.price_per_kwh = price[(minute // QUARTER_MIN) >> settings.price_shift]
+    hour = hours[minute // HOUR_MIN]
     household.temperature_c = hour.temperature_c
     if pv_kw.shape[0] > 0:
         household.pv_kw = pv_kw[slot]
     if export_price.shape[0] > 0:
-        household.export_price_per_kwh = export_price[(minute // 15) >> settings.price_shift]
-    if settings.power_days > 0 and minute % 60 == 0:
+        price_slot = (minute // QUARTER_MIN) >> settings.price_shift
+        household.export_price_per_kwh = export_price[price_slot]
+    if settings.power_days > 0 and minute % HOUR_MIN == 0:
         power_charge.open_hour(
-            household, hour, settings, minute, tables.peak_rows, tables.house_peaks
+            household,
+            hour,
+            settings,
+            tables.rates,
+            minute,
+            tables.peak_rows,
+            tables.house_peaks_kw,
         )
 
 
 @compiled
-def _open_report(household: Any, settings: Any, result: Any) -> None:
+def _report_surroundings(household: HouseholdState, settings: Settings, result: StepResult) -> None:
     """Write what the house, the sun and the market do in the coming step."""
     result.now_min = household.now_min
     result.load_kw = household.load_kw
@@ -55,32 +86,50 @@ def _open_report(household: Any, settings: Any, result: Any) -> None:
     result.public_kwh = 0.0
     result.power_cost = 0.0
     result.house_power_cost = 0.0
-    result.power_term = -0.0  # as every term without cost is; it keeps the sign of a reward of 0
+    # As all other terms are where nothing costs; 0.0 would change the sign of a reward of -0.0.
+    result.power_term = -0.0
 
 
 @compiled
-def _report_charge(vehicles: Any, cars: Any, reports: Any) -> float:
+def _report_energies(
+    vehicles: Records[VehicleState],
+    cars: Records[CarParams],
+    vehicle_results: Records[VehicleResult],
+) -> float:
     """Write each car's energy and SoC; the energy in all batteries (kWh)."""
     stored_kwh = 0.0
     for k in range(vehicles.shape[0]):
-        reports[k].energy_kwh = vehicles[k].energy_kwh
-        reports[k].soc = vehicles[k].energy_kwh / cars[k].battery_kwh
+        vehicle_results[k].energy_kwh = vehicles[k].energy_kwh
+        vehicle_results[k].soc = vehicles[k].energy_kwh / cars[k].battery_kwh
         stored_kwh += vehicles[k].energy_kwh
     return stored_kwh
 
 
 @compiled
 def _charge_and_bill(
-    household: Any, vehicles: Any, tables: Any, actions: Any, result: Any, reports: Any
+    household: HouseholdState,
+    vehicles: Records[VehicleState],
+    tables: Tables,
+    actions: NDArray[np.float32],
+    result: StepResult,
+    vehicle_results: Records[VehicleResult],
 ) -> None:
     """The current of a step and what it costs."""
     settings, cars, levels_kw = tables.settings[0], tables.cars, tables.levels_kw
     load_kw, pv_kw = result.load_kw, result.pv_kw
     charged_kw, discharged_kw = household_physics.charge_cars(
-        household.now_min, vehicles, cars, levels_kw, settings, load_kw, pv_kw, actions, reports
+        household.now_min,
+        vehicles,
+        cars,
+        levels_kw,
+        settings,
+        load_kw,
+        pv_kw,
+        actions,
+        vehicle_results,
     )
     over_kw, alone_over_kw = household_physics.overload_kw(
-        vehicles, cars, settings, reports, load_kw, pv_kw
+        vehicles, cars, settings, vehicle_results, load_kw, pv_kw
     )
     meter.bill(result, settings, charged_kw, discharged_kw)
     meter.bill_overload(result, settings, over_kw, alone_over_kw)
@@ -98,8 +147,14 @@ def _charge_and_bill(
 
 
 @compiled
-def _pass_calendar(household: Any, vehicles: Any, tables: Any, result: Any, reports: Any) -> None:
-    """Cars leave and come home up to the end of the step."""
+def _pass_calendar(
+    household: HouseholdState,
+    vehicles: Records[VehicleState],
+    tables: Tables,
+    result: StepResult,
+    vehicle_results: Records[VehicleResult],
+) -> None:
+    """Let cars leave and come home up to the end of the step."""
     settings, cars, hours = tables.settings[0], tables.cars, tables.hours
     offset_min, habits, now_min = tables.offset_min, tables.habits, household.now_min
     moved = False
@@ -107,7 +162,15 @@ def _pass_calendar(household: Any, vehicles: Any, tables: Any, result: Any, repo
         vehicle = vehicles[k]
         if calendar.next_event_min(vehicle) <= now_min:
             calendar.pass_calendar(
-                vehicle, cars[k], settings, habits, hours, offset_min, now_min, result, reports[k]
+                vehicle,
+                cars[k],
+                settings,
+                habits,
+                hours,
+                offset_min,
+                now_min,
+                result,
+                vehicle_results[k],
             )
             moved = True
     if moved:
@@ -116,27 +179,46 @@ def _pass_calendar(household: Any, vehicles: Any, tables: Any, result: Any, repo
 
 
 @compiled
-def live(
-    household: Any, vehicles: Any, tables: Any, actions: Any, result: Any, reports: Any
+def step_household(
+    household: HouseholdState,
+    vehicles: Records[VehicleState],
+    tables: Tables,
+    actions: NDArray[np.float32],
+    result: StepResult,
+    vehicle_results: Records[VehicleResult],
 ) -> float:
-    """One step of one household; its reward."""
+    """One step of one household.
+
+    Args:
+        household: State before the step, and after it; load, sun, prices and temperature stay those
+            of the step until `read_series` is called.
+        vehicles: (K,) state of the cars, before and after.
+        tables: What the world holds.
+        actions: (K,) fractions of each car's maximum current, in [-1, 1]; below 0 to discharge.
+        result: What the step reports of the household, written.
+        vehicle_results: (K,) what it reports of each car, written.
+
+    Returns:
+        The reward.
+    """
     settings, cars = tables.settings[0], tables.cars
-    _open_report(household, settings, result)
-    _charge_and_bill(household, vehicles, tables, actions, result, reports)
+    _report_surroundings(household, settings, result)
+    _charge_and_bill(household, vehicles, tables, actions, result, vehicle_results)
     if settings.ageing != 0:
+        outdoor_c, step_h = result.temperature_c, settings.step_h
         for k in range(vehicles.shape[0]):
-            health.live(vehicles[k], cars[k], reports[k], result.temperature_c, settings.step_h)
+            health.warm_and_age(vehicles[k], cars[k], vehicle_results[k], outdoor_c, step_h)
     household.now_min += settings.step_min
     household.place_min += settings.step_min
     if household.place_min >= settings.series_min:
         household.place_min -= settings.series_min
     household.steps += 1
-    _pass_calendar(household, vehicles, tables, result, reports)
+    _pass_calendar(household, vehicles, tables, result, vehicle_results)
     if settings.ageing != 0:
-        meter.bill_wear(result, settings, health.wear(vehicles, cars, reports))
+        meter.bill_wear(result, settings, health.report_wear(vehicles, cars, vehicle_results))
     else:
-        health.nothing(result, reports)
-    stored_kwh = _report_charge(vehicles, cars, reports)
+        health.report_no_wear(result, vehicle_results)
+    stored_kwh = _report_energies(vehicles, cars, vehicle_results)
     if household.steps >= settings.horizon_steps:
         household.over = 1
         change_kwh = stored_kwh - household.start_stored_kwh
@@ -152,7 +234,7 @@ def live(
 
 
 @compiled_apart
-def _draw_car(vehicle: Any, car: Any, tables: Any, start_min: int) -> None:
+def _draw_car(vehicle: VehicleState, car: CarParams, tables: Tables, start_min: int) -> None:
     """Draw a car's driver and where the start finds it."""
     hours, offset_min = tables.hours, tables.offset_min
     charger.begin(vehicle, car)
@@ -163,7 +245,7 @@ def _draw_car(vehicle: Any, car: Any, tables: Any, start_min: int) -> None:
 
 
 @compiled
-def _begin_car(vehicle: Any, car: Any, hour: Any, soc: float) -> None:
+def _begin_battery(vehicle: VehicleState, car: CarParams, hour: HourRecord, soc: float) -> None:
     """The battery of a car at the start; `soc` fixes its charge unless NaN."""
     if vehicle.home != 0 and vehicle.plugged == 0 and car.daily == 0:
         # A car that waits for a charger holds what its trip left.
@@ -175,8 +257,24 @@ def _begin_car(vehicle: Any, car: Any, hour: Any, soc: float) -> None:
 
 
 @compiled_apart
-def begin(household: Any, vehicles: Any, tables: Any, starts: Any, house: int, socs: Any) -> None:
-    """Draw a new episode of one household; `house` and `socs` fix what they give."""
+def begin_episode(
+    household: HouseholdState,
+    vehicles: Records[VehicleState],
+    tables: Tables,
+    starts: Records[EpisodeStart],
+    house: int,
+    socs: Floats,
+) -> None:
+    """Draw a new episode of one household.
+
+    Args:
+        household: State; its random stream (`key`, `episode`) is read, all but `key` is written.
+        vehicles: (K,) state of the cars, written.
+        tables: What the world holds.
+        starts: (S,) where the episode may begin; one is drawn.
+        house: Number of the house, or AS_DRAWN.
+        socs: (K,) SoC of each car at the start, or (0,) for as drawn.
+    """
     settings, cars, load_kw = tables.settings[0], tables.cars, tables.load_kw
     key = stream_key(household.key, household.episode)
     household.episode += 1
@@ -197,10 +295,10 @@ def begin(household: Any, vehicles: Any, tables: Any, starts: Any, house: int, s
         vehicles[k].key = stream_key(key, k)
         _draw_car(vehicles[k], cars[k], tables, start_min)
     calendar.plug_in(vehicles, settings)
-    hour = tables.hours[household.place_min // 60]
+    hour = tables.hours[household.place_min // HOUR_MIN]
     for k in range(vehicles.shape[0]):
         soc = socs[k] if socs.shape[0] > 0 else math.nan
-        _begin_car(vehicles[k], cars[k], hour, soc)
+        _begin_battery(vehicles[k], cars[k], hour, soc)
         household.start_stored_kwh += vehicles[k].energy_kwh
     if settings.power_days > 0:
         power_charge.begin_power(
@@ -210,16 +308,30 @@ def begin(household: Any, vehicles: Any, tables: Any, starts: Any, house: int, s
             tables.rates,
             tables.alone_import_kw,
             tables.peak_rows,
-            tables.house_peaks,
+            tables.house_peaks_kw,
         )
-    look_around(household, tables)
+    read_series(household, tables)
 
 
 @compiled_apart
-def report_start(household: Any, vehicles: Any, tables: Any, result: Any, reports: Any) -> None:
-    """Write the results of a step that has not been taken: no charging, no money."""
+def report_start(
+    household: HouseholdState,
+    vehicles: Records[VehicleState],
+    tables: Tables,
+    result: StepResult,
+    vehicle_results: Records[VehicleResult],
+) -> None:
+    """Write the results of a step that has not been taken: no charging, no money.
+
+    Args:
+        household: State before the step.
+        vehicles: (K,) state of the cars.
+        tables: What the world holds.
+        result: Result of the household, written.
+        vehicle_results: (K,) results of the cars, written.
+    """
     settings = tables.settings[0]
-    _open_report(household, settings, result)
+    _report_surroundings(household, settings, result)
     meter.bill(result, settings, 0.0, 0.0)
     meter.bill_overload(result, settings, 0.0, 0.0)
     meter.bill_wear(result, settings, 0.0)
@@ -229,15 +341,16 @@ def report_start(household: Any, vehicles: Any, tables: Any, result: Any, report
     result.house_cost = 0.0
     meter.buy_elsewhere(result, settings)
     for k in range(vehicles.shape[0]):
-        reports[k].plugged = float(vehicles[k].plugged)
-        reports[k].current_a = 0.0
-        reports[k].phases = float(vehicles[k].phases * vehicles[k].plugged)
-        reports[k].charge_kw = 0.0
-        reports[k].stored_kwh = 0.0
-        reports[k].loss_kwh = 0.0
-        reports[k].topup_kwh = 0.0
-        reports[k].trip_kwh = 0.0
-        reports[k].wear_kwh = 0.0
-        reports[k].pack_c = vehicles[k].pack_c
-        reports[k].health = 1.0 - vehicles[k].calendar_loss - vehicles[k].cycle_loss
-    _report_charge(vehicles, tables.cars, reports)
+        vehicle, vehicle_result = vehicles[k], vehicle_results[k]
+        vehicle_result.plugged = float(vehicle.plugged)
+        vehicle_result.current_a = 0.0
+        vehicle_result.phases = float(vehicle.phases * vehicle.plugged)
+        vehicle_result.charge_kw = 0.0
+        vehicle_result.stored_kwh = 0.0
+        vehicle_result.loss_kwh = 0.0
+        vehicle_result.topup_kwh = 0.0
+        vehicle_result.trip_kwh = 0.0
+        vehicle_result.wear_kwh = 0.0
+        vehicle_result.pack_c = vehicle.pack_c
+        vehicle_result.health = 1.0 - vehicle.calendar_loss - vehicle.cycle_loss
+    _report_energies(vehicles, tables.cars, vehicle_results)

@@ -13,7 +13,8 @@ from ev_gym.scenario import Scenario, ScenarioError
 from ev_gym.series.dataset import Dataset
 
 SPLITS = (None, "train", "test")
-# Of every eight weeks six are for training and two for testing, so both see every season.
+# Of every eight weeks the first six are for training and the last two for testing, so both splits
+# hold every season.
 CYCLE_WEEKS = 8
 TRAIN_WEEKS = 6
 
@@ -29,7 +30,7 @@ def start_table(minutes: NDArray[np.int64], hourly: Floats, scenario: Scenario) 
 
 
 def _settlement_prices(hourly: Floats, minutes: NDArray[np.int64], scenario: Scenario) -> Floats:
-    """Mean all-in price of the cheapest quarter of the hours of the episode from each start."""
+    """For each start, the mean all-in price of the cheapest quarter of its episode's hours."""
     count = scenario.days * 24
     window = np.arange(count)
     cheapest = count // 4
@@ -42,7 +43,7 @@ def _settlement_prices(hourly: Floats, minutes: NDArray[np.int64], scenario: Sce
 
 
 def _runs(weeks: int, split: str | None) -> list[tuple[int, int]]:
-    """Runs of whole weeks of a split, as (first week, end week)."""
+    """Stretches of consecutive weeks of a split, as (first week, week after the last)."""
     first, length = (0, TRAIN_WEEKS) if split == "train" else (TRAIN_WEEKS, CYCLE_WEEKS)
     runs = [(c + first, min(c + length, weeks)) for c in range(0, weeks, CYCLE_WEEKS)]
     return [(first, end) for first, end in runs if first < end]
@@ -60,7 +61,7 @@ def start_minutes(scenario: Scenario, dataset: Dataset, split: str | None) -> ND
     local = DAY_MIN * np.arange(dataset.weeks * 7) + 60 * scenario.start_hour
     start = local - offset[np.clip(local // 60, 0, offset.size - 1)]
     start = local - offset[np.clip(start // 60, 0, offset.size - 1)]
-    # Where the end of summer time repeats the start hour, its first occurrence.
+    # Where the end of summer time repeats the start hour, its first occurrence is the start.
     early = local - offset[np.clip(local // 60 - 3, 0, offset.size - 1)]
     is_first = early + offset[np.clip(early // 60, 0, offset.size - 1)] == local
     start = np.where(is_first, early, start)

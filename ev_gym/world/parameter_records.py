@@ -23,24 +23,24 @@ SETTINGS_DTYPE = np.dtype(
         ("steps_per_h", "f8"),
         ("horizon_steps", "i8"),
         ("limit_kw", "f8"),
-        ("by_line", "i1"),  # 1: the fuse of each line is looked at; 0: all lines are alike
+        ("by_line", "i1"),  # 1: the fuse of each line counts; 0: all lines carry the same
         ("fuse_a", "f8"),
-        ("load_1_a_per_kw", "f8"),  # what a kW of base load takes on each line
+        ("load_1_a_per_kw", "f8"),  # current on line 1 of each kW of base load
         ("load_2_a_per_kw", "f8"),
         ("load_3_a_per_kw", "f8"),
-        ("sun_a_per_kw", "f8"),  # and what a kW of sun gives on each
+        ("sun_a_per_kw", "f8"),  # current that each kW of sun feeds into each line
         ("export_limit_kw", "f8"),
         ("load_management", "i1"),
         ("bidirectional", "i1"),
         ("produces", "i1"),  # 1: sun or cars can feed the house and the grid
-        ("switching", "i1"),  # between one and three phases
+        ("switching", "i1"),  # 1: the charger switches between one and three phases
         ("chargers", "i8"),
         ("series_min", "i8"),
-        ("price_shift", "i8"),  # slots are quarter-hours times a power of two
-        ("load_shift", "i8"),
-        ("netted", "i1"),  # imports and exports within a step
-        ("power_days", "i8"),  # 0: no power charge
-        ("ageing", "i1"),  # 1: some car's battery ages
+        ("price_shift", "i8"),  # a slot of prices is 2 ** price_shift quarter-hours
+        ("load_shift", "i8"),  # the same for slots of base load
+        ("netted", "i1"),  # 1: within a step, exports are subtracted from imports
+        ("power_days", "i8"),  # number N of peaks in the power charge; 0: no power charge
+        ("ageing", "i1"),  # 1: the ageing of some car's battery is modelled
         ("public_price_per_kwh", "f8"),
         ("overload_price_per_kwh", "f8"),
         ("energy_weight", "f8"),
@@ -58,43 +58,43 @@ CAR_DTYPE = np.dtype(
     [
         ("battery_kwh", "f8"),
         ("soc_per_kwh", "f8"),
-        ("limit_kwh", "f8"),  # where charging at home stops
-        ("floor_kwh", "f8"),  # below which nothing is discharged
+        ("limit_kwh", "f8"),  # energy at which charging at home stops
+        ("floor_kwh", "f8"),  # energy below which nothing is discharged
         ("max_current_a", "f8"),
-        ("kw_per_a", "f8"),  # on all its phases
+        ("kw_per_a", "f8"),  # AC power of each ampere on all its phases
         ("max_kw", "f8"),  # AC power at this charger
-        ("battery_kw", "f8"),  # what of it reaches the battery
-        ("accept_kw", "f8"),  # what the battery accepts below the taper
-        ("taper_kwh", "f8"),
+        ("battery_kw", "f8"),  # what of max_kw reaches the battery
+        ("accept_kw", "f8"),  # power that the battery accepts up to taper_kwh
+        ("taper_kwh", "f8"),  # energy above which it accepts less and less
         ("eta", "f8"),
         ("aux_kw", "f8"),
         ("wanted_soc", "f8"),
         ("min_soc", "f8"),
-        ("one_phase_a", "f8"),  # largest current on one phase; 0: never switched
-        ("pause_h", "f8"),  # what a switch of phases costs
-        ("hold_min", "i8"),  # and how long it is kept
+        ("one_phase_a", "f8"),  # largest current on one phase; 0: phases are never switched
+        ("pause_h", "f8"),  # how long charging pauses for a switch of phases
+        ("hold_min", "i8"),  # how long a switch of phases is kept
         ("phases", "i8"),
-        ("on_1", "f8"),  # 1: it takes current from that line, on all its phases
+        ("on_1", "f8"),  # 1: with all its phases in use, the car takes current from line 1
         ("on_2", "f8"),
         ("on_3", "f8"),
-        ("one_1", "f8"),  # the same on one phase
+        ("one_1", "f8"),  # 1: with one phase in use, the car takes current from line 1
         ("one_2", "f8"),
         ("one_3", "f8"),
         ("priority", "i8"),
-        ("chemistry", "i8"),  # -1: no heat, no ageing
+        ("chemistry", "i8"),  # -1: neither heat nor ageing is modelled
         ("new_kwh", "f8"),  # capacity of the new battery
         ("wear_price_per_kwh", "f8"),
         ("calendar_loss", "f8"),  # at the start of an episode
         ("cycle_loss", "f8"),
-        ("rise_k_per_kwh", "f8"),  # of the pack, see `physics.thermal`
+        ("rise_k_per_kwh", "f8"),  # the three constants of `ev_gym.physics.thermal.warm`
         ("heat_kept", "f8"),
         ("heat_mean", "f8"),
         ("kwh_per_km", "f8"),
         ("daily", "i1"),
         ("arrival_min", "i8"),
         ("departure_min", "i8"),
-        ("trip_km", "f8"),  # of the daily pattern
-        ("trip_kwh", "f8"),  # likewise; NaN: by distance
+        ("trip_km", "f8"),  # distance of the daily trip
+        ("trip_kwh", "f8"),  # energy of the daily trip; NaN: it follows from trip_km
         ("start_soc", "f8"),
         ("commuter_share", "f8"),
         ("shift_share", "f8"),
@@ -110,9 +110,9 @@ def _fill(record: NDArray[Any], values: dict[str, Any]) -> None:
 
 
 def settings_record(
-    scenario: Scenario, world_min: int, price_slot_min: int, load_slot_min: int
+    scenario: Scenario, series_min: int, price_slot_min: int, load_slot_min: int
 ) -> NDArray[Any]:
-    """(1,) SETTINGS_DTYPE: the scenario's numbers; series and slots in minutes."""
+    """(1,) SETTINGS_DTYPE: the scenario's numbers, and lengths of the series and their slots."""
     settings = np.zeros(1, SETTINGS_DTYPE)
     house, charger, tariff = scenario.household, scenario.charger, scenario.tariff
     _fill(
@@ -132,7 +132,7 @@ def settings_record(
             "produces": charger.bidirectional or scenario.solar.peak_kw > 0.0,
             "switching": charger.phase_switching,
             "chargers": charger.count or len(scenario.vehicles),
-            "series_min": world_min,
+            "series_min": series_min,
             "price_shift": SHIFT_OF_MIN[price_slot_min],
             "load_shift": SHIFT_OF_MIN[load_slot_min],
             "netted": tariff.netting == "step",
@@ -140,7 +140,7 @@ def settings_record(
             "ageing": any(vehicle.chemistry is not None for vehicle in scenario.vehicles),
             "public_price_per_kwh": tariff.public_price_per_kwh,
             "overload_price_per_kwh": tariff.overload_price_per_kwh,
-            "stays_home": False,  # `world.unending` sets it
+            "stays_home": False,  # `ev_gym.world.world.unending` sets it
         },
     )
     _fill(settings, _lines(scenario))
@@ -150,13 +150,13 @@ def settings_record(
 
 
 def _lines(scenario: Scenario) -> dict[str, Any]:
-    """Shares of the base load on the lines, and whether the lines can differ at all."""
+    """Currents of base load and sun on each line, and whether lines can differ at all."""
     house = scenario.household
     shares = (*(house.line_shares or (1.0 / house.phases,) * house.phases), 0.0, 0.0)
     limits = [at_charger(vehicle, scenario.charger) for vehicle in scenario.vehicles]
-    even = house.line_shares is None or len(set(house.line_shares)) == 1
-    alike = all(own.phases == house.phases and own.one_phase_a == 0 for own in limits)
-    by_line = house.connection_kw is None and not (even and alike)
+    even_load = house.line_shares is None or len(set(house.line_shares)) == 1
+    even_cars = all(car.phases == house.phases and car.one_phase_a == 0 for car in limits)
+    by_line = house.connection_kw is None and not (even_load and even_cars)
     return {
         "by_line": by_line,
         "load_1_a_per_kw": shares[0] / LINE_KW_PER_A,
@@ -179,7 +179,7 @@ def car_records(scenario: Scenario) -> NDArray[Any]:
 
 def _at_home(vehicle: Vehicle, scenario: Scenario) -> dict[str, Any]:
     limits = at_charger(vehicle, scenario.charger)
-    lines = [(vehicle.line - 1 + more) % LINES + 1 for more in range(limits.phases)]
+    lines = [(vehicle.line - 1 + phase) % LINES + 1 for phase in range(limits.phases)]
     return {
         "battery_kwh": vehicle.battery_kwh,
         "soc_per_kwh": 1.0 / vehicle.battery_kwh,

@@ -1,7 +1,7 @@
 """The tables that compiled code reads, from a scenario and its data set.
 
-Small tables stay in the processor's cache: prices by the hour, one record per hour for the
-calendar, one clock.
+The tables are small, so that they stay in the processor's cache: price windows begin at each hour
+rather than at each step, the calendar has a record for each hour, and all days share one clock.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from ev_gym.series.sun import pv_kw
 from ev_gym.world.parameter_records import car_records, settings_record
 from ev_gym.world.tariff_tables import export_prices, import_prices, power_tables, quarter_prices
 
+# Minute of the local day from which on tomorrow's prices are known.
 PRICES_KNOWN_FROM_MIN = 13 * 60
-# An hour that begins at 23:30 ends on the next day; the clock's table goes on for it.
+# In some zones an hour of the series begins at 23:30 on the local clock and ends on the next day.
+# The clock's table is an hour longer than a day, so that it holds the end of such an hour.
 CLOCK_MIN = DAY_MIN + 60
 SINE, COSINE = 0, 1  # columns of `Tables.clock`
 HOURS_A_YEAR = 8766.0  # 365.25 days
@@ -36,9 +38,9 @@ HOUR_DTYPE = np.dtype(
         ("day_of_year", "i2"),
         ("weekend", "i1"),
         ("hours_known", "i1"),
-        ("opens", "i1"),  # what begins with the hour in the power charge
-        ("power_class", "i1"),  # and its class there
-        ("standing_c", "f4"),  # temperature of a battery that just stands
+        ("opens", "i1"),  # what the power charge begins anew with this hour
+        ("power_class", "i1"),  # its class in the power charge, a row of `rates`
+        ("standing_c", "f4"),  # temperature of a battery that nobody charges or drives
     ],
     align=True,
 )
@@ -48,20 +50,22 @@ class Tables(NamedTuple):
     """What the compiled loops read; all read-only.
 
     Attributes:
-        settings: (1,) record of the scenario's numbers, see `ev_gym.world.parameter_records`.
-        cars: (K,) records of the cars at this charger.
+        settings: (1,) SETTINGS_DTYPE of `ev_gym.world.parameter_records`, the scenario's numbers.
+        cars: (K,) CAR_DTYPE, the cars' parameters at this charger.
         levels_kw: (L,) power levels, or (0,).
         price: (slots,) all-in price per kWh, float64.
         hours: (H,) HOUR_DTYPE, one record per hour of the series.
-        price_windows: (H, window) all-in hourly mean prices seen from each hour on, float32: those
-            known, then what stands in for the others.
-        clock: (CLOCK_MIN + 367, 2) sine and cosine of the minute of day and of the day of year.
+        price_windows: (H, window) all-in hourly mean prices from each hour on, float32: first those
+            that are known in that hour, then what stands in for the others.
+        clock: (CLOCK_MIN + 367, 2) sine and cosine, for each minute of the day, then for each day
+            of the year.
         load_kw: (houses, slots) base load.
-        offset_min: (H,) local time less UTC, relative to the start.
+        offset_min: (H,) local time minus UTC, relative to the start.
         habits: table of the driving model.
-        pv_kw: (slots,) what the sun gives, as `load_kw`; (0,) without PV.
-        export_price: (slots,) price of an exported kWh, as `price`; (0,) where nothing can be.
-        rates, peak_rows, house_peaks: the power charge, see `ev_gym.world.tariff_tables`.
+        pv_kw: (slots,) power of the sun, in the slots of `load_kw`; (0,) without PV.
+        export_price: (slots,) price of an exported kWh, in the slots of `price`; (0,) where nothing
+            can be exported.
+        rates, peak_rows, house_peaks_kw: the power charge, see `ev_gym.world.tariff_tables`.
         alone_import_kw: (houses, slots) import of the houses without cars; (0, 0) without power
             charge.
     """
@@ -81,7 +85,7 @@ class Tables(NamedTuple):
     rates: Floats  # from here on in the order in which `tabulate_peaks` takes them
     alone_import_kw: Floats
     peak_rows: NDArray[np.int64]
-    house_peaks: Floats
+    house_peaks_kw: Floats
 
 
 def _mean_over(values: Floats, from_min: int, to_min: int) -> Floats:
@@ -91,7 +95,7 @@ def _mean_over(values: Floats, from_min: int, to_min: int) -> Floats:
 
 
 def _known_day(dataset: Dataset) -> NDArray[np.int64]:
-    """(H,) last local day whose prices are known: today, from 13:00 on tomorrow."""
+    """(H,) last local day whose prices are known: today, and from 13:00 on tomorrow."""
     calendar = dataset.calendar
     day = (60 * np.arange(calendar.offset_min.size) + calendar.offset_min) // DAY_MIN
     return np.asarray(day + (calendar.minute_of_day >= PRICES_KNOWN_FROM_MIN))
@@ -113,15 +117,16 @@ def _hours(dataset: Dataset) -> NDArray[Any]:
     return hours
 
 
-def _fill(dataset: Dataset, price_hours: Floats, window_h: int) -> Floats:
-    """For each local day, the prices that stand in for the hours after its end.
+def _stand_ins(dataset: Dataset, price_hours: Floats, window_h: int) -> Floats:
+    """(days, window) for each local day, the prices that stand in for those of the hours after it.
 
-    The same local hour of that day; where summer time skipped that hour, the one before it.
+    An hour takes the price of the same local hour of that day or, where summer time skipped that
+    hour, of the hour before it.
     """
     offset_min, days = dataset.calendar.offset_min, dataset.weeks * 7
     index = np.arange(offset_min.size)
     local = 60 * index + offset_min
-    fill = np.zeros((days, window_h))
+    stand_ins = np.zeros((days, window_h))
     bounds = np.searchsorted(np.maximum.accumulate(local // DAY_MIN), np.arange(days + 1))
     for day, (first, end) in enumerate(itertools.pairwise(bounds)):
         by_hour = np.full(24, -1)
@@ -132,18 +137,18 @@ def _fill(dataset: Dataset, price_hours: Floats, window_h: int) -> Floats:
                 by_hour[hour] = by_hour[hour - 1]
         ahead = end + np.arange(window_h)
         local_ahead = 60 * ahead + offset_min[ahead % offset_min.size]
-        fill[day] = price_hours[by_hour[local_ahead % DAY_MIN // 60]]
-    return fill
+        stand_ins[day] = price_hours[by_hour[local_ahead % DAY_MIN // 60]]
+    return stand_ins
 
 
-def _price_windows(dataset: Dataset, hourly: Floats, known: Any, window_h: int) -> Any:
-    """(H, window) float32: hourly prices from each hour on, filled in where not known."""
+def _price_windows(dataset: Dataset, hourly: Floats, hours_known: Any, window_h: int) -> Any:
+    """(H, window) float32: hourly prices from each hour on, with stand-ins for unknown ones."""
     hour, ahead = np.arange(hourly.size)[:, np.newaxis], np.arange(window_h)
     windows = hourly[(hour + ahead) % hourly.size]
     days = _known_day(dataset) % (dataset.weeks * 7)
-    beyond = ahead - known[:, np.newaxis]  # hours since the end of what is known
-    stand_in = _fill(dataset, hourly, window_h)[days[:, np.newaxis], np.maximum(beyond, 0)]
-    return np.where(beyond < 0, windows, stand_in).astype(np.float32)
+    beyond = ahead - hours_known[:, np.newaxis]  # hours since the end of the last known day
+    stand_ins = _stand_ins(dataset, hourly, window_h)[days[:, np.newaxis], np.maximum(beyond, 0)]
+    return np.where(beyond < 0, windows, stand_ins).astype(np.float32)
 
 
 def _clock() -> NDArray[np.float32]:
@@ -218,7 +223,7 @@ def build_tables(scenario: Scenario, dataset: Dataset) -> tuple[Tables, Floats]:
         rates=power.rates,
         alone_import_kw=_alone_import(scenario, load_kw, sun_kw),
         peak_rows=power.peak_rows,
-        house_peaks=power.house_peaks,
+        house_peaks_kw=power.house_peaks_kw,
     )
     if scenario.tariff.has_power_charge:
         tabulate_peaks(settings[0], tables.hours, *tables[-4:])

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ev_gym.physics.meter import all_in_price
-from ev_gym.physics.power_charge import MONTH, NOTHING, PERIOD
+from ev_gym.physics.power_charge import MONTH, NOTHING, PEAK_SPAN
 from ev_gym.runtime.arrays import Floats, Ints
 from ev_gym.runtime.compiling import compiled
 from ev_gym.runtime.durations import DAY_MIN, HOUR_MIN
@@ -16,6 +16,10 @@ from ev_gym.scenario import Tariff
 from ev_gym.scenario.tariff import energy_tax
 from ev_gym.series.dataset import Dataset
 from ev_gym.series.local_time import Calendar, find_zone
+
+# All tariffs have one period. Peaks have at least three places, so that N of 1, 2 and 3 share one
+# layout of the state and with it the compiled code.
+TARIFF_PERIODS, LEAST_PLACES = 1, 3
 
 
 class Prices(NamedTuple):
@@ -32,16 +36,17 @@ class PowerTables(NamedTuple):
     Attributes:
         opens: (H,) what begins with each hour of the series.
         power_class: (H,) its class, a row of `rates`.
-        rates: (classes, 2) factor, and price per kW of the sum of the N peaks, with VAT.
-        peak_rows: (H,) row of `house_peaks` of the period in which the hour lies.
-        house_peaks: (houses, periods, 3) zeros, for `tabulate_peaks` to fill.
+        rates: (classes, 3) factor, price per kW of the sum of the N peaks, with VAT, and tariff
+            period of each class of hours.
+        peak_rows: (H,) row of `house_peaks_kw` of the peak span in which the hour lies.
+        house_peaks_kw: (houses, spans, periods, places) zeros, for `tabulate_peaks` to fill.
     """
 
     opens: Ints
     power_class: Ints
     rates: Floats
     peak_rows: Ints
-    house_peaks: Floats
+    house_peaks_kw: Floats
 
 
 @compiled
@@ -63,7 +68,7 @@ def quarter_prices(tariff: Tariff, dataset: Dataset) -> Prices:
     """The price's parts in each quarter-hour of the series.
 
     Raises:
-        ScenarioError: if the energy tax is to follow the year and that of a year is not known.
+        ScenarioError: if the energy tax depends on the year, and that of a year is not known.
     """
     calendar = dataset.calendar
     minute = 15 * np.arange(calendar.offset_min.size * 4)
@@ -105,25 +110,27 @@ def power_tables(tariff: Tariff, calendar: Calendar, houses: int) -> PowerTables
         power_class=power_class,
         rates=rates,
         peak_rows=peak_rows,
-        house_peaks=np.zeros((houses, peak_rows[-1] + 1, 3)),
+        house_peaks_kw=np.zeros(
+            (houses, peak_rows[-1] + 1, TARIFF_PERIODS, max(LEAST_PLACES, tariff.power_days))
+        ),
     )
 
 
 def _classes(tariff: Tariff, calendar: Calendar) -> tuple[Ints, Floats]:
     hour = calendar.minute_of_day // HOUR_MIN
-    in_full = (hour >= tariff.power_from_h) & (hour < tariff.power_to_h)
-    in_full &= np.isin(calendar.weekday, tariff.power_weekdays)
+    on_counted_day = np.isin(calendar.weekday, tariff.power_weekdays)
+    in_full = tariff.counts_in_full(hour, on_counted_day)
     of_sum = (1.0 + tariff.vat) / tariff.power_days  # a mean of N peaks is their sum over N
     high, low = tariff.power_price_per_kw * of_sum, (tariff.power_low_per_kw or 0.0) * of_sum
     other = tariff.power_other_factor
-    rates = np.array([(1.0, high), (other, high), (1.0, low), (other, low)])
+    rates = np.array([(1.0, high, 0), (other, high, 0), (1.0, low, 0), (other, low, 0)])
     in_low_months = ~np.isin(calendar.month, tariff.power_high_months)
     in_low_months &= tariff.power_low_per_kw is not None
     return 2 * in_low_months.astype(np.int64) + ~in_full, rates
 
 
 def _opens(tariff: Tariff, calendar: Calendar) -> Ints:
-    """NOTHING, PERIOD or MONTH for each hour; the series, which wraps, begins with a month."""
+    """NOTHING, PEAK_SPAN or MONTH for each hour; the series, which wraps, begins with a month."""
     month = calendar.month
     if tariff.power_different_days:
         day = (HOUR_MIN * np.arange(month.size) + calendar.offset_min) // DAY_MIN
@@ -133,6 +140,6 @@ def _opens(tariff: Tariff, calendar: Calendar) -> Ints:
     else:
         begins = np.ones(month.size, bool)
     new_month = np.diff(month, prepend=0) != 0
-    opens = np.where(begins, np.where(new_month, MONTH, PERIOD), NOTHING)
+    opens = np.where(begins, np.where(new_month, MONTH, PEAK_SPAN), NOTHING)
     opens[0] = MONTH
     return opens

@@ -45,13 +45,19 @@ class World:
         parts = (self.scenario.fingerprint(), self.dataset.fingerprint, str(self.split))
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()
 
+    @property
+    def peaks_shape(self) -> tuple[int, int]:
+        """Tariff periods, and places for the peaks of each: the shape of the state's `peaks_kw`."""
+        periods, places = self.tables.house_peaks_kw.shape[2:]
+        return periods, places
+
     def __deepcopy__(self, memo: dict[int, Any]) -> World:
         return self
 
     def __reduce__(self) -> Any:
         try:
             built_in = self.dataset is dataset_of(self.scenario)
-        except (OSError, ValueError):  # files that own series stand in for
+        except (OSError, ValueError):  # no such files; other series were passed instead
             built_in = False
         return _rebuild, (self.scenario, None if built_in else self.dataset, self.split)
 
@@ -61,7 +67,7 @@ class World:
 
 
 def _rebuild(scenario: Scenario, dataset: Dataset | None, split: str | None) -> World:
-    """A pickled world: built-in series are built again, or taken where they exist already."""
+    """The world of a pickle; without a `dataset`, on the series that the scenario names."""
     return build_world(scenario, dataset or dataset_of(scenario), split)
 
 
@@ -83,8 +89,8 @@ def build_world(scenario: Scenario, dataset: Dataset, split: str | None) -> Worl
     """The world of a scenario on a data set; one and the same object for the same arguments.
 
     Raises:
-        ScenarioError: if the data set's currency or zone is another, it lacks what the scenario
-            needs, or the split does not fit.
+        ScenarioError: if the data set has another currency or zone than the scenario, it lacks what
+            the scenario needs, or the split does not fit.
     """
     _check_fits(scenario, dataset)
     minutes = start_minutes(scenario, dataset, split)
@@ -97,18 +103,18 @@ def build_world(scenario: Scenario, dataset: Dataset, split: str | None) -> Worl
 def _never_leaves(driving: Driving) -> bool:
     """Whether a car is plugged in from 0 to 24 h every day and drives nothing."""
     all_day = (driving.arrival_h, driving.departure_h) == (0.0, 24.0)
-    far = driving.trip_km if driving.trip_kwh is None else driving.trip_kwh
-    return driving.pattern == "daily" and all_day and far == 0.0
+    trip = driving.trip_km if driving.trip_kwh is None else driving.trip_kwh
+    return driving.pattern == "daily" and all_day and trip == 0.0
 
 
 def unending(world: World) -> World:
     """The same world for a station, which runs on where an episode would end.
 
-    Cars that the daily pattern keeps plugged in from 0 to 24 h and that drive nothing leave at
-    midnight only for an episode's sake: what they are missing is settled then. On a station nobody
-    leaves: the SoC goes on and nothing is bought, but the coming midnight is still planned, and so
-    seen by policies, as the departure. All other driving is as in an episode. (A copy made by
-    pickle is an episode's world again.)
+    It differs only where the daily pattern keeps every car plugged in from 0 to 24 h and lets it
+    drive nothing. In an episode such a car departs every midnight all the same, and the energy that
+    it lacks then is bought elsewhere. On a station it never departs: its SoC goes on and nothing is
+    bought. Policies still see the coming midnight as its planned departure. (A copy made by pickle
+    is an episode's world again.)
     """
     scenario = world.scenario
     if not all(_never_leaves(car.driving or scenario.driving) for car in scenario.vehicles):

@@ -17,7 +17,7 @@ import ipaddress
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Flask, Response, request
+from flask import Flask, Response, request
 from flask_cors.core import get_cors_options, set_cors_headers
 
 from server.config import Config
@@ -27,72 +27,79 @@ OPEN_ENDPOINTS = frozenset(("observing.health",))
 CLASSIC_METHODS = ("GET", "HEAD", "POST")
 
 
-def install(app: Flask, classic: Blueprint, config: Config) -> None:
+def install(app: Flask, classic: str, config: Config) -> None:
     """Refuse requests that carry too much, come from where they may not, or lack the token.
 
-    Pages of the configured origins may call the classic protocol, and it alone.
+    Pages of the configured origins may call the classic protocol, and nothing else.
+
+    Args:
+        app: The app.
+        classic: Name of the blueprint of the classic protocol.
+        config: The settings.
 
     Raises:
         ConfigError: for a token that cannot be read or sent.
     """
     app.config["MAX_CONTENT_LENGTH"] = config.max_body_bytes
     if config.cors_origins:
-        _let_pages_call(classic, list(config.cors_origins))
+        _let_pages_call(app, classic, list(config.cors_origins))
     secret = config.secret
-
-    def token_carried() -> None:
-        if request.endpoint in OPEN_ENDPOINTS or _is_preflight():
-            return
-        scheme, _, given = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-        right = hmac.compare_digest(given.strip().encode(), expected)
-        if scheme.lower() != "bearer" or not right:
-            told = "no token" if not scheme else "a wrong token"
-            raise Problem(
-                401, f"{told}; allowed: the header 'Authorization: Bearer ...' with this server's"
-            )
-
-    def no_page_elsewhere() -> None:
-        host, origin = map(request.environ.get, ("HTTP_HOST", "HTTP_ORIGIN"))
-        if host is not None and not _is_own_name(host):  # a page always names one
-            raise Problem(
-                421,
-                f"Host is {host!r}; allowed on a server without a token: localhost or an IP"
-                " address (--token, or --no-token, lets it serve any name)",
-            )
-        if origin is None or origin.partition("://")[2] == request.host:
-            return
-        if request.url_rule is None:
-            return  # a mistyped path is a 404, whoever asks
-        welcome = config.cors_origins if request.blueprint == classic.name else ()
-        if origin not in welcome and "*" not in welcome:
-            allowed = ", ".join((request.host_url.rstrip("/"), *welcome))
-            raise Problem(403, f"Origin is {origin!r}; allowed here: {allowed}")
-
     if secret is not None:
-        expected = secret.encode()
-        app.before_request(token_carried)
+        app.before_request(lambda: _check_token(secret.encode()))
     elif not config.no_token:
-        app.before_request(no_page_elsewhere)
+        app.before_request(lambda: _check_page(classic, config.cors_origins))
 
 
-def _let_pages_call(classic: Blueprint, origins: list[str]) -> None:
+def _check_token(secret: bytes) -> None:
+    """Refuse a request without the server's token, but for those that need none."""
+    if request.endpoint in OPEN_ENDPOINTS or _is_preflight():
+        return
+    scheme, _, token = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    right = hmac.compare_digest(token.strip().encode(), secret)
+    if scheme.lower() != "bearer" or not right:
+        what = "a wrong token" if scheme else "no token"
+        raise Problem(
+            401, f"{what}; allowed: the header 'Authorization: Bearer ...' with this server's"
+        )
+
+
+def _check_page(classic: str, cors_origins: tuple[str, ...]) -> None:
+    """Refuse what only a page of another origin could send."""
+    host, origin = map(request.environ.get, ("HTTP_HOST", "HTTP_ORIGIN"))
+    if host is not None and not _is_own_name(host):  # browsers always name one
+        raise Problem(
+            421,
+            f"Host is {host!r}; allowed on a server without a token: localhost or an IP"
+            " address (--token, or --no-token, lets it serve any name)",
+        )
+    if origin is None or origin.partition("://")[2] == request.host:
+        return
+    if request.url_rule is None:
+        return  # a mistyped path is a 404, whoever asks
+    welcome = cors_origins if request.blueprint == classic else ()
+    if origin not in welcome and "*" not in welcome:
+        allowed = ", ".join((request.host_url.rstrip("/"), *welcome))
+        raise Problem(403, f"Origin is {origin!r}; allowed here: {allowed}")
+
+
+def _let_pages_call(app: Flask, classic: str, origins: list[str]) -> None:
     """Answer the pages of these origins with the headers for which their browsers wait."""
     everyone = origins == ["*"]
     options = get_cors_options(
-        classic, {"origins": origins, "methods": CLASSIC_METHODS, "send_wildcard": everyone}
+        app, {"origins": origins, "methods": CLASSIC_METHODS, "send_wildcard": everyone}
     )
 
-    def answered(response: Response) -> Response:
-        # Only a page names its origin; no other client pays for the look at all the options.
-        if "HTTP_ORIGIN" in request.environ:
+    def add_headers(response: Response) -> Response:
+        # Only a page names its origin, so no other client waits for a look at all the options.
+        if "HTTP_ORIGIN" in request.environ and request.blueprint == classic:
             set_cors_headers(response, options)
         return response
 
-    classic.after_request(answered)
+    app.after_request(add_headers)
 
 
 def _is_preflight() -> bool:
-    """A browser's question whether a page may call; it never carries a token."""
+    """Whether a browser asks if a page may call; that question never carries a token."""
     return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
 
 

@@ -1,9 +1,4 @@
-"""What a server tells of itself: a line of JSON per request, `/health`, and `/metrics`.
-
-Each app has a registry of its own, so two apps in one process do not mix their counts. Of several
-worker processes each shows the requests and steps that it answered itself; the sessions are those
-of the database.
-"""
+"""What a server shows of itself: a line of JSON for each request, `/health`, and `/metrics`."""
 
 from __future__ import annotations
 
@@ -13,143 +8,103 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
-from typing import IO, Any, Literal
+from typing import IO, Any
 
-from flask import Flask, Request, Response, current_app, has_app_context, request
+from flask import Flask, Response, current_app, request
 from flask_openapi3 import APIBlueprint, Tag
-from prometheus_client import (
-    CONTENT_TYPE_LATEST,
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    generate_latest,
-)
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from server.http.json_schema import STRING, object_of
+from server.http.metrics import EXTENSION, Metrics, metrics_of
 from server.http.openapi import JSON, answer, refusals
 from server.program_version import program_version
-from server.services import services
-from server.v1.answer_schemas import STRING, object_of
 
-BEGAN = "ev_gym.began"  # in the WSGI environment: when the request came, s
-METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
-BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+ASK_DATABASE = "ev_gym.ask_database"  # the app's extension that `/health` calls
+ARRIVED_S = "ev_gym.arrived_s"  # in the WSGI environment: `perf_counter` as the request came
 LONGEST_PATH = 300
-STREAMS: list[IO[str]] = []  # where each request is logged; none but by `log_to`
-_ONE_AT_A_TIME = threading.Lock()
-HEALTH = object_of({"status": STRING, "version": STRING})
+STREAMS: list[IO[str]] = []  # where requests are logged; `log_to` alone adds to them
+_LOG_LOCK = threading.Lock()
 
-TAG = Tag(name="operation", description="Whether the server is well, and what it has done.")
-
-
-class Metrics:
-    """The counts of one app, and the registry that shows them."""
-
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "ev_gym_requests",
-            "Requests by route, method and status.",
-            ("route", "method", "status"),
-            registry=self.registry,
-        )
-        self.duration_s = Histogram(
-            "ev_gym_request_duration_seconds",
-            "From the request's arrival at the app to the start of its answer.",
-            ("route", "method"),
-            buckets=BUCKETS_S,
-            registry=self.registry,
-        )
-        self.steps = Counter(
-            "ev_gym_steps",
-            "Steps of households: those of sessions (v1) and the ticks of the station (classic).",
-            ("protocol",),
-            registry=self.registry,
-        )
-        for protocol in ("v1", "classic"):
-            self.steps.labels(protocol)  # shown from the start, as 0
-        self.by_request: dict[Any, tuple[Counter, Histogram]] = {}
-        sessions = Gauge("ev_gym_sessions", "Sessions in the database.", registry=self.registry)
-        sessions.set_function(lambda: services().sessions.count())
-
-    def of_request(self, rule: str | None, method: str, status: int) -> tuple[Counter, Histogram]:
-        """The counter and the histogram of such requests.
-
-        What clients can make up is "unknown" or "other", so that there are not many.
-        """
-        found = self.by_request.get((rule, method, status))
-        if found is None:
-            route, named = rule or "unknown", method if method in METHODS else "other"
-            counter = self.requests.labels(route, named, str(status))
-            found = counter, self.duration_s.labels(route, named)
-            if named == method:
-                self.by_request[rule, method, status] = found
-        return found
+api = APIBlueprint(
+    "observing",
+    __name__,
+    abp_tags=[
+        Tag(name="operation", description="Whether the server is well, and what it has done.")
+    ],
+)
 
 
-def count_steps(count: int, protocol: Literal["v1", "classic"] = "v1") -> None:
-    """Count steps of households that the present request took; outside of an app do nothing."""
-    if has_app_context() and (metrics := current_app.extensions.get("ev_gym.metrics")):
-        metrics.steps.labels(protocol).inc(count)
-
-
-def make_api() -> APIBlueprint:
-    """`/health` and `/metrics`."""
-    api = APIBlueprint("observing", __name__, abp_tags=[TAG])
-    well: Any = {"200": answer("It answers, and so does its database", {JSON: HEALTH})}
-    shown: Any = {"200": answer("The counts, in Prometheus' text format", {"text/plain": STRING})}
-    no_token: Any = {"security": []}
-    api.get("/health", responses=well | refusals(), openapi_extensions=no_token)(health)
-    api.get("/metrics", responses=shown | refusals())(metrics)
-    return api
-
-
+@api.get(
+    "/health",
+    responses={
+        "200": answer(
+            "It answers, and so does its database",
+            {JSON: object_of({"status": STRING, "version": STRING})},
+        ),
+        **refusals(),
+    },
+    openapi_extensions={"security": []},
+)
 def health() -> dict[str, str]:
     """Whether the server can answer: its database does."""
-    here = services()
-    here.store.station_version(here.config.station)
+    current_app.extensions[ASK_DATABASE]()
     return {"status": "ok", "version": program_version()}
 
 
+@api.get(
+    "/metrics",
+    responses={
+        "200": answer("The counts, in Prometheus' text format", {"text/plain": STRING}),
+        **refusals(),
+    },
+)
 def metrics() -> Response:
     """The counts, in Prometheus' text format."""
-    text = generate_latest(current_app.extensions["ev_gym.metrics"].registry)
+    text = generate_latest(metrics_of(current_app).registry)
     return Response(text, content_type=CONTENT_TYPE_LATEST)
 
 
-def install(app: Flask) -> None:
+def install(app: Flask, metrics: Metrics, ask_database: Callable[[], object]) -> None:
     """Count and log every request of an app.
 
-    Called before anything else is installed: what is done first after a request is done last.
+    Called before anything else is installed, for what is first told to happen after a request
+    happens last: so it sees answers as they go out.
+
+    Args:
+        app: The app.
+        metrics: Its counts.
+        ask_database: Raises if the database does not answer.
     """
-    counts = app.extensions["ev_gym.metrics"] = Metrics()
-    answering = app.wsgi_app
+    app.extensions[EXTENSION] = metrics
+    app.extensions[ASK_DATABASE] = ask_database
+    rest_of_app = app.wsgi_app
 
-    def timed(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        environ[BEGAN] = time.perf_counter()
-        return answering(environ, start_response)
+    def note_arrival(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        environ[ARRIVED_S] = time.perf_counter()
+        return rest_of_app(environ, start_response)
 
-    def answered(response: Response) -> Response:
-        asked: Request = request._get_current_object()  # type: ignore[attr-defined]  # a proxy
-        began = asked.environ[BEGAN]
-        rule = asked.url_rule.rule if asked.url_rule else None
-        found = counts.of_request(rule, asked.method, response.status_code)
-        found[0].inc()
-        found[1].observe(time.perf_counter() - began)
+    def count_and_log(response: Response) -> Response:
+        took_s = time.perf_counter() - request.environ[ARRIVED_S]
+        rule = request.url_rule
+        requests, duration_s = metrics.of_request(
+            rule.rule if rule else None, request.method, response.status_code
+        )
+        requests.inc()
+        duration_s.observe(took_s)
         if STREAMS:
-            _log_answer(asked, response, began)
+            _log_answer(response)
         return response
 
-    app.wsgi_app = timed  # type: ignore[method-assign]  # Flask's way to put something in front
-    app.after_request(answered)
+    app.wsgi_app = note_arrival  # type: ignore[method-assign]  # Flask's way to put something in front
+    app.after_request(count_and_log)
 
 
 def log(
     method: str | None, path: str | None, status: int, took_s: float, size: int, client: str | None
 ) -> None:
-    """Log a request: what was asked, and what was answered after how many seconds and bytes.
+    """Log a request, and the status and size (bytes) of its answer, which took so many seconds.
 
     The query stays out of it, since clients put secrets there, and so do the headers. The line is
     written as it stands, without `logging`, which would take a seventh of a short request's time.
@@ -162,7 +117,7 @@ def log(
         f'"client": {json.dumps(client)}}}\n'
     )
     # A log that cannot be written is no reason to fail the request.
-    with contextlib.suppress(OSError, ValueError), _ONE_AT_A_TIME:
+    with contextlib.suppress(OSError, ValueError), _LOG_LOCK:
         for stream in STREAMS:
             stream.write(line)
 
@@ -172,49 +127,49 @@ def _second(now_s: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now_s))
 
 
-def _log_answer(asked: Request, response: Response, began: float) -> None:
-    """Log a request now, or, where only its end shows how long the answer is, when all is sent."""
-    size = 0 if asked.method == "HEAD" else response.content_length
+def _log_answer(response: Response) -> None:
+    """Log the present request: now, or once all is sent where its size is not known before."""
+    method, path, environ = request.method, request.path, request.environ
 
-    def now(size: int) -> None:
-        took_s = time.perf_counter() - began
-        client = asked.environ.get("REMOTE_ADDR")
-        log(asked.method, asked.path, response.status_code, took_s, size, client)
+    def log_size(size: int) -> None:
+        took_s = time.perf_counter() - environ[ARRIVED_S]
+        log(method, path, response.status_code, took_s, size, environ.get("REMOTE_ADDR"))
 
+    size = 0 if method == "HEAD" else response.content_length
     if size is not None:
-        now(size)
+        log_size(size)
         return
     sent = 0
 
-    def counted(pieces: Iterable[Any]) -> Iterator[Any]:
+    def count_bytes(pieces: Iterable[Any]) -> Iterator[Any]:
         nonlocal sent
         for piece in pieces:
             sent += len(piece)
             yield piece
 
-    response.response = counted(response.response)
-    response.call_on_close(lambda: now(sent))
+    response.response = count_bytes(response.response)
+    response.call_on_close(lambda: log_size(sent))
 
 
 class JsonLines(logging.Formatter):
-    """Other messages as lines of JSON; a trace goes into them as a string."""
+    """Log records as lines of JSON; a traceback goes into them as a string."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
         when = datetime.fromtimestamp(record.created, timezone.utc)
-        told = {
+        members = {
             "time": when.isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
         }
         if record.exc_info:
-            told["trace"] = self.formatException(record.exc_info)
-        return json.dumps(told)
+            members["trace"] = self.formatException(record.exc_info)
+        return json.dumps(members)
 
 
 def log_to(stream: IO[str]) -> None:
-    """Write each request and what else the server logs to a line-buffered stream, as JSON lines.
+    """Write requests, and what else the server logs, to a line-buffered stream as lines of JSON.
 
     Only the command does so: an app in somebody else's process leaves logging to that process.
     """

@@ -1,6 +1,6 @@
-"""The OpenAPI document: what the routes' decorators of flask-openapi3 are given.
+"""The parts of the OpenAPI document, as the routes' decorators of flask-openapi3 take them.
 
-Bodies, queries and answers are documented by pydantic models. The same models read the requests
+Bodies and queries are documented by pydantic models. The same models read the requests
 (`server.http.request_reading`), which flask-openapi3 could do only more slowly and less strictly.
 """
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from flask_openapi3 import APIBlueprint, Info, OpenAPI
 from flask_openapi3.models import OPENAPI3_REF_PREFIX, OPENAPI3_REF_TEMPLATE, Schema
+from flask_openapi3.types import ResponseDict
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
@@ -66,34 +67,41 @@ def new_app(import_name: str, needs_token: bool) -> OpenAPI:
     return app
 
 
+def operation_id(*, name: str, path: str, method: str) -> str:
+    """The id of an operation: its view's name. For `APIBlueprint(operation_id_callback=...)`."""
+    return name
+
+
 def reference(name: str) -> dict[str, str]:
-    """A reference to one of the document's components: the name of its model."""
+    """A reference to one of the document's components, by the name of its model."""
     return {"$ref": f"{OPENAPI3_REF_PREFIX}/{name}"}
 
 
-def describe(
+def add_schemas(
     api: APIBlueprint,
     models: Iterable[type[BaseModel]],
     schemas: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Put models, what they refer to, and further schemas among the document's components."""
     pairs = [(model, "validation") for model in (ProblemDetails, *models)]
-    _, made = models_json_schema(pairs, ref_template=OPENAPI3_REF_TEMPLATE)  # type: ignore[arg-type]  # a literal in a list
-    for name, schema in {**made["$defs"], **(schemas or {})}.items():
+    _, definitions = models_json_schema(pairs, ref_template=OPENAPI3_REF_TEMPLATE)  # type: ignore[arg-type]  # mypy sees a str in it
+    for name, schema in {**definitions["$defs"], **(schemas or {})}.items():
         api.components_schemas[name] = Schema(**schema)
 
 
-def refusals(*statuses: int) -> dict[str, Any]:
+def refusals(*statuses: int) -> ResponseDict:
     """The documentation of some problems, and of those that can always come."""
     content = {problems.MEDIA_TYPE: {"schema": reference("ProblemDetails")}}
-    told = {}
+    responses: ResponseDict = {}
     for status in sorted({*ALWAYS, *statuses}):
-        told[str(status)] = {
+        response: dict[str, Any] = {
             "description": http.HTTPStatus(status).phrase,
             "content": content,
         }
-    told["401"]["headers"] = {"WWW-Authenticate": header("the scheme that is asked for")}
-    return told
+        if status == 401:
+            response["headers"] = {"WWW-Authenticate": header("the scheme that is asked for")}
+        responses[str(status)] = response
+    return responses
 
 
 def header(description: str, kind: str = "string") -> dict[str, Any]:
@@ -105,18 +113,21 @@ def answer(
     description: str, content: Mapping[str, Mapping[str, Any]], **more: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The documentation of an answer: a schema for each media type; `headers`, `links`."""
-    shown = {media: {"schema": dict(schema)} for media, schema in content.items()}
-    return {"description": description, "content": shown, **more}
+    return {"description": description, "content": _by_media_type(content), **more}
 
 
 def body(
     content: Mapping[str, Mapping[str, Any]], required: bool = True, example: Any = None
 ) -> dict[str, Any]:
     """The documentation of a request's body: a schema for each media type, an example in JSON."""
-    shown = {media: {"schema": dict(schema)} for media, schema in content.items()}
+    described = _by_media_type(content)
     if example is not None:
-        shown[JSON]["example"] = example
-    return {"content": shown, "required": required}
+        described[JSON]["example"] = example
+    return {"content": described, "required": required}
+
+
+def _by_media_type(schemas: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {media: {"schema": dict(schema)} for media, schema in schemas.items()}
 
 
 def in_path(name: str, description: str) -> dict[str, Any]:
@@ -138,8 +149,8 @@ def in_query(model: type[BaseModel]) -> list[dict[str, Any]]:
             "name": name,
             "in": "query",
             "required": name in schema.get("required", ()),
-            "description": own.pop("description", ""),
-            "schema": {key: value for key, value in own.items() if value is not None},
+            "description": field.pop("description", ""),
+            "schema": {key: value for key, value in field.items() if value is not None},
         }
-        for name, own in schema["properties"].items()
+        for name, field in schema["properties"].items()
     ]

@@ -1,4 +1,4 @@
-"""Errors as `application/problem+json` (RFC 9457): what was wrong, where, and what is allowed."""
+"""Errors as `application/problem+json` (RFC 9457): what was wrong, where, what is allowed."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from werkzeug.exceptions import (
 )
 
 MEDIA_TYPE = "application/problem+json"
-# Of a longer detail, which shows a long value, the begin; and the end, which says what is allowed.
-LONGEST, BEGIN, END = 1500, 250, 1000
+# A detail that shows a long value is cut to its begin and its end, which says what is allowed.
+LONGEST, BEGIN, END = 1500, 250, 1000  # characters
 LOG = logging.getLogger("server.errors")
 
 
@@ -38,51 +38,51 @@ class Problem(Exception):  # noqa: N818  # an answer, not an error of the progra
 
 
 def body(status: int, detail: str, **extra: Any) -> bytes:
-    """The JSON of a problem; a long value in its detail is shortened."""
+    """A problem as JSON, its detail shortened where it is long."""
     if len(detail) > LONGEST:
         detail = f"{detail[:BEGIN]} ... {detail[-END:]}"
-    told = {
+    members = {
         "type": "about:blank",
         "title": http.HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
         **extra,
     }
-    return json.dumps(told).encode()
+    return json.dumps(members).encode()
 
 
 def response(status: int, detail: str, **extra: Any) -> Response:
     """The answer for a problem."""
-    told = Response(body(status, detail, **extra), status, mimetype=MEDIA_TYPE)
+    answer = Response(body(status, detail, **extra), status, mimetype=MEDIA_TYPE)
     if status == 401:
-        told.headers["WWW-Authenticate"] = "Bearer"
+        answer.headers["WWW-Authenticate"] = "Bearer"
     if "retry_after_s" in extra:
-        told.headers["Retry-After"] = str(extra["retry_after_s"])
-    return told
+        answer.headers["Retry-After"] = str(extra["retry_after_s"])
+    return answer
 
 
 def install(app: Flask) -> None:
-    """Have every error of the app answered as a problem, without a trace or a redirect."""
+    """Answer every error of the app as a problem, without a traceback; redirect nobody."""
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
 
     @app.errorhandler(Problem)
-    def refused(problem: Problem) -> Response:
+    def answer_problem(problem: Problem) -> Response:
         return response(problem.status, problem.detail, **problem.extra)
 
     @app.errorhandler(HTTPException)
-    def failed(error: HTTPException) -> Response:
-        answer = error.get_response()
+    def answer_http_exception(error: HTTPException) -> Response:
+        original = error.get_response()
         if error.code is None or error.code < 400:
-            return Response(answer.get_data(), error.code, answer.headers)  # a redirect
-        told = response(error.code, _detail_of(error))
+            return Response(original.get_data(), error.code, original.headers)  # a redirect
+        answer = response(error.code, _detail_of(error))
         for name in ("Allow", "Retry-After"):
-            if name in answer.headers:
-                told.headers[name] = answer.headers[name]
-        return told
+            if name in original.headers:
+                answer.headers[name] = original.headers[name]
+        return answer
 
     @app.errorhandler(Exception)
-    def broke(error: Exception) -> Response:
+    def answer_failure(error: Exception) -> Response:
         LOG.exception("%s %s failed", request.method, request.path, exc_info=error)
         return response(500, "the server failed; its log says how")
 

@@ -1,4 +1,4 @@
-"""A request's body, query and wanted answer, read by the models that document them."""
+"""Reads a request: its body and query by the models that document them, and its `Accept`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import codecs
 import functools
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from flask import request
@@ -23,24 +23,24 @@ EXPECTED = "Input should be "
 
 
 def _whole(value: Any) -> Any:
-    """For JSON 2.0 is an integer."""
+    """An integer for a float without fraction: in JSON 2.0 is an integer too."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 WHOLE = BeforeValidator(_whole)
 T = TypeVar("T")
-# The first wrong entry ends the reading: a long list of them would cost more than it tells.
-Listed = Annotated[list[T], Field(fail_fast=True)]
+# Reading ends at the first wrong entry: to report every one of a long list would cost too much.
+FailFastList = Annotated[list[T], Field(fail_fast=True)]
 
 
-class Given(BaseModel):
-    """What a client sends: no unknown key, no type for another, no NaN."""
+class RequestBody(BaseModel):
+    """A request's body, read strictly: no unknown key, no type instead of another, no NaN."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Query(BaseModel):
-    """What stands behind the question mark: text, read as the types named."""
+    """A request's query: text, read as the types of the fields; no unknown key."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -87,11 +87,11 @@ def parse(model: type[M], data: bytes) -> M:
     Raises:
         Problem: 400 that says where what is wrong.
     """
-    data = data.removeprefix(codecs.BOM_UTF8)  # which some shells put in front
+    data = data.removeprefix(codecs.BOM_UTF8)  # some shells put it in front
     try:
         return model.model_validate_json(data)
     except ValidationError as error:
-        raise _refused(model, "/body", error, lambda: json.loads(data)) from None
+        raise _problem(model, "/body", error, lambda: json.loads(data)) from None
 
 
 def read_query(model: type[M]) -> M:
@@ -100,17 +100,16 @@ def read_query(model: type[M]) -> M:
     Raises:
         Problem: 400 for an unknown or repeated name, or an impossible value.
     """
-    if not request.query_string:
-        given = {}
-    else:
-        given = request.args.to_dict()
+    query = {}
+    if request.query_string:
+        query = request.args.to_dict()
         for name, values in request.args.lists():
             if len(values) > 1:
                 raise Problem(400, f"{name!r} stands {len(values)} times in the query; allowed: 1")
     try:
-        return model.model_validate(given)
+        return model.model_validate(query)
     except ValidationError as error:
-        raise _refused(model, "/query", error, lambda: given) from None
+        raise _problem(model, "/query", error, lambda: query) from None
 
 
 def unsupported(allowed: Sequence[str]) -> Problem:
@@ -118,11 +117,11 @@ def unsupported(allowed: Sequence[str]) -> Problem:
     return Problem(415, f"Content-Type is {media_type()!r}; allowed: {' or '.join(allowed)}")
 
 
-def wanted(offers: tuple[str, ...]) -> str:
-    """The offered media type that the request's `Accept` likes best; the first if it is silent.
+def best_media_type(offers: tuple[str, ...]) -> str:
+    """The offered media type that the request's `Accept` prefers; without one the first.
 
     Raises:
-        Problem: 406 if it likes none.
+        Problem: 406 if it accepts none.
     """
     header = request.environ.get("HTTP_ACCEPT")
     if header is None:
@@ -138,32 +137,35 @@ def _best(header: str, offers: tuple[str, ...]) -> str | None:
     return parse_accept_header(header, MIMEAccept).best_match(offers)
 
 
-def _refused(model: type[BaseModel], root: str, error: ValidationError, given: Any) -> Problem:
-    """A 400 that lists what is wrong; `given()` is what the model was given."""
+def _problem(
+    model: type[BaseModel], root: str, error: ValidationError, load: Callable[[], Any]
+) -> Problem:
+    """A 400 that lists what is wrong; `load` gives what the model was to read."""
     if error.error_count() > MOST_READ_ERRORS:
         many = f"holds {error.error_count()} errors, most likely unknown keys"
         return Problem(400, f"{root} {many}", errors=[{"where": root, "detail": many}])
-    found: dict[tuple[Any, ...], list[str]] = {}
+    messages: dict[tuple[Any, ...], list[str]] = {}
     values = {}
     errors = error.errors(include_url=False)
-    tree = None if errors[0]["type"] == "json_invalid" else given()
+    tree = None if errors[0]["type"] == "json_invalid" else load()
     for one in errors:
         place, value = _place(tree, one["loc"], one["type"] == "missing")
-        found.setdefault(place, []).append(_said(model, place, one))
+        messages.setdefault(place, []).append(_message(model, place, one))
         values[place] = value
-    told = [
-        {"where": _pointer(root, place), "detail": _sentence(values[place], found[place])}
-        for place in found
-        if not any(other[: len(place)] == place for other in found if other != place)
+    wrong = [
+        {"where": _pointer(root, place), "detail": _sentence(values[place], messages[place])}
+        for place in messages
+        if not any(other[: len(place)] == place for other in messages if other != place)
     ][:MOST_ERRORS]
-    detail = "; ".join(f"{one['where']} {one['detail']}" for one in told[:3])
-    return Problem(400, detail, errors=told)
+    detail = "; ".join(f"{one['where']} {one['detail']}" for one in wrong[:3])
+    return Problem(400, detail, errors=wrong)
 
 
 def _place(tree: Any, loc: Sequence[Any], missing: bool) -> tuple[tuple[Any, ...], Any]:
-    """Where in the given tree an error is, and what stands there.
+    """Where in the tree that was read an error is, and what stands there.
 
-    pydantic's own path also names the branches of unions: what is no step into the tree is one.
+    pydantic's own path also names branches of unions; these are the parts that lead nowhere in the
+    tree.
     """
     place: list[Any] = []
     for i, part in enumerate(loc):
@@ -177,33 +179,34 @@ def _place(tree: Any, loc: Sequence[Any], missing: bool) -> tuple[tuple[Any, ...
     return tuple(place), tree
 
 
-def _said(model: type[BaseModel], place: tuple[Any, ...], error: Any) -> str:
-    """What an error says; what it expects begins with "Input should be"."""
+def _message(model: type[BaseModel], place: tuple[Any, ...], error: Any) -> str:
+    """What an error says; pydantic's own words begin with EXPECTED where they say what it wants."""
     if error["type"] == "extra_forbidden":
         return f"is unknown; allowed: {', '.join(_names_at(model, place[:-1])) or 'none'}"
     return "is missing" if error["type"] == "missing" else str(error["msg"])
 
 
-def _sentence(value: Any, said: Sequence[str]) -> str:
-    wanted = [one.removeprefix(EXPECTED) for one in said if one.startswith(EXPECTED)]
-    if not wanted:
-        return said[0]
-    return f"is {_short(json.dumps(value))}; allowed: {_or(wanted)}"
+def _sentence(value: Any, messages: Sequence[str]) -> str:
+    """All that is said of one value, as one sentence."""
+    allowed = [one.removeprefix(EXPECTED) for one in messages if one.startswith(EXPECTED)]
+    if not allowed:
+        return messages[0]
+    return f"is {_shortened(json.dumps(value))}; allowed: {_joined(allowed)}"
 
 
-def _or(wanted: Sequence[str]) -> str:
-    """What is allowed, in the words of JSON."""
-    return re.sub(r"\bNone\b", "null", " or ".join(dict.fromkeys(wanted)))
+def _joined(allowed: Sequence[str]) -> str:
+    """What is allowed, in the words of JSON, each once."""
+    return re.sub(r"\bNone\b", "null", " or ".join(dict.fromkeys(allowed)))
 
 
 def _names_at(model: type[BaseModel], place: tuple[Any, ...]) -> list[str]:
     """The names that a model allows at a place."""
-    kinds = [model]
+    models = [model]
     for part in place:
         if isinstance(part, str):
-            fields = [kind.model_fields[part] for kind in kinds if part in kind.model_fields]
-            kinds = [found for field in fields for found in _models_in(field.annotation)]
-    return [name for kind in kinds for name in kind.model_fields]
+            fields = [each.model_fields[part] for each in models if part in each.model_fields]
+            models = [found for field in fields for found in _models_in(field.annotation)]
+    return [name for each in models for name in each.model_fields]
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -215,9 +218,9 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _pointer(root: str, place: tuple[Any, ...]) -> str:
-    steps = (_short(str(part)).replace("~", "~0").replace("/", "~1") for part in place)
+    steps = (_shortened(str(part)).replace("~", "~0").replace("/", "~1") for part in place)
     return "/".join([root, *steps])
 
 
-def _short(text: str) -> str:
+def _shortened(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from baselines.policies.base import Policy
 from baselines.policies.simple_rules import Random
-from baselines.policies.specs import enter
+from baselines.policies.specs import policy_from_spec
 from ev_gym.physics.battery import FULL_KWH
 from ev_gym.runtime.compiling import as_records
 from ev_gym.runtime.durations import DAY_MIN
@@ -101,7 +101,7 @@ def _leader(spec: str, scenario: Scenario) -> Policy:
         ConfigError: for one that does not exist, or needs more than the present observation.
     """
     try:
-        policy = enter(spec, scenario, continuous=True, seed=0)
+        policy = policy_from_spec(spec, scenario, continuous=True, seed=0)
     except ValueError as error:
         raise ConfigError(str(error)) from None
     needs = "to know the future" if policy.clairvoyant else ""
@@ -317,7 +317,7 @@ class Life:
         # A switch of phases that is kept no longer might as well have been at any time.
         car["held_until_min"] = np.maximum(0, car["held_until_min"] - house["now_min"])
         house["now_min"] = house["steps"] = car["session"] = 0
-        return self.will, house.item(0), car.item(0)
+        return self.will, [house[name].tolist() for name in house.dtype.names or ()], car.item(0)
 
     def shown(self) -> Shown:
         """What the station shows in the present tick."""

@@ -15,27 +15,46 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from flask import Response
+from flask import Response, current_app
 from flask_openapi3 import APIBlueprint, Tag
+from flask_openapi3.types import ResponseDict
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from server.http.openapi import CSV, JSON, answer, body, describe, reference, refusals
+from server.http.json_schema import (
+    BOOLEAN,
+    BYTES,
+    INTEGER,
+    NUMBER,
+    STRING,
+    Json,
+    object_of,
+    with_description,
+)
+from server.http.openapi import (
+    CSV,
+    JSON,
+    add_schemas,
+    answer,
+    body,
+    operation_id,
+    reference,
+    refusals,
+)
 from server.http.problems import Problem
 from server.http.request_reading import parse, request_body
-from server.services import services
 from server.station import day_series, logs
 from server.station.household import AUTO, Shown
-from server.v1.answer_schemas import BOOLEAN, INTEGER, NUMBER, STRING, Json, object_of, said
+from server.station.station import Station
 
-TAG = Tag(name="classic station", description="One household's charging station, in real time.")
+STATION = "ev_gym.station"  # the app's extension that holds its `Station`
 TEXT = "text/plain"
 PNG = "image/png"
 SLASHES = re.compile("//+")
 ON_OFF = {True: "on", False: "off"}
 
 
-def _null(value: Any) -> None:
+def _check_null(value: Any) -> None:
     if value is not None:
         raise PydanticCustomError("unknown", "is unknown here; allowed: only null")
 
@@ -45,7 +64,7 @@ class _Command(BaseModel):
 
     model_config = ConfigDict(extra="allow", strict=True)
     send: ClassVar[str]
-    __pydantic_extra__: dict[str, Annotated[None, BeforeValidator(_null)]] = Field(init=False)
+    __pydantic_extra__: dict[str, Annotated[None, BeforeValidator(_check_null)]] = Field(init=False)
 
 
 class Charge(_Command):
@@ -79,21 +98,40 @@ _MODE: Json = {"type": "string", "enum": ["auto", "force_on", "force_off"]}
 _SCHEMAS: dict[str, Json] = {
     "Info": object_of(
         {
-            "sim_time_hour": said(INTEGER, "local hour, 0 to 23"),
-            "sim_time_min": said(INTEGER, "minute at which the running tick began"),
-            "base_current_load": said(NUMBER, "load of the house and its charger (kW)"),
-            "battery_capacity_kWh": said(NUMBER, "energy stored in the battery (kWh)"),
-            "ev_battery_charge_start_stopp": said(BOOLEAN, "whether the car draws power"),
-            "battery_max_capacity_kWh": said(NUMBER, "usable size of the battery (kWh)"),
-            "battery_percent": said(NUMBER, "state of charge (%)"),
+            "sim_time_hour": with_description(INTEGER, "local hour, 0 to 23"),
+            "sim_time_min": with_description(INTEGER, "minute at which the running tick began"),
+            "base_current_load": with_description(NUMBER, "load of the house and its charger (kW)"),
+            "battery_capacity_kWh": with_description(NUMBER, "energy stored in the battery (kWh)"),
+            "ev_battery_charge_start_stopp": with_description(
+                BOOLEAN, "whether the car draws power"
+            ),
+            "battery_max_capacity_kWh": with_description(
+                NUMBER, "usable size of the battery (kWh)"
+            ),
+            "battery_percent": with_description(NUMBER, "state of charge (%)"),
             "user_override": _MODE,
         }
     ),
-    "Charging": object_of({"charging": _SWITCH}, {"override": said(_MODE, "while forced")}),
+    "Charging": object_of(
+        {"charging": _SWITCH}, {"override": with_description(_MODE, "while forced")}
+    ),
     "Discharging": object_of({"discharging": _SWITCH}),
-    "Overridden": object_of({"charging": said(BOOLEAN, "as in /info"), "override": _MODE}),
+    "Overridden": object_of(
+        {"charging": with_description(BOOLEAN, "as in /info"), "override": _MODE}
+    ),
     "Message": object_of({"message": STRING}),
 }
+
+
+api = APIBlueprint(
+    "classic",
+    __name__,
+    abp_tags=[
+        Tag(name="classic station", description="One household's charging station, in real time.")
+    ],
+    operation_id_callback=operation_id,
+)
+add_schemas(api, [Charge, Discharge, Override], _SCHEMAS)
 
 
 class CollapseSlashes:
@@ -110,45 +148,23 @@ class CollapseSlashes:
         return self._app(environ, start_response)
 
 
-def make_api() -> APIBlueprint:
-    """The routes of the classic protocol."""
-    api = APIBlueprint("classic", __name__, abp_tags=[TAG])
-    describe(api, [Charge, Discharge, Override], _SCHEMAS)
-
-    def documented(view: Callable[[], Response], answered: dict[str, Json], *no: int) -> Any:
-        responses: dict[str, Any] = {"200": answer(_first_line(view), answered), **refusals(*no)}
-        return {"operation_id": view.__name__, "responses": responses}
-
-    def get(rule: str, view: Callable[[], Response], media: str, schema: Json, *no: int) -> None:
-        api.get(rule, **documented(view, {media: schema}, *no))(view)
-
-    def post(rule: str, view: Callable[[], Response], given: str, answered: str) -> None:
-        asked = {"requestBody": body({JSON: reference(given)})}
-        told = documented(view, {JSON: reference(answered)})
-        api.post(rule, **told, openapi_extensions=asked)(view)
-
-    get("/", energy, JSON, NUMBER)
-    get("/info", info, JSON, reference("Info"))
-    get("/baseload", baseload, JSON, _HOURS)
-    get("/priceperhour", priceperhour, JSON, _HOURS)
-    get("/charge", percent, JSON, NUMBER)
-    get("/discharge", about_discharge, JSON, reference("Message"))
-    get("/override", override, JSON, reference("Overridden"))
-    post("/charge", charge, "Charge", "Charging")
-    post("/discharge", discharge, "Discharge", "Discharging")
-    post("/override", set_override, "Override", "Overridden")
-    get("/log", log, TEXT, STRING)
-    get("/log.txt", log_text, TEXT, STRING)
-    get("/log.csv", log_csv, CSV, STRING)
-    get("/plot.png", plot, PNG, {"type": "string", "format": "binary"}, 409)
-    return api
+def _answers(description: str, media: str, schema: Json, *statuses: int) -> ResponseDict:
+    """The documentation of an answer and, by their statuses, of the problems that may come."""
+    return {"200": answer(description, {media: schema}), **refusals(*statuses)}
 
 
-def _first_line(view: Callable[[], Response]) -> str:
-    return (view.__doc__ or "").splitlines()[0]
+def _takes(command: str) -> dict[str, Any]:
+    """The documentation of a command as a request's body."""
+    return {"requestBody": body({JSON: reference(command)})}
 
 
-def _asked(command: type[C]) -> C:
+def _station() -> Station:
+    """The station of the app that answers the present request."""
+    found: Station = current_app.extensions[STATION]
+    return found
+
+
+def _command(model: type[C]) -> C:
     """The command that a request's body is.
 
     Raises:
@@ -156,32 +172,33 @@ def _asked(command: type[C]) -> C:
     """
     data = request_body()
     if not data.strip():
-        told = f"is empty; send {command.send}"
-        errors = [{"where": "/body", "detail": told}]
-        raise Problem(400, f"/body {told}", errors=errors)
+        detail = f"is empty; send {model.send}"
+        raise Problem(400, f"/body {detail}", errors=[{"where": "/body", "detail": detail}])
     try:
-        return parse(command, data)
+        return parse(model, data)
     except Problem as problem:
-        told = f"{problem.detail}; send {command.send}"
-        raise Problem(problem.status, told, **problem.extra) from None
+        detail = f"{problem.detail}; send {model.send}"
+        raise Problem(problem.status, detail, **problem.extra) from None
 
 
-def _json(told: Any) -> Response:
-    return Response(json.dumps(told), content_type=JSON)
+def _json(value: Any) -> Response:
+    return Response(json.dumps(value), content_type=JSON)
 
 
-def _text(told: str, media: str) -> Response:
-    return Response(told, content_type=f"{media}; charset=utf-8")
+def _text(text: str, media: str) -> Response:
+    return Response(text, content_type=f"{media}; charset=utf-8")
 
 
+@api.get("/", responses=_answers("The stored energy in kWh, a bare number.", JSON, NUMBER))
 def energy() -> Response:
     """The stored energy in kWh, a bare number."""
-    return _json(round(services().station.shown().energy_kwh, 2))
+    return _json(round(_station().shown().energy_kwh, 2))
 
 
+@api.get("/info", responses=_answers("What the station shows now.", JSON, reference("Info")))
 def info() -> Response:
     """What the station shows now."""
-    shown = services().station.shown()
+    shown = _station().shown()
     return _json(
         {
             "sim_time_hour": shown.minute_of_day // 60,
@@ -196,81 +213,144 @@ def info() -> Response:
     )
 
 
+@api.get(
+    "/baseload",
+    responses=_answers("The base load of each hour of the present day, kW.", JSON, _HOURS),
+)
 def baseload() -> Response:
     """The base load of each hour of the present day, kW."""
-    station = services().station
+    station = _station()
     shown = station.shown()
     return _json(day_series.loads_kw(station.life.world, shown.house, shown.place_min))
 
 
+@api.get(
+    "/priceperhour",
+    responses=_answers(
+        "The spot price of each hour of the present day, in hundredths of the currency per kWh.",
+        JSON,
+        _HOURS,
+    ),
+)
 def priceperhour() -> Response:
     """The spot price of each hour of the present day, in hundredths of the currency per kWh."""
-    station = services().station
+    station = _station()
     return _json(day_series.prices_ore(station.life.world, station.shown().place_min))
 
 
+@api.get(
+    "/charge", responses=_answers("The state of charge in percent, a bare number.", JSON, NUMBER)
+)
 def percent() -> Response:
     """The state of charge in percent, a bare number."""
-    return _json(round(services().station.shown().percent, 2))
+    return _json(round(_station().shown().percent, 2))
 
 
-def charge() -> Response:
-    """Turn charging on or off, from the running tick on.
-
-    While forced, nothing changes, and the answer says what the charger really does. With a policy
-    the command takes precedence until the override is set to auto.
-    """
-    asked = _asked(Charge).charging
-    shown = services().station.charge(asked == "on")
-    if shown.override != AUTO:
-        return _json({"charging": ON_OFF[shown.charging], "override": shown.override})
-    return _json({"charging": asked})
-
-
+@api.get(
+    "/discharge", responses=_answers("Says how to restart the day.", JSON, reference("Message"))
+)
 def about_discharge() -> Response:
     """Says how to restart the day."""
     message = 'POST {"discharging": "on"} resets the battery to 20 % and the clock to 00:00'
     return _json({"message": message})
 
 
+@api.get(
+    "/override",
+    responses=_answers(
+        "Whether the car draws power, and whether commands are overridden.",
+        JSON,
+        reference("Overridden"),
+    ),
+)
+def override() -> Response:
+    """Whether the car draws power, and whether commands are overridden."""
+    return _overridden(_station().shown())
+
+
+@api.post(
+    "/charge",
+    responses=_answers(
+        "Turn charging on or off, from the running tick on.", JSON, reference("Charging")
+    ),
+    openapi_extensions=_takes("Charge"),
+)
+def charge() -> Response:
+    """Turn charging on or off, from the running tick on.
+
+    While forced, nothing changes, and the answer says what the charger really does. With a policy
+    the command takes precedence until the override is set to auto.
+    """
+    charging = _command(Charge).charging
+    shown = _station().charge(charging == "on")
+    if shown.override != AUTO:
+        return _json({"charging": ON_OFF[shown.charging], "override": shown.override})
+    return _json({"charging": charging})
+
+
+@api.post(
+    "/discharge",
+    responses=_answers(
+        "Restart the day: 20 %, 00:00, charging off, no override, an empty history.",
+        JSON,
+        reference("Discharging"),
+    ),
+    openapi_extensions=_takes("Discharge"),
+)
 def discharge() -> Response:
     """Restart the day: 20 %, 00:00, charging off, no override, an empty history."""
-    asked = _asked(Discharge).discharging
-    if asked == "on":
-        services().station.discharge()
-    return _json({"discharging": asked})
+    discharging = _command(Discharge).discharging
+    if discharging == "on":
+        _station().discharge()
+    return _json({"discharging": discharging})
+
+
+@api.post(
+    "/override",
+    responses=_answers(
+        "Force charging on or off, or let commands (and the policy) count again.",
+        JSON,
+        reference("Overridden"),
+    ),
+    openapi_extensions=_takes("Override"),
+)
+def set_override() -> Response:
+    """Force charging on or off, or let commands (and the policy) count again."""
+    mode = _command(Override).mode
+    return _overridden(_station().force(mode))
 
 
 def _overridden(shown: Shown) -> Response:
     return _json({"charging": shown.charging, "override": shown.override})
 
 
-def override() -> Response:
-    """Whether the car draws power, and whether commands are overridden."""
-    return _overridden(services().station.shown())
-
-
-def set_override() -> Response:
-    """Force charging on or off, or let commands (and the policy) count again."""
-    mode = _asked(Override).mode
-    return _overridden(services().station.force(mode))
-
-
+@api.get("/log", responses=_answers("The last lines of the charging log, in words.", TEXT, STRING))
 def log() -> Response:
     """The last lines of the charging log, in words."""
-    return _text(logs.log_text(services().station, logs.LAST_LINES), TEXT)
+    return _text(logs.log_text(_station(), logs.LAST_LINES), TEXT)
 
 
+@api.get(
+    "/log.txt",
+    responses=_answers("The charging log since the last /discharge, in words.", TEXT, STRING),
+)
 def log_text() -> Response:
     """The charging log since the last /discharge, in words."""
-    return _text(logs.log_text(services().station), TEXT)
+    return _text(logs.log_text(_station()), TEXT)
 
 
+@api.get(
+    "/log.csv",
+    responses=_answers(
+        "The battery log since the last /discharge: every field of every tick.", CSV, STRING
+    ),
+)
 def log_csv() -> Response:
     """The battery log since the last /discharge: every field of every tick."""
-    return _text(logs.log_csv(services().station), CSV)
+    return _text(logs.log_csv(_station()), CSV)
 
 
+@api.get("/plot.png", responses=_answers("The curve since the last /discharge.", PNG, BYTES, 409))
 def plot() -> Response:
     """The curve since the last /discharge."""
-    return Response(logs.picture(services().station), content_type=PNG)
+    return Response(logs.picture(_station()), content_type=PNG)

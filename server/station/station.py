@@ -27,7 +27,7 @@ from ev_gym.scenario import as_scenario
 from ev_gym.simulation.saved_state import StateError
 from server.clock import Anchor, TickClock
 from server.config import Config
-from server.http.observing import count_steps
+from server.http.metrics import count_steps
 from server.program_version import program_version
 from server.station.household import RECORD_DTYPE, Life, Shown, Will
 from server.storage.store import StationRow, Store

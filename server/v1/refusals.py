@@ -27,7 +27,7 @@ def refusing() -> Iterator[None]:
         raise Problem(422, "the scenario's series cannot be read on this server") from error
 
 
-def unknown() -> Problem:
+def unknown_session() -> Problem:
     """There is no such session."""
     return Problem(404, "there is no such session: it was never made, deleted, or has expired")
 

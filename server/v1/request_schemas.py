@@ -8,8 +8,8 @@ from gymnasium.vector import AutoresetMode
 from pydantic import Field, WithJsonSchema
 
 from ev_gym.simulation.reset_options import LARGEST_SEED
-from server.http.request_reading import WHOLE, Given, Listed, Query
-from server.v1.scenario_schema import GivenScenario
+from server.http.request_reading import WHOLE, FailFastList, Query, RequestBody
+from server.v1.scenario_schema import ScenarioOrOverrides
 
 LARGEST_INDEX = 2**63 - 1
 MODES = tuple(mode.value for mode in AutoresetMode)
@@ -27,10 +27,10 @@ AskedIndex = Annotated[
 ]
 
 
-class NewEnv(Given):
+class NewEnv(RequestBody):
     """A session to make: a household, or a vector of them."""
 
-    scenario: GivenScenario = "stockholm"
+    scenario: ScenarioOrOverrides = "stockholm"
     num_envs: Annotated[int, Field(ge=1), WHOLE] | None = Field(
         None,
         description="rows of a vector session; null: a single env, whose answers have no rows and "
@@ -49,25 +49,25 @@ class NewEnv(Given):
     )
 
 
-class ResetOptions(Given):
+class ResetOptions(RequestBody):
     """What a reset fixes that the seed would draw."""
 
     start: str | None = Field(
         None, description="date or time, ISO 8601, local unless it has an offset"
     )
-    soc: Number | Listed[Number] | None = Field(
+    soc: Number | FailFastList[Number] | None = Field(
         None, description="state of charge, 0 to 1, of every car or of each"
     )
     house: Annotated[int, WHOLE] | None = Field(None, description="house of the data set, from 0")
-    reset_mask: Listed[bool] | None = Field(
+    reset_mask: FailFastList[bool] | None = Field(
         None, description="rows of a vector session to reset, the others go on; null: all"
     )
 
 
-class Reset(Given):
+class Reset(RequestBody):
     """A reset."""
 
-    seed: Seed | Listed[Seed | None] | None = Field(
+    seed: Seed | FailFastList[Seed | None] | None = Field(
         None,
         description="a number s (row i: s + i), or one (or null) for each row; null: the next "
         "episode of the stream",
@@ -76,10 +76,10 @@ class Reset(Given):
     index: AskedIndex = None
 
 
-class Step(Given):
+class Step(RequestBody):
     """A step of all rows."""
 
-    action: Number | Listed[Number | Listed[Number]] = Field(
+    action: Number | FailFastList[Number | FailFastList[Number]] = Field(
         description="an action of the session's action space, one for each row of a vector session"
     )
     index: AskedIndex = None

@@ -18,7 +18,7 @@ from ev_gym.scenario.parameters import NAME_LENGTH
 from ev_gym.scenario.scenario import MAX_VEHICLES, preset_summary
 from ev_gym.scenario.tariff import TARIFFS
 from server.http.problems import Problem
-from server.http.request_reading import WHOLE, Given, Listed
+from server.http.request_reading import WHOLE, FailFastList, RequestBody
 
 
 def _kind(rule: Mapping[str, Any]) -> Any:
@@ -36,7 +36,7 @@ def _kind(rule: Mapping[str, Any]) -> Any:
         bounds = Field(ge=rule["low"], le=rule["high"])
         kind = Annotated[int, bounds, WHOLE] if rule.get("whole") else Annotated[float, bounds]
         if rule.get("many"):
-            kind = Annotated[Listed[kind], Field(max_length=rule["many"])]
+            kind = Annotated[FailFastList[kind], Field(max_length=rule["many"])]
     return kind | None if rule.get("optional") else kind
 
 
@@ -56,7 +56,7 @@ def _field(kind: Any, meaning: str, unit: str = "") -> Any:
     return kind, Field(default=None, description=described, json_schema_extra=_no_default)
 
 
-def overrides_of(part: type, **more: Any) -> type[Given]:
+def overrides_of(part: type, **more: Any) -> type[RequestBody]:
     """A model of the declared parameters of a dataclass, none of them required."""
     hints = get_type_hints(part)
     own: dict[str, Any] = {}
@@ -68,7 +68,9 @@ def overrides_of(part: type, **more: Any) -> type[Given]:
             kind = hints[field.name]
             own[field.name] = _field(overrides_of(kind), _summary(kind))
     doc = f"{_summary(part)} What is left out stays as the preset has it."
-    return create_model(f"{part.__name__}Overrides", __base__=Given, __doc__=doc, **own, **more)
+    return create_model(
+        f"{part.__name__}Overrides", __base__=RequestBody, __doc__=doc, **own, **more
+    )
 
 
 def _summary(part: type) -> str:
@@ -101,19 +103,19 @@ ScenarioOverrides = overrides_of(
     ),
     preset=_field(_presets, f"preset to start from; stockholm where left out. {_PRESETS}"),
     vehicles=_field(
-        Annotated[Listed[VehicleOverrides], Field(min_length=1, max_length=MAX_VEHICLES)],  # type: ignore[valid-type]  # made above
+        Annotated[FailFastList[VehicleOverrides], Field(min_length=1, max_length=MAX_VEHICLES)],  # type: ignore[valid-type]  # made above
         "the cars; each starts from its `model`, or from the preset's first car",
     ),
 )
 
-GivenScenario = Annotated[
+ScenarioOrOverrides = Annotated[
     Annotated[_presets, Tag(NAME)] | Annotated[ScenarioOverrides, Tag(OVERRIDES)],  # type: ignore[valid-type]  # likewise
     Discriminator(_branch),
     Field(description=f"A preset's name or overrides of one. {_PRESETS}"),
 ]
 
 
-def scenario_of(given: str | Given) -> Scenario:
+def scenario_of(given: str | RequestBody) -> Scenario:
     """The scenario that a client means.
 
     Raises:

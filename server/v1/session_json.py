@@ -15,12 +15,12 @@ from ev_gym.simulation.actions import ActionMap
 from ev_gym.simulation.observation import observation_space, world_fields
 from ev_gym.simulation.results import NAMES, TERM_FIELDS, VEHICLE_NAMES, steps_frame
 from ev_gym.simulation.state_fields import (
-    HOUSEHOLD_STATE,
     STEP_DTYPE,
     STEP_FIELDS,
     VEHICLE_STATE,
     VEHICLE_STEP_FIELDS,
     Field,
+    household_state,
 )
 from ev_gym.simulation.state_fields import VEHICLE_STEP_DTYPE as CAR_STEP
 from ev_gym.world.world import World
@@ -62,7 +62,7 @@ def session(of: Session, world: World) -> dict[str, Any]:
         ],
         "step_fields": _table(STEP_FIELDS),
         "vehicle_step_fields": _table(VEHICLE_STEP_FIELDS),
-        "household_state_fields": _table(HOUSEHOLD_STATE),
+        "household_state_fields": _table(household_state(*world.peaks_shape)),
         "vehicle_state_fields": _table(VEHICLE_STATE),
         "series_start": world.dataset.start.isoformat(),
         "zone": world.dataset.zone,
@@ -98,7 +98,7 @@ def state(look: Look) -> dict[str, Any]:
 
 
 def _named(record: Any) -> dict[str, Any]:
-    return dict(zip(record.dtype.names, record.item(), strict=True))
+    return {name: record[name].tolist() for name in record.dtype.names}
 
 
 def steps(given: Iterable[Stepped], world: World) -> Iterator[dict[str, Any]]:

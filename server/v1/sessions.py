@@ -27,11 +27,11 @@ from numpy.typing import NDArray
 
 from ev_gym.simulation.actions import as_numbers
 from ev_gym.world.world import World
-from server.http.observing import count_steps
+from server.http.metrics import count_steps
 from server.http.problems import Problem
 from server.storage.store import Gone, Operation, Store, Taken
 from server.v1.limits import check_limits
-from server.v1.refusals import other_index, refusing, too_many, unknown
+from server.v1.refusals import other_index, refusing, too_many, unknown_session
 from server.v1.replayed_env import RESET, STEP, Replica, Spec, reset_body, step_body
 from server.v1.session_cache import Live, LiveSessions, load, new_replica, session_row
 from server.v1.step_answer import Answer, Stepped, stepped
@@ -69,7 +69,7 @@ class Look(NamedTuple):
     Attributes:
         session: It.
         last: What its last operation answered; None before the first reset.
-        households: (n,) HOUSEHOLD_DTYPE.
+        households: (n,) the households' records, `household_dtype`.
         vehicles: (n, K) VEHICLE_DTYPE.
     """
 
@@ -237,7 +237,7 @@ class Sessions:
             self._store.append(live.id, *operation, snapshot)
         except Gone:
             self._live.drop(live.id)
-            raise unknown() from None
+            raise unknown_session() from None
         except Taken:
             replica.go_back()
             return False
@@ -245,7 +245,7 @@ class Sessions:
             replica.go_back()
             raise
         if operation.kind == STEP:
-            count_steps(replica.spec.rows)
+            count_steps(replica.spec.rows, "v1")
         return True
 
     def _again(self, live: Live, at: int, kind: str, body_at: Callable[[int], bytes]) -> Answer:
@@ -270,7 +270,7 @@ class Sessions:
         end = self._store.next_index(live.id)
         if end < replica.index or (end == 0 and self._store.session(live.id) is None):
             self._live.drop(live.id)
-            raise unknown()
+            raise unknown_session()
         if end - replica.index > 1:
             kept = self._store.snapshot(live.id, end - 1)
             if kept is not None and kept[0] > replica.index:
@@ -285,7 +285,7 @@ class Sessions:
             upto = min(end, replica.index + at_a_time)
             part = self._store.operations(session_id, replica.index, upto)
             if not part:  # deleted meanwhile
-                raise unknown()
+                raise unknown_session()
             yield from part
 
     def _of(self, session_id: str) -> Live:
@@ -295,7 +295,7 @@ class Sessions:
         if live is None:
             row = self._store.session(session_id) if _ID.fullmatch(session_id) else None
             if row is None:
-                raise unknown()
+                raise unknown_session()
             live = self._live.keep(load(row))
         now = self._config.clock()
         if now - live.noted_at >= self._use_s:

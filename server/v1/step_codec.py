@@ -32,14 +32,14 @@ _TERMS_FROM = len(NAMES)
 dumps = orjson.dumps
 
 
-def plain(answer: Answer, single: bool) -> dict[str, Any]:
+def plain_values(answer: Answer, single: bool) -> dict[str, Any]:
     """An answer as plain Python values, in the shape of `EVChargingEnv`'s or the vector env's."""
     return _single(answer) if single else _vector(answer)
 
 
 def to_json(answer: Answer, single: bool) -> bytes:
     """An answer as JSON text."""
-    return dumps(plain(answer, single))
+    return dumps(plain_values(answer, single))
 
 
 def _single(answer: Answer) -> dict[str, Any]:

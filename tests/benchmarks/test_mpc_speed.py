@@ -52,8 +52,8 @@ def test_a_year_of_one_household(monkeypatch: pytest.MonkeyPatch, report: Report
     drive(1, {"days": 1})
     making = Clock(plan.make_plan)
     monkeypatch.setattr(policy, "make_plan", making)
-    solving = Clock(plan._Programme.solve)
-    monkeypatch.setattr(plan._Programme, "solve", lambda programme: solving(programme))
+    solving = Clock(plan.Program.solve)
+    monkeypatch.setattr(plan.Program, "solve", lambda programme: solving(programme))
     seconds = statistics.median(drive(1, {"days": 364}) for _ in range(3))
     plans = making.calls // 3
     report(

@@ -57,15 +57,15 @@ def test_one_seed_one_result(scenario: Any) -> None:
     live(other, 5)
     began = one.reset(seed=11)
     assert same(began, other.reset(seed=11))
-    lives = live(one, 250)
-    assert same(lives, live(other, 250))
+    results = live(one, 250)
+    assert same(results, live(other, 250))
     assert same(began, one.reset(seed=11))
-    assert same(lives, live(one, 250))
+    assert same(results, live(one, 250))
     assert not same(began, one.reset(seed=12)) or scenario == "classic"
 
 
-def test_episodes_of_a_stream_differ() -> None:
-    """`reset()` without a seed goes on in the stream: another house, another day."""
+def test_episodes_of_one_seed_differ() -> None:
+    """`reset()` without a seed goes on drawing: another house, another day."""
     env = EVChargingEnv()
     env.reset(seed=3)
     drawn = []
@@ -87,12 +87,12 @@ def test_global_generators_are_untouched_and_unused() -> None:
     before = (repr(np.random.get_state()), random.getstate())  # noqa: NPY002
     env = EVChargingEnv()
     began = env.reset(seed=5)
-    lives = live(env, 150)
+    results = live(env, 150)
     assert (repr(np.random.get_state()), random.getstate()) == before  # noqa: NPY002
     np.random.seed(2)  # noqa: NPY002
     random.seed(2)
     assert same(began, env.reset(seed=5))
-    assert same(lives, live(env, 150))
+    assert same(results, live(env, 150))
 
 
 def arrays_in(result: Any) -> list[Any]:
@@ -169,7 +169,7 @@ def test_step_before_reset_is_an_error() -> None:
 @pytest.mark.parametrize("make_copy", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
 @pytest.mark.parametrize("scenario", ["stockholm", "classic", THREE_CARS], ids=str)
 def test_copies_continue_alike(scenario: Any, make_copy: Any) -> None:
-    """Copied or pickled in the midst of an episode, through two more; and the copy is apart."""
+    """Copied or pickled within an episode, for two more; stepping one leaves the other alone."""
     env = gym.make("EVCharging-v0", scenario=scenario)
     env.reset(seed=21)
     for step in range(40):
@@ -177,9 +177,9 @@ def test_copies_continue_alike(scenario: Any, make_copy: Any) -> None:
     other = make_copy(env)
     assert other.unwrapped.history.equals(env.unwrapped.history)
     before = other.unwrapped.get_state()
-    lives = live(env.unwrapped, 200, 40)
+    results = live(env.unwrapped, 200, 40)
     assert other.unwrapped.get_state() == before
-    assert same(lives, live(other.unwrapped, 200, 40))
+    assert same(results, live(other.unwrapped, 200, 40))
     assert other.unwrapped.get_state() == env.unwrapped.get_state()
     assert other.unwrapped.history.equals(env.unwrapped.history)
 
@@ -194,7 +194,7 @@ def test_an_unseeded_copy_draws_like_its_original() -> None:
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_golden_rollout(name: str) -> None:
     """The golden numbers still come out; `python -m tests.support.golden_rollouts` renews them."""
-    wanted = golden_rollouts.kept(name)
+    wanted = golden_rollouts.golden_numbers(name)
     found = golden_rollouts.rollout(name)
     assert list(found) == list(wanted)
     for key, value in wanted.items():
@@ -204,8 +204,8 @@ def test_golden_rollout(name: str) -> None:
 
 
 def test_classic_is_as_it_was_to_the_bit() -> None:
-    """Every number that was kept before any of the physics that `classic` does without."""
-    assert golden_rollouts.rollout("classic") == golden_rollouts.kept("classic")
+    """Its numbers were stored before there were power charge, sun and ageing, which it has not."""
+    assert golden_rollouts.rollout("classic") == golden_rollouts.golden_numbers("classic")
 
 
 def test_golden_rollout_on_measured_series(
@@ -213,7 +213,7 @@ def test_golden_rollout_on_measured_series(
 ) -> None:
     monkeypatch.setenv("EV_GYM_DATA", str(measured_folder))
     found = golden_rollouts.rollout("stockholm-measured")
-    for key, value in golden_rollouts.kept("stockholm-measured").items():
+    for key, value in golden_rollouts.golden_numbers("stockholm-measured").items():
         assert found[key] == pytest.approx(value, rel=1e-9, abs=1e-12), key
 
 

@@ -1,6 +1,6 @@
 """Worked invoices of a month to the oere, and the steps of any episode against its invoices.
 
-In the worked month the house draws 1 kW, but from the first Tuesday after the 13th on
+In the worked month the house draws 1 kW but for these hours, from the first Tuesday after the 13th
 
     Tuesday   18-19: 6 kW        Monday  21-22: 10 kW
     Thursday  17-18: 7 kW                23-24: 14 kW
@@ -35,7 +35,7 @@ from tests.support.small_series import STOCKHOLM, local_times, series
 
 PEAKS_KW = {(0, 18): 6.0, (2, 17): 7.0, (2, 18): 8.0, (6, 21): 10.0, (6, 23): 14.0}
 
-# The car at home all day, which 7 kW reach without a loss and never fill.
+# A car at home all day that takes 7 kW without a loss and is never full.
 CAR = Vehicle(battery_kwh=500.0, eta=1.0, aux_kw=0.0, chemistry=None, wanted_soc=0.0, min_soc=0.0)
 AT_HOME = Driving(pattern="daily", arrival_h=0.0, departure_h=24.0, trip_km=0.0)
 ON_OR_OFF = Charger(levels_kw=(0.0, 7.0), load_management=False)
@@ -77,7 +77,9 @@ def household(tariff: Tariff, days: int = 31, step_min: int = 60) -> Scenario:
     )
 
 
-def lived(scenario: Scenario, dataset: Dataset, start: str, charge: tuple[str, ...] = ()) -> Any:
+def history_of(
+    scenario: Scenario, dataset: Dataset, start: str, charge: tuple[str, ...] = ()
+) -> Any:
     """The history of an episode in which the car charges in those hours only."""
     env = EVChargingEnv(scenario, dataset=dataset)
     env.reset(seed=0, options={"start": start, "soc": 0.1, "house": 0})
@@ -89,7 +91,7 @@ def lived(scenario: Scenario, dataset: Dataset, start: str, charge: tuple[str, .
 
 
 def to_ore(amount: float) -> str:
-    """Rounded to the oere, halves up; the noise of the last bits is cut before."""
+    """Rounded to the oere, halves up, after the noise of the last bits is cut off."""
     return str(Decimal(f"{amount:.9f}").quantize(Decimal("0.01"), ROUND_HALF_UP))
 
 
@@ -123,7 +125,7 @@ def test_a_worked_invoice_to_the_ore(
 ) -> None:
     """Every item without VAT, a fifth of their sum as VAT, and the total."""
     scenario, dataset = household(TARIFFS[name]), worked_month(year, month)
-    bill = invoices(scenario, lived(scenario, dataset, f"{year}-{month:02}-01"), dataset)
+    bill = invoices(scenario, history_of(scenario, dataset, f"{year}-{month:02}-01"), dataset)
     assert bill.index.astype(str).tolist() == [f"{year}-{month:02}"]
     found = [1.25 * bill[item].iloc[0] for item in ("fixed", "transfer", "power", "energy_tax")]
     assert found == pytest.approx(parts, abs=1e-9)
@@ -143,7 +145,7 @@ def test_a_worked_invoice_with_a_car(step_min: int) -> None:
     """
     scenario, dataset = household(TARIFFS["ellevio"], step_min=step_min), worked_month(2025, 1)
     charge = ("2025-01-14T22", "2025-01-18T12")
-    bill = invoices(scenario, lived(scenario, dataset, "2025-01-01", charge), dataset)
+    bill = invoices(scenario, history_of(scenario, dataset, "2025-01-01", charge), dataset)
     assert to_ore(bill["house_total"].iloc[0]) == "1984.22"
     assert to_ore(bill["total"].iloc[0]) == "2055.69"
     charging = bill["total"].iloc[0] - bill["house_total"].iloc[0]
@@ -163,7 +165,7 @@ def test_worked_power_charges_of_other_rules(changes: dict[str, Any], power: flo
     """Goteborg's price on another number of peaks, on any hours, and without VAT."""
     tariff = dataclasses.replace(TARIFFS["goteborg"], **changes)
     scenario, dataset = household(tariff), worked_month(2025, 1)
-    bill = invoices(scenario, lived(scenario, dataset, "2025-01-01"), dataset)
+    bill = invoices(scenario, history_of(scenario, dataset, "2025-01-01"), dataset)
     assert (1.0 + tariff.vat) * bill["power"].iloc[0] == pytest.approx(power, abs=1e-9)
 
 
@@ -178,7 +180,7 @@ def test_an_episode_that_begins_within_the_month(start: str, before_kw: float) -
     """It adds what the month's 24 kW of peaks are more than those of the house until then."""
     scenario = household(TARIFFS["ellevio"], days=10, step_min=30)
     dataset = worked_month(2025, 1)
-    bill = invoices(scenario, lived(scenario, dataset, start), dataset)
+    bill = invoices(scenario, history_of(scenario, dataset, start), dataset)
     added = 81.25 * (24.0 - before_kw) / 3.0
     assert 1.25 * bill["power"].iloc[0] == pytest.approx(added, abs=1e-9)
 
@@ -282,7 +284,7 @@ def test_where_series_wrap_a_new_invoice_begins() -> None:
     """The last days of a series of January and February, then its first days, which are January."""
     dataset = series(8, monday=datetime(2024, 1, 1))
     scenario = household(TARIFFS["ellevio"], days=6)
-    history = lived(scenario, dataset, "2024-02-22")
+    history = history_of(scenario, dataset, "2024-02-22")
     bills = invoices(scenario, history, dataset)
     assert bills.index.astype(str).tolist() == ["2024-02", "2024-01"]
     steps = history["energy_cost"] + history["power_cost"]
@@ -305,7 +307,7 @@ def test_the_scenario_s_own_series_are_the_default() -> None:
 
 
 def test_a_history_that_lacks_a_column_is_refused() -> None:
-    """Naming it."""
+    """The message names it."""
     history = july_with_sun(worked_month(2025, 7))
     for column in (*COLUMNS, "charge_kw"):
         with pytest.raises(DataError, match=f"history has no column {column}; allowed: an env's"):
@@ -313,7 +315,7 @@ def test_a_history_that_lacks_a_column_is_refused() -> None:
 
 
 def test_an_empty_history_has_no_invoices() -> None:
-    """But their columns."""
+    """A frame without rows, with the columns of any other."""
     history = july_with_sun(worked_month(2025, 7))[:0]
     bills = invoices(household(Tariff()), history, worked_month(2025, 7))
     assert bills.shape == (0, 9)

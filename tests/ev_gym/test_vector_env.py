@@ -51,9 +51,7 @@ def assert_same_info(single: dict[str, Any], infos: dict[str, Any], row: int) ->
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=["stockholm", "classic", "two cars"])
 @pytest.mark.parametrize("continuous", [True, False])
-def test_row_i_lives_the_life_of_the_single_env_with_seed_plus_i(
-    scenario: Any, continuous: bool
-) -> None:
+def test_row_i_equals_the_single_env_with_seed_plus_i(scenario: Any, continuous: bool) -> None:
     """Over three whole episodes and a bit, next-step autoreset included, bit for bit."""
     n, seed = 3, 41
     vector = make(n, scenario=scenario, continuous=continuous)
@@ -163,7 +161,7 @@ def test_impossible_resets_say_what_is_allowed_and_change_nothing(
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -0.01, 1.5])
 def test_a_bad_action_in_any_row_changes_no_row(bad: float) -> None:
-    """Also where several threads would have stepped the other rows already."""
+    """Also where other threads would have stepped their rows already."""
     n = 2 * threads.ROWS_A_THREAD
     env = make(n)
     env.reset(seed=0)

@@ -73,7 +73,7 @@ def ask(method: str, url: str, **more: Any) -> requests.Response:
 @POSIX
 def test_starts_serves_and_stops_on_sigterm(tmp_path: Path) -> None:
     store = f"sqlite:///{tmp_path / 'a.db'}"
-    create_app({"store": store}).extensions["ev_gym"].store.close()  # all is compiled
+    create_app({"store": store}).extensions["ev_gym.store"].close()  # all is compiled
     with served(store, "--max-num-envs", "3", EV_GYM_TOKEN=SECRET) as running:
         began = time.monotonic()
         told = until(running, "ready")
@@ -270,7 +270,7 @@ def test_the_databases_password_is_not_printed(
 ) -> None:
     def on_postgres(config: Config) -> Any:
         app = create_app(replace(config, store=f"sqlite:///{tmp_path / 'a.db'}"))
-        app.extensions["ev_gym"].store.url = sa.make_url("postgresql://me:hunter2@host/db")
+        app.extensions["ev_gym.store"].url = sa.make_url("postgresql://me:hunter2@host/db")
         return app
 
     monkeypatch.setattr(server, "create_app", on_postgres, raising=False)

@@ -54,7 +54,7 @@ def live_through(
     ageing.begin(record, record.calendar_loss, record.cycle_loss, soc[0])
     for i in range(soc.size - 1):
         warmth_c = 0.5 * (pack_c[i] + pack_c[i + 1])
-        ageing.live(record, chemistry, soc[i], soc[i + 1], hours, warmth_c, hours)
+        ageing.add_step(record, chemistry, soc[i], soc[i + 1], hours, warmth_c, hours)
         if (i + 1) % day_steps == 0:
             ageing.end_day(record, chemistry, soc[i + 1])
     return float(1.0 - record.calendar_loss - record.cycle_loss)
@@ -90,7 +90,7 @@ class Habits(NamedTuple):
         cheap: Charging only in some quarters of the night.
         back_per_h: Discharging rate into the house in the evening.
         far: Chance of a day on the motorway with fast chargers.
-        first_day_still: The first day brings but a crumb of charge.
+        first_day_still: On the first day the SoC changes only once, by 0.004.
     """
 
     use: float

@@ -1,4 +1,4 @@
-"""A program that speaks the classic protocol, and what it sees first."""
+"""A client of the classic protocol with a server of its own, and the first answer of `/info`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Steps to draw, and what a picture holds, by the marks that its code leaves."""
+"""Steps to draw, and the artists of a picture by the ids (gid) that the code gives them."""
 
 from __future__ import annotations
 

@@ -53,12 +53,12 @@ def scenario(**changes: Any) -> Scenario:
 def future_of(
     case: Scenario, prices: list[float], load_kw: Any = 1.0, start: str = "2024-01-01"
 ) -> Future:
-    """From a start on.
+    """What is foreseen of a household from a start on.
 
     Args:
         case: The scenario.
-        prices: Of the series' first hours, which begin on 1 January; the last one goes on.
-        load_kw: Of all its quarter-hours, or of each of the first ones, the last of which goes on.
+        prices: Of the series' first hours, which begin on 1 January; the last one holds thereafter.
+        load_kw: Of all its quarter-hours, or of each of the first ones, the last of which holds on.
         start: Date or time.
     """
     weeks = 6

@@ -1,4 +1,4 @@
-"""Golden rollouts: a few numbers of a fixed life of each preset, kept in `golden/*.json`.
+"""Golden rollouts: a few numbers of fixed episodes of each preset, stored in `golden/*.json`.
 
 They change only when the simulated world is meant to change. Then `python -m
 tests.support.golden_rollouts`, run in the repository's root, writes them anew, and the change to
@@ -21,7 +21,7 @@ from tests.support.rollouts import action_of
 FOLDER = Path(__file__).with_name("golden")
 SEED = 20240117
 EPISODES = 3
-# Sums of an episode; those of `classic` are kept as they were before there was more to sum.
+# Sums of an episode; of `classic` only those stored before there were power charge, sun and wear.
 CLASSIC_SUMS = ("energy_cost", "house_cost", "missing_kwh", "public_kwh")
 SUMS = (
     *CLASSIC_SUMS,
@@ -33,7 +33,7 @@ SUMS = (
     "wear_kwh",
 )
 SUMMED = ("start_min", "settlement", "return", *SUMS)
-EVERY = 16  # steps between the steps that are looked at
+EVERY = 16  # steps from one recorded step to the next
 
 
 def rollout(name: str) -> dict[str, list[Any]]:
@@ -69,8 +69,8 @@ def rollout(name: str) -> dict[str, list[Any]]:
     return found
 
 
-def kept(name: str) -> dict[str, list[Any]]:
-    """The numbers that are kept for a preset."""
+def golden_numbers(name: str) -> dict[str, list[Any]]:
+    """The stored numbers of a preset."""
     numbers: dict[str, list[Any]] = json.loads((FOLDER / f"{name}.json").read_text())
     return numbers
 
@@ -81,7 +81,7 @@ def main() -> None:
     measured = ("stockholm-measured",) if "EV_GYM_DATA" in os.environ else ()
     for name in ("stockholm", "stockholm-villa", "classic", *measured):
         numbers = rollout(name)
-        if name in measured:  # sums only: the series themselves are not to be kept
+        if name in measured:  # sums only: the series themselves are not to be published
             numbers = {key: numbers[key] for key in SUMMED}
         lines = [f" {json.dumps(key)}: {json.dumps(v)}" for key, v in numbers.items()]
         (FOLDER / f"{name}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")

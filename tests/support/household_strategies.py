@@ -1,8 +1,7 @@
-"""Hypothesis strategies: whole households with everything that can be switched on, and their lives.
+"""Hypothesis strategies: households with every feature at once, and their episodes.
 
-Beside `tests.support.scenario_strategies`, whose scenarios keep to the single features of a
-wallbox, these draw sun, discharging, cars that differ, chargers that they share, and every kind of
-tariff at once.
+They go further than `tests.support.scenario_strategies`: up to eight cars, known models among them,
+every company's tariff, and several households side by side in the vector env.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from ev_gym.vector_env import EVChargingVectorEnv
 WEEKS = 2
 # A Monday 00:00 in Stockholm; summer time begins on the Sunday, a month on the Monday after it.
 START = datetime(2024, 3, 24, 23, tzinfo=timezone.utc)
-ROWS = 3  # households that live side by side in an example
+ROWS = 3  # households that run_episodes side by side in an example
 
 
 def series(price_minutes: int = 60, price: float | None = None, load_kw: float = 2.0) -> Dataset:
@@ -176,7 +175,7 @@ def households(draw: st.DrawFn, **fixed: Any) -> Scenario:
         "tariff": draw(tariffs()),
         "time_step_min": step_min,
         "start_hour": draw(st.sampled_from((0, 12, 17))),
-        # Of short steps a day has many; of long ones several days are lived.
+        # Of short steps a day has many; with long ones an episode has several days.
         "days": 1 if step_min < 15 else draw(st.integers(2, 5)),
         "price_window_h": 24,
     }
@@ -195,13 +194,13 @@ def random_actions(scenario: Scenario, seed: int, steps: int, rows: int = ROWS) 
     return actions.astype(np.float32)
 
 
-class Life(NamedTuple):
-    """An episode of T steps of n households with K cars, as the vector env shows it.
+class Episodes(NamedTuple):
+    """Episodes of T steps of n households with K cars, as the vector env shows them.
 
     Attributes:
         env: The env, at its horizon.
         observations: (T + 1, n, D), of the reset and after each step.
-        infos: T + 1 of them likewise; the reset's holds what the episode began with.
+        infos: T + 1, of the reset and of each step.
         rewards: (T, n).
     """
 
@@ -219,7 +218,7 @@ class Life(NamedTuple):
         return np.array([info[name] for info in self.infos[1:]])
 
     def before(self, name: str) -> Floats:
-        """The same as each step found it."""
+        """The field before each step: (T, n), or (T, n, K) of the vehicles."""
         return np.array([info[name] for info in self.infos[:-1]])
 
     def term(self, name: str) -> Floats:
@@ -227,14 +226,14 @@ class Life(NamedTuple):
         return np.array([info["reward_terms"][name] for info in self.infos[1:]])
 
 
-def live(
+def run_episodes(
     scenario: Scenario,
     dataset: Dataset,
     seed: int,
     actions: Any,
     options: dict[str, Any] | None = None,
-) -> Life:
-    """Live the first steps of an episode with these actions (T, n, K)."""
+) -> Episodes:
+    """Run the first steps of episodes with these actions (T, n, K)."""
     env = EVChargingVectorEnv(actions.shape[1], scenario, dataset=dataset)
     observation, info = env.reset(seed=seed, options=options)
     observations, infos, rewards = [observation], [info], []
@@ -243,15 +242,15 @@ def live(
         observations.append(observation)
         infos.append(info)
         rewards.append(reward)
-    return Life(env, np.array(observations), infos, np.array(rewards))
+    return Episodes(env, np.array(observations), infos, np.array(rewards))
 
 
-def lived(scenario: Scenario, name: str, seed: int) -> Life:
-    """Live one episode on a named series with actions drawn from the seed."""
+def run_case(scenario: Scenario, name: str, seed: int) -> Episodes:
+    """Run whole episodes on a named series with actions drawn from the seed."""
     actions = random_actions(scenario, seed, scenario.horizon_steps)
-    return live(scenario, SERIES[name], seed, actions)
+    return run_episodes(scenario, SERIES[name], seed, actions)
 
 
 def cases(**fixed: Any) -> st.SearchStrategy[tuple[Scenario, str, int]]:
-    """What `lived` takes: a scenario, the name of a series, and a seed."""
+    """What `run_case` takes: a scenario, the name of a series, and a seed."""
     return st.tuples(households(**fixed), st.sampled_from(sorted(SERIES)), SEEDS)

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.policies.base import Policy, built_in
+from baselines.policies.base import Policy
+from baselines.policies.specs import built_in
 from ev_gym.scenario import Scenario
 
 
 def names_for(names: tuple[str, ...], scenario: Scenario) -> list[str]:
-    """Those built-in policies that can drive a scenario without being told the future."""
+    """Those of the built-in policies that can drive a scenario and need not know the future."""
     sun = scenario.solar.peak_kw > 0.0
     kinds = {name: built_in(name) for name in names}
     return [

@@ -72,9 +72,9 @@ def ready(cars: Any, energy_kwh: Any = 20.0) -> Any:
 
 
 class Step(NamedTuple):
-    """What a step of some cars did: the cars' reports (K,) and mean powers (kW)."""
+    """What a step of some cars did: the cars' results (K,) and mean powers (kW)."""
 
-    reports: Any
+    vehicle_results: Any
     charged_kw: float
     discharged_kw: float
     over_kw: float
@@ -90,7 +90,7 @@ def step(
     now_min: int = 0,
 ) -> Step:
     """One step of these cars while the house takes and the sun gives so much."""
-    reports = as_records(np.full(len(vehicles), np.nan, VEHICLE_STEP_DTYPE))
+    vehicle_results = as_records(np.full(len(vehicles), np.nan, VEHICLE_STEP_DTYPE))
     fractions = np.array(actions, np.float32)
     charged_kw, discharged_kw = household.charge_cars(
         now_min,
@@ -101,9 +101,9 @@ def step(
         load_kw,
         pv_kw,
         fractions,
-        reports,
+        vehicle_results,
     )
     over_kw, alone_over_kw = household.overload_kw(
-        vehicles, tables.cars, tables.settings, reports, load_kw, pv_kw
+        vehicles, tables.cars, tables.settings, vehicle_results, load_kw, pv_kw
     )
-    return Step(reports, charged_kw, discharged_kw, over_kw, alone_over_kw)
+    return Step(vehicle_results, charged_kw, discharged_kw, over_kw, alone_over_kw)

@@ -47,4 +47,4 @@ def serving(folder: Path, port: int = 0, **settings: Any) -> Iterator[str]:
 
         server.trigger.pull_trigger(stop)
         thread.join(10)
-        app.extensions["ev_gym"].store.close()
+        app.extensions["ev_gym.store"].close()

@@ -1,4 +1,4 @@
-"""Rollouts of single envs and their comparison bit by bit, for the tests of env and state."""
+"""Steps of an env with fixed actions, and comparisons of results bit by bit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ THREE_CARS: dict[str, Any] = {
 
 
 def action_of(env: EVChargingEnv, step: int) -> Any:
-    """A fixed sequence of actions that visits off, low, and full power, also of discharging."""
+    """The action of a step: a fixed sequence from off to full power, discharging included."""
     cars = len(env.scenario.vehicles)
     fractions = np.array([(7 * step + 3 * k) % 11 / 10 for k in range(cars)], np.float32)
     if env.scenario.charger.bidirectional and env._actions.continuous:
@@ -28,7 +28,7 @@ def action_of(env: EVChargingEnv, step: int) -> Any:
 
 
 def live(env: EVChargingEnv, steps: int, first: int = 0) -> list[Any]:
-    """So many steps, resetting without a seed where an episode ends; all that was returned."""
+    """All that so many steps return, and the resets without a seed where an episode ends."""
     seen: list[Any] = []
     for step in range(first, first + steps):
         result = env.step(action_of(env, step))
@@ -51,3 +51,13 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, (list, tuple)):
         return len(one) == len(other) and all(map(same, one, other))
     return type(one) is type(other) and repr(one) == repr(other)
+
+
+def same_bits(first: Any, second: Any) -> bool:
+    """Whether two nests of dicts, arrays and numbers are equal to the last bit."""
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and all(same_bits(first[k], second[k]) for k in first)
+    first, second = np.asarray(first), np.asarray(second)
+    if first.dtype.names is not None:  # the gaps between fields may differ
+        return all(same_bits(first[name], second[name]) for name in first.dtype.names)
+    return first.dtype == second.dtype and first.tobytes() == second.tobytes()

@@ -1,4 +1,4 @@
-"""Hypothesis strategies: random valid scenarios on small series, and what an episode of one shows.
+"""Hypothesis strategies: random valid scenarios on small series, and an episode of one.
 
 The series are two weeks long and hold a change to summer time, a change of month, negative prices,
 clear and dark hours, and base loads up to beyond most of the connections drawn, so an example costs
@@ -86,8 +86,8 @@ def vehicles(draw: st.DrawFn) -> Vehicle:
 
 
 @st.composite
-def owned(draw: st.DrawFn, lines: int = 3) -> Vehicle:
-    """Such a car with its owner's limits, line, priority, battery and, often, own driving."""
+def owners_cars(draw: st.DrawFn, lines: int = 3) -> Vehicle:
+    """Such a car with what its owner sets: limits, line, priority, battery and, often, driving."""
     car = draw(vehicles())
     chemistry = draw(st.sampled_from(("nmc622", "lfp", "nca", "nmc111", None)))
     battery = {}
@@ -199,7 +199,7 @@ def scenarios(draw: st.DrawFn, **fixed: Any) -> Scenario:
     """A scenario of some days; `fixed` sets fields instead of drawing them."""
     step_min = draw(st.sampled_from((1, 5, 15, 30, 60)))
     household = fixed.get("household") or draw(households())
-    cars = draw(st.lists(owned(household.phases), min_size=1, max_size=3))
+    cars = draw(st.lists(owners_cars(household.phases), min_size=1, max_size=3))
     drawn = {
         "name": "drawn",
         "household": household,
@@ -211,7 +211,7 @@ def scenarios(draw: st.DrawFn, **fixed: Any) -> Scenario:
         "reward_weights": draw(WEIGHTS),
         "time_step_min": step_min,
         "start_hour": draw(st.integers(0, 23)),
-        # A day has 1440 or 288 of the short steps; of the long ones several days are lived.
+        # A day has 1440 or 288 of the short steps; with the long ones an episode has several days.
         "days": 1 if step_min < 15 else draw(st.integers(2, 6)),
         "price_window_h": draw(st.sampled_from((1, 36, 48))),
     }
@@ -241,8 +241,8 @@ def lowest_of(scenario: Scenario) -> float:
     return -1.0 if scenario.charger.bidirectional else 0.0
 
 
-class Life(NamedTuple):
-    """An episode of T steps and K cars; before a step, after it, or of it.
+class Episode(NamedTuple):
+    """An episode of T steps with K cars, as the env shows it.
 
     Attributes:
         env: The env, at its horizon.
@@ -279,8 +279,8 @@ class Life(NamedTuple):
         return tables.pv_kw[self.of("now_min") % (WEEKS * 10080) // slot_min]
 
 
-def lived(scenario: Scenario, name: str, seed: int, actions: Any = None) -> Life:
-    """Live one episode on a named series; `actions` (T, K) are by default drawn from the seed."""
+def run_case(scenario: Scenario, name: str, seed: int, actions: Any = None) -> Episode:
+    """Run one episode on a named series; `actions` (T, K) are drawn from the seed by default."""
     env = EVChargingEnv(scenario, dataset=SERIES[name])
     if actions is None:
         shape = (scenario.horizon_steps, len(scenario.vehicles))
@@ -296,7 +296,7 @@ def lived(scenario: Scenario, name: str, seed: int, actions: Any = None) -> Life
         over.append(truncated)
         home.append(env.simulator.vehicles["home"][0] != 0)
     before_kwh = np.array([info["energy_kwh"] for info in infos[:-1]])
-    return Life(
+    return Episode(
         env,
         np.array(observations),
         infos[1:],
@@ -308,12 +308,12 @@ def lived(scenario: Scenario, name: str, seed: int, actions: Any = None) -> Life
 
 
 def cases(**fixed: Any) -> st.SearchStrategy[tuple[Scenario, str, int]]:
-    """What `lived` takes: a scenario, the name of a series, and a seed."""
+    """What `run_case` takes: a scenario, the name of a series, and a seed."""
     return st.tuples(scenarios(**fixed), st.sampled_from(("hourly", "quarters")), SEEDS)
 
 
 def managed_cases() -> st.SearchStrategy[tuple[Scenario, str, int]]:
-    """The same with load management."""
+    """What `run_case` takes, with load management in each scenario."""
     return cases().map(
         lambda case: (
             replace(case[0], charger=replace(case[0].charger, load_management=True)),

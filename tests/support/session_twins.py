@@ -16,6 +16,7 @@ from ev_gym.vector_env import EVChargingVectorEnv
 from server.http.problems import Problem
 from server.v1.replayed_env import Spec
 from server.v1.step_answer import Answer
+from tests.support.rollouts import same_bits
 
 # A day has 24 steps, so a few operations meet several horizons.
 HOURLY = Scenario.from_dict({"time_step_min": 60})
@@ -65,16 +66,6 @@ class Twin:
         return self.env.step(action)
 
 
-def same_bits(first: Any, second: Any) -> bool:
-    """Whether two nests of dicts, arrays and numbers are equal to the last bit."""
-    if isinstance(first, dict):
-        return first.keys() == second.keys() and all(same_bits(first[k], second[k]) for k in first)
-    first, second = np.asarray(first), np.asarray(second)
-    if first.dtype.names is not None:  # the gaps between fields may differ
-        return all(same_bits(first[name], second[name]) for name in first.dtype.names)
-    return first.dtype == second.dtype and first.tobytes() == second.tobytes()
-
-
 def answers_alike(answer: Answer, local: tuple[Any, ...], spec: Spec) -> bool:
     """Whether a session answered what its twin did."""
     single = spec.num_envs is None
@@ -101,7 +92,7 @@ def first_rows(nest: Any) -> Any:
 
 
 def _ended_alike(answer: Answer, infos: dict[str, Any]) -> bool:
-    """Takes the last looks of the ended episodes out of the infos."""
+    """Whether the ends of ended episodes are alike; takes them out of `infos`."""
     final_info, over = infos.pop("final_info", None), infos.pop("_final_info", None)
     final_obs, also_over = infos.pop("final_obs", None), infos.pop("_final_obs", None)
     if answer.ended is None or final_info is None:

@@ -1,4 +1,4 @@
-"""Small series, and plain Python's view of them, for the tests of world, starts, env and state."""
+"""Small series in which every hour differs, and their local clock in plain Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Households behind a station, for the tests of `server.station.household`."""
+"""Scenarios and households of a station, and the commands that it takes."""
 
 from __future__ import annotations
 

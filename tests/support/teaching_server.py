@@ -85,9 +85,9 @@ def serving_old(station: OldStation) -> Iterator[str]:
         def answer(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(length)) if length else None
-            told = station.answer(self.command, self.path, body)
-            text = json.dumps(told).encode()
-            self.send_response(404 if told is None else 200)
+            reply = station.answer(self.command, self.path, body)
+            text = json.dumps(reply).encode()
+            self.send_response(404 if reply is None else 200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()

@@ -1,4 +1,4 @@
-"""Tasks for the tests of the engine: each attempt at one leaves a trace in a folder."""
+"""Tasks for the tests of worker processes: each attempt at one leaves a trace in a folder."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def attempts(traces: Path) -> list[int]:
 
 
 def same(results: list[Any], expected: list[Any]) -> bool:
-    """To the byte."""
+    """Whether results are equal to the byte."""
     return [pickle.dumps(result) for result in results] == [pickle.dumps(e) for e in expected]
 
 

@@ -97,7 +97,7 @@ def real_year() -> tuple[str, float, tuple[Any, Any]]:
     """Chemistry, the env's own capacity at the end, and SoC and pack temperature of a policy."""
     import gymnasium as gym
 
-    from baselines.policies.base import make_policy
+    from baselines.policies.specs import make_policy
 
     scenario = {"preset": "stockholm", "days": 365, "vehicles": [{"battery_age_years": 0.0}]}
     env: Any = gym.make("ev_gym:EVCharging-v0", scenario=scenario).unwrapped

@@ -10,7 +10,7 @@ import numpy as np
 
 import ev_gym  # noqa: F401  # registers the env
 from baselines.plot_style import png
-from baselines.policies.base import make_policy
+from baselines.policies.specs import make_policy
 from ev_gym.scenario import Vehicle
 from tests.validation.batteries import NAMES
 from tests.validation.writing import figure, table

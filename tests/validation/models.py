@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 
 import ev_gym  # noqa: F401  # registers the env
-from baselines.policies.base import make_policy
+from baselines.policies.specs import make_policy
 from ev_gym.invoice import invoices
 from ev_gym.physics import trip
 from ev_gym.physics.charger import VOLT
@@ -18,7 +18,7 @@ from ev_gym.scenario.tariff import TARIFFS
 from ev_gym.series import sun
 from ev_gym.series.of_scenario import CLASSIC_PRICES_ORE, dataset_of
 from tests.ev_gym.physics.test_trip import LEAF
-from tests.ev_gym.test_invoice import WORKED, household, lived, to_ore, worked_month
+from tests.ev_gym.test_invoice import WORKED, history_of, household, to_ore, worked_month
 from tests.support.loss_table import loss_table
 from tests.validation.series import START
 from tests.validation.writing import beside, table
@@ -79,7 +79,7 @@ def power_ranges(max_current_a: int, ac_max_kw: float) -> dict[int, tuple[float,
 
 
 def ranges() -> str:
-    """Power on one and three phases against 6 A to the largest current at 230 V."""
+    """Power on one and on three phases: 6 A to the largest current at 230 V, and ours."""
     rows = []
     for max_current_a, ac_max_kw in ((16, 11.0), (32, 22.0)):
         for phases, (least, most) in sorted(power_ranges(max_current_a, ac_max_kw).items()):
@@ -204,7 +204,7 @@ def bills() -> str:
     rows = []
     for name, year, month, by_hand, _ in WORKED:
         scenario, dataset = household(TARIFFS[name]), worked_month(year, month)
-        bill = invoices(scenario, lived(scenario, dataset, f"{year}-{month:02}-01"), dataset)
+        bill = invoices(scenario, history_of(scenario, dataset, f"{year}-{month:02}-01"), dataset)
         ours = to_ore(bill["total"].iloc[0])
         gap = f"{float(ours) - float(by_hand):+.2f}"
         rows.append([f"{name}, {year}-{month:02}", by_hand, ours, gap])

@@ -14,7 +14,7 @@ from scipy.stats import kendalltau
 from baselines.comparison.benchmark import episode_figures
 from baselines.comparison.tasks import Task, run_task
 from baselines.plot_style import png, policy_color
-from baselines.policies.base import POLICY_NAMES, built_in
+from baselines.policies.specs import POLICY_NAMES, built_in
 from ev_gym.runtime.arrays import Floats
 from ev_gym.scenario import preset
 from tests.validation.writing import figure, table

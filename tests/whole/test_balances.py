@@ -1,7 +1,7 @@
-"""Energy balances and bounds in every household, whatever is switched on and whatever is asked for.
+"""Energy balances and bounds in every household, whatever its features and its actions.
 
 Each example is one random household in three rows of the vector env, with random actions. Balances
-are asked to 1e-9 kWh a step; currents on the lines are worked out here from the powers reported.
+hold to 1e-9 kWh a step; currents on the lines are worked out from the powers reported.
 """
 
 from __future__ import annotations
@@ -12,17 +12,16 @@ import numpy as np
 from hypothesis import given, settings
 
 from ev_gym.physics.charger import FLOOR_A
-from ev_gym.runtime.arrays import Floats
 from ev_gym.scenario import Charger, Driving, Household, Scenario, Solar, Vehicle
 from ev_gym.scenario.charger import at_charger
-from tests.support.household_strategies import SERIES, Life, cases, live, lived
+from tests.support.accounts import LINE_KW_PER_A, by_line, line_currents_a
+from tests.support.household_strategies import SERIES, cases, run_case, run_episodes
 from tests.support.scenario_strategies import examples
 
 Case = tuple[Scenario, str, int]
 
 BALANCE_KWH = 1e-9
 ROUNDING = 1e-8  # kW or A
-LINE_KW_PER_A = 0.23
 
 
 @settings(max_examples=examples(60))
@@ -32,26 +31,26 @@ def test_energy_is_conserved(case: Case) -> None:
 
     A battery changes by what went in or out at home, what was bought elsewhere, and the trips.
     """
-    life = lived(*case)
-    step_h = life.scenario.step_h
-    drawn_kwh = life.of("charge_kw") * step_h
-    stored_kwh, loss_kwh = life.of("stored_kwh"), life.of("loss_kwh")
-    supplied_kwh = (life.of("grid_kw") + life.of("pv_kw")) * step_h
-    used_kwh = life.of("load_kw") * step_h + (stored_kwh + loss_kwh).sum(axis=2)
+    episodes = run_case(*case)
+    step_h = episodes.scenario.step_h
+    drawn_kwh = episodes.of("charge_kw") * step_h
+    stored_kwh, loss_kwh = episodes.of("stored_kwh"), episodes.of("loss_kwh")
+    supplied_kwh = (episodes.of("grid_kw") + episodes.of("pv_kw")) * step_h
+    used_kwh = episodes.of("load_kw") * step_h + (stored_kwh + loss_kwh).sum(axis=2)
     assert np.abs(supplied_kwh - used_kwh).max() < BALANCE_KWH
     assert np.abs(drawn_kwh - stored_kwh - loss_kwh).max() < BALANCE_KWH
     assert loss_kwh.min() >= 0.0
-    assert life.of("pv_kw").min() >= 0.0
-    before_kwh, after_kwh = life.before("energy_kwh"), life.of("energy_kwh")
-    change_kwh = stored_kwh + life.of("topup_kwh") - life.of("trip_kwh")
+    assert episodes.of("pv_kw").min() >= 0.0
+    before_kwh, after_kwh = episodes.before("energy_kwh"), episodes.of("energy_kwh")
+    change_kwh = stored_kwh + episodes.of("topup_kwh") - episodes.of("trip_kwh")
     assert np.abs(after_kwh - before_kwh - change_kwh).max() < BALANCE_KWH
     # Over the episode: nothing is lost in many small roundings.
-    steps = len(life.rewards)
+    steps = len(episodes.rewards)
     for row, supplied in enumerate(supplied_kwh.T):
-        house_kwh = math.fsum(supplied) - math.fsum(life.of("load_kw")[:, row] * step_h)
+        house_kwh = math.fsum(supplied) - math.fsum(episodes.of("load_kw")[:, row] * step_h)
         change = math.fsum((after_kwh[-1] - before_kwh[0])[row])
         for name, sign in (("topup_kwh", -1.0), ("trip_kwh", 1.0), ("loss_kwh", 1.0)):
-            change += sign * math.fsum(life.of(name)[:, row].flat)
+            change += sign * math.fsum(episodes.of(name)[:, row].flat)
         assert abs(house_kwh - change) < BALANCE_KWH * steps
 
 
@@ -59,14 +58,14 @@ def test_energy_is_conserved(case: Case) -> None:
 @given(cases())
 def test_losses_are_those_of_the_car_in_both_directions(case: Case) -> None:
     """output = eta * input - aux while current flows, and not a watt otherwise."""
-    life = lived(*case)
-    step_h = life.scenario.step_h
-    drawn_kwh, stored_kwh = life.of("charge_kw") * step_h, life.of("stored_kwh")
+    episodes = run_case(*case)
+    step_h = episodes.scenario.step_h
+    drawn_kwh, stored_kwh = episodes.of("charge_kw") * step_h, episodes.of("stored_kwh")
     assert np.all((drawn_kwh > 0.0) == (stored_kwh > 0.0))
     assert np.all(drawn_kwh * stored_kwh >= 0.0)
-    for k, vehicle in enumerate(life.scenario.vehicles):
+    for k, vehicle in enumerate(episodes.scenario.vehicles):
         into_kwh = np.maximum(drawn_kwh, 0.0) + np.maximum(-stored_kwh, 0.0)
-        loss_kwh = life.of("loss_kwh")[..., k]
+        loss_kwh = episodes.of("loss_kwh")[..., k]
         aux_kwh = loss_kwh - (1.0 - vehicle.eta) * into_kwh[..., k]
         assert aux_kwh.min() > -BALANCE_KWH
         assert aux_kwh.max() < vehicle.aux_kw * step_h + BALANCE_KWH
@@ -78,48 +77,52 @@ def test_losses_are_those_of_the_car_in_both_directions(case: Case) -> None:
 @settings(max_examples=examples(60))
 @given(cases())
 def test_charge_and_age_keep_their_bounds(case: Case) -> None:
-    """SoC from 0 to 1; at home within the owner's limit and floor; health falls as wear is told."""
-    life = lived(*case)
-    assert life.of("soc").min() >= 0.0
-    assert life.of("soc").max() <= 1.0
-    before_kwh, stored_kwh = life.before("energy_kwh"), life.of("stored_kwh")
+    """SoC from 0 to 1, at home within the owner's limit and floor; health falls by the wear."""
+    episodes = run_case(*case)
+    assert episodes.of("soc").min() >= 0.0
+    assert episodes.of("soc").max() <= 1.0
+    before_kwh, stored_kwh = episodes.before("energy_kwh"), episodes.of("stored_kwh")
     at_home_kwh = before_kwh + stored_kwh
-    health, wear_kwh = life.of("health"), life.of("wear_kwh")
+    health, wear_kwh = episodes.of("health"), episodes.of("wear_kwh")
     assert wear_kwh.min() >= 0.0
-    assert np.all(life.of("plugged")[stored_kwh != 0.0] == 1.0)
-    for k, vehicle in enumerate(life.scenario.vehicles):
+    assert np.all(episodes.of("plugged")[stored_kwh != 0.0] == 1.0)
+    for k, vehicle in enumerate(episodes.scenario.vehicles):
         charged, emptied = stored_kwh[..., k] > 0.0, stored_kwh[..., k] < 0.0
         limit_kwh = vehicle.limit_soc * vehicle.battery_kwh
         floor_kwh = vehicle.floor_soc * vehicle.battery_kwh
         assert np.all(at_home_kwh[charged, k] <= limit_kwh + BALANCE_KWH)
         assert np.all(at_home_kwh[emptied, k] >= floor_kwh - BALANCE_KWH)
-        new_kwh = vehicle.battery_kwh / life.infos[0]["health"][:, k]
-        fallen_kwh = (life.before("health")[..., k] - health[..., k]) * new_kwh
+        new_kwh = vehicle.battery_kwh / episodes.infos[0]["health"][:, k]
+        fallen_kwh = (episodes.before("health")[..., k] - health[..., k]) * new_kwh
         assert np.abs(fallen_kwh - wear_kwh[..., k]).max() < BALANCE_KWH
         if vehicle.chemistry is None:
             assert np.all(health[..., k] == 1.0)
         else:
             # At SoC 0 the default cell loses nothing.
-            held = life.of("soc")[..., k].mean(axis=0) > 0.1
-            assert np.all(health[-1, held, k] < life.infos[0]["health"][held, k])
+            held = episodes.of("soc")[..., k].mean(axis=0) > 0.1
+            assert np.all(health[-1, held, k] < episodes.infos[0]["health"][held, k])
             assert np.all(health[..., k] > 0.0)
 
 
 @settings(max_examples=examples(60))
 @given(cases())
 def test_currents_and_phases_are_those_of_a_wallbox(case: Case) -> None:
-    """Whole amperes, 0 or from 6 A to the car's largest; one phase or all; nobody else charges."""
-    life = lived(*case)
-    charger = life.scenario.charger
-    power_kw, current_a, phases = life.of("charge_kw"), life.of("current_a"), life.of("phases")
-    plugged = life.of("plugged")
+    """Whole amperes, 0 or from 6 A to the car's largest; one phase or all; plugged cars only."""
+    episodes = run_case(*case)
+    charger = episodes.scenario.charger
+    power_kw, current_a, phases = (
+        episodes.of("charge_kw"),
+        episodes.of("current_a"),
+        episodes.of("phases"),
+    )
+    phases, plugged = episodes.of("phases"), episodes.of("plugged")
     assert np.all(power_kw * current_a >= 0.0)
     assert np.all(power_kw[current_a == 0.0] == 0.0)
     assert np.all(current_a[plugged == 0.0] == 0.0)
-    assert np.all(plugged.sum(axis=2) <= (charger.count or len(life.scenario.vehicles)))
+    assert np.all(plugged.sum(axis=2) <= (charger.count or len(episodes.scenario.vehicles)))
     if not charger.bidirectional:
         assert current_a.min() >= 0.0
-    for k, vehicle in enumerate(life.scenario.vehicles):
+    for k, vehicle in enumerate(episodes.scenario.vehicles):
         limits = at_charger(vehicle, charger)
         allowed = {1, limits.phases} if limits.one_phase_a else {limits.phases}
         at_charger_now = plugged[..., k] == 1.0
@@ -137,35 +140,21 @@ def test_currents_and_phases_are_those_of_a_wallbox(case: Case) -> None:
         assert np.all(np.abs(power_kw[..., k]) <= most_kw + ROUNDING)
 
 
-def line_currents(life: Life) -> tuple[Floats, Floats]:
-    """Current (A) on each of three lines: with the cars, and of the house under the same sun."""
-    shares = np.array(life.scenario.household.line_shares or (1 / 3, 1 / 3, 1 / 3))
-    house_kw = life.of("load_kw")[..., None] * shares - life.of("pv_kw")[..., None] / 3.0
-    alone_a = house_kw / LINE_KW_PER_A
-    with_cars_a = alone_a.copy()
-    phases, power_kw = life.of("phases"), life.of("charge_kw")
-    for k, vehicle in enumerate(life.scenario.vehicles):
-        per_line_a = power_kw[..., k] / np.maximum(phases[..., k], 1.0) / LINE_KW_PER_A
-        for place in range(3):
-            on = place < phases[..., k]
-            with_cars_a[..., (vehicle.line - 1 + place) % 3] += np.where(on, per_line_a, 0.0)
-    return with_cars_a, alone_a
-
-
 @settings(max_examples=examples(100))
 @given(cases())
 def test_cars_overload_neither_a_line_nor_the_whole(case: Case) -> None:
     """With load management no fuse carries more, in or out, than it does without the cars."""
-    life = lived(*case)
-    house = life.scenario.household
-    if not life.scenario.charger.load_management:
+    episodes = run_case(*case)
+    house = episodes.scenario.household
+    if not episodes.scenario.charger.load_management:
         return
-    assert np.all(life.term("overload") >= -1e-7)
-    if house.connection_kw is not None or house.phases == 1:
-        most_kw = np.maximum(np.abs(life.of("load_kw") - life.of("pv_kw")), house.limit_kw)
-        assert np.all(np.abs(life.of("grid_kw")) <= most_kw + ROUNDING)
+    assert np.all(episodes.term("overload") >= -1e-7)
+    if not by_line(episodes.scenario):
+        most_kw = np.maximum(np.abs(episodes.of("load_kw") - episodes.of("pv_kw")), house.limit_kw)
+        assert np.all(np.abs(episodes.of("grid_kw")) <= most_kw + ROUNDING)
     else:
-        with_cars_a, alone_a = line_currents(life)
+        with_cars_a = line_currents_a(episodes, True, episodes.of("pv_kw"))
+        alone_a = line_currents_a(episodes, False, episodes.of("pv_kw"))
         most_a = np.maximum(np.abs(alone_a), house.fuse_a)
         assert np.all(with_cars_a <= most_a + ROUNDING)
         assert np.all(with_cars_a >= -most_a - ROUNDING)
@@ -184,28 +173,28 @@ def test_sun_that_is_cut_off_relieves_no_line() -> None:
         driving=Driving(pattern="daily", trip_km=0.0, arrival_h=12.0, departure_h=11.0),
     )
     actions = np.ones((scenario.horizon_steps, 1, 1), np.float32)
-    life = live(scenario, SERIES["hourly"], 0, actions, {"start": "2024-03-26"})
-    assert np.any((life.of("grid_kw") == 0.0) & (life.of("charge_kw")[..., 0] > 0.0))
-    assert line_currents(life)[0].max() <= 16.0 + ROUNDING
-    assert life.of("overload_kw").max() == 0.0
+    episodes = run_episodes(scenario, SERIES["hourly"], 0, actions, {"start": "2024-03-26"})
+    assert np.any((episodes.of("grid_kw") == 0.0) & (episodes.of("charge_kw")[..., 0] > 0.0))
+    assert line_currents_a(episodes, True, episodes.of("pv_kw")).max() <= 16.0 + ROUNDING
+    assert episodes.of("overload_kw").max() == 0.0
 
 
 @settings(max_examples=examples(60))
 @given(cases())
 def test_no_more_is_exported_than_the_grid_takes(case: Case) -> None:
     """Sun is cut off and discharging cut down at the export limit, the connection's by default."""
-    life = lived(*case)
-    house = life.scenario.household
+    episodes = run_case(*case)
+    house = episodes.scenario.household
     limit_kw = house.limit_kw if house.export_limit_kw is None else house.export_limit_kw
-    assert np.all(life.of("grid_kw") >= -limit_kw - ROUNDING)
+    assert np.all(episodes.of("grid_kw") >= -limit_kw - ROUNDING)
 
 
 @settings(max_examples=examples(40))
 @given(cases())
 def test_observations_stay_in_their_space(case: Case) -> None:
     """Finite bounds, and no field beyond them."""
-    life = lived(*case)
-    space = life.env.single_observation_space
+    episodes = run_case(*case)
+    space = episodes.env.single_observation_space
     assert np.all(np.isfinite(space.low) & np.isfinite(space.high))
-    beyond = (life.observations < space.low) | (life.observations > space.high)
+    beyond = (episodes.observations < space.low) | (episodes.observations > space.high)
     assert not beyond.any(), np.flatnonzero(beyond.any(axis=(0, 1)))

@@ -1,4 +1,4 @@
-"""Tiny cases against brute force: every sequence of actions, lived by a vector env in one go."""
+"""Tiny cases against brute force: every sequence of actions, each in a row of one vector env."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ BACK = {"charger": {"max_current_a": 6, "phases": 1, "bidirectional": True}}
 SUN = {"solar": {"peak_kw": 8.0}}
 EACH = {"tariff": FREE | {"netting": "none"}}
 LEVELS = {"levels_kw": (0.0, 3.7, 11.0)}
-# What differs from BASE, how many steps are left, and what of them the sequences change.
+# What differs from BASE, how many steps are left, and a sum that differs between sequences.
 CASES: dict[str, tuple[dict[str, Any], int, str]] = {
     "missing": ({}, 14, "missing_kwh"),
     "levels": ({"charger": LEVELS}, 9, "missing_kwh"),
@@ -129,7 +129,7 @@ def test_every_sequence_of_actions(name: str) -> None:
 
 @st.composite
 def tiny(draw: st.DrawFn) -> Scenario:
-    """One car of few levels, with all of the house and the tariff whose cost the energy decides."""
+    """One car of few levels, in any house and at any tariff without a power charge."""
     charger = st.builds(
         Charger,
         phases=st.just(1),

@@ -67,18 +67,18 @@ def plain(value: Any) -> Any:
 
 
 def ask(http: requests.Session, url: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Post until there is an answer, as a client does that carries the index."""
+    """Post until there is an answer; the index in the body makes a repeated request safe."""
     until = time.monotonic() + LONGEST_S
     while True:
         try:
-            answer = http.post(url, json=body, timeout=10)
+            response = http.post(url, json=body, timeout=10)
         except (requests.ConnectionError, requests.Timeout):
             assert time.monotonic() < until, "the server does not come back"
             time.sleep(0.02)
             continue
-        assert answer.status_code in (200, 201), answer.text
-        told: dict[str, Any] = answer.json()
-        return told
+        assert response.status_code in (200, 201), response.text
+        answer: dict[str, Any] = response.json()
+        return answer
 
 
 def drive(
@@ -108,7 +108,7 @@ def check(done: list[Any], spec: Spec) -> None:
     """Every answer is, number for number, what a local env gives that nobody interrupted."""
     twin = Twin(spec)
     many = "" if spec.num_envs is None else "s"
-    for index, (action, told) in enumerate(done):
+    for index, (action, answer) in enumerate(done):
         if action is None:
             observations, infos = twin.reset()
             expected = {f"observation{many}": observations, f"info{many}": infos}
@@ -121,7 +121,7 @@ def check(done: list[Any], spec: Spec) -> None:
                 "truncated": truncated,
                 f"info{many}": infos,
             }
-        assert told == {"index": index + 1, **plain(expected)}
+        assert answer == {"index": index + 1, **plain(expected)}
 
 
 def test_killed_server_goes_on(tmp_path: Path) -> None:
@@ -180,21 +180,21 @@ def gunicorn(store: str, folder: Path) -> Iterator[str]:
 
 
 def contend(home: str, thread: int, count: int) -> dict[int, Any]:
-    """Step a session by an action of one's own until one has won so often: index to answer."""
+    """Step a session that others step too, until `count` steps were ours: answers by index."""
     won: dict[int, Any] = {}
     index, action = 1, [thread / 4 + 0.2]
     while len(won) < count:
         body = {"action": action, "index": index}
         # A connection for each request, so that any worker may get it.
-        answer = requests.post(f"{home}/step", json=body, timeout=30)
-        told = answer.json()
-        if answer.status_code == 409:
-            assert str(told["index"]) in told["detail"]
+        response = requests.post(f"{home}/step", json=body, timeout=30)
+        answer = response.json()
+        if response.status_code == 409:
+            assert str(answer["index"]) in answer["detail"]
         else:
-            assert answer.status_code == 200, answer.text
-            assert told["index"] == index + 1
-            won[index] = (action, told)
-        index = told["index"]
+            assert response.status_code == 200, response.text
+            assert answer["index"] == index + 1
+            won[index] = (action, answer)
+        index = answer["index"]
     return won
 
 

@@ -1,6 +1,6 @@
-"""What must change nothing: other rows, the time step, actions on driving, the compiler.
+"""What must not change results: other rows, the time step, actions (for driving), the compiler.
 
-And the daily pattern, which must follow the local clock through changes of summer time.
+And the daily pattern must follow the local clock through changes of summer time.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def run_rows(scenario: Scenario, seeds: list[int], actions: Any) -> list[Any]:
 
 @settings(max_examples=examples(20))
 @given(scenarios(days=1), st.lists(SEEDS, min_size=4, max_size=4), SEEDS, st.permutations(range(4)))
-def test_rows_do_not_know_of_each_other(
+def test_rows_are_independent(
     scenario: Scenario, seeds: list[int], action_seed: int, order: list[int]
 ) -> None:
     """Permuting rows permutes results bit for bit; leaving a row out changes no other row."""

@@ -1,4 +1,4 @@
-"""Who must pay less than whom: orderings that theory demands, over the same households."""
+"""Which policy must pay less than which: orderings by theory, over the same households."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_foresight_then_a_good_forecast_then_a_rule(costs: pd.DataFrame) -> None
 
 
 def test_nobody_beats_the_optimum_in_any_household(costs: pd.DataFrame) -> None:
-    """No proof that the achieved optimum is the best: within 1 % of what is avoidable."""
+    """To 1 % of what can be avoided: the achieved optimum is not proven to be the best."""
     slack = 0.01 * (costs["uncontrolled"] - costs["bound"])
     for name in POLICIES:
         assert (costs["optimal"] <= costs[name] + slack).all(), name

@@ -1,6 +1,6 @@
-"""What a critic asks of the money: that bills add up, and that nobody earns from nothing.
+"""Money: bills add up, and no policy earns from nothing.
 
-The laws about cycling hold at a flat price, where the only thing to gain would be a mistake.
+What is said of cycling holds at a flat price, at which only a mistake could bring a gain.
 """
 
 from __future__ import annotations
@@ -19,49 +19,34 @@ from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import INTERPRETED
 from ev_gym.scenario import Charger, Driving, Household, Scenario, Solar, Tariff, Vehicle
 from ev_gym.vector_env import EVChargingVectorEnv
+from tests.support.accounts import energy_cost, over_kw
 from tests.support.household_strategies import (
     ROWS,
     SEEDS,
     SERIES,
-    Life,
+    Episodes,
     cases,
     drivings,
     households,
-    live,
-    lived,
     random_actions,
+    run_case,
+    run_episodes,
     series,
     vehicles,
 )
 from tests.support.scenario_strategies import examples
-from tests.whole.test_balances import LINE_KW_PER_A, line_currents
 
 Case = tuple[Scenario, str, int]
 
 MONEY = 1e-8
 
 
-def metered(life: Life) -> Floats:
+def metered_cost(episodes: Episodes) -> Floats:
     """What the energy of the house with its cars costs in each step, from the powers reported."""
-    step_h, power_kw = life.scenario.step_h, life.of("charge_kw")
-    used_kw = life.of("load_kw") + np.maximum(power_kw, 0.0).sum(axis=2)
-    produced_kw = life.of("pv_kw") - np.minimum(power_kw, 0.0).sum(axis=2)
-    bought_kw, sold_kw = used_kw, produced_kw
-    if life.scenario.tariff.netting == "step":
-        bought_kw = np.maximum(used_kw - produced_kw, 0.0)
-        sold_kw = np.maximum(produced_kw - used_kw, 0.0)
-    earned = sold_kw * life.of("export_price_per_kwh")
-    return np.asarray((bought_kw * life.of("price_per_kwh") - earned) * step_h)
-
-
-def over_kw(life: Life) -> Floats:
-    """Power above the connection's limit, or above the fuses where they are looked at."""
-    house = life.scenario.household
-    whole_kw = np.maximum(life.of("grid_kw") - house.limit_kw, 0.0)
-    if house.connection_kw is not None or house.phases == 1:
-        return whole_kw
-    over_a = np.maximum(line_currents(life)[0] - house.fuse_a, 0.0)
-    return np.asarray(over_a.sum(axis=2) * LINE_KW_PER_A)
+    power_kw = episodes.of("charge_kw")
+    used_kw = episodes.of("load_kw") + np.maximum(power_kw, 0.0).sum(axis=2)
+    produced_kw = episodes.of("pv_kw") - np.minimum(power_kw, 0.0).sum(axis=2)
+    return energy_cost(episodes, used_kw, produced_kw)
 
 
 @settings(max_examples=examples(60))
@@ -71,20 +56,21 @@ def test_the_reward_is_minus_the_difference_of_two_bills(case: Case) -> None:
 
     Both bills stand in the infos; the one with the cars is worked out again from the powers.
     """
-    life = lived(*case)
-    tariff = life.scenario.tariff
-    assert life.of("energy_cost") == pytest.approx(metered(life), abs=MONEY)
-    with_cars = life.of("energy_cost") + life.of("power_cost")
-    of_house = life.of("house_cost") + life.of("house_power_cost")
-    elsewhere_kwh = life.of("missing_kwh") + life.of("public_kwh")
-    assert elsewhere_kwh == pytest.approx(life.of("topup_kwh").sum(axis=2), abs=MONEY)
-    prices = np.array([vehicle.wear_price_per_kwh for vehicle in life.scenario.vehicles])
+    episodes = run_case(*case)
+    tariff = episodes.scenario.tariff
+    assert episodes.of("energy_cost") == pytest.approx(metered_cost(episodes), abs=MONEY)
+    with_cars = episodes.of("energy_cost") + episodes.of("power_cost")
+    of_house = episodes.of("house_cost") + episodes.of("house_power_cost")
+    elsewhere_kwh = episodes.of("missing_kwh") + episodes.of("public_kwh")
+    assert elsewhere_kwh == pytest.approx(episodes.of("topup_kwh").sum(axis=2), abs=MONEY)
+    prices = np.array([vehicle.wear_price_per_kwh for vehicle in episodes.scenario.vehicles])
     money = of_house - with_cars - tariff.public_price_per_kwh * elsewhere_kwh
-    money -= (life.of("wear_kwh") * prices).sum(axis=2)
-    money += life.term("overload")
-    assert life.rewards == pytest.approx(money, abs=MONEY)
-    assert life.of("overload_kw") == pytest.approx(over_kw(life), abs=MONEY)
-    for row, rewards in enumerate(life.rewards.T):
+    money -= (episodes.of("wear_kwh") * prices).sum(axis=2)
+    money += episodes.term("overload")
+    assert episodes.rewards == pytest.approx(money, abs=MONEY)
+    overload_kw = over_kw(episodes, True, episodes.of("pv_kw"))
+    assert episodes.of("overload_kw") == pytest.approx(overload_kw, abs=MONEY)
+    for row, rewards in enumerate(episodes.rewards.T):
         assert math.fsum(rewards) == pytest.approx(math.fsum(money[:, row]), abs=1e-6)
 
 
@@ -93,18 +79,20 @@ def test_the_reward_is_minus_the_difference_of_two_bills(case: Case) -> None:
 def test_no_policy_changes_the_bill_of_the_house_alone(case: Case) -> None:
     """To the bit; and who never charges nor discharges at home pays just that bill."""
     scenario, name, seed = case
-    life = lived(*case)
+    episodes = run_case(*case)
     nothing = np.zeros((scenario.horizon_steps, ROWS, len(scenario.vehicles)), np.float32)
-    idle = live(scenario, SERIES[name], seed, nothing)
+    idle = run_episodes(scenario, SERIES[name], seed, nothing)
     for with_cars, alone in (("energy_cost", "house_cost"), ("power_cost", "house_power_cost")):
-        assert np.array_equal(life.of(alone), idle.of(alone))
+        assert np.array_equal(episodes.of(alone), idle.of(alone))
         assert np.array_equal(idle.of(with_cars), idle.of(alone))
     for term in ("energy", "power", "overload"):
         assert np.all(idle.term(term) == 0.0)
     # Cars that relieve a house above its limit earn nothing by it.
-    by_cars_kwh = np.maximum(0.0, life.of("overload_kw") - idle.of("overload_kw")) * scenario.step_h
+    by_cars_kwh = (
+        np.maximum(0.0, episodes.of("overload_kw") - idle.of("overload_kw")) * scenario.step_h
+    )
     price = scenario.tariff.overload_price_per_kwh
-    assert life.term("overload") == pytest.approx(-price * by_cars_kwh, abs=MONEY)
+    assert episodes.term("overload") == pytest.approx(-price * by_cars_kwh, abs=MONEY)
 
 
 @settings(max_examples=examples(40))
@@ -114,16 +102,16 @@ def test_the_power_charge_of_a_month_never_falls(case: Case) -> None:
 
     It cannot add more than the whole price of what the step drew, on the highest of its hours.
     """
-    life = lived(*case)
+    episodes = run_case(*case)
     for name in ("power_cost", "house_power_cost"):
-        assert life.of(name).min() >= 0.0
-    tariff, step_h = life.scenario.tariff, life.scenario.step_h
+        assert episodes.of(name).min() >= 0.0
+    tariff, step_h = episodes.scenario.tariff, episodes.scenario.step_h
     price = max(tariff.power_price_per_kw, tariff.power_low_per_kw or 0.0) * (1.0 + tariff.vat)
-    drawn_kw = life.of("load_kw") + np.maximum(life.of("charge_kw"), 0.0).sum(axis=2)
+    drawn_kw = episodes.of("load_kw") + np.maximum(episodes.of("charge_kw"), 0.0).sum(axis=2)
     if tariff.netting == "step":
-        drawn_kw = np.maximum(life.of("grid_kw"), 0.0)
+        drawn_kw = np.maximum(episodes.of("grid_kw"), 0.0)
     most = price / tariff.power_days * drawn_kw * step_h
-    assert np.all(life.of("power_cost") <= most + MONEY)
+    assert np.all(episodes.of("power_cost") <= most + MONEY)
 
 
 ABOVE_ZERO = replace(
@@ -236,21 +224,21 @@ def test_cycling_a_battery_at_a_flat_price_costs_its_losses(
     socs = [car.limit_soc if full else car.floor_soc for car in cars]
     actions = random_actions(scenario, seed, scenario.horizon_steps)
     actions[scenario.horizon_steps // 2 :] = 1.0 if full else -1.0
-    life = live(scenario, FLAT, seed, actions, {"soc": socs})
-    start_kwh, end_kwh = life.infos[0]["energy_kwh"], life.infos[-1]["energy_kwh"]
+    episodes = run_episodes(scenario, FLAT, seed, actions, {"soc": socs})
+    start_kwh, end_kwh = episodes.infos[0]["energy_kwh"], episodes.infos[-1]["energy_kwh"]
     assert end_kwh == pytest.approx(start_kwh, abs=1e-12)
     price = (SPOT + scenario.tariff.energy_tax_per_kwh + scenario.tariff.transfer_per_kwh) * (
         1.0 + scenario.tariff.vat
     )
     for row in range(ROWS):
-        loss_kwh = math.fsum(life.of("loss_kwh")[:, row].flat)
-        earned = math.fsum(life.term("energy")[:, row])
+        loss_kwh = math.fsum(episodes.of("loss_kwh")[:, row].flat)
+        earned = math.fsum(episodes.term("energy")[:, row])
         assert earned <= -price * loss_kwh + 1e-9
         if scenario.tariff.export_fee_per_kwh == 0.0 and price == SPOT:
             assert earned == pytest.approx(-price * loss_kwh, abs=MONEY)
-        if np.any(life.of("stored_kwh")[:, row, 0]) and cars[0].eta < 1.0:
+        if np.any(episodes.of("stored_kwh")[:, row, 0]) and cars[0].eta < 1.0:
             assert loss_kwh > 0.0
-        assert math.fsum(life.rewards[:, row]) <= earned + 1e-9
+        assert math.fsum(episodes.rewards[:, row]) <= earned + 1e-9
 
 
 @st.composite
@@ -283,8 +271,8 @@ def test_an_emptied_car_earns_nothing(scenario: Scenario, seed: int) -> None:
     actions = random_actions(scenario, seed, scenario.horizon_steps)
     scores = []
     for tried in (actions, np.maximum(actions, 0.0), np.minimum(actions, 0.0), 0.0 * actions):
-        life = live(scenario, FLAT, seed, tried)
-        scores.append(life.rewards.sum(axis=0) + life.infos[-1]["settlement"])
+        episodes = run_episodes(scenario, FLAT, seed, tried)
+        scores.append(episodes.rewards.sum(axis=0) + episodes.infos[-1]["settlement"])
     assert np.all(scores[0] <= scores[1] + MONEY)
     assert np.all(scores[2] <= scores[3] + MONEY)
 
@@ -315,26 +303,26 @@ def year(time_step_min: int, only_at_night: bool) -> tuple[Floats, Floats]:
 
 
 @pytest.fixture(scope="module")
-def timed() -> dict[int, tuple[Floats, Floats]]:
-    """Years of night charging by length of step."""
+def night_years() -> dict[int, tuple[Floats, Floats]]:
+    """Years of charging at night, by the length of a step in minutes."""
     return {minutes: year(minutes, only_at_night=True) for minutes in (60, 30, 15)}
 
 
 @compiled_only
 @pytest.mark.parametrize("minutes", [60, 30])
 def test_finer_steps_change_a_years_bill_by_less_than_a_hundredth(
-    timed: dict[int, tuple[Floats, Floats]], minutes: int
+    night_years: dict[int, tuple[Floats, Floats]], minutes: int
 ) -> None:
     """Energy, power charge, wear and all, of each household; and even the charging's part alone.
 
     The policy follows the clock, so that only the physics can change with the step.
     """
-    for coarse, fine in zip(timed[minutes], timed[minutes // 2], strict=True):
+    for coarse, fine in zip(night_years[minutes], night_years[minutes // 2], strict=True):
         assert np.all(np.abs(fine / coarse - 1.0) < 0.01)
 
 
 @compiled_only
-def test_a_policy_that_reacts_sooner_changes_it_little_from_half_hours_on() -> None:
+def test_finer_steps_change_the_bill_of_charging_on_arrival_little() -> None:
     """Charging on arrival begins with a step, so that finer steps let it begin sooner.
 
     That moves energy between the hours which the power charge counts. In the mean over households

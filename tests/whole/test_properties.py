@@ -1,7 +1,7 @@
 """What must hold in every household, whatever the scenario, the seed and the actions.
 
-Balances are asked to 1e-9 kWh a step, as the rules promise; numbers that are copied or added up in
-one order are asked exactly.
+Balances hold to 1e-9 kWh a step, as the rules promise; numbers that are copied, or added up in one
+order, are equal to the last bit.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from ev_gym.scenario import Charger, Driving, Household, Scenario, Tariff, Vehic
 from ev_gym.simulation.state_fields import REWARD_TERMS
 from tests.support.accounts import (
     by_line,
-    cost_of,
-    line_currents,
+    energy_cost,
+    line_currents_a,
     over_kw,
     sun_alone_kw,
     sun_let_through_kw,
 )
-from tests.support.scenario_strategies import SERIES, cases, examples, lived, managed_cases
+from tests.support.scenario_strategies import SERIES, cases, examples, managed_cases, run_case
 
 BALANCE_KWH = 1e-9
 
@@ -35,7 +35,7 @@ Case = tuple[Scenario, str, int]
 
 
 def added(terms: Iterable[float]) -> float:
-    """One after the other; from Python 3.12 on `sum` corrects for rounding."""
+    """The terms added one after the other: from Python 3.12 on `sum` corrects for rounding."""
     return functools.reduce(operator.add, terms)
 
 
@@ -46,18 +46,18 @@ def test_energy_is_conserved(case: Case) -> None:
 
     A battery changes by what charging stored, what was bought elsewhere, and the trips.
     """
-    life = lived(*case)
-    step_h = life.env.scenario.step_h
-    drawn_kwh = life.of("charge_kw") * step_h
-    stored_kwh, loss_kwh = life.of("stored_kwh"), life.of("loss_kwh")
-    fed_kw = life.of("grid_kw") + life.of("pv_kw")
-    used_kw = life.of("load_kw") + life.of("charge_kw").sum(axis=1)
+    episode = run_case(*case)
+    step_h = episode.env.scenario.step_h
+    drawn_kwh = episode.of("charge_kw") * step_h
+    stored_kwh, loss_kwh = episode.of("stored_kwh"), episode.of("loss_kwh")
+    fed_kw = episode.of("grid_kw") + episode.of("pv_kw")
+    used_kw = episode.of("load_kw") + episode.of("charge_kw").sum(axis=1)
     assert np.abs(fed_kw - used_kw).max() * step_h < BALANCE_KWH
     assert np.abs(drawn_kwh - stored_kwh - loss_kwh).max() < BALANCE_KWH
     assert np.all(stored_kwh * drawn_kwh >= 0.0)
     assert loss_kwh.min() >= 0.0
-    after_kwh = life.before_kwh + stored_kwh + life.of("topup_kwh") - life.of("trip_kwh")
-    assert np.abs(life.of("energy_kwh") - after_kwh).max() < BALANCE_KWH
+    after_kwh = episode.before_kwh + stored_kwh + episode.of("topup_kwh") - episode.of("trip_kwh")
+    assert np.abs(episode.of("energy_kwh") - after_kwh).max() < BALANCE_KWH
 
 
 @settings(max_examples=examples(30))
@@ -67,69 +67,73 @@ def test_losses_are_those_of_the_car(case: Case) -> None:
 
     What is put in is drawn from the wall, or taken from the battery when it is discharged.
     """
-    life = lived(*case)
-    scenario = life.env.scenario
-    drawn_kwh, taken_kwh = life.of("charge_kw") * scenario.step_h, -life.of("stored_kwh")
+    episode = run_case(*case)
+    scenario = episode.env.scenario
+    drawn_kwh, taken_kwh = episode.of("charge_kw") * scenario.step_h, -episode.of("stored_kwh")
     input_kwh = np.where(drawn_kwh >= 0.0, drawn_kwh, taken_kwh)
     for k, vehicle in enumerate(scenario.vehicles):
-        aux_kwh = life.of("loss_kwh")[:, k] - (1.0 - vehicle.eta) * input_kwh[:, k]
+        aux_kwh = episode.of("loss_kwh")[:, k] - (1.0 - vehicle.eta) * input_kwh[:, k]
         assert aux_kwh.min() > -BALANCE_KWH
         assert aux_kwh.max() < vehicle.aux_kw * scenario.step_h + BALANCE_KWH
         flowed = input_kwh[:, k] != 0.0
         assert np.all(aux_kwh[~flowed] == 0.0)
         if vehicle.aux_kw:
-            assert np.all(life.of("loss_kwh")[flowed, k] > 0.0)
+            assert np.all(episode.of("loss_kwh")[flowed, k] > 0.0)
 
 
 @settings(max_examples=examples(60))
 @given(cases())
 def test_every_kwh_is_billed(case: Case) -> None:
-    """Both bills are energy times price; the terms are what the cars did, lacked and overloaded.
+    """Both bills are energy times price; the terms are what the cars used, lacked and overloaded.
 
     Over the episode the sums agree too, with `math.fsum`.
     """
-    life = lived(*case)
-    scenario = life.env.scenario
+    episode = run_case(*case)
+    scenario = episode.env.scenario
     step_h, weights, tariff = scenario.step_h, scenario.reward_weights, scenario.tariff
-    charge_kw, load_kw = life.of("charge_kw"), life.of("load_kw")
+    charge_kw, load_kw = episode.of("charge_kw"), episode.of("load_kw")
     used_kw = load_kw + np.maximum(charge_kw, 0.0).sum(axis=1)
     given_kw = np.maximum(-charge_kw, 0.0).sum(axis=1)
-    sun_kw = sun_let_through_kw(life, used_kw, given_kw)
-    assert life.of("pv_kw") == pytest.approx(sun_kw, abs=1e-9)
-    cost = cost_of(life, used_kw, sun_kw + given_kw)
-    house = cost_of(life, load_kw, sun_alone_kw(life))
-    assert life.of("energy_cost") == pytest.approx(cost, abs=1e-8)
-    assert life.of("house_cost") == pytest.approx(house, abs=1e-8)
-    power = life.of("power_cost") - life.of("house_power_cost")
-    assert life.of("power_cost").min() >= 0.0
+    sun_kw = sun_let_through_kw(episode, used_kw, given_kw)
+    assert episode.of("pv_kw") == pytest.approx(sun_kw, abs=1e-9)
+    cost = energy_cost(episode, used_kw, sun_kw + given_kw)
+    house = energy_cost(episode, load_kw, sun_alone_kw(episode))
+    assert episode.of("energy_cost") == pytest.approx(cost, abs=1e-8)
+    assert episode.of("house_cost") == pytest.approx(house, abs=1e-8)
+    power = episode.of("power_cost") - episode.of("house_power_cost")
+    assert episode.of("power_cost").min() >= 0.0
     assert power.any() <= (tariff.power_price_per_kw > 0.0)
     wear_prices = [
         car.wear_price_per_kwh * (car.chemistry is not None) for car in scenario.vehicles
     ]
-    assert life.of("overload_kw") == pytest.approx(over_kw(life, True), abs=1e-8)
-    overload_kwh = np.maximum(0.0, over_kw(life, True) - over_kw(life, False)) * step_h
+    with_cars_kw = over_kw(episode, True, episode.of("pv_kw"))
+    alone_kw = over_kw(episode, False, sun_alone_kw(episode))
+    assert episode.of("overload_kw") == pytest.approx(with_cars_kw, abs=1e-8)
+    overload_kwh = np.maximum(0.0, with_cars_kw - alone_kw) * step_h
     billed = {
         "energy": -weights.energy * (cost - house),
         "power": -weights.power * power,
-        "wear": -weights.wear * (life.of("wear_kwh") @ np.array(wear_prices)),
-        "missing": -weights.missing * tariff.public_price_per_kwh * life.of("missing_kwh"),
-        "public": -weights.public * tariff.public_price_per_kwh * life.of("public_kwh"),
+        "wear": -weights.wear * (episode.of("wear_kwh") @ np.array(wear_prices)),
+        "missing": -weights.missing * tariff.public_price_per_kwh * episode.of("missing_kwh"),
+        "public": -weights.public * tariff.public_price_per_kwh * episode.of("public_kwh"),
         "overload": -weights.overload * tariff.overload_price_per_kwh * overload_kwh,
     }
     assert set(billed) == set(REWARD_TERMS)
     for name, money in billed.items():
-        assert life.term(name) == pytest.approx(money, abs=1e-7), name
-        assert math.fsum(life.term(name)) == pytest.approx(math.fsum(money), abs=1e-7), name
+        assert episode.term(name) == pytest.approx(money, abs=1e-7), name
+        assert math.fsum(episode.term(name)) == pytest.approx(math.fsum(money), abs=1e-7), name
 
 
 @settings(max_examples=examples(40))
 @given(cases())
 def test_the_reward_is_the_sum_of_its_terms(case: Case) -> None:
     """To the last bit, added up in the declared order."""
-    life = lived(*case)
-    assert [added(info["reward_terms"].values()) for info in life.infos] == life.rewards.tolist()
-    assert list(life.infos[0]["reward_terms"]) == list(REWARD_TERMS)
-    assert life.truncated.tolist() == [False] * (len(life.infos) - 1) + [True]
+    episode = run_case(*case)
+    assert [
+        added(info["reward_terms"].values()) for info in episode.infos
+    ] == episode.rewards.tolist()
+    assert list(episode.infos[0]["reward_terms"]) == list(REWARD_TERMS)
+    assert episode.truncated.tolist() == [False] * (len(episode.infos) - 1) + [True]
 
 
 def test_the_reward_adds_up_in_the_declared_order() -> None:
@@ -151,8 +155,10 @@ def test_the_reward_adds_up_in_the_declared_order() -> None:
     )
     full = order_matters = 0
     for seed in range(15):
-        life = lived(scenario, "hourly", seed, np.ones((scenario.horizon_steps, 1), np.float32))
-        for info, reward in zip(life.infos, life.rewards, strict=True):
+        episode = run_case(
+            scenario, "hourly", seed, np.ones((scenario.horizon_steps, 1), np.float32)
+        )
+        for info, reward in zip(episode.infos, episode.rewards, strict=True):
             terms = [info["reward_terms"][name] for name in REWARD_TERMS]
             assert added(terms) == reward
             full += all(terms)
@@ -173,41 +179,45 @@ def test_a_departure_at_the_horizon_is_settled() -> None:
 
 @settings(max_examples=examples(80))
 @given(cases())
-def test_bounds(case: Case) -> None:
+def test_soc_observations_and_purchases_keep_their_bounds(case: Case) -> None:
     """SoC between 0 and 1, observations in their space, nothing bought or driven is negative."""
-    life = lived(*case)
-    soc = life.of("soc")
+    episode = run_case(*case)
+    soc = episode.of("soc")
     assert soc.min() >= 0.0
     assert soc.max() <= 1.0
-    space = life.env.observation_space
+    space = episode.env.observation_space
     assert np.all(np.isfinite(space.low) & np.isfinite(space.high))
-    assert all(space.contains(observation) for observation in life.observations)
+    assert all(space.contains(observation) for observation in episode.observations)
     never_negative = ("missing_kwh", "public_kwh", "topup_kwh", "trip_kwh", "overload_kw", "pv_kw")
     for name in (*never_negative, "wear_kwh"):
-        assert life.of(name).min() >= 0.0, name
-    health = life.of("health")
+        assert episode.of(name).min() >= 0.0, name
+    health = episode.of("health")
     assert health.min() > 0.0
     assert health.max() <= 1.0
     assert np.all(np.diff(health, axis=0) <= 0.0)
-    bought_kwh = life.of("missing_kwh") + life.of("public_kwh")
-    assert np.abs(bought_kwh - life.of("topup_kwh").sum(axis=1)).max() < BALANCE_KWH
+    bought_kwh = episode.of("missing_kwh") + episode.of("public_kwh")
+    assert np.abs(bought_kwh - episode.of("topup_kwh").sum(axis=1)).max() < BALANCE_KWH
 
 
 @settings(max_examples=examples(40))
 @given(cases())
 def test_cars_take_no_more_than_they_may(case: Case) -> None:
     """Nothing while not at a charger; no more than charger, car and owner allow; whole amperes."""
-    life = lived(*case)
-    scenario, charger = life.env.scenario, life.env.scenario.charger
-    charge_kw, current_a, phases = life.of("charge_kw"), life.of("current_a"), life.of("phases")
-    away = life.of("plugged") == 0.0
+    episode = run_case(*case)
+    scenario, charger = episode.env.scenario, episode.env.scenario.charger
+    charge_kw, current_a, phases = (
+        episode.of("charge_kw"),
+        episode.of("current_a"),
+        episode.of("phases"),
+    )
+    away = episode.of("plugged") == 0.0
     assert np.all(charge_kw[away] == 0.0)
     assert np.all(current_a[away] == 0.0)
     assert np.all(phases[away] == 0.0)
-    assert life.of("plugged").sum(axis=1).max() <= (charger.count or len(scenario.vehicles))
+    assert episode.of("plugged").sum(axis=1).max() <= (charger.count or len(scenario.vehicles))
     assert charge_kw.min() >= 0.0 or charger.bidirectional
     assert np.all(charge_kw * current_a >= 0.0)
-    flowed_kwh = life.before_kwh + life.of("stored_kwh")
+    flowed_kwh = episode.before_kwh + episode.of("stored_kwh")
     for k, vehicle in enumerate(scenario.vehicles):
         all_phases = min(vehicle.phases, charger.phases)
         used = set(phases[~away[:, k], k])
@@ -215,8 +225,8 @@ def test_cars_take_no_more_than_they_may(case: Case) -> None:
         assert np.abs(charge_kw[:, k]).max() <= vehicle.ac_max_kw + 1e-9
         by_current_kw = 0.23 * phases[:, k] * np.abs(current_a[:, k])
         assert np.all(np.abs(charge_kw[:, k]) <= by_current_kw + 1e-9)
-        limit_kwh = np.maximum(life.before_kwh[:, k], vehicle.limit_soc * vehicle.battery_kwh)
-        floor_kwh = np.minimum(life.before_kwh[:, k], vehicle.floor_soc * vehicle.battery_kwh)
+        limit_kwh = np.maximum(episode.before_kwh[:, k], vehicle.limit_soc * vehicle.battery_kwh)
+        floor_kwh = np.minimum(episode.before_kwh[:, k], vehicle.floor_soc * vehicle.battery_kwh)
         assert np.all(flowed_kwh[:, k] <= limit_kwh + BALANCE_KWH)
         assert np.all(flowed_kwh[:, k] >= floor_kwh - BALANCE_KWH)
         if charger.levels_kw is None:
@@ -234,38 +244,38 @@ def test_load_management_keeps_within_the_connection(case: Case) -> None:
     On each line, or in all, charging takes no more than the house and discharging leave; and cars
     that are discharged do not lift what a line gives above its fuse.
     """
-    life = lived(*case)
-    scenario = life.env.scenario
+    episode = run_case(*case)
+    scenario = episode.env.scenario
     house = scenario.household
     if by_line(scenario):
-        alone_a = line_currents(life, False, sun_alone_kw(life))
-        with_cars_a = line_currents(life, True, life.of("pv_kw"))
+        alone_a = line_currents_a(episode, False, sun_alone_kw(episode))
+        with_cars_a = line_currents_a(episode, True, episode.of("pv_kw"))
         assert np.all(with_cars_a <= np.maximum(house.fuse_a, alone_a) + 1e-8)
         assert np.all(with_cars_a >= np.minimum(-house.fuse_a, alone_a) - 1e-8)
     else:
-        alone_kw = life.of("load_kw") - life.sun_kw()
-        total_kw = alone_kw + life.of("charge_kw").sum(axis=1)
+        alone_kw = episode.of("load_kw") - episode.sun_kw()
+        total_kw = alone_kw + episode.of("charge_kw").sum(axis=1)
         assert np.all(total_kw <= np.maximum(house.limit_kw, alone_kw) + 2e-9)
-    assert np.all(life.term("overload") > -1e-7)
+    assert np.all(episode.term("overload") > -1e-7)
 
 
 @settings(max_examples=examples(40))
 @given(cases())
 def test_no_more_is_sold_than_the_grid_takes(case: Case) -> None:
     """Neither sun nor cars feed more into the grid than its limit."""
-    life = lived(*case)
-    house = life.env.scenario.household
+    episode = run_case(*case)
+    house = episode.env.scenario.household
     limit_kw = house.limit_kw if house.export_limit_kw is None else house.export_limit_kw
-    assert life.of("grid_kw").min() >= -limit_kw - 2e-9
+    assert episode.of("grid_kw").min() >= -limit_kw - 2e-9
 
 
 @settings(max_examples=examples(60))
 @given(cases())
 def test_cars_leave_as_they_want_and_return_as_the_trip_left_them(case: Case) -> None:
-    """Who leaves has the wanted SoC at least; what was missing is what charging left missing."""
-    life = lived(*case)
-    cars = life.env.scenario.vehicles
-    here, after, energy_kwh = life.home[:-1], life.home[1:], life.of("energy_kwh")
+    """A car leaves with the wanted SoC at least; what charging at home left missing is bought."""
+    episode = run_case(*case)
+    cars = episode.env.scenario.vehicles
+    here, after, energy_kwh = episode.home[:-1], episode.home[1:], episode.of("energy_kwh")
     for k, vehicle in enumerate(cars):
         wanted_kwh = vehicle.wanted_soc * vehicle.battery_kwh
         least_kwh = vehicle.min_soc * vehicle.battery_kwh
@@ -273,11 +283,11 @@ def test_cars_leave_as_they_want_and_return_as_the_trip_left_them(case: Case) ->
         left = here[:, k] & ~after[:, k]
         returned = ~here[:, k] & after[:, k]
         assert np.all(energy_kwh[left, k] >= wanted_kwh)
-        charged_kwh = (life.before_kwh + life.of("stored_kwh"))[left, k]
+        charged_kwh = (episode.before_kwh + episode.of("stored_kwh"))[left, k]
         missing_kwh = np.maximum(wanted_kwh - charged_kwh, 0.0)
-        topup_kwh, trip_kwh = life.of("topup_kwh")[:, k], life.of("trip_kwh")[:, k]
+        topup_kwh, trip_kwh = episode.of("topup_kwh")[:, k], episode.of("trip_kwh")[:, k]
         assert topup_kwh[left] == pytest.approx(missing_kwh, abs=BALANCE_KWH)
-        before_kwh = life.before_kwh[returned, k]
+        before_kwh = episode.before_kwh[returned, k]
         floor_kwh = np.minimum(before_kwh, least_kwh)
         after_kwh = np.maximum(before_kwh - trip_kwh[returned], floor_kwh)
         assert energy_kwh[returned, k] == pytest.approx(after_kwh, abs=BALANCE_KWH)
@@ -285,7 +295,7 @@ def test_cars_leave_as_they_want_and_return_as_the_trip_left_them(case: Case) ->
 
 @settings(max_examples=examples(100))
 @given(st.floats(1.0, 12.0), st.floats(0.0, 0.6))
-@example(battery_kwh=3.3825933684367473, soc=0.2532699453496304)  # rounds up past full
+@example(battery_kwh=3.3825933684367473, soc=0.2532699453496304)  # where rounding goes beyond full
 def test_a_full_battery_is_not_overfull(battery_kwh: float, soc: float) -> None:
     """Charged to full within one step, from below half, where the sum of two numbers is rounded.
 

@@ -1,4 +1,4 @@
-"""Charging can follow the sun: ten lines on what an observation says are enough."""
+"""A policy of ten lines can follow the sun: the observation tells it all that it needs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SEEDS = range(4)
 
 
 class Surplus(Policy):
-    """What the sun leaves over beside the base load, for one car after the other; nothing else."""
+    """Charges one car after the other with what the sun gives beyond the base load, no more."""
 
     def __call__(self, observation: NDArray[np.float32]) -> Any:
         left_kw = observation[self.slices["pv_kw"]][0] - observation[self.slices["load_kw"]][0]

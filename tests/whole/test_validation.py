@@ -1,4 +1,4 @@
-"""The validation page says what the code says, and what is wrong is seen in it.
+"""The validation page says what the code says, and would show what is wrong.
 
 What needs no measured series is worked out anew and compared with the committed page. Numbers may
 differ by one in their last place, since the last bits differ between machines.

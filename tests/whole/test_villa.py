@@ -16,7 +16,7 @@ from ev_gym.env import EVChargingEnv
 from ev_gym.runtime.compiling import INTERPRETED
 from ev_gym.vector_env import EVChargingVectorEnv
 from tests.support.repository import ROOT
-from tests.support.rollouts import live, same
+from tests.support.rollouts import live, same, same_bits
 from tests.support.scenario_strategies import some_actions
 
 VILLA: dict[str, Any] = {"preset": "stockholm-villa", "data": {"houses": 3, "weeks": 8}}
@@ -62,27 +62,20 @@ def row_of(infos: dict[str, Any], row: int) -> dict[str, Any]:
     }
 
 
-def bits(value: Any) -> Any:
-    """The bytes of a result's numbers."""
-    if isinstance(value, dict):
-        return {name: bits(own) for name, own in value.items()}
-    return np.asarray(value).tobytes()
-
-
 @SCENARIOS
-def test_a_row_lives_the_life_of_a_single_env(scenario: dict[str, Any]) -> None:
-    """Bit for bit over two episodes and a bit, beginning anew included; discharging as charging."""
+def test_a_row_equals_a_single_env(scenario: dict[str, Any]) -> None:
+    """Bit for bit over two episodes and a bit, resets included, charging and discharging."""
     rows = EVChargingVectorEnv(3, scenario)
     singles = [EVChargingEnv(scenario) for _ in range(3)]
     observations, infos = rows.reset(seed=17)
     for row, env in enumerate(singles):
         observation, info = env.reset(seed=17 + row)
         assert same(observations[row], observation)
-        assert bits(row_of(infos, row)) == bits(info)
-    over, fed, sold = [False] * 3, 0, 0
+        assert same_bits(row_of(infos, row), info)
+    over, discharged, sold = [False] * 3, 0, 0
     for action in some_actions(5, (2 * 97 + 20, *rows.action_space.shape), -1.0):
         observations, rewards, _, truncated, infos = rows.step(action)
-        fed += int((infos["charge_kw"] < 0.0).sum())
+        discharged += int((infos["charge_kw"] < 0.0).sum())
         sold += int((infos["grid_kw"] < 0.0).sum())
         for row, env in enumerate(singles):
             if over[row]:
@@ -92,8 +85,8 @@ def test_a_row_lives_the_life_of_a_single_env(scenario: dict[str, Any]) -> None:
                 observation, reward, _, over[row], info = env.step(action[row])  # type: ignore[assignment]
             assert same(observations[row], observation)
             assert (rewards[row], truncated[row]) == (reward, over[row])
-            assert bits({name: row_of(infos, row)[name] for name in info}) == bits(info)
-    assert fed > 50
+            assert same_bits({name: row_of(infos, row)[name] for name in info}, info)
+    assert discharged > 50
     assert sold > 20
 
 
@@ -104,16 +97,16 @@ def test_a_saved_state_continues_alike(scenario: dict[str, Any]) -> None:
     env.reset(seed=3, options={"start": "2023-01-31"})
     live(env, 38)
     saved = env.get_state()
-    went = live(env, 150, 38)
+    expected = live(env, 150, 38)
     after = env.get_state()
     other.set_state(saved)
-    assert same(live(other, 150, 38), went)
+    assert same(live(other, 150, 38), expected)
     assert other.get_state() == after
     env.set_state(saved)
-    assert same(live(env, 150, 38), went)
+    assert same(live(env, 150, 38), expected)
 
 
-def test_rows_do_not_know_of_each_other() -> None:
+def test_rows_are_independent() -> None:
     """Permuting rows permutes all results."""
     order = [2, 0, 3, 1]
     rows, permuted = EVChargingVectorEnv(4, EIGHT), EVChargingVectorEnv(4, EIGHT)
@@ -124,11 +117,11 @@ def test_rows_do_not_know_of_each_other() -> None:
         for array, moved in zip(one[:4], other[:4], strict=True):
             assert np.array_equal(array[order], moved)
         for row, place in enumerate(order):
-            assert bits(row_of(one[4], place)) == bits(row_of(other[4], row))
+            assert same_bits(row_of(one[4], place), row_of(other[4], row))
 
 
 def test_eight_cars_on_three_chargers() -> None:
-    """Whoever waits charges nothing; every car gets its turn, and none goes past its own limits."""
+    """A waiting car charges nothing; each gets its turn, and none goes beyond its own limits."""
     env = EVChargingEnv({**EIGHT, "days": 14})
     assert env.action_space == gym.spaces.Box(-1.0, 1.0, (8,), np.float32)
     cars = env.scenario.vehicles

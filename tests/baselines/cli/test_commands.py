@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import math
 import re
 from pathlib import Path
 
@@ -14,8 +13,6 @@ from click.testing import CliRunner
 
 from baselines.cli.commands import main
 from baselines.comparison import benchmark, manifest, tasks
-from baselines.one_run import run
-from ev_gym.scenario import Scenario
 
 ARGUMENTS = ["benchmark", "--days", "2", "--households", "2", "--seed", "1", "--seed", "2",
              "--policy", "price_based", "--policy", "random"]  # fmt: skip
@@ -209,25 +206,6 @@ def test_run_tells_of_power_charge_wear_and_discharging(tmp_path: Path) -> None:
     stamp = first["time"][:16].replace("T", " ")
     assert re.search(rf"^{stamp}  car {number}: .*discharging, {flow}", words, re.MULTILINE)
     assert "A on one phase, " in words
-
-
-def test_the_parts_of_a_bill_are_money_whatever_the_weights() -> None:
-    """Over a month: the power charge less that of the house alone, the wear at its price."""
-    weights = {"power": 0.0, "wear": 2.0}
-    parts = []
-    for changes in ({}, {"reward_weights": weights}):
-        scenario = Scenario.from_dict({"days": 31, **changes})
-        history = run.drive(scenario, "uncontrolled", 0, None).history
-        parts.append(run.money_parts(history, scenario))
-    assert parts[0] == parts[1]
-    assert history["house_power_cost"].sum() > 50.0
-    added = math.fsum(history["power_cost"]) - math.fsum(history["house_power_cost"])
-    assert parts[0]["power charge"] == pytest.approx(added)
-    assert parts[0]["battery wear"] == pytest.approx(-0.5 * history["wear_term"].sum())
-    assert set(parts[0]) == {"from the grid", "power charge", "battery wear"}
-    classic = Scenario.from_dict({"preset": "classic"})
-    ride = run.drive(classic, "uncontrolled", 0, None)
-    assert list(run.money_parts(ride.history, classic)) == ["from the grid"]
 
 
 def test_run_takes_a_scenario_from_a_json_file(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 
 from baselines import plot_style
 from baselines.comparison import pictures
-from baselines.comparison.benchmark import Heat
 from baselines.comparison.regret_picture import regret
+from baselines.comparison.sums import ChargedEnergy
 from baselines.one_run.picture import battery
 from ev_gym.env import EVChargingEnv
 from ev_gym.simulation.state_fields import REWARD_TERMS
@@ -241,12 +241,12 @@ def test_everybody_tells_the_parts_of_a_bill_apart(eyes: str) -> None:
             assert np.linalg.norm(one - other) > 15.0
 
 
-def heats(scenario: str = "one") -> list[Heat]:
+def heats(scenario: str = "one") -> list[ChargedEnergy]:
     """`early` at noon in the two cheapest hours, `late` at 23 in a dear one, `idle` nowhere."""
     early, late = np.zeros((24, 24)), np.zeros((24, 24))
     early[0, 0], early[1, 0], late[20, 11] = 3.0, 1.0, 8.0
     own = {"early": early, "late": late, "idle": np.zeros((24, 24))}
-    return [Heat(scenario, policy, 12, energy) for policy, energy in own.items()]
+    return [ChargedEnergy(scenario, policy, 12, energy) for policy, energy in own.items()]
 
 
 def test_the_heat_map_shows_shares_and_says_how_much_is_cheap(tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ def test_the_heat_map_shows_shares_and_says_how_much_is_cheap(tmp_path: Path) ->
 
 
 def test_many_policies_stand_in_rows(tmp_path: Path) -> None:
-    many = [Heat("one", f"policy {i}", 12, np.ones((24, 24))) for i in range(8)]
+    many = [ChargedEnergy("one", f"policy {i}", 12, np.ones((24, 24))) for i in range(8)]
     figure = pictures.heat_map([*many, *heats("two")], tmp_path / "heat.png")
     boxes = {i: drawn(figure, f"one policy {i}")[0].axes.get_position() for i in range(8)}
     assert boxes[0].y0 == pytest.approx(boxes[3].y0)  # four and four

@@ -162,10 +162,13 @@ def test_a_task_that_always_kills_its_worker_is_named(
 
 
 INTERRUPTED = """
+import signal
 import sys
 from pathlib import Path
 from baselines.comparison.workers import run_all
 from tests.support.worker_tasks import draw_slowly, tasks_of
+# A shell starts what runs in the background with SIGINT ignored, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 run_all(draw_slowly, tasks_of(Path(sys.argv[1]), 40), jobs=2, parts=Path(sys.argv[2]))
 """
 

@@ -1,4 +1,4 @@
-"""Parts of `mpc`: plans worked out by hand, following them, what it learns and is told."""
+"""Parts of `mpc`: plans worked out by hand, following them, what it learns, its forecast."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import pytest
 
 from baselines.foresight import foresee
 from baselines.mpc import Mpc
-from baselines.mpc.follow import Follower, RatherMore
-from baselines.mpc.memory import Forecast, Memory, Sight
+from baselines.mpc.follow import Follower, LastAmpere
+from baselines.mpc.memory import Forecast, Memory
 from baselines.mpc.plan import Outlook, Plan, Site, Stay, make_plan, site_of
+from baselines.policies.view import HouseholdView
 from ev_gym.scenario import Scenario
 from ev_gym.vector_env import EVChargingVectorEnv
 
@@ -26,20 +27,20 @@ def site(**changes: Any) -> Site:
     return site_of(Scenario.from_dict({"vehicles": [CAR], **changes}))
 
 
-def outlook(price: list[float], load_kw: float = 0.0, **changes: Any) -> Outlook:
+def outlook(price_per_kwh: list[float], load_kw: float = 0.0, **changes: Any) -> Outlook:
     """Whole hours of a constant load and no sun; nothing exported or stored is worth anything."""
-    n = len(price)
+    n = len(price_per_kwh)
     plain = Outlook(
-        hours=[1.0] * n,
-        price=price,
-        export_price=[0.0] * n,
+        slot_h=[1.0] * n,
+        price_per_kwh=price_per_kwh,
+        export_price_per_kwh=[0.0] * n,
         load_kw=[load_kw] * n,
-        sun_kw=[0.0] * n,
-        factor=[0.0] * n,
+        pv_kw=[0.0] * n,
+        hour_factor=[0.0] * n,
         day=[0] * n,
         peak_kw=0.0,
         hour_kwh=0.0,
-        power_price=0.0,
+        power_price_per_kw=0.0,
         worth_per_kwh=0.0,
     )
     return plain._replace(**changes)
@@ -49,7 +50,7 @@ def test_the_cheaper_hour_first_and_then_the_next() -> None:
     """16 kWh in three hours of 11 kW: 11 in the cheapest, 5 at a price of 2, none at 3."""
     plan = make_plan(site(), outlook([2.0, 1.0, 3.0]), [Stay(0, 24.0, 3.0)])
     assert plan.energy_kwh == pytest.approx([29.0])
-    assert plan.more == [True]
+    assert plan.charges_later == [True]
     assert plan.value_per_kwh == pytest.approx([2.0])  # a kWh more would have saved one of those
 
 
@@ -82,7 +83,7 @@ def test_a_departure_within_an_hour_leaves_a_part_of_it() -> None:
 def test_the_power_charge_against_the_public_charger(
     public: float, energy_kwh: float, peak_kw: float, value: float
 ) -> None:
-    charged: dict[str, Any] = {"factor": [1.0] * 4, "peak_kw": 3.0, "power_price": 27.0}
+    charged: dict[str, Any] = {"hour_factor": [1.0] * 4, "peak_kw": 3.0, "power_price_per_kw": 27.0}
     known = outlook([1.0] * 4, load_kw=1.0, **charged)
     house = site(tariff={"public_price_per_kwh": public})
     plan = make_plan(house, known, [Stay(0, 28.0, 4.0)])
@@ -94,7 +95,11 @@ def test_the_power_charge_against_the_public_charger(
 
 def test_a_house_above_the_peak_makes_room_for_its_cars_without_a_price() -> None:
     """The load of 5 kW in the second hour raises the peak by itself, to 5 kW in the first too."""
-    charged: dict[str, Any] = {"factor": [1.0, 1.0], "peak_kw": 3.0, "power_price": 27.0}
+    charged: dict[str, Any] = {
+        "hour_factor": [1.0, 1.0],
+        "peak_kw": 3.0,
+        "power_price_per_kw": 27.0,
+    }
     known = outlook([1.0, 1.0], **charged)._replace(load_kw=[1.0, 5.0])
     plan = make_plan(site(), known, [Stay(0, 36.0, 2.0)])
     assert (plan.peak_kw, *plan.energy_kwh) == pytest.approx((5.0, 40.0))
@@ -103,9 +108,9 @@ def test_a_house_above_the_peak_makes_room_for_its_cars_without_a_price() -> Non
 def test_hours_that_count_half_leave_twice_the_room() -> None:
     """Half of (1.5 so far + 1 of load + 5.5 of the car) is the peak of 4 kW."""
     charged: dict[str, Any] = {
-        "factor": [0.5, 1.0],
+        "hour_factor": [0.5, 1.0],
         "peak_kw": 4.0,
-        "power_price": 1e3,
+        "power_price_per_kw": 1e3,
         "hour_kwh": 0.75,
     }
     known = outlook([1.0, 2.0], load_kw=1.0, **charged)
@@ -130,7 +135,7 @@ def test_discharging_to_the_house_in_the_dear_hour() -> None:
 
 def test_what_the_sun_leaves_is_taken_before_the_grid() -> None:
     """6 kW of surplus for two hours, worth 0.1 exported; 12 of 14 kWh from it, 2 at 1."""
-    known = outlook([1.0, 1.1], export_price=[0.1, 0.1])._replace(sun_kw=[6.0, 6.0])
+    known = outlook([1.0, 1.1], export_price_per_kwh=[0.1, 0.1])._replace(pv_kw=[6.0, 6.0])
     plan = make_plan(site(solar={"peak_kw": 10.0}), known, [Stay(0, 26.0, 2.0)])
     assert plan.energy_kwh == pytest.approx([34.0])
     assert plan.value_per_kwh == pytest.approx([1.0])
@@ -138,7 +143,7 @@ def test_what_the_sun_leaves_is_taken_before_the_grid() -> None:
 
 def test_no_car_draws_or_gives_less_than_6_a() -> None:
     """2.07 kW are half of 6 A: of 4.14 kWh so much comes from the sun, and goes to the house."""
-    known = outlook([1.0], export_price=[0.1], worth_per_kwh=0.6)._replace(sun_kw=[2.07])
+    known = outlook([1.0], export_price_per_kwh=[0.1], worth_per_kwh=0.6)._replace(pv_kw=[2.07])
     plan = make_plan(site(solar={"peak_kw": 10.0}), known, [Stay(0, 40.0, 1.0)])
     assert plan.energy_kwh == pytest.approx([44.14])
     house = site(charger={"bidirectional": True})
@@ -153,7 +158,7 @@ def test_two_cars_on_a_tight_connection() -> None:
     stays = [Stay(0, 32.0, 1.0), Stay(1, 28.0, 2.0)]
     plan = make_plan(house, outlook([1.0, 1.5], load_kw=2.0), stays)
     assert plan.energy_kwh == pytest.approx([40.0, 30.0])
-    assert plan.more == [False, True]
+    assert plan.charges_later == [False, True]
 
 
 def test_what_is_left_over_is_worth_something_up_to_the_limit() -> None:
@@ -164,67 +169,73 @@ def test_what_is_left_over_is_worth_something_up_to_the_limit() -> None:
         assert plan.energy_kwh == pytest.approx([50.0 if full else 42.0])
 
 
-def sight(**changes: Any) -> Sight:
-    plain = Sight(
-        hour_of_day=8.0, weekend=False, load_kw=1.0, sun_kw=0.0, price=1.0, prices=[1.0] * 4,
-        export_price=0.0, peak_kw=0.0, hour_kwh=0.0, factor=1.0, power_price=0.0, plugged=[True],
-        leaves_min=[600], energy_kwh=[20.0],
+def household(**changes: Any) -> HouseholdView:
+    """At 8:00 on a workday, with the car of `CAR` at 20 kWh."""
+    plain = HouseholdView(
+        hour_of_day=8.0, weekend=False, load_kw=1.0, pv_kw=0.0, price_per_kwh=1.0,
+        price_window=[1.0] * 4, export_price_per_kwh=0.0, peak_kw=0.0, hour_kwh=0.0,
+        hour_factor=1.0, power_price_per_kw=0.0, plugged=[True], minutes_to_departure=[600],
+        soc=[0.4],
     )  # fmt: skip
     return plain._replace(**changes)
 
 
-def told_kw(
-    seen: Sight, want_kwh: float, peak_kw: float = 0.0, scenario: dict[str, Any] | None = None
+def set_kw(
+    seen: HouseholdView,
+    want_kwh: float,
+    peak_kw: float = 0.0,
+    scenario: dict[str, Any] | None = None,
 ) -> float:
-    """AC power that the car of `CAR` is told in a quarter-hour."""
+    """AC power to which the car of `CAR` is set in a quarter-hour."""
     policy = Mpc(
         Scenario.from_dict({"vehicles": [CAR], "household": {"fuse_a": 35}, **(scenario or {})})
     )
-    plan = Plan([seen.energy_kwh[0] + want_kwh], [True], [0.0], peak_kw)
+    plan = Plan([20.0 + want_kwh], [True], [0.0], peak_kw)
     follower = Follower(policy.site, seen, plan, 0.25, managed=True)
-    last = RatherMore(True, 0.0, 0.0, 0.0)
-    fraction = follower.tell(policy.site.cars[0], policy.settings[0], want_kwh, 10.0, last)
+    last = LastAmpere(True, 0.0, 0.0, 0.0)
+    fraction = follower.fraction_of(policy.site.cars[0], policy.settings[0], want_kwh, 10.0, last)
     return 16 * 0.69 * fraction
 
 
 def test_an_hour_is_filled_evenly_in_whole_amperes() -> None:
     """6 kWh: 9 A are 6.21 kW; in half an hour 12 kW, so 16 A; for 1.5 kWh no less than 6 A."""
-    assert told_kw(sight(), 6.0) == pytest.approx(9 * 0.69)
-    assert told_kw(sight(hour_of_day=8.5), 6.0) == pytest.approx(16 * 0.69)
-    assert told_kw(sight(), 1.5) == pytest.approx(6 * 0.69)
-    assert told_kw(sight(), 0.5) == 0.0  # the nearer of 0 and 1.035 kWh, since the plan goes on
+    assert set_kw(household(), 6.0) == pytest.approx(9 * 0.69)
+    assert set_kw(household(hour_of_day=8.5), 6.0) == pytest.approx(16 * 0.69)
+    assert set_kw(household(), 1.5) == pytest.approx(6 * 0.69)
+    assert set_kw(household(), 0.5) == 0.0  # the nearer of 0 and 1.035 kWh, since the plan goes on
 
 
 def test_the_planned_peak_is_kept_to_the_ampere() -> None:
     """In the last quarter 4 - 2.5 - 0.25 = 1.25 kWh: 5 kW, 7 A; at half price 4 kWh, 16 kW."""
-    end = sight(hour_of_day=8.75, hour_kwh=2.5, power_price=27.0)
-    assert told_kw(end, 9.0, peak_kw=4.0) == pytest.approx(7 * 0.69)
-    assert told_kw(end._replace(hour_kwh=4.0), 9.0, peak_kw=4.0) == 0.0
-    half = end._replace(factor=0.5, power_price=13.5)
-    assert told_kw(half, 2.0, peak_kw=3.5) == pytest.approx(10 * 0.69)  # 2 - 0.25: 7 kW
+    end = household(hour_of_day=8.75, hour_kwh=2.5, power_price_per_kw=27.0)
+    assert set_kw(end, 9.0, peak_kw=4.0) == pytest.approx(7 * 0.69)
+    assert set_kw(end._replace(hour_kwh=4.0), 9.0, peak_kw=4.0) == 0.0
+    half = end._replace(hour_factor=0.5, power_price_per_kw=13.5)
+    assert set_kw(half, 2.0, peak_kw=3.5) == pytest.approx(10 * 0.69)  # 2 - 0.25: 7 kW
 
 
 def test_the_sun_is_taken_as_it_comes() -> None:
     """5 kW of surplus are 7 A at once, though 2 kWh over the hour would be 3 A; 3 kW need 6 A."""
     solar = {"solar": {"peak_kw": 10.0}}
-    assert told_kw(sight(sun_kw=6.0), 2.0, scenario=solar) == pytest.approx(7 * 0.69)
-    assert told_kw(sight(sun_kw=4.0), 2.0, scenario=solar) == pytest.approx(6 * 0.69)
+    assert set_kw(household(pv_kw=6.0), 2.0, scenario=solar) == pytest.approx(7 * 0.69)
+    assert set_kw(household(pv_kw=4.0), 2.0, scenario=solar) == pytest.approx(6 * 0.69)
 
 
 def test_a_car_gives_what_the_house_takes_and_the_rest_at_the_end() -> None:
     """5 kW of load take 7 A; of 6 kWh at least 11 kW in the second half hour are still to give."""
     both = {"charger": {"bidirectional": True}}
-    assert told_kw(sight(load_kw=5.0), -4.0, scenario=both) == pytest.approx(-7 * 0.69)
-    late = sight(load_kw=5.0, hour_of_day=8.5)
-    assert told_kw(late, -5.5, scenario=both) == pytest.approx(-16 * 0.69)
-    assert told_kw(sight(load_kw=5.0), -0.5, scenario=both) == 0.0
+    assert set_kw(household(load_kw=5.0), -4.0, scenario=both) == pytest.approx(-7 * 0.69)
+    late = household(load_kw=5.0, hour_of_day=8.5)
+    assert set_kw(late, -5.5, scenario=both) == pytest.approx(-16 * 0.69)
+    assert set_kw(household(load_kw=5.0), -0.5, scenario=both) == 0.0
 
 
 def test_the_last_ampere_is_taken_by_what_it_costs() -> None:
     """0.3 kWh short at 5, or 0.7 too many of a kWh for 2 each, which are worth 1."""
-    assert not RatherMore(False, 2.3, 5.0, 1.0)(0.3, 0.0, 1.0)
-    assert RatherMore(False, 2.1, 5.0, 1.0)(0.3, 0.0, 1.0)  # 1.5 + 0.7 is more than 2.1
-    assert [RatherMore(True, 9.0, 0.0, 0.0)(want, 0.0, 1.0) for want in (0.4, 0.6)] == [False, True]
+    assert not LastAmpere(False, 2.3, 5.0, 1.0).is_taken(0.3, 0.0, 1.0)
+    assert LastAmpere(False, 2.1, 5.0, 1.0).is_taken(0.3, 0.0, 1.0)  # 1.5 + 0.7 is more than 2.1
+    nearer = LastAmpere(True, 9.0, 0.0, 0.0)
+    assert [nearer.is_taken(want, 0.0, 1.0) for want in (0.4, 0.6)] == [False, True]
 
 
 def test_memory_is_the_mean_of_the_same_hour_and_the_highest_days() -> None:
@@ -234,25 +245,25 @@ def test_memory_is_the_mean_of_the_same_hour_and_the_highest_days() -> None:
         for quarter in range(96):
             load_kw = peaks[day] if quarter // 4 == 18 else 0.25
             load_kw += 0.5 * (quarter % 2)
-            memory.note(sight(hour_of_day=quarter / 4, load_kw=load_kw, sun_kw=0.125))
-    memory.note(sight(hour_of_day=0.0))
+            memory.note(household(hour_of_day=quarter / 4, load_kw=load_kw, pv_kw=0.125))
+    memory.note(household(hour_of_day=0.0))
     # The last 7 of the 9 days; each quarter-hour more or less 0.25 kW around its hour.
     assert memory.load_kw(18, 9.0) == pytest.approx(np.mean(peaks[2:]) + 0.25)
     assert memory.load_kw(3, 9.0) == pytest.approx(0.5)
-    assert memory.sun_kw(12) == 0.125
+    assert memory.pv_kw(12) == 0.125
     assert memory.month_peak_kw() == pytest.approx(3.0 + 0.25 - 0.125)
     early = Memory(days=3, netted=True)
     for hour_of_day in (5.0, 5.5, 6.0):
-        early.note(sight(hour_of_day=hour_of_day, load_kw=hour_of_day))
+        early.note(household(hour_of_day=hour_of_day, load_kw=hour_of_day))
     assert (early.load_kw(5, 9.0), early.load_kw(6, 9.0)) == (5.25, 9.0)
     fresh = Memory(days=3, netted=True)
-    assert (fresh.load_kw(3, 9.0), fresh.sun_kw(3), fresh.month_peak_kw()) == (9.0, 0.0, 0.0)
+    assert (fresh.load_kw(3, 9.0), fresh.pv_kw(3), fresh.month_peak_kw()) == (9.0, 0.0, 0.0)
 
 
 def test_the_worth_of_energy_is_learned_from_arrivals() -> None:
     """The cheapest quarter of eight hours, then the mean of three stays."""
     memory = Memory(days=3, netted=True)
-    memory.note(sight(prices=[0.5]))
+    memory.note(household(price_window=[0.5]))
     assert memory.value_per_kwh([0.5, 0.7, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0]) == pytest.approx(0.6)
     for value in (1.0, 2.0, 3.0):
         memory.learn_value(value)

@@ -141,7 +141,7 @@ class Plans:
 
     def arrivals(self) -> list[int]:
         """Places of the plans made at 17:15."""
-        return [i for i, known in enumerate(self.known) if known.hours[0] == 0.75]
+        return [i for i, known in enumerate(self.known) if known.slot_h[0] == 0.75]
 
 
 def daily(departure_h: float, **changes: Any) -> dict[str, Any]:
@@ -155,8 +155,8 @@ def test_it_plans_once_an_hour_and_when_a_car_comes(monkeypatch: pytest.MonkeyPa
     plans = Plans(monkeypatch, daily(7.0), "2023-11-01")
     assert len(plans.made) == 14
     first = plans.known[0]
-    assert first.hours == [0.75] + [1.0] * 13
-    assert first.factor == [1.0] * 5 + [0.5] * 8 + [1.0]
+    assert first.slot_h == [0.75] + [1.0] * 13
+    assert first.hour_factor == [1.0] * 5 + [0.5] * 8 + [1.0]
     assert first.day == [0] * 7 + [1] * 7
 
 
@@ -172,7 +172,7 @@ def test_a_perfect_forecast_holds_from_the_running_step_on(
 
 def test_prices_beyond_the_window_repeat_its_last_day(monkeypatch: pytest.MonkeyPatch) -> None:
     plans = Plans(monkeypatch, daily(16.25, price_window_h=12), "2023-11-01")
-    price = plans.known[plans.arrivals()[0]].price
+    price = plans.known[plans.arrivals()[0]].price_per_kwh
     assert len(price) == 24
     assert price[12:] == price[:12]
 
@@ -180,9 +180,9 @@ def test_prices_beyond_the_window_repeat_its_last_day(monkeypatch: pytest.Monkey
 def test_only_of_today_it_is_known_to_be_a_weekend(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workdays from 7 to 19 count. On a Saturday the hours of Sunday are taken to count."""
     plans = Plans(monkeypatch, daily(16.25, tariff="seom"), "2023-11-01")
-    assert plans.known[plans.arrivals()[0]].factor == [1.0, 1.0] + [0.0] * 12 + [1.0] * 10
+    assert plans.known[plans.arrivals()[0]].hour_factor == [1.0, 1.0] + [0.0] * 12 + [1.0] * 10
     plans = Plans(monkeypatch, daily(16.25, tariff="seom"), "2023-11-04")
-    assert plans.known[plans.arrivals()[0]].factor == [0.0] * 14 + [1.0] * 10
+    assert plans.known[plans.arrivals()[0]].hour_factor == [0.0] * 14 + [1.0] * 10
 
 
 def test_energy_is_worth_what_it_was_at_the_last_arrivals(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -18,7 +19,7 @@ from baselines.optimum.linear_program import Program
 from baselines.optimum.metering import meter_of
 from baselines.optimum.reach import reach_of
 from baselines.optimum.relaxation import Bound, lower_bound
-from baselines.policies.base import POLICY_NAMES, make_policy
+from baselines.policies.specs import POLICY_NAMES, make_policy
 from ev_gym.scenario import Charger, Scenario, Solar, Vehicle
 from ev_gym.scenario.charger import SWITCHING
 from ev_gym.scenario.vehicle import AGEING
@@ -174,8 +175,7 @@ def cases(draw: st.DrawFn) -> tuple[Scenario, Dataset, int, dict[str, Any]]:
         options["soc"] = draw(st.floats(0.0, 1.0))
     if draw(st.integers(0, 3)) == 0:
         minute = scenario.time_step_min * draw(st.integers(0, 7 * 1440 // scenario.time_step_min))
-        start = np.datetime64(dataset.start.replace(tzinfo=None), "m") + minute
-        options["start"] = f"{start}+00:00"
+        options["start"] = (dataset.start + timedelta(minutes=minute)).isoformat()
     return scenario, dataset, draw(st.integers(0, 2**62)), options
 
 

@@ -1,4 +1,4 @@
-"""Whose policies enter: specs, a user's own classes and functions, entry points, refusals."""
+"""Where policies come from: specs, a user's own classes and functions, entry points, refusals."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from baselines import POLICY_NAMES, Policy, make_policy
 from baselines.cli.commands import main
 from baselines.comparison import workers
 from baselines.one_run import run
-from baselines.policies.specs import digest_of, parse, source_of
+from baselines.one_run.money import bill
+from baselines.policies.specs import digest_of, parse_spec, source_of
 from ev_gym.scenario import preset
 
 # What a user may have in the current folder, next to the results.
@@ -118,14 +119,14 @@ def rewards(env: Any, spec: str) -> NDArray[Any]:
 
 
 def test_specs_in_their_parts() -> None:
-    assert parse("mpc")[1:] == ("mpc", {})
-    assert parse("night(from_h=22, to_h=-6.5)")[1:] == ("night", {"from_h": 22, "to_h": -6.5})
-    assert parse("a.b:C(on=True, name='x', at=[1, None])")[1:] == (
+    assert parse_spec("mpc")[1:] == ("mpc", {})
+    assert parse_spec("night(from_h=22, to_h=-6.5)")[1:] == ("night", {"from_h": 22, "to_h": -6.5})
+    assert parse_spec("a.b:C(on=True, name='x', at=[1, None])")[1:] == (
         "a.b:C",
         {"on": True, "name": "x", "at": [1, None]},
     )
-    assert parse("mpc()")[1:] == ("mpc", {})
-    assert parse("best (2).zip")[1:] == ("best (2).zip", {})
+    assert parse_spec("mpc()")[1:] == ("mpc", {})
+    assert parse_spec("best (2).zip")[1:] == ("best (2).zip", {})
 
 
 @pytest.mark.parametrize(
@@ -135,7 +136,7 @@ def test_specs_in_their_parts() -> None:
 )  # fmt: skip
 def test_arguments_are_names_with_literals(spec: str) -> None:
     with pytest.raises(ValueError, match=r"allowed: names with literals, such as night\(from_h"):
-        parse(spec)
+        parse_spec(spec)
 
 
 def test_a_name_with_arguments_is_that_policy_and_bears_the_spec_as_its_name() -> None:
@@ -267,8 +268,8 @@ def test_commands_take_specs_and_refuse_early(
     own = CliRunner().invoke(main, ["run", "--policy", "mine:BelowLimit(limit_per_kwh=99)"])
     assert own.exit_code == 0, own.output
     stockholm = preset("stockholm")
-    twin = run.drive(stockholm, "uncontrolled", 0, None)
-    assert own.output.splitlines()[0] == run.bill(twin, stockholm)
+    twin = run.run_episode(stockholm, "uncontrolled", 0, None)
+    assert own.output.splitlines()[0] == bill(twin.history, twin.total_reward, stockholm)
     assert names == ["mine:BelowLimit(limit_per_kwh=99)"]
     for command in ("run", "drive", "benchmark"):
         refused = CliRunner().invoke(main, [command, "--policy", "nigth(from_h=1)", "--out", "new"])

@@ -19,7 +19,7 @@ from baselines import POLICY_NAMES, make_policy
 from baselines.cli.commands import main
 from baselines.comparison import benchmark, pictures
 from baselines.foresight import tell_future
-from baselines.policies.base import built_in
+from baselines.policies.specs import built_in
 from baselines.remote.envs import RemoteEnv, RemoteVectorEnv
 from baselines.remote.http_client import RemoteError
 from ev_gym.env import EVChargingEnv

@@ -77,7 +77,7 @@ def test_a_vector_env_rides_out_a_restart(tmp_path: Path) -> None:
             assert same(env.step(actions), local.step(actions))
     seen: list[Any] = []
     waits = threading.Event()
-    env._session._client.tell = lambda text: waits.set()
+    env._session._client.notify = lambda text: waits.set()
     stepping = threading.Thread(target=lambda: seen.append(env.step(actions)))
     stepping.start()
     assert waits.wait(5)  # the server is away
@@ -193,7 +193,7 @@ def test_a_time_out_says_how_long_it_waited(url: str) -> None:
 
 def test_closing_waits_for_nobody(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither for a server that is away, nor for one that hangs; and it says nothing."""
-    monkeypatch.setattr(session, "GOODBYE_S", 0.1)
+    monkeypatch.setattr(session, "CLOSE_TIMEOUT_S", 0.1)
     with scripted(relay(url), relay(url), hang) as (proxy, _):
         slow, late = RemoteEnv(proxy), RemoteVectorEnv(2, proxy)
         began = monotonic()

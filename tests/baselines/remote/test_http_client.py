@@ -38,7 +38,7 @@ def test_a_request_without_an_answer_is_sent_again_as_it_was(act: Any) -> None:
     """Also a POST; told once, however often it is tried."""
     told: list[str] = []
     with scripted(act, act, YES) as (url, asked):
-        client = Client(url, timeout_s=0.15, tell=told.append)
+        client = Client(url, timeout_s=0.15, notify=told.append)
         got = client.json("POST", "/charge", {"charging": "on"}, params={"index": 3})
         client.close()
     assert got == {"charging": "on"}
@@ -77,7 +77,7 @@ def test_waits_double_up_to_the_longest_and_patience_ends_them(
     monkeypatch.setattr(http_client, "LONGEST_WAIT_S", 2.0)
     monkeypatch.setattr(http_client, "monotonic", lambda: now[0])
     monkeypatch.setattr(http_client, "sleep", sleep)
-    client = Client(f"http://127.0.0.1:{free_port()}", tell=lambda text: None)
+    client = Client(f"http://127.0.0.1:{free_port()}", notify=lambda text: None)
     with pytest.raises(RemoteError):
         client.request("GET", "/info")
     client.close()
@@ -92,7 +92,7 @@ def test_a_server_that_comes_back_is_found(monkeypatch: pytest.MonkeyPatch) -> N
     found: list[Any] = []
 
     def ask() -> None:
-        client = Client(f"http://127.0.0.1:{port}", tell=lambda text: told.set())
+        client = Client(f"http://127.0.0.1:{port}", notify=lambda text: told.set())
         found.append(client.json("GET", "/info"))
         client.close()
 
@@ -108,7 +108,7 @@ def test_a_server_that_comes_back_is_found(monkeypatch: pytest.MonkeyPatch) -> N
 def failing(act: Any, method: str = "POST", patience_s: float = 0.0, **more: Any) -> RemoteError:
     """The error of a request to a server that always acts so."""
     with scripted(act) as (url, _):
-        client = Client(url, timeout_s=0.1, patience_s=patience_s, tell=lambda text: None)
+        client = Client(url, timeout_s=0.1, patience_s=patience_s, notify=lambda text: None)
         with pytest.raises(RemoteError) as caught:
             client.request(method, "/charge", **more)
         client.close()
@@ -149,7 +149,7 @@ def test_a_lost_answer_is_an_unknown_outcome_even_if_later_tries_were_refused() 
     assert (error.status, error.happened) == (None, None)
     assert str(error).startswith("POST http://host/charge: the answer was lost (")
     with scripted(drop, problem(404, "no such session")) as (url, _):
-        client = Client(url, tell=lambda text: None)
+        client = Client(url, notify=lambda text: None)
         with pytest.raises(RemoteError, match="no such session; whether it happened") as caught:
             client.request("DELETE", "/v1/envs/x")
         client.close()

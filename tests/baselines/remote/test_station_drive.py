@@ -15,10 +15,10 @@ from click.testing import CliRunner, Result
 
 from baselines.cli.commands import main
 from baselines.one_run import picture
-from baselines.one_run import run as running
+from baselines.one_run import run as one_run
 from baselines.remote import station_drive as driving
 from baselines.remote.http_client import Client
-from baselines.remote.station_client import ClassicClient, Seen, StationError
+from baselines.remote.station_client import ClassicClient, StationError, StationState
 from baselines.remote.station_drive import Drive
 from ev_gym.scenario import preset
 from tests.support.real_server import FakeClock, serving
@@ -48,30 +48,30 @@ def driver(
     url: str, policy: str, sleep: Callable[[float], object], lines: list[str]
 ) -> Iterator[Drive]:
     """One that looks at the station twice in a quarter-hour."""
-    with closing(Client(url, tell=lines.append)) as client:
+    with closing(Client(url, notify=lines.append)) as client:
         yield Drive(ClassicClient(client), policy, lines.append, TICK_S / 2, sleep)
 
 
-def driven(url: str, policy: str, clock: FakeClock) -> tuple[running.Ride, list[str]]:
+def driven(url: str, policy: str, clock: FakeClock) -> tuple[one_run.EpisodeOutcome, list[str]]:
     """A day without disturbance, and the lines that were said."""
     lines: list[str] = []
     with driver(url, policy, clock.pass_s, lines) as day:
         day.run()
-    return day.mirror.ride, lines
+    return day.mirror.outcome, lines
 
 
-def local(policy: str) -> running.Ride:
-    return running.drive(preset("classic"), policy, 0, None)
+def local(policy: str) -> one_run.EpisodeOutcome:
+    return one_run.run_episode(preset("classic"), policy, 0, None)
 
 
-def logs(ride: running.Ride, policy: str, folder: Path) -> list[str]:
+def logs(outcome: one_run.EpisodeOutcome, policy: str, folder: Path) -> list[str]:
     """Battery log and charging log as `ev-gym run` writes them."""
-    table, words, _ = running.write(ride, preset("classic"), policy, folder)
+    table, words, _ = one_run.write(outcome, preset("classic"), policy, folder)
     return [table.read_text(encoding="utf-8"), words.read_text(encoding="utf-8")]
 
 
-def charged(ride: running.Ride) -> list[bool]:
-    return [bool(kw > 0) for kw in ride.history["charge_kw"]]
+def charged(outcome: one_run.EpisodeOutcome) -> list[bool]:
+    return [bool(kw > 0) for kw in outcome.history["charge_kw"]]
 
 
 @pytest.mark.usefixtures("no_picture")
@@ -80,11 +80,12 @@ def test_a_driven_station_leaves_the_logs_of_a_local_run(policy: str, tmp_path: 
     """Byte for byte, SoC and bill too, where every decision lands within its quarter-hour."""
     clock = FakeClock()
     with serving(tmp_path, clock=clock) as url:
-        ride, lines = driven(url, policy, clock)
+        outcome, lines = driven(url, policy, clock)
         with closing(Client(url)) as client:
-            assert not ClassicClient(client).look().charging
-    assert logs(ride, policy, tmp_path / "there") == logs(local(policy), policy, tmp_path / "here")
-    assert ride.settlement == local(policy).settlement
+            assert not ClassicClient(client).state().charging
+    there, here = tmp_path / "there", tmp_path / "here"
+    assert logs(outcome, policy, there) == logs(local(policy), policy, here)
+    assert outcome.settlement == local(policy).settlement
     assert [line[:5] for line in lines if line[3:5] == "00"] == [f"{h:02d}:00" for h in range(24)]
     assert not any("asked" in line or "obey" in line for line in lines)
 
@@ -96,8 +97,9 @@ def test_the_teaching_server_can_be_driven_too(policy: str, tmp_path: Path) -> N
     clock = FakeClock()
     station = OldStation(clock)
     with serving_old(station) as url:
-        ride, _ = driven(url, policy, clock)
-    assert logs(ride, policy, tmp_path / "there") == logs(local(policy), policy, tmp_path / "here")
+        outcome, _ = driven(url, policy, clock)
+    there, here = tmp_path / "there", tmp_path / "here"
+    assert logs(outcome, policy, there) == logs(local(policy), policy, here)
     assert station.commands[0] == ("/discharge", {"discharging": "on"})
     assert {path for path, _ in station.commands[1:]} == {"/charge"}
     assert station.commands[-1] == ("/charge", {"charging": "off"})
@@ -111,10 +113,10 @@ def test_a_station_with_other_numbers_is_mirrored() -> None:
     station.prices = [10.0] * 4 + [100.0] * 20
     station.loads = [1.5] * 24
     with serving_old(station) as url:
-        ride, _ = driven(url, "price_based", clock)
-    assert charged(ride) == [True] * 16 + [False] * 80
-    assert (ride.history["load_kw"] == 1.5).all()
-    assert -ride.total_reward == pytest.approx(16 * 1.85 * 0.10, abs=1e-12)
+        outcome, _ = driven(url, "price_based", clock)
+    assert charged(outcome) == [True] * 16 + [False] * 80
+    assert (outcome.history["load_kw"] == 1.5).all()
+    assert -outcome.total_reward == pytest.approx(16 * 1.85 * 0.10, abs=1e-12)
 
 
 def test_the_log_says_what_the_station_did_where_decisions_come_late() -> None:
@@ -131,8 +133,8 @@ def test_the_log_says_what_the_station_did_where_decisions_come_late() -> None:
 
     with serving_old(station) as url, driver(url, "price_based", sleep, lines) as day:
         day.run()
-    assert charged(day.mirror.ride) == station.charged[:96]
-    assert charged(day.mirror.ride) != charged(local("price_based"))
+    assert charged(day.mirror.outcome) == station.charged[:96]
+    assert charged(day.mirror.outcome) != charged(local("price_based"))
     assert [line for line in lines if "asked" in line] == [
         "03:45  asked to charge since 02:00, but it charged for 60 of 105 minutes",
         "06:15  asked not to charge since 04:45, but it charged for 30 of 90 minutes",
@@ -151,8 +153,8 @@ def test_a_full_battery_is_left_alone(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(ClassicClient, "charge", noted)
     clock = FakeClock()
     with serving(tmp_path, clock=clock) as url:
-        ride, _ = driven(url, "uncontrolled", clock)
-    assert ride.history["soc"].iloc[-1] == 1.0
+        outcome, _ = driven(url, "uncontrolled", clock)
+    assert outcome.history["soc"].iloc[-1] == 1.0
     assert posted == [True]
 
 
@@ -171,7 +173,7 @@ def test_a_forced_station_is_logged_as_it_was(tmp_path: Path) -> None:
 
         day = stack.enter_context(driver(url, "uncontrolled", sleep, lines))
         day.run()
-    assert charged(day.mirror.ride) == [True] * 8 + [False] * 88
+    assert charged(day.mirror.outcome) == [True] * 8 + [False] * 88
     assert "02:15  asked to charge since 02:00, but it charged for 0 of 15 minutes" in lines
     assert "02:15  the station does not obey: override force_off" in lines
 
@@ -196,8 +198,8 @@ def test_the_server_may_be_restarted_while_it_is_driven(tmp_path: Path) -> None:
         with driver(url, "load_based", sleep, lines) as day:
             day.run()
         start.join()
-    ride = day.mirror.ride
-    assert logs(ride, "load_based", tmp_path / "there") == logs(
+    outcome = day.mirror.outcome
+    assert logs(outcome, "load_based", tmp_path / "there") == logs(
         local("load_based"), "load_based", tmp_path / "here"
     )
     (waited,) = [line for line in lines if "again" in line]
@@ -218,7 +220,7 @@ def test_a_day_that_somebody_else_restarts_ends_in_an_error() -> None:
     with serving_old(station) as url, driver(url, "load_based", sleep, []) as day:
         with pytest.raises(StationError, match="from 02:15 back to 00:00; somebody else"):
             day.run()
-        assert len(day.mirror.ride.history) == 9
+        assert len(day.mirror.outcome.history) == 9
         at_tick = 90
         with pytest.raises(
             StationError, match=r"at 24:00 .* 9.26 kWh, which cannot follow from 38.86 kWh at 22:30"
@@ -243,7 +245,7 @@ def test_what_is_no_classic_station_is_said(
     with serving_old(station) as url, closing(Client(url)) as client:
         classic = ClassicClient(client)
         with pytest.raises(StationError, match=told):
-            classic.look()
+            classic.state()
 
 
 def test_a_day_of_other_than_24_numbers_is_refused() -> None:
@@ -284,19 +286,19 @@ def test_the_command_leaves_the_three_files_of_a_local_run(tmp_path: Path) -> No
 def test_a_day_that_breaks_off_leaves_the_files_so_far(
     how: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(driving, "PATIENCE_S", 0.2)
-    looks, look = itertools.count(), ClassicClient.look
+    monkeypatch.setattr(driving, "STATION_PATIENCE_S", 0.2)
+    requests, state = itertools.count(), ClassicClient.state
     with ExitStack() as stack:
         url = stack.enter_context(serving_old(OldStation(RunningClock())))
 
-        def breaking(client: ClassicClient) -> Seen:
-            if next(looks) == 42:
+        def breaking(client: ClassicClient) -> StationState:
+            if next(requests) == 42:
                 if how == "Ctrl-C":
                     raise KeyboardInterrupt
                 stack.close()
-            return look(client)
+            return state(client)
 
-        monkeypatch.setattr(ClassicClient, "look", breaking)
+        monkeypatch.setattr(ClassicClient, "state", breaking)
         settings = ("--url", url, "--policy", "uncontrolled", "--out", str(tmp_path))
         done = run("drive", "--poll", "0.001", *settings)
         gone = run("drive", *settings) if how != "Ctrl-C" else None

@@ -44,16 +44,24 @@ def household(*cars: Vehicle, chargers: int | None = None, **changes: Any) -> tu
 
 
 def pass_all(settings: Any, cars: Any, vehicles: Any, until_min: int, hours: Any = MILD) -> Any:
-    """Let the household live to a minute, as a step does; results of the step and the cars."""
+    """Let cars come and go up to a minute, as a step does; the results of the step and the cars."""
     result = as_records(np.zeros(1, STEP_DTYPE))
-    reports = as_records(np.zeros(len(cars), VEHICLE_STEP_DTYPE))
+    vehicle_results = as_records(np.zeros(len(cars), VEHICLE_STEP_DTYPE))
     table = habits.habits_table()
     for k in range(len(cars)):
         calendar.pass_calendar(
-            vehicles[k], cars[k], settings, table, hours, STILL, until_min, result[0], reports[k]
+            vehicles[k],
+            cars[k],
+            settings,
+            table,
+            hours,
+            STILL,
+            until_min,
+            result[0],
+            vehicle_results[k],
         )
     calendar.plug_in(vehicles, settings)
-    return result[0], reports
+    return result[0], vehicle_results
 
 
 # Minutes at home and away in turns, for each car.
@@ -100,7 +108,7 @@ def test_chargers_go_to_who_waits_longest(lives: list[list[int]], chargers: int)
 
 
 def test_as_many_chargers_as_cars_plug_in_who_is_home() -> None:
-    """Said, or left open."""
+    """Whether the scenario says how many chargers there are or leaves it open."""
     for count in (None, 3):
         settings, _, vehicles = household(Vehicle(), Vehicle(), Vehicle(), chargers=count)
         vehicles["home"] = [1, 0, 1]
@@ -122,10 +130,10 @@ def test_a_charger_is_handed_over_at_home() -> None:
     calendar.plug_in(vehicles, settings)
     assert vehicles["plugged"].tolist() == [1, 0]
     assert [calendar.next_event_min(vehicle) for vehicle in vehicles] == [31 * 60, 30 * 60]
-    result, reports = pass_all(settings, cars, vehicles, 30 * 60)
+    result, vehicle_results = pass_all(settings, cars, vehicles, 30 * 60)
     assert vehicles["home"].tolist() == vehicles["plugged"].tolist() == [1, 0]
     assert result["missing_kwh"] == pytest.approx(0.2 * 58.0, abs=1e-12)
-    assert reports["topup_kwh"].tolist() == pytest.approx([0.0, 11.6], abs=1e-12)
+    assert vehicle_results["topup_kwh"].tolist() == pytest.approx([0.0, 11.6], abs=1e-12)
     pass_all(settings, cars, vehicles, 31 * 60)
     assert vehicles["plugged"].tolist() == [0, 0]
     for until_h, plugged in ((40, [0, 0]), (41, [1, 0]), (42, [1, 0]), (54, [1, 0]), (55, [0, 0])):
@@ -165,13 +173,13 @@ def test_daily_trips_cost_what_distance_and_cold_say() -> None:
     pass_all(settings, cars, vehicles, 7 * 60, hours_of(cold))
     assert vehicle["trip_kwh"] == pytest.approx(expected_kwh, rel=1e-12)
     assert vehicle["energy_kwh"] == pytest.approx(0.8 * 58.0, rel=1e-12)
-    _, reports = pass_all(settings, cars, vehicles, 17 * 60, hours_of(cold))
-    assert reports["trip_kwh"][0] == vehicle["trip_kwh"]
+    _, vehicle_results = pass_all(settings, cars, vehicles, 17 * 60, hours_of(cold))
+    assert vehicle_results["trip_kwh"][0] == vehicle["trip_kwh"]
     assert vehicle["energy_kwh"] == pytest.approx(0.8 * 58.0 - expected_kwh, rel=1e-12)
 
 
 def test_a_given_energy_knows_no_weather() -> None:
-    """`trip_kwh` stands for itself."""
+    """A trip given as `trip_kwh` takes just that, also in the cold."""
     settings, cars, vehicles = household(Vehicle(driving=SHIFTS))
     calendar.begin_daily(vehicles[0], cars[0], hours_of(-20.0), STILL, 600)
     assert vehicles["trip_kwh"][0] == 9.0

@@ -76,7 +76,7 @@ def mean_factor(left: Any, arrival: Any) -> Any:
 
 
 def km_per_kwh() -> float:
-    """Distance that stands for a kWh at the wall."""
+    """Distance (km) that a measured kWh at the wall stands for."""
     return float(habits.habits_table()[habits.DISTANCE, 0])
 
 
@@ -134,13 +134,13 @@ def lived(count: int, sessions: int, start: int = 0) -> tuple[np.ndarray[Any, An
 
 
 def lived_bytes() -> bytes:
-    """A small life, down to the bit; run by another process in the other mode."""
+    """Some sessions, down to the bit; another process in the other mode runs this too."""
     vehicles, seen = lived(12, 25, start=30 * WEEK_MIN + 777)
     return bytes(vehicles.tobytes() + seen.tobytes())
 
 
 def test_compiled_and_interpreted_draw_the_same() -> None:
-    """The other mode, in a process of its own, lives the same lives to the last bit."""
+    """Another process, in the other mode, draws the same sessions to the last bit."""
     code = (
         f"import sys; sys.path[:0] = {[str(ROOT), *sys.path]!r}\n"
         "import tests.ev_gym.drivers.test_draws as t; sys.stdout.buffer.write(t.lived_bytes())"
@@ -169,7 +169,7 @@ def test_order_and_caps_hold_whatever_the_clock() -> None:
 
 
 def test_the_same_trips_cost_more_in_the_cold() -> None:
-    """And twice as much with a car that needs twice as much; nothing else changes."""
+    """They cost twice as much with a car that needs twice as much; nothing else changes."""
     vehicles = begun(MANY // 100, 0)
     car, table = one_car(), habits.habits_table()
     seen = np.zeros((2, len(vehicles), 60, 4))
@@ -183,7 +183,7 @@ def test_the_same_trips_cost_more_in_the_cold() -> None:
 
 
 def rigged() -> tuple[np.ndarray[Any, Any], Any]:
-    """A table in which hours and energies are plain functions of the draws, and its driver."""
+    """A habits table that makes hours and energies plain functions of the draws, and a driver."""
     table = np.zeros((habits.TABLE_ROWS, habits.KNOTS))
     scores = np.linspace(-3, 3, habits.KNOTS)
     table[[habits.PLUG_IN, habits.LEAVE]] = 1.0
@@ -231,7 +231,7 @@ def test_each_draw_has_its_own_place() -> None:
 
 
 def test_a_stay_is_never_shorter_than_half_an_hour() -> None:
-    """Also where the tables would have the car leave before it came."""
+    """Not even where the tables would have the car leave before it came."""
     table, vehicle = rigged()
     table = table.copy()
     table[habits.ARRIVAL : habits.NOISE] = 0.0
@@ -244,7 +244,7 @@ def test_a_stay_is_never_shorter_than_half_an_hour() -> None:
 
 
 def test_local_clock_and_back() -> None:
-    """Before the year, in it, and after it, with and without summer time."""
+    """The same minute, before, in and after the year, in summer time and out of it."""
     offset_min = offsets()
     summer = 20 * WEEK_MIN + 600
     year = 52 * WEEK_MIN
@@ -268,7 +268,7 @@ def test_habits_follow_the_local_clock() -> None:
 
 
 def test_draws_depend_on_the_stream_and_the_departure_only() -> None:
-    """Energy and plug do not enter; a week later, in equal weather, everything is a week later."""
+    """Not on energy or plug; a week later, in equal weather, everything comes a week later."""
     one = begun(1, 5000, seed=3, summer=False)[0]
     other = begun(1, 5000, seed=3, summer=False)[0]
     other["energy_kwh"] = 1.0

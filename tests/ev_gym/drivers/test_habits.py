@@ -27,7 +27,7 @@ from ev_gym import calibrated
 from ev_gym.calibrated import figures
 from ev_gym.calibration import trondheim
 from ev_gym.calibration.__main__ import as_text
-from ev_gym.calibration.sessions import Sessions
+from ev_gym.calibration.sessions import SESSIONS_FILE, Sessions
 from ev_gym.drivers import draws, habits
 from ev_gym.physics import trip
 from ev_gym.runtime import counter_random
@@ -125,7 +125,7 @@ def sessions() -> Sessions:
 
 @pytest.fixture(scope="module")
 def many(sessions: Sessions) -> dict[str, Any]:
-    """What each of 400 drivers does, in mean and spread."""
+    """Means and spreads of what each of 400 drivers does."""
     return trondheim.drivers(sessions.where(sessions.user < 400))
 
 
@@ -153,7 +153,7 @@ def test_hours(sessions: Sessions, name: str, tolerance: float) -> None:
 
 
 def test_shares_of_long_stays_and_of_weekends(sessions: Sessions) -> None:
-    """Within what drawing the users anew moves them by, in 90 or more of 100 cases.
+    """They lie within what resampling the measured users gives in 90 or more of 100 cases.
 
     That is 0.069 to 0.121 longer than a day, 0.231 to 0.267 on weekends, 10.5 to 14.5 kWh. The
     long-watched users charge more and stay shorter than the others, hence 11.3 kWh and 0.118.
@@ -167,9 +167,10 @@ def test_shares_of_long_stays_and_of_weekends(sessions: Sessions) -> None:
 
 
 def test_trips_take_what_the_sessions_measured(sessions: Sessions) -> None:
-    """A tenth less than the 11.2 kWh at the wall, the mean over the raw sessions, within 3 %.
+    """On average a tenth less than the 11.2 kWh at the wall of the raw sessions, within 3 %.
 
-    The factor for temperature has nearly the mean that distances rest on, in the built-in year too.
+    The distances were worked out with a mean of the temperature's factor that the built-in year
+    nearly has as well.
     """
     trip_kwh = trondheim.BATTERY_PER_WALL * sessions.energy_kwh
     assert trip_kwh.mean() == pytest.approx(0.9 * 11.2, rel=0.03)
@@ -247,7 +248,7 @@ def test_habits_make_the_difference(many: dict[str, Any]) -> None:
 
 
 def test_long_absences_need_more_energy(sessions: Sessions) -> None:
-    """Mean energy by time away and by stay, within 95 of 100 drawings of the users anew.
+    """Mean energy by time away and by stay, within 95 of 100 resamplings of the measured users.
 
     Measured: 9.6 kWh after less than a day, 19.9 after two, 2.9 for stays below an hour.
     """
@@ -261,7 +262,7 @@ def test_table_has_every_row_filled() -> None:
     table = habits.habits_table()
     assert table.shape == (habits.TABLE_ROWS, habits.KNOTS)
     filled = [
-        row for first, count in trondheim.HABIT_ROWS.values() for row in range(first, first + count)
+        row for first, count in habits.ROWS_BY_NAME.values() for row in range(first, first + count)
     ]
     assert sorted([*filled, habits.EXP]) == list(range(habits.TABLE_ROWS))
     assert np.all(np.any(table != 0, axis=1))
@@ -281,5 +282,5 @@ def test_figures_are_those_of_the_measured_sessions(measured_folder: Path) -> No
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """The error says which file is missing and where."""
-    with pytest.raises(FileNotFoundError, match=trondheim.SESSIONS_FILE.replace(".", r"\.")):
+    with pytest.raises(FileNotFoundError, match=SESSIONS_FILE.replace(".", r"\.")):
         trondheim.derive(tmp_path)

@@ -39,7 +39,7 @@ CASES = [
 def test_regression_targets(
     band: tuple[float, float], chemistry: str, temperature_c: float, target: float
 ) -> None:
-    """Remaining capacity after a year, to 0.002."""
+    """The capacity that remains after a year is the published one, to 0.002."""
     series = daily_cycle(*band, temperature_c)
     assert health_after(chemistry, 1.0, *series) == pytest.approx(target, abs=0.002)
 
@@ -47,10 +47,10 @@ def test_regression_targets(
 @compiled_only
 @pytest.mark.parametrize("name", BLAST)
 def test_irregular_year_equals_the_package(name: str) -> None:
-    """NMC622 the least, since the package weighs its mean charging rate a little differently.
+    """NMC622 agrees least, since the package weighs its mean charging rate a little differently.
 
-    In the life of deep cycles an aged battery is driven from full to empty, where the package's SoC
-    is cut off; the voltage of NMC111 feels it.
+    In the series of deep cycles an aged battery goes from full to empty, where the package cuts its
+    SoC off, which changes the voltage of NMC111.
     """
     series = life(name)
     tolerances = {"nmc622": 0.001, "lfp": 5e-5, "nca": 5e-5, "nmc111": 5e-4}
@@ -71,7 +71,7 @@ def test_irregular_year_equals_the_package(name: str) -> None:
 def test_nmc622_rates_by_hand(
     kelvin: float, warm: float, plating_warm: float, deep_warm: float, hot: float
 ) -> None:
-    """Mean SoC 0.5, a full cycle, charged at 0.1 / h; and at 60 deg C, beyond its 55 deg C."""
+    """Mean SoC 0.5, a full cycle, charged at 0.1 / h; also at 60 deg C, above `hot_k`, 55 deg C."""
     calendar, cycle = models.nmc622_rates(0.5, kelvin, 1.0, 0.1)
     polynomial = -0.000197 + 0.00505 - 0.003925 + 0.00104375 - 2.03e-6 * kelvin + 3.32e-5 * hot
     assert calendar == pytest.approx(warm * polynomial, rel=1e-5)
@@ -114,7 +114,7 @@ def test_tables_follow_their_equations() -> None:
     ("rate", "power"), [(1e-3, 0.5), (2e-4, 0.828), (1e-4, 0.699), (8e-4, 0.75)]
 )
 def test_euler_steps_meet_the_exact_solution(rate: float, power: float) -> None:
-    """Which is y = k x^p, in one step or in two; Euler's 365 come to within 1 %."""
+    """The exact one is y = k x^p, in one step or two; 365 Euler steps come within 1 % of it."""
     exact = ageing.exact_further(0.0, rate, 365.0, power)
     assert exact == pytest.approx(rate * 365.0**power)
     part = ageing.exact_further(0.0, rate, 100.0, power)
@@ -131,12 +131,12 @@ def test_crumbs_of_the_first_day_do_not_leap(chemistry: str, first: float) -> No
     """NMC111 leaps to 0.095 after 0.1 %, as the source does; without CRUMBS it would leave 1."""
     number, record = ageing.CHEMISTRIES[chemistry], battery()
     ageing.begin(record, 0.0, 0.0, 0.5)
-    ageing.live(record, number, 0.5, 0.5 + first, 24.0, 5.0, 24.0)
+    ageing.add_step(record, number, 0.5, 0.5 + first, 24.0, 5.0, 24.0)
     ageing.end_day(record, number, 0.5)
     for _ in range(30):
         soc = 0.5
         for change, hours in ((0.3, 4.0), (0.0, 8.0), (-0.3, 12.0)):
-            ageing.live(record, number, soc, soc + change, hours, 5.0, hours)
+            ageing.add_step(record, number, soc, soc + change, hours, 5.0, hours)
             soc += change
         ageing.end_day(record, number, soc)
     assert 0.0 < record["cycle_loss"] < 0.1
@@ -148,13 +148,13 @@ def test_crumbs_of_the_first_day_do_not_leap(chemistry: str, first: float) -> No
 @pytest.mark.parametrize("chemistry", ORDER)
 @pytest.mark.parametrize("step_min", [1, 15, 60])
 def test_a_day_is_over_after_24_hours(chemistry: str, step_min: int) -> None:
-    """What it cost is what the losses rose by; the next begins with empty sums at its SoC."""
+    """It costs what the losses rose by; the next day begins with sums of 0, at the present SoC."""
     number, record = ageing.CHEMISTRIES[chemistry], battery()
     ageing.begin(record, 0.02, 0.01, 0.5)
     per_day, share = 24 * 60 // step_min, []
     for i in range(2 * per_day):
         h = step_min / 60.0
-        ageing.live(record, number, 0.5, 0.5, 0.0, 20.0, h)
+        ageing.add_step(record, number, 0.5, 0.5, 0.0, 20.0, h)
         assert ageing.day_over(record) == (i % per_day == per_day - 1)
         if ageing.day_over(record):
             share.append(ageing.end_day(record, number, 0.5))
@@ -168,21 +168,21 @@ def day_in_steps(chemistry: int, step_h: float, on_h: float, power_per_h: float)
     """Loss of a day that charges from 6 o'clock for some hours, and drives before and after."""
     record = battery()
     ageing.begin(record, 0.03, 0.02, 0.8)
-    ageing.move(record, 0.8, 0.4)
+    ageing.add_jump(record, 0.8, 0.4)
     soc = 0.4
     for i in range(round(24.0 / step_h)):
         now_h = min(step_h, max(0.0, 6.0 + on_h - i * step_h)) if i * step_h >= 6.0 else 0.0
         after = soc + power_per_h * now_h
-        ageing.live(record, chemistry, soc, after, now_h, 4.0, step_h)
+        ageing.add_step(record, chemistry, soc, after, now_h, 4.0, step_h)
         soc = after
-    ageing.move(record, soc, 0.9)
+    ageing.add_jump(record, soc, 0.9)
     return float(ageing.end_day(record, chemistry, 0.9))
 
 
 @pytest.mark.parametrize("chemistry", ORDER)
 @pytest.mark.parametrize("on_h", [0.25, 1.75, 4.1])
 def test_quarters_and_hours_age_alike(chemistry: str, on_h: float) -> None:
-    """Charging at 0.1 / h that stops within an hour; NMC622's sums are exact, others' nearly."""
+    """Charging at 0.1 / h that stops within an hour: NMC622 to rounding, the others nearly."""
     number = ageing.CHEMISTRIES[chemistry]
     fine, coarse = (day_in_steps(number, step_h, on_h, 0.1) for step_h in (0.25, 1.0))
     assert fine == pytest.approx(coarse, rel=1e-9 if number == models.NMC622 else 2e-3)
@@ -216,8 +216,8 @@ def test_an_old_battery_moves_less_of_the_new_ones_capacity(chemistry: str) -> N
         ageing.begin(record, 0.1, 0.1, 0.4)
         assert record["start_health"] == pytest.approx(0.8)
         record["start_health"] = start_health
-        ageing.live(record, number, 0.4, 0.8, 8.0, 10.0, 12.0)
-        ageing.live(record, number, 0.8, 0.4, 8.0, 10.0, 12.0)
+        ageing.add_step(record, number, 0.4, 0.8, 8.0, 10.0, 12.0)
+        ageing.add_step(record, number, 0.8, 0.4, 8.0, 10.0, 12.0)
         cycles, rate_per_h = 0.4 * start_health, 0.05 * start_health
         depth, mean_per_h = 0.4 * start_health / 0.8, 0.8 * start_health / 24.0
         if number == models.NMC622:
@@ -236,10 +236,10 @@ def test_sums_of_a_day() -> None:
     """A trip of 30 %, 2 h of 10 % an hour in a 3-h step, 0.5 % in an hour, a top-up of 20 %."""
     record = battery()
     ageing.begin(record, 0.0, 0.0, 0.7)
-    ageing.move(record, 0.7, 0.4)
-    ageing.live(record, models.NMC622, 0.4, 0.6, 2.0, 10.0, 3.0)
-    ageing.live(record, models.NMC622, 0.6, 0.605, 1.0, 20.0, 1.0)  # storage, not charging
-    ageing.move(record, 0.605, 0.805)
+    ageing.add_jump(record, 0.7, 0.4)
+    ageing.add_step(record, models.NMC622, 0.4, 0.6, 2.0, 10.0, 3.0)
+    ageing.add_step(record, models.NMC622, 0.6, 0.605, 1.0, 20.0, 1.0)  # storage, not charging
+    ageing.add_jump(record, 0.605, 0.805)
     assert record["swing"] == pytest.approx(0.3 + 0.2 + 0.005 + 0.2)
     assert (record["soc_low"], record["soc_high"]) == pytest.approx((0.4, 0.805))
     assert record["rise"] == pytest.approx(0.4)
@@ -254,10 +254,10 @@ def test_discharging_is_use_but_no_charging(chemistry: str) -> None:
     """Giving the house 30 % is cycling, and counts no hour of charging; standing still is not."""
     number, record = ageing.CHEMISTRIES[chemistry], battery()
     ageing.begin(record, 0.03, 0.02, 0.7)
-    ageing.live(record, number, 0.7, 0.7, 0.0, 15.0, 24.0)
+    ageing.add_step(record, number, 0.7, 0.7, 0.0, 15.0, 24.0)
     ageing.end_day(record, number, 0.7)
     assert record["cycle_loss"] == 0.02
-    ageing.live(record, number, 0.7, 0.4, 4.0, 15.0, 24.0)
+    ageing.add_step(record, number, 0.7, 0.4, 4.0, 15.0, 24.0)
     assert record["swing"] == pytest.approx(0.3)
     assert record["rise"] == record["rise_h"] == 0.0
     ageing.end_day(record, number, 0.4)
@@ -286,9 +286,9 @@ def test_no_loss_is_ever_negative(
     ageing.begin(record, *losses, soc)
     for after, on_h, pack_c, moved in hours:
         if moved:
-            ageing.move(record, soc, after)
+            ageing.add_jump(record, soc, after)
             soc = after
-        ageing.live(record, number, soc, after, on_h, pack_c, 1.0)
+        ageing.add_step(record, number, soc, after, on_h, pack_c, 1.0)
         soc = after
     lost = ageing.end_day(record, number, soc)
     rises = record["calendar_loss"] - losses[0], record["cycle_loss"] - losses[1]
@@ -299,7 +299,7 @@ def test_no_loss_is_ever_negative(
 
 @given(SOCS, st.floats(-30.0, 59.0), st.floats(0.5, 1.0))
 def test_hotter_calendar_ages_nmc622_faster(soc: float, pack_c: float, more_k: float) -> None:
-    """At every SoC where time costs anything; the other three too."""
+    """And the other three chemistries; at every SoC at which time costs capacity at all."""
     for number in ageing.CHEMISTRIES.values():
         kelvin = pack_c + 273.15
         if number == models.NMC622:
@@ -313,7 +313,7 @@ def test_hotter_calendar_ages_nmc622_faster(soc: float, pack_c: float, more_k: f
 
 @pytest.mark.parametrize("chemistry", ORDER)
 def test_deeper_cycles_cost_more(chemistry: str) -> None:
-    """20, 40 and 60 % a day around 50 %, for a month."""
+    """Cycles of 20, 40 and 60 % around 50 %, one a day for a month."""
     healths = [
         health_after(chemistry, 1.0, *daily_cycle(low, high, 25.0, days=30))
         for low, high in ((0.4, 0.6), (0.3, 0.7), (0.2, 0.8))

@@ -1,17 +1,18 @@
-"""The battery's physics: taper, limit, discharging, leaving and coming home, by hand and by another
-method.
-"""
+"""The battery: taper, limit, discharging, leaving, coming home, by hand and by another method."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ev_gym.physics import battery
+from ev_gym.runtime.compiling import as_records
 from ev_gym.scenario import Vehicle
 from tests.support.physics_tables import classic_car, states, table_of
 from tests.support.scenario_strategies import examples, vehicles
@@ -92,7 +93,7 @@ def test_taper_is_the_solution_of_its_equation(
 @pytest.mark.parametrize("soc", [0.3, 0.9, 0.97, 0.99])
 @pytest.mark.parametrize("power_kw", [1.0, 4.14, 11.0])
 def test_an_hour_equals_sixty_minutes(vehicle: Vehicle, soc: float, power_kw: float) -> None:
-    """Drawn and stored, to 1e-9 kWh."""
+    """Both the energy drawn and the energy stored, to 1e-9 kWh."""
     car, energy_kwh = table_of(vehicle), soc * vehicle.battery_kwh
     whole = battery.charge(energy_kwh, car, power_kw, 1.0)
     drawn_kwh = stored_kwh = 0.0
@@ -205,7 +206,11 @@ def test_discharging_stops_at_the_floor() -> None:
 
 @settings(max_examples=examples(200))
 @given(
-    vehicles(), st.floats(0.0, 1.0), st.floats(0.0, 1.0), st.floats(0.0, 50.0), st.floats(0.0, 4.0)
+    vehicles(),
+    st.floats(0.0, 1.0),
+    st.floats(0.0, 1.0),
+    st.floats(0.0, 50.0, allow_subnormal=False),  # 5e-324 kW for 0.9 h are 5e-324 kWh
+    st.floats(0.0, 4.0),
 )
 def test_nothing_is_won_by_cycling(
     vehicle: Vehicle, soc: float, floor_soc: float, power_kw: float, hours: float
@@ -338,3 +343,35 @@ def test_rounding_never_makes_money_or_energy(vehicle: Vehicle, soc: float, trip
     assert home_kwh >= min(left_kwh, vehicle.min_soc * vehicle.battery_kwh)
     assert home_kwh == pytest.approx(left_kwh + public_kwh - trip, abs=1e-9)
     assert public_kwh == 0.0 or home_kwh <= vehicle.min_soc * vehicle.battery_kwh + 1e-9
+
+
+# --- what it reads of a car ---
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("acceptance_kw", ()),
+        ("acceptable_ac_kw", ()),
+        ("charge", (11.0, 0.5)),
+        ("discharge", (11.0, 0.5)),
+    ],
+)
+def test_reads_the_fields_that_its_docstring_names(name: str, args: tuple[float, ...]) -> None:
+    """A car's record with these alone is enough, and none of them can be left out."""
+    function = getattr(battery, name)
+    car = table_of(Vehicle(taper_from_soc=0.5, floor_soc=0.3))
+    fields = [field for field in car.dtype.names if f"`{field}`" in function.__doc__]
+
+    def with_fields(names: list[str]) -> Any:
+        record = as_records(np.zeros(1, [(field, car.dtype[field]) for field in names]))
+        for field in names:
+            record[field] = car[field]
+        return record[0]
+
+    energy_kwh = 40.0
+    full_answer = function(energy_kwh, car, *args)
+    assert function(energy_kwh, with_fields(fields), *args) == full_answer
+    for field in fields:
+        with pytest.raises((KeyError, AttributeError), match=field):
+            function(energy_kwh, with_fields([other for other in fields if other != field]), *args)

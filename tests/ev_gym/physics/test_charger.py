@@ -79,7 +79,7 @@ def test_power_of_an_ampere_and_of_the_nameplate() -> None:
 
 @pytest.mark.parametrize("levels_kw", [NO_LEVELS, np.array([0.0, 7.4])])
 def test_a_car_that_is_away_asks_for_nothing(levels_kw: Any) -> None:
-    """Whatever the action."""
+    """Neither current nor power, even with the largest action."""
     vehicle = asked(table_of(Vehicle()), 1.0, levels_kw, plugged=0)
     assert [vehicle[name] for name in ("asked_a", "current_a", "offered_kw")] == [0.0, 0.0, 0.0]
 
@@ -217,7 +217,7 @@ def test_where_phases_change() -> None:
 
 
 def test_discharging_changes_phases_alike() -> None:
-    """The same currents with the sign of the action."""
+    """Currents and switches are those of charging, with the sign of the action."""
     vehicle = ready(LARGE_TABLES.cars)[0]
     assert amperes(vehicle, -17 / 96) == (1, -17.0)
     assert vehicle["offered_kw"] == pytest.approx(-17 * 0.23)
@@ -228,7 +228,7 @@ def test_discharging_changes_phases_alike() -> None:
 
 
 def test_only_a_three_phase_car_at_a_switching_charger_switches() -> None:
-    """Others keep their phases and get nothing below 6 A."""
+    """All other cars keep their phases and get nothing below 6 A."""
     for vehicle, at in (
         (LARGE, Charger(max_current_a=32)),
         (Vehicle(phases=2, ac_max_kw=7.2), SWITCHING),
@@ -260,12 +260,12 @@ def test_a_switch_costs_its_pause() -> None:
     down = 17 / 96
     first, second, third = steps_of([1.0, down, down], 15, SWITCHING)
     assert first.charged_kw == 22.0
-    assert second.reports["phases"][0] == 1
+    assert second.vehicle_results["phases"][0] == 1
     assert second.charged_kw == pytest.approx(3.91 * 14 / 15, abs=1e-12)
     assert third.charged_kw == pytest.approx(3.91, abs=1e-12)
     rested = steps_of([0.0, down], 15, SWITCHING)[1]
     assert rested.charged_kw == pytest.approx(3.91, abs=1e-12)
-    assert rested.reports["phases"][0] == 1
+    assert rested.vehicle_results["phases"][0] == 1
 
 
 @pytest.mark.parametrize("step_min", [1, 5, 15, 30, 60])
@@ -280,9 +280,9 @@ def test_a_pause_does_not_depend_on_the_step(step_min: int) -> None:
 def test_a_switch_is_kept() -> None:
     """For 30 minutes one phase gives what it can, 32 A; three give nothing below 6 A."""
     risen = steps_of([17 / 96, 1.0, 1.0, 1.0], 15, SWITCHING)
-    assert [int(one.reports["phases"][0]) for one in risen] == [1, 1, 3, 3]
+    assert [int(one.vehicle_results["phases"][0]) for one in risen] == [1, 1, 3, 3]
     taken = steps_of([17 / 96, 1.0, 1.0, 17 / 96, 17 / 96], 15, SWITCHING)
-    currents = [float(one.reports["current_a"][0]) for one in taken]
+    currents = [float(one.vehicle_results["current_a"][0]) for one in taken]
     assert currents == [17.0, 32.0, 32.0, 0.0, 17.0]
 
 
@@ -299,7 +299,9 @@ def test_a_request_around_6_a_does_not_chatter(one_phase_max_a: int, switches: i
     vehicles, phases = ready(tables.cars), []
     for k in range(48):
         action = (4.0 if k % 2 == 0 else 4.3) / 0.69 / 32
-        phases.append(int(step(vehicles, tables, [action], now_min=5 * k).reports["phases"][0]))
+        phases.append(
+            int(step(vehicles, tables, [action], now_min=5 * k).vehicle_results["phases"][0])
+        )
     changes = np.flatnonzero(np.diff([3, *phases]))
     assert len(changes) == switches
     assert np.all(np.diff(changes) * 5 >= 30)

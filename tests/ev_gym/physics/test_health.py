@@ -17,7 +17,7 @@ from ev_gym.physics import ageing, thermal
 from ev_gym.runtime.compiling import as_records
 from ev_gym.scenario import Charger, Driving, RewardWeights, Scenario, Tariff, Vehicle
 from ev_gym.simulation.state_fields import VEHICLE_DTYPE
-from tests.support.scenario_strategies import SERIES, Life, lived, some_actions
+from tests.support.scenario_strategies import SERIES, Episode, run_case, some_actions
 
 NIGHTLY = Driving(pattern="daily", arrival_h=17.0, departure_h=7.0, trip_km=60.0)
 CARS = (
@@ -38,9 +38,9 @@ SCENARIO = Scenario(
 AGED = tuple(k for k, car in enumerate(CARS) if car.chemistry is not None)
 
 
-def life_of(scenario: Scenario = SCENARIO) -> Life:
+def life_of(scenario: Scenario = SCENARIO) -> Episode:
     """Four days with random charging and discharging."""
-    return lived(scenario, "hourly", 3)
+    return run_case(scenario, "hourly", 3)
 
 
 def losses_before(car: Vehicle) -> tuple[float, float]:
@@ -50,7 +50,7 @@ def losses_before(car: Vehicle) -> tuple[float, float]:
 
 
 def test_the_pack_takes_a_quarter_of_the_losses_and_the_air_the_rest() -> None:
-    """Step by step from one that stood in the cold; a car without ageing is as warm as the air."""
+    """Followed step by step from a pack that stood in the cold; without ageing it is as the air."""
     life = life_of()
     world = life.env.simulator.world
     hour = int(life.infos[0]["now_min"]) // 60
@@ -70,7 +70,7 @@ def test_the_pack_takes_a_quarter_of_the_losses_and_the_air_the_rest() -> None:
 
 
 def test_wear_is_booked_when_each_24_hours_are_over() -> None:
-    """On the last step of each 24 h of the episode, its last step included, and on no other."""
+    """In the last step of each 24 h of the episode, the very last included, and in no other."""
     life = life_of()
     wear_kwh = life.of("wear_kwh")
     booked = np.zeros(4 * 96, bool)
@@ -102,9 +102,9 @@ def test_wear_costs_its_price_and_health_falls_by_it(weight: float) -> None:
 
 @pytest.mark.parametrize("k", AGED)
 def test_wear_is_that_of_the_model(k: int) -> None:
-    """A replay with the ageing model alone: each step's SoC, time on, mean temperature, jumps.
+    """The ageing model alone is fed with each step's SoC, charging time, temperature and jumps.
 
-    A trip and a top-up are moves in a step with no time; a departure comes before the return.
+    A trip and a top-up are jumps, which take no time; a departure comes before the return.
     """
     life, car = life_of(), CARS[k]
     chemistry = ageing.CHEMISTRIES[str(car.chemistry)]
@@ -124,11 +124,11 @@ def test_wear_is_that_of_the_model(k: int) -> None:
         on_h = 0.0
         if info["charge_kw"][k] != 0.0:
             on_h = 0.25 * abs(info["charge_kw"][k]) / min(power_kw, car.ac_max_kw)
-        ageing.live(record, chemistry, soc, after, on_h, mean_c, 0.25)
+        ageing.add_step(record, chemistry, soc, after, on_h, mean_c, 0.25)
         soc = after
         if life.home[step, k] != life.home[step + 1, k]:
             moved = info["energy_kwh"][k] / car.battery_kwh
-            ageing.move(record, soc, moved)
+            ageing.add_jump(record, soc, moved)
             soc = moved
         if (step + 1) % 96 == 0:
             booked.append(ageing.end_day(record, chemistry, soc))
@@ -153,10 +153,11 @@ def wear_of(step_min: int, cars: tuple[Vehicle, ...], charges: bool) -> Any:
 
 @pytest.mark.parametrize("charges", [True, False])
 def test_wear_does_not_depend_on_the_time_step(charges: bool) -> None:
-    """An hour, two halves, or quarters: to one or two parts in a thousand.
+    """An hour, two halves or four quarters agree to one or two parts in a thousand.
 
-    Not to rounding: stress is not linear in SoC and temperature, of which a step knows the mean,
-    and in the taper a step counts its charge as lasting as long as full power would need.
+    They do not agree to rounding: stress is not linear in SoC and temperature, of which a step
+    knows the mean, and in the taper a step counts its charge as lasting as long as full power would
+    need.
     """
     cars = CARS[:4]
     hour, half, quarter = (wear_of(step_min, cars, charges) for step_min in (60, 30, 15))
@@ -167,7 +168,7 @@ def test_wear_does_not_depend_on_the_time_step(charges: bool) -> None:
 
 
 def test_heat_and_charge_make_wear() -> None:
-    """A car kept full, in the same air, wears more than one kept at half; so do cycles."""
+    """In the same air a full car wears more than one at half; so does one that is cycled."""
     parked = Driving(pattern="daily", arrival_h=12.0, departure_h=11.75, trip_km=0.0)
     car = Vehicle(driving=parked, wanted_soc=0.0, min_soc=0.0)
     scenario = Scenario(vehicles=(car, car, car), charger=Charger(bidirectional=True), days=1)
@@ -182,7 +183,7 @@ def test_heat_and_charge_make_wear() -> None:
 
 
 def test_a_reset_shows_health_and_temperature() -> None:
-    """Of the battery as it begins: no wear, as warm as one that stood outdoors."""
+    """Those of the battery at the start: no wear, as warm as one that stood outdoors."""
     env = EVChargingEnv(SCENARIO, dataset=SERIES["hourly"])
     _, info = env.reset(seed=8)
     hour = int(info["now_min"]) // 60

@@ -40,7 +40,7 @@ def test_a_single_phase_exceeds_what_the_total_would_not() -> None:
     assert taken.alone_over_kw == 0.0
     managed = cars_at(SINGLE, charger=Charger(max_current_a=32), household=FUSE_16)
     shared = step(ready(managed.cars), managed, [1.0], load_kw=3.0)
-    assert shared.reports["current_a"][0] == 11.0
+    assert shared.vehicle_results["current_a"][0] == 11.0
     assert shared.charged_kw == pytest.approx(2.53, abs=1e-12)
     assert shared.over_kw == 0.0
 
@@ -54,7 +54,7 @@ def test_the_house_alone_above_a_line() -> None:
     for car, current_a in ((TRIPLE, 0.0), (SINGLE, 8.0)):
         tables = cars_at(car, charger=Charger(max_current_a=32), household=house)
         taken = step(ready(tables.cars), tables, [1.0], load_kw=9.0)
-        assert taken.reports["current_a"][0] == current_a
+        assert taken.vehicle_results["current_a"][0] == current_a
         assert taken.over_kw == taken.alone_over_kw == pytest.approx(1.72, abs=1e-9)
 
 
@@ -62,12 +62,12 @@ def test_the_sun_makes_room_on_each_line() -> None:
     """Of 6 kW each line gets 2, that is 8.696 A: 16 - 4.348 + 8.696 leave 20 A for line 1."""
     tables = cars_at(SINGLE, charger=Charger(max_current_a=32), household=FUSE_16)
     taken = step(ready(tables.cars), tables, [1.0], load_kw=3.0, pv_kw=6.0)
-    assert taken.reports["current_a"][0] == 20.0
+    assert taken.vehicle_results["current_a"][0] == 20.0
     three = cars_at(TRIPLE, TRIPLE, charger=Charger(), household=FUSE_16)
     assert three.settings["by_line"] == 0
     # 11.04 - 3 + 6 kW are 20.3 A for two cars.
     taken = step(ready(three.cars), three, [1.0, 1.0], load_kw=3.0, pv_kw=6.0)
-    assert taken.reports["current_a"].tolist() == [10.0, 10.0]
+    assert taken.vehicle_results["current_a"].tolist() == [10.0, 10.0]
 
 
 def test_overload_in_all() -> None:
@@ -86,12 +86,12 @@ def test_a_discharged_car_by_hand() -> None:
     tables = cars_at(TRIPLE, charger=V2G)
     cars = ready(tables.cars, 40.0)
     taken = step(cars, tables, [-1.0])
-    report = taken.reports[0]
+    vehicle_result = taken.vehicle_results[0]
     assert (taken.charged_kw, taken.discharged_kw) == (0.0, 11.0)
-    assert report["current_a"] == -16.0
-    assert report["charge_kw"] == -11.0
-    assert report["stored_kwh"] == pytest.approx(-2.978723, abs=1e-6)
-    assert report["loss_kwh"] == pytest.approx(0.228723, abs=1e-6)
+    assert vehicle_result["current_a"] == -16.0
+    assert vehicle_result["charge_kw"] == -11.0
+    assert vehicle_result["stored_kwh"] == pytest.approx(-2.978723, abs=1e-6)
+    assert vehicle_result["loss_kwh"] == pytest.approx(0.228723, abs=1e-6)
     assert cars["energy_kwh"][0] == pytest.approx(37.021277, abs=1e-6)
     cars["departure_min"] = 6  # it leaves after 6 of the 15 minutes
     assert step(cars, tables, [-1.0]).discharged_kw == pytest.approx(4.4, abs=1e-12)
@@ -125,7 +125,7 @@ def test_the_export_limit(load_kw: float, pv_kw: float, currents_a: list[float])
     house = Household(fuse_a=63.0, export_limit_kw=2.0)
     tables = cars_at(TRIPLE, SINGLE, charger=V2G, household=house)
     taken = step(ready(tables.cars, 40.0), tables, [-1.0, -1.0], load_kw=load_kw, pv_kw=pv_kw)
-    assert taken.reports["current_a"].tolist() == currents_a
+    assert taken.vehicle_results["current_a"].tolist() == currents_a
     assert taken.discharged_kw <= max(0.0, load_kw - pv_kw + 2.0) + 1e-9
 
 
@@ -133,7 +133,7 @@ def test_no_line_exports_more_than_its_fuse() -> None:
     """4.348 A of the house and 16 of the fuse: 20 A for a car on one phase, not its 32."""
     tables = cars_at(SINGLE, charger=V2G, household=FUSE_16)
     taken = step(ready(tables.cars, 40.0), tables, [-1.0], load_kw=3.0)
-    assert taken.reports["current_a"][0] == -20.0
+    assert taken.vehicle_results["current_a"][0] == -20.0
 
 
 def test_discharging_makes_room_for_charging() -> None:
@@ -145,7 +145,7 @@ def test_discharging_makes_room_for_charging() -> None:
     for other_kwh, action, current_a in ((40.0, 0.0, 7.0), (40.0, -1.0, 16.0), (18.0, -1.0, 10.0)):
         cars = ready(tables.cars, [20.0, other_kwh])
         taken = step(cars, tables, [1.0, action], load_kw=6.0)
-        assert taken.reports["current_a"][0] == current_a
+        assert taken.vehicle_results["current_a"][0] == current_a
         assert taken.over_kw == 0.0
 
 
@@ -157,7 +157,7 @@ def test_discharging_makes_room_on_its_own_line(line: int, other_line: int) -> N
     tables = cars_at(*cars, charger=V2G, household=FUSE_16)
     taken = step(ready(tables.cars, 40.0), tables, [-20 / 32, 1.0], load_kw=3.0)
     expected_a = 31.0 if line == other_line else 11.0
-    assert taken.reports["current_a"].tolist() == [-20.0, expected_a]
+    assert taken.vehicle_results["current_a"].tolist() == [-20.0, expected_a]
 
 
 # --- what always holds ---
@@ -189,14 +189,14 @@ def households(draw: st.DrawFn) -> Scenario:
     return Scenario(household=house, charger=charger, vehicles=tuple(cars))
 
 
-def lines_a(vehicles: Any, cars: Any, reports: Any) -> Any:
+def lines_a(vehicles: Any, cars: Any, vehicle_results: Any) -> Any:
     """Mean current of the cars on each of the three lines (A), from their powers."""
     lines = np.zeros(3)
-    for k, report in enumerate(reports):
+    for k, vehicle_result in enumerate(vehicle_results):
         phases = int(vehicles["phases"][k])
         first = [cars[f"one_{line}"][k] for line in (1, 2, 3)].index(1.0)
         for more in range(phases):
-            lines[(first + more) % 3] += report["charge_kw"] / (0.23 * phases)
+            lines[(first + more) % 3] += vehicle_result["charge_kw"] / (0.23 * phases)
     return lines
 
 
@@ -220,22 +220,22 @@ def test_balance_limits_and_fuses(scenario: Scenario, seed: int, sun_kw: float) 
         lowest = -1.0 if scenario.charger.bidirectional else 0.0
         actions = generator.uniform(lowest, 1.0, len(cars))
         taken = step(records, tables, actions, load_kw, pv_kw, 15 * k)
-        reports = taken.reports
-        drawn_kwh = reports["charge_kw"] * 0.25
+        done = taken.vehicle_results
+        drawn_kwh = done["charge_kw"] * 0.25
         changed_kwh = records["energy_kwh"] - before_kwh
-        assert np.allclose(drawn_kwh, reports["stored_kwh"] + reports["loss_kwh"], 0, 1e-9)
-        assert np.allclose(changed_kwh, reports["stored_kwh"], 0, 1e-9)
-        assert np.all(reports["loss_kwh"] >= 0.0)
+        assert np.allclose(drawn_kwh, done["stored_kwh"] + done["loss_kwh"], 0, 1e-9)
+        assert np.allclose(changed_kwh, done["stored_kwh"], 0, 1e-9)
+        assert np.all(done["loss_kwh"] >= 0.0)
         assert np.all(records["energy_kwh"] <= np.maximum(before_kwh, cars["limit_kwh"]))
         assert np.all(records["energy_kwh"] >= np.minimum(before_kwh, cars["floor_kwh"]))
-        assert np.all(np.abs(reports["charge_kw"]) <= cars["max_kw"] + 1e-9)
-        assert {abs(a) for a in reports["current_a"]} <= {0.0, *range(6, 33)}
+        assert np.all(np.abs(done["charge_kw"]) <= cars["max_kw"] + 1e-9)
+        assert {abs(a) for a in done["current_a"]} <= {0.0, *range(6, 33)}
         net_kw = load_kw - pv_kw
-        charged_kw = float(reports["charge_kw"].sum())
+        charged_kw = float(done["charge_kw"].sum())
         assert taken.charged_kw - taken.discharged_kw == pytest.approx(charged_kw, abs=1e-9)
         assert net_kw - taken.discharged_kw >= min(net_kw, -export_kw) - 1e-6
         house_a = (load_kw * shares - pv_kw / 3) / 0.23
-        line_a = house_a + lines_a(records, cars, reports)
+        line_a = house_a + lines_a(records, cars, done)
         over_kw = max(0.0, net_kw + charged_kw - limit_kw)
         if tables.settings["by_line"]:
             over_kw = 0.23 * np.maximum(0.0, line_a - fuse_a).sum()

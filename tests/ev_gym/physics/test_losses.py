@@ -24,7 +24,7 @@ def test_losses_of_the_default_car() -> None:
 
 @pytest.mark.parametrize("name", MEASURED)
 def test_losses_of_the_measured_cars(name: str) -> None:
-    """Within rounding where two points were measured; the ID.3's three within one point.
+    """To rounding where two points were measured; the three of the ID.3 to one percentage point.
 
     Two points fix the line. No line meets the ID.3's three: 9.2 and 9.0 % at 5.5 and 11 kW mean a
     consumption of 22 W, with which 2.3 kW would lose 9.8 and not 13.6 %.

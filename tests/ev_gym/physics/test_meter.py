@@ -30,7 +30,7 @@ def one_step(load_management: bool, minutes_left: int) -> tuple[Any, Step]:
     cars = ready(tables.cars)
     cars["departure_min"] = [1000, 100 + minutes_left]
     done = step(cars, tables, [1.0, 1.0], load_kw=4.0, now_min=100)
-    assert cars["energy_kwh"].tolist() == (20.0 + done.reports["stored_kwh"]).tolist()
+    assert cars["energy_kwh"].tolist() == (20.0 + done.vehicle_results["stored_kwh"]).tolist()
     result = record(load_kw=4.0, price_per_kwh=2.0)
     meter.bill(result, tables.settings, done.charged_kw, done.discharged_kw)
     meter.bill_overload(result, tables.settings, done.over_kw, done.alone_over_kw)
@@ -51,11 +51,11 @@ def test_a_step_with_load_management_by_hand() -> None:
     Each car draws 1.2075 kWh and stores 0.94 * 1.2075 - 0.05 = 1.08505; charging costs 4.83.
     """
     result, done = one_step(load_management=True, minutes_left=15)
-    reports = done.reports
-    assert reports["current_a"].tolist() == [7.0, 7.0]
-    assert reports["charge_kw"].tolist() == pytest.approx([4.83, 4.83], abs=1e-12)
-    assert reports["stored_kwh"].tolist() == pytest.approx([1.08505, 1.08505], abs=1e-12)
-    assert reports["loss_kwh"].tolist() == pytest.approx([0.12245, 0.12245], abs=1e-12)
+    vehicle_results = done.vehicle_results
+    assert vehicle_results["current_a"].tolist() == [7.0, 7.0]
+    assert vehicle_results["charge_kw"].tolist() == pytest.approx([4.83, 4.83], abs=1e-12)
+    assert vehicle_results["stored_kwh"].tolist() == pytest.approx([1.08505, 1.08505], abs=1e-12)
+    assert vehicle_results["loss_kwh"].tolist() == pytest.approx([0.12245, 0.12245], abs=1e-12)
     assert result["grid_kw"] == pytest.approx(13.66, abs=1e-12)
     assert result["overload_kw"] == 0.0
     assert result["energy_term"] == pytest.approx(-4.83, abs=1e-12)
@@ -67,12 +67,12 @@ def test_a_step_without_load_management_by_hand() -> None:
     Then it draws 1.1 kWh, a mean of 4.4 kW: 19.4 kW at the meter.
     """
     result, done = one_step(load_management=False, minutes_left=15)
-    assert done.reports["charge_kw"].tolist() == [11.0, 11.0]
+    assert done.vehicle_results["charge_kw"].tolist() == [11.0, 11.0]
     assert result["overload_kw"] == pytest.approx(12.2, abs=1e-12)
     assert result["overload_term"] == pytest.approx(-10.0 * 12.2 * 0.25, abs=1e-12)
     result, done = one_step(load_management=False, minutes_left=6)
-    assert done.reports["charge_kw"].tolist() == pytest.approx([11.0, 4.4], abs=1e-12)
-    assert done.reports["stored_kwh"][1] == pytest.approx(0.94 * 1.1 - 0.02, abs=1e-12)
+    assert done.vehicle_results["charge_kw"].tolist() == pytest.approx([11.0, 4.4], abs=1e-12)
+    assert done.vehicle_results["stored_kwh"][1] == pytest.approx(0.94 * 1.1 - 0.02, abs=1e-12)
     assert result["grid_kw"] == pytest.approx(19.4, abs=1e-12)
 
 
@@ -171,14 +171,14 @@ def test_both_bills_by_hand() -> None:
 def test_overload_is_the_cars_part(
     load_kw: float, charge_kw: float, overload_kw: float, by_cars_kw: float
 ) -> None:
-    """Shown as a whole, priced (10.00 a kWh, a quarter-hour) for the cars' part."""
+    """All of it is shown; the part of the cars is priced (10.00 a kWh, a quarter-hour)."""
     step = billed(load_kw, charge_kw)
     assert step["overload_kw"] == pytest.approx(overload_kw, abs=1e-12)
     assert step["overload_term"] == pytest.approx(-10.0 * by_cars_kw * 0.25, abs=1e-12)
 
 
 def test_weights_scale_the_terms_and_not_the_bills() -> None:
-    """Each weight its own term; that of the power charge stands with its tests."""
+    """Each weight scales its own term; that of the power charge is tested with the power charge."""
     plain = billed(8.04, 7.0)
     weights = {"energy": 2.0, "wear": 0.25, "missing": 0.0, "public": 3.0, "overload": 0.5}
     weighted = billed(8.04, 7.0, **weights)

@@ -20,7 +20,7 @@ from ev_gym.scenario import Tariff
 from ev_gym.scenario.tariff import ALL_WEEK, TARIFFS, WORKDAYS
 from ev_gym.series.local_time import local_calendar
 from ev_gym.world.tariff_tables import power_tables
-from tests.support.power_charge_by_rule import by_the_rule, clock, live, tables_of
+from tests.support.power_charge_by_rule import Counting, by_the_rule, clock, live, tables_of
 from tests.support.small_series import STOCKHOLM
 
 SPRING, AUTUMN = datetime(2023, 2, 27), datetime(2023, 10, 2)  # clocks change in the fourth week
@@ -57,6 +57,29 @@ def tariffs(draw: Callable[..., Any]) -> Tariff:
 def test_each_step_adds_what_it_adds_to_the_invoice(
     tariff: Tariff, step_min: int, first: datetime, seed: int, began: float
 ) -> None:
+    check_steps(tariff, step_min, first, seed, began)
+
+
+# As many peaks and periods as the state can hold; and places that no peak takes.
+COUNTINGS = [Counting(10, 6, 10), Counting(1, 6), Counting(10, 1, 10), Counting(5, 2, 8)]
+
+
+@pytest.mark.parametrize("name", ["ellevio", "seom"])
+@pytest.mark.parametrize("counting", COUNTINGS, ids=str)
+def test_other_numbers_of_peaks_and_periods(counting: Counting, name: str) -> None:
+    """On different days, and on any hours, in months of two prices."""
+    for seed, first in enumerate((SPRING, AUTUMN)):
+        check_steps(TARIFFS[name], 30, first, seed, 0.45 * seed, counting)
+
+
+def check_steps(
+    tariff: Tariff,
+    step_min: int,
+    first: datetime,
+    seed: int,
+    began: float,
+    counting: Counting | None = None,
+) -> None:
     """From any start: every single step, so each month's sum; and both bills, so the reward.
 
     Loads and charging are random; the house alone has charged nothing before the start.
@@ -64,7 +87,7 @@ def test_each_step_adds_what_it_adds_to_the_invoice(
     rng = np.random.default_rng(seed)
     # Ten loads only, so that there are ties.
     alone_kw = rng.gamma(0.7, 1.5, 10)[rng.integers(0, 10, (2, WEEKS * 672))]
-    tables = tables_of(tariff, alone_kw, step_min, first)
+    tables = tables_of(tariff, alone_kw, step_min, first, counting)
     count = WEEKS * 10080 // step_min
     begin = int(began * count)
     charge_kw = np.zeros(count)
@@ -73,7 +96,9 @@ def test_each_step_adds_what_it_adds_to_the_invoice(
     alone_kwh = np.repeat(tables.alone_kw[1], max(step_min, 15) // step_min) * step_min / 60.0
     both_kwh = alone_kwh + charge_kw * step_min / 60.0
     for name, kwh in (("power_cost", both_kwh), ("house_power_cost", alone_kwh)):
-        invoices, before = (by_the_rule(tariff, kwh[:n], step_min, first) for n in (count, begin))
+        invoices, before = (
+            by_the_rule(tariff, kwh[:n], step_min, first, counting) for n in (count, begin)
+        )
         sums: dict[Any, list[float]] = defaultdict(list)
         hours = clock(first, WEEKS * 168)
         for t in range(begin, count):
@@ -83,7 +108,9 @@ def test_each_step_adds_what_it_adds_to_the_invoice(
             growth = invoices[month] - before.get(month, 0.0)
             assert math.isclose(math.fsum(costs), growth, abs_tol=1e-9)
         for t in rng.integers(begin, count, 2).tolist():
-            less, more = (by_the_rule(tariff, kwh[:n], step_min, first) for n in (t, t + 1))
+            less, more = (
+                by_the_rule(tariff, kwh[:n], step_min, first, counting) for n in (t, t + 1)
+            )
             growth = math.fsum(more.values()) - math.fsum(less.values())
             assert math.isclose(results[name][t - begin], growth, abs_tol=1e-9)
         assert (results[name] >= 0.0).all()
@@ -91,12 +118,15 @@ def test_each_step_adds_what_it_adds_to_the_invoice(
     assert (results["power_term"] == -difference).all()
 
 
+@pytest.mark.parametrize("counting", [None, Counting(10, 6, 10)], ids=str)
 @pytest.mark.parametrize("name", ["ellevio", "seom"])
 @pytest.mark.parametrize("step_min", [1, 15, 60])
-def test_without_charging_both_bills_are_equal_to_the_bit(step_min: int, name: str) -> None:
+def test_without_charging_both_bills_are_equal_to_the_bit(
+    step_min: int, name: str, counting: Counting | None
+) -> None:
     """Also past the end of the series; the state is then that of an episode begun there."""
     alone_kw = np.random.default_rng(3).gamma(0.7, 1.5, (2, 2 * 672))
-    tables = tables_of(TARIFFS[name], alone_kw, step_min, datetime(2023, 10, 23))
+    tables = tables_of(TARIFFS[name], alone_kw, step_min, datetime(2023, 10, 23), counting)
     household, results = live(tables, 60 * 30, np.zeros(22000 // step_min), house=1)
     assert (results["power_cost"] == results["house_power_cost"]).all()
     assert (results["power_term"] == 0.0).all()
@@ -235,8 +265,9 @@ def test_an_episode_begins_with_what_the_house_has_drawn_this_month() -> None:
     tables = tables_of(TARIFFS["goteborg"], alone_kw, 30, datetime(2023, 5, 1))
     place_min = 1440 + 12 * 60 + 30
     begun, _ = live(tables, place_min, np.zeros(0))
-    state = ("low_peak_kw", "mid_peak_kw", "top_peak_kw", "hour_kwh", "house_low_peak_kw")
-    assert [float(begun[name][0]) for name in state] == [5.0, 0.0, 6.0, 2.0, 5.0]
+    assert begun["peaks_kw"][0].tolist() == [[5.0, 0.0, 6.0]]
+    state = ("hour_kwh", "house_lowest_peak_kw", "house_hour_kwh")
+    assert [begun[name][0].tolist() for name in state] == [2.0, [5.0], 2.0]
     for charge_kw, cost in ((2.0, 0.0), (4.0, 15.0)):
         _, results = live(tables, place_min, np.array([charge_kw]))
         assert results["power_cost"][0] == pytest.approx(cost, abs=1e-12)
@@ -255,14 +286,18 @@ def test_discharging_can_spare_the_house_its_peak() -> None:
     assert results["power_term"][0] == pytest.approx(60.0, abs=1e-12)
 
 
-@pytest.mark.parametrize("days", [1, 2, 3])
-def test_sorting(days: int) -> None:
-    """The lowest place takes what the period left there; places beyond N stay empty."""
-    kept = [5.0, 8.0][: days - 1]
-    for new in (3.0, 5.0, 6.0, 9.0):
-        places = [new, *kept, 0.0, 0.0][:3]
-        expected = [*sorted([new, *kept]), 0.0, 0.0][:3]
-        assert list(power_charge.sort_peaks(*places, days)) == expected
+@pytest.mark.parametrize("count", [1, 2, 3, 10])
+def test_sorting(count: int) -> None:
+    """The lowest place takes what the span left there; places beyond N stay empty."""
+    kept = [5.0, 8.0, 9.5, 9.5, 11.0, 12.0, 13.0, 14.0, 15.0][: count - 1]
+    empty = [0.0] * 2
+    for new in (3.0, 5.0, 6.0, 9.0, 99.0):
+        peaks_kw = np.array([[new, *kept, *empty], [1.0, *kept, *empty]])
+        power_charge.sort_peaks(peaks_kw, count)
+        assert peaks_kw.tolist() == [
+            [*sorted([new, *kept]), *empty],
+            [*sorted([1.0, *kept]), *empty],
+        ]
 
 
 @pytest.mark.parametrize(
@@ -273,12 +308,12 @@ def test_sorting(days: int) -> None:
         ("Asia/Beirut", datetime(2024, 3, 25), [24] * 6 + [23]),  # Sunday begins at 01:00
     ],
 )
-def test_periods_are_local_days(zone: str, monday: datetime, hours: list[int]) -> None:
-    """Each hour reads the row of its day; where any hours count, each is a period of its own."""
+def test_peak_spans_are_local_days(zone: str, monday: datetime, hours: list[int]) -> None:
+    """Each hour reads the row of its day; where any hours count, each is a span of its own."""
     calendar = local_calendar(monday.replace(tzinfo=ZoneInfo(zone)), zone, sum(hours) + 24)
     power = power_tables(TARIFFS["goteborg"], calendar, 2)
     assert np.bincount(power.peak_rows).tolist() == [*hours, 24]
-    assert power.house_peaks.shape == (2, 8, 3)
+    assert power.house_peaks_kw.shape == (2, 8, 1, 3)
     begins = np.cumsum([0, *hours]).tolist()
     assert np.flatnonzero(power.opens).tolist() == begins
     assert power.opens[0] == power_charge.MONTH

@@ -36,15 +36,15 @@ def asking(cars: Any, amperes: list[float], levels_kw: Any = NO_LEVELS) -> Any:
 # --- the connection in all ---
 
 
-def shared(room_kw: float, cars: Any, amperes: list[float], levels_kw: Any = NO_LEVELS) -> Any:
+def shared(headroom_kw: float, cars: Any, amperes: list[float], levels_kw: Any = NO_LEVELS) -> Any:
     """The records of cars that asked for these currents (or level powers) after sharing."""
     records = asking(cars, amperes, levels_kw)
-    charger.share_connection(records, cars, levels_kw, room_kw)
+    charger.share_connection(records, cars, levels_kw, headroom_kw)
     return records
 
 
 @pytest.mark.parametrize(
-    ("cars", "asked_a", "room_kw", "granted_a"),
+    ("cars", "asked_a", "headroom_kw", "granted_a"),
     [
         # Three phases, 0.69 kW an ampere: 13.8 kW are 20 A, 10 each.
         ((TRIPLE, TRIPLE), [16, 16], 13.8, [10, 10]),
@@ -74,31 +74,31 @@ def shared(room_kw: float, cars: Any, amperes: list[float], levels_kw: Any = NO_
     ],
 )
 def test_shares_of_the_connection(
-    cars: tuple[Vehicle, ...], asked_a: list[float], room_kw: float, granted_a: list[float]
+    cars: tuple[Vehicle, ...], asked_a: list[float], headroom_kw: float, granted_a: list[float]
 ) -> None:
     """Equal whole-ampere shares, none below 6 A, leftovers in vehicle order."""
     table = cars_at(*cars, charger=LARGE).cars
-    records = shared(room_kw, table, asked_a)
+    records = shared(headroom_kw, table, asked_a)
     assert records["current_a"].tolist() == granted_a
     assert records["offered_kw"].tolist() == pytest.approx(granted_a * table["kw_per_a"])
 
 
 @pytest.mark.parametrize(
-    ("room_kw", "granted_kw"),
+    ("headroom_kw", "granted_kw"),
     [(14.8, [7.4, 7.4]), (14.0, [7.4, 3.7]), (7.3, [3.7, 0.0]), (7.4, [7.4, 0.0]), (3.0, [0, 0])],
 )
-def test_levels_of_the_connection(room_kw: float, granted_kw: list[float]) -> None:
+def test_levels_of_the_connection(headroom_kw: float, granted_kw: list[float]) -> None:
     """Each car in order takes the highest level that fits into what is left."""
     levels_kw = np.array([0.0, 3.7, 7.4])
     table = cars_at(TRIPLE, TRIPLE, charger=Charger(levels_kw=(0.0, 3.7, 7.4))).cars
-    records = shared(room_kw, table, [7.4, 7.4], levels_kw)
+    records = shared(headroom_kw, table, [7.4, 7.4], levels_kw)
     assert records["offered_kw"].tolist() == granted_kw
     assert records["current_a"].tolist() == pytest.approx(np.array(granted_kw) / 0.69)
 
 
 # Who is served first, and what is left: by priority, then in vehicle order.
 @pytest.mark.parametrize(
-    ("priorities", "asked_a", "room_kw", "granted_a"),
+    ("priorities", "asked_a", "headroom_kw", "granted_a"),
     [
         ((0, 0, 0), [16, 16, 16], 13.8, [7, 7, 6]),
         # The third takes its 16 A of 20, the 4 A left are too few for anybody.
@@ -112,12 +112,12 @@ def test_levels_of_the_connection(room_kw: float, granted_kw: list[float]) -> No
     ],
 )
 def test_higher_priorities_come_first(
-    priorities: tuple[int, ...], asked_a: list[float], room_kw: float, granted_a: list[float]
+    priorities: tuple[int, ...], asked_a: list[float], headroom_kw: float, granted_a: list[float]
 ) -> None:
     """They get all they can before the next ones; equals share equally."""
     cars = [replace(TRIPLE, priority=priority) for priority in priorities]
     table = cars_at(*cars, charger=LARGE).cars
-    assert shared(room_kw, table, asked_a)["current_a"].tolist() == granted_a
+    assert shared(headroom_kw, table, asked_a)["current_a"].tolist() == granted_a
     levels_kw = np.array([0.0, 3.7, 7.4])
     by_level = cars_at(*cars[1:], charger=Charger(levels_kw=(0.0, 3.7, 7.4))).cars
     first = int(priorities[2] > priorities[1])
@@ -128,10 +128,10 @@ def test_higher_priorities_come_first(
 # --- each line by itself ---
 
 
-def shared_by_line(rooms_a: tuple[float, ...], cars: Any, amperes: list[float]) -> list[float]:
+def shared_by_line(headroom_a: tuple[float, ...], cars: Any, amperes: list[float]) -> list[float]:
     """What cars that asked for these currents get, with so much left on each line."""
     records = asking(cars, amperes)
-    charger.share_lines(records, cars, NO_LEVELS, rooms_a)
+    charger.share_lines(records, cars, NO_LEVELS, headroom_a)
     expected_kw = np.minimum(records["current_a"] * records["kw_per_a"], cars["max_kw"])
     assert records["offered_kw"].tolist() == expected_kw.tolist()
     currents: list[float] = records["current_a"].tolist()
@@ -143,7 +143,7 @@ def on_line(car: Vehicle, line: int, priority: int = 0) -> Vehicle:
 
 
 @pytest.mark.parametrize(
-    ("cars", "asked_a", "rooms_a", "granted_a"),
+    ("cars", "asked_a", "headroom_a", "granted_a"),
     [
         # A single phase sees its own line only, whatever the others leave.
         ((SINGLE,), [32], (20.5, 0.0, 0.0), [20]),
@@ -170,34 +170,34 @@ def on_line(car: Vehicle, line: int, priority: int = 0) -> Vehicle:
 def test_shares_of_the_lines(
     cars: tuple[Vehicle, ...],
     asked_a: list[float],
-    rooms_a: tuple[float, ...],
+    headroom_a: tuple[float, ...],
     granted_a: list[float],
 ) -> None:
     """Equal whole-ampere shares of each line, none below 6 A."""
-    assert shared_by_line(rooms_a, cars_at(*cars, charger=LARGE).cars, asked_a) == granted_a
+    assert shared_by_line(headroom_a, cars_at(*cars, charger=LARGE).cars, asked_a) == granted_a
 
 
 def test_levels_of_the_lines() -> None:
     """7.4 kW are 10.72 A on three phases and 16.09 A on two; 3.7 kW are 5.36 A and 8.04 A."""
     levels_kw = np.array([0.0, 3.7, 7.4])
     table = cars_at(TRIPLE, DOUBLE, charger=Charger(levels_kw=(0.0, 3.7, 7.4))).cars
-    for rooms_a, granted_kw in (
+    for headroom_a, granted_kw in (
         ((30.0, 30.0, 11.0), [7.4, 7.2]),
         ((30.0, 20.0, 11.0), [7.4, 3.7]),
         ((30.0, 20.0, 10.0), [3.7, 3.7]),
         ((30.0, 20.0, 5.0), [0.0, 7.2]),
     ):
         records = asking(table, [7.4, 7.4], levels_kw)
-        charger.share_lines(records, table, levels_kw, rooms_a)
+        charger.share_lines(records, table, levels_kw, headroom_a)
         assert records["offered_kw"].tolist() == granted_kw
 
 
 # --- against the rule itself, one ampere at a time ---
 
 
-def one_by_one(cars: list[Vehicle], asked_a: list[int], costs: Any, rooms: Any) -> list[int]:
-    """Currents as the rule gives them: (K, R) costs of an ampere from each of R rooms."""
-    left, granted = np.maximum(np.array(rooms, float), 0.0), [0] * len(cars)
+def one_by_one(cars: list[Vehicle], asked_a: list[int], costs: Any, headroom: Any) -> list[int]:
+    """Currents as the rule gives them: (K, R) costs of an ampere in each of R limits."""
+    left, granted = np.maximum(np.array(headroom, float), 0.0), [0] * len(cars)
     for priority in range(9, -1, -1):
         equals = [k for k, car in enumerate(cars) if car.priority == priority]
         for k in equals:
@@ -232,16 +232,16 @@ HUNDREDTHS = st.integers(-500, 6000).map(lambda hundredths: hundredths / 100 + 0
 @settings(max_examples=examples(100))
 @given(households(), HUNDREDTHS)
 def test_sharing_the_connection_is_the_rule(
-    case: tuple[list[Vehicle], list[int]], room_kw: float
+    case: tuple[list[Vehicle], list[int]], headroom_kw: float
 ) -> None:
-    """Whole amperes, 0 or 6 to what was asked, within the room; no more would fit anybody."""
+    """Whole amperes, 0 or 6 to what was asked, within the headroom; no more would fit anybody."""
     cars, asked_a = case
     table = cars_at(*cars, charger=LARGE).cars
-    records = shared(room_kw, table, asked_a)
+    records = shared(headroom_kw, table, asked_a)
     costs = table["kw_per_a"][:, np.newaxis]
     granted_a = records["current_a"].tolist()
-    assert granted_a == one_by_one(cars, asked_a, costs, [room_kw])
-    left_kw = max(room_kw, 0.0) - float(granted_a @ table["kw_per_a"])
+    assert granted_a == one_by_one(cars, asked_a, costs, [headroom_kw])
+    left_kw = max(headroom_kw, 0.0) - float(granted_a @ table["kw_per_a"])
     assert left_kw >= -1e-9
     for k, got_a in enumerate(granted_a):
         assert got_a in {0, *range(6, asked_a[k] + 1)}
@@ -253,13 +253,13 @@ def test_sharing_the_connection_is_the_rule(
 @settings(max_examples=examples(100))
 @given(households(), st.tuples(HUNDREDTHS, HUNDREDTHS, HUNDREDTHS))
 def test_sharing_the_lines_is_the_rule(
-    case: tuple[list[Vehicle], list[int]], rooms_a: tuple[float, float, float]
+    case: tuple[list[Vehicle], list[int]], headroom_a: tuple[float, float, float]
 ) -> None:
-    """The same with three rooms, of which an ampere takes one of each line of its car."""
+    """The same on three lines; an ampere of a car takes one of each of its own."""
     cars, asked_a = case
     table = cars_at(*cars, charger=LARGE).cars
     lines = [{(car.line - 1 + more) % 3 for more in range(car.phases)} for car in cars]
     costs = np.array([[float(line in own) for line in range(3)] for own in lines])
-    granted_a = shared_by_line(rooms_a, table, asked_a)
-    assert granted_a == one_by_one(cars, asked_a, costs, rooms_a)
-    assert np.all(np.array(granted_a) @ costs <= np.maximum(rooms_a, 0.0))
+    granted_a = shared_by_line(headroom_a, table, asked_a)
+    assert granted_a == one_by_one(cars, asked_a, costs, headroom_a)
+    assert np.all(np.array(granted_a) @ costs <= np.maximum(headroom_a, 0.0))

@@ -42,7 +42,7 @@ def test_constants_of_a_step() -> None:
 def test_parts_of_a_step_equal_the_whole(
     pack_c: float, outdoor_c: float, heat_kwh: float, cut: tuple[float, int]
 ) -> None:
-    """At its end and in its mean, to 1e-9 K: two half steps are one."""
+    """Temperatures at the end and in the mean agree to 1e-9 K, however a step is cut."""
     step_h, parts = cut
     whole = thermal.warm(pack_c, outdoor_c, heat_kwh, *thermal.constants(KWH, step_h))
     now_c, means = pack_c, []
@@ -89,7 +89,7 @@ def test_standing_pack_follows_a_sine_as_its_equation_says() -> None:
 
 
 def test_standing_pack_is_where_a_long_run_leads() -> None:
-    """Round after round of `warm` over a short series from far off; and constant air."""
+    """Many rounds of `warm` over a short series, from far off, end there; so does constant air."""
     air_c = np.random.default_rng(1).normal(5.0, 8.0, 30)
     found = thermal.standing_c(air_c)
     pack_c, constants = 80.0, thermal.constants(KWH, 1.0)

@@ -27,14 +27,14 @@ def celsius(fahrenheit: float) -> float:
     [(0.0, 0.3950), (10.0, 0.37878), (50.0, 0.29051), (100.0, 0.39578)],
 )
 def test_consumption_is_the_sources(fahrenheit: float, kwh_per_mile: float) -> None:
-    """Its values at round temperatures: a_0 at 0 deg F, and so on."""
+    """The source's values at round temperatures: the last coefficient at 0 deg F, and so on."""
     assert trip.kwh_per_mile(fahrenheit) == pytest.approx(kwh_per_mile, abs=1e-5)
     relative = kwh_per_mile / 0.26768
     assert trip.factor(celsius(fahrenheit)) == pytest.approx(relative, rel=1e-4)
 
 
 def test_factor_follows_the_curve_over_its_whole_range() -> None:
-    """1 at 20 deg C exactly; everywhere the polynomial's ratio."""
+    """Exactly 1 at 20 deg C, and everywhere the ratio of the polynomial to its value there."""
     assert trip.factor(20.0) == 1.0
     for fahrenheit in range(-15, 111):
         expected = LEAF(fahrenheit) / LEAF(68)
@@ -54,14 +54,14 @@ def test_factor_agrees_with_what_is_reported_of_the_paper() -> None:
 
 
 def test_flat_beyond_the_data() -> None:
-    """Colder than -15 deg F and hotter than 110 deg F nothing more is known."""
+    """Colder than -15 deg F and hotter than 110 deg F there are no data."""
     assert trip.factor(-60.0) == trip.factor(-26.2) == pytest.approx(LEAF(-15) / LEAF(68), rel=1e-9)
     assert trip.factor(70.0) == trip.factor(43.4) == pytest.approx(LEAF(110) / LEAF(68), rel=1e-9)
 
 
 @given(st.floats(-26.0, 18.0), st.floats(0.1, 10.0))
 def test_colder_is_more(temperature_c: float, degrees: float) -> None:
-    """Below the least, at 19 deg C, down to where the data end."""
+    """From the least consumption, at 19 deg C, down to where the data end."""
     colder = max(temperature_c - degrees, -26.1)
     assert trip.factor(colder) > trip.factor(temperature_c)
 
@@ -77,7 +77,7 @@ def test_trips_by_hand() -> None:
 
 @pytest.mark.parametrize("turn", [0, 3 * 168, -168])
 def test_a_planned_trip_takes_the_hours_of_departure_and_return(turn: int) -> None:
-    """Whatever lies between; the series repeats, before its beginning too."""
+    """The hours between them do not count; the series repeats, also before its beginning."""
     hours = as_records(np.zeros(168, [("temperature_c", "f4"), ("more", "i1")]))
     hours["temperature_c"] = 10.0
     hours["temperature_c"][8], hours["temperature_c"][17] = 0.0, 20.0

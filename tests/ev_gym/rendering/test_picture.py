@@ -1,4 +1,4 @@
-"""Pictures: what is drawn are the history's numbers and what the observation says of the future."""
+"""Pictures show the history's numbers, and the future as far as the observation tells it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 import ev_gym
 from ev_gym.env import EVChargingEnv
 from ev_gym.rendering.picture import picture
-from ev_gym.rendering.scene import Scene, scene
+from ev_gym.rendering.scene import Scene, current_scene
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def _without_screen() -> Any:
         pyplot.close("all")
 
 
-def lived(scenario: Any, steps: int, level: float = 1.0, **reset: Any) -> EVChargingEnv:
+def env_after(scenario: Any, steps: int, level: float = 1.0, **reset: Any) -> EVChargingEnv:
     """An env some steps into an episode, every car asking for `level` of its power."""
     env = EVChargingEnv(scenario, render_mode="rgb_array")
     env.reset(seed=reset.pop("seed", 3), options=reset or None)
@@ -44,10 +44,10 @@ def picture_of(env: EVChargingEnv) -> Figure:
 
 
 def scene_of(env: EVChargingEnv) -> Scene:
-    return scene(env.simulator, env.history)
+    return current_scene(env.simulator, env.history)
 
 
-def drawn(figure: Figure, gid: str) -> Any:
+def artist_of(figure: Figure, gid: str) -> Any:
     """The one artist of that name."""
     (artist,) = figure.findobj(lambda artist: artist.get_gid() == gid)
     return artist
@@ -74,11 +74,11 @@ TWO_CARS = {"vehicles": [{}, {"name": "second", "wanted_soc": 0.9}], "days": 2}
     ("scenario", "steps"), [("classic", 40), ("stockholm", 96), (TWO_CARS, 150)]
 )
 def test_the_past_is_the_history(scenario: Any, steps: int) -> None:
-    env = lived(scenario, steps)
+    env = env_after(scenario, steps)
     figure, history = picture_of(env), env.history
     cars, start_h = len(env.scenario.vehicles), history["now_min"].to_numpy() / 60.0
 
-    price = drawn(figure, "price_per_kwh")
+    price = artist_of(figure, "price_per_kwh")
     np.testing.assert_array_equal(price.get_ydata()[:-1], history["price_per_kwh"])
     np.testing.assert_array_equal(price.get_xdata()[:-1], start_h)
     assert price.get_xdata()[-1] == pytest.approx(start_h[-1] + env.scenario.step_h)
@@ -87,7 +87,7 @@ def test_the_past_is_the_history(scenario: Any, steps: int) -> None:
     below = np.zeros(steps)
     for k, name in enumerate(["load_kw", *(f"charge_kw_{k}" for k in range(cars))]):
         column = name if name in history or cars > 1 else "charge_kw"
-        values, edges_h, baseline = drawn(figure, name).get_data()
+        values, edges_h, baseline = artist_of(figure, name).get_data()
         np.testing.assert_allclose(values - baseline, history[column], atol=1e-12)
         np.testing.assert_allclose(baseline, below, atol=1e-12)
         np.testing.assert_array_equal(edges_h[:-1], start_h)
@@ -97,10 +97,10 @@ def test_the_past_is_the_history(scenario: Any, steps: int) -> None:
 
     for k in range(cars):
         soc = history["soc" if cars == 1 else f"soc_{k}"]
-        line = drawn(figure, f"soc_{k}")
+        line = artist_of(figure, f"soc_{k}")
         np.testing.assert_array_equal(line.get_ydata()[1:], soc)
         np.testing.assert_array_equal(line.get_xdata()[:-1], start_h)
-    assert drawn(figure, "limit_kw").get_ydata()[0] == env.scenario.household.limit_kw
+    assert artist_of(figure, "limit_kw").get_ydata()[0] == env.scenario.household.limit_kw
 
 
 def test_sun_discharging_and_what_is_sold() -> None:
@@ -111,13 +111,15 @@ def test_sun_discharging_and_what_is_sold() -> None:
         action = [(1.0, -1.0), (-1.0, 1.0)][step // 6 % 2]
         observation, *_ = env.step(np.array(action, np.float32))
     figure, history = picture_of(env), env.history
-    values = {name: drawn(figure, name).get_data().values for name in ("pv_kw", "sold_kw")}
+    values = {name: artist_of(figure, name).get_data().values for name in ("pv_kw", "sold_kw")}
     np.testing.assert_array_equal(values["pv_kw"], history["pv_kw"])
     np.testing.assert_array_equal(values["sold_kw"], history["grid_kw"].clip(upper=0.0))
     above, below = history["load_kw"].to_numpy(), np.zeros(90)
     for k in range(2):
         own = history[f"charge_kw_{k}"].to_numpy()
-        up, down = (drawn(figure, f"{name}_kw_{k}").get_data() for name in ("charge", "discharge"))
+        up, down = (
+            artist_of(figure, f"{name}_kw_{k}").get_data() for name in ("charge", "discharge")
+        )
         np.testing.assert_allclose(up.baseline, above, atol=1e-12)
         np.testing.assert_allclose(up.values - up.baseline, own.clip(min=0.0), atol=1e-12)
         np.testing.assert_allclose(down.baseline, below, atol=1e-12)
@@ -126,28 +128,28 @@ def test_sun_discharging_and_what_is_sold() -> None:
     np.testing.assert_allclose(above + below - history["pv_kw"], history["grid_kw"], atol=1e-9)
     assert below.min() < -1.0
     fields = {field.name: field.slice for field in ev_gym.observation_fields("stockholm-villa")}
-    assert drawn(figure, "next_pv").get_ydata()[0] == observation[fields["pv_kw"]][0] > 0.0
+    assert artist_of(figure, "next_pv").get_ydata()[0] == observation[fields["pv_kw"]][0] > 0.0
     assert figure.axes[1].get_ylim()[0] < min(below.min(), values["sold_kw"].min())
     assert {"sun (area)", "fed into the grid (line)"} <= set(texts(figure))
 
-    plain = picture_of(lived("stockholm", 30))
+    plain = picture_of(env_after("stockholm", 30))
     assert all(absent(plain, gid) for gid in ("pv_kw", "sold_kw", "discharge_kw_0", "next_pv"))
     assert plain.axes[1].get_ylim()[0] == 0.0
 
 
 def test_the_state_of_charge_begins_where_the_episode_did() -> None:
-    soc = drawn(picture_of(lived("classic", 2, soc=[0.35])), "soc_0").get_ydata()
+    soc = artist_of(picture_of(env_after("classic", 2, soc=[0.35])), "soc_0").get_ydata()
     assert soc[0] == pytest.approx(0.35, abs=1e-12)
     assert soc[1] - soc[0] == pytest.approx(7.4 / 4 / 46.3)  # a quarter-hour at 7.4 kW
 
 
 def test_plugged_spans_are_the_steps_of_the_history() -> None:
-    env = lived({"days": 3}, 260, 0.5)
+    env = env_after({"days": 3}, 260, 0.5)
     history = env.history
     covered = np.zeros(len(history), bool)
     middle_h = history["now_min"].to_numpy() / 60.0 + env.scenario.step_h / 2
     shown = scene_of(env)
-    for start, end in spans(drawn(picture_of(env), "plugged_0")):
+    for start, end in spans(artist_of(picture_of(env), "plugged_0")):
         covered |= (middle_h > start) & (middle_h < end)
     recent = middle_h > shown.edges_h[0]
     assert 0 < covered[recent].sum() < recent.sum()
@@ -155,14 +157,14 @@ def test_plugged_spans_are_the_steps_of_the_history() -> None:
 
 
 def test_prices_ahead_are_those_of_the_observation() -> None:
-    env = lived("stockholm", 0)
+    env = env_after("stockholm", 0)
     for _ in range(9):
         observation, *_ = env.step(np.zeros(1, np.float32))
     fields = {field.name: field.slice for field in ev_gym.observation_fields("stockholm")}
     known = int(observation[fields["hours_known"]][0])
     window = observation[fields["price_h00"].start : fields["price_h35"].stop]
     figure = picture_of(env)
-    published, assumed = drawn(figure, "known"), drawn(figure, "assumed")
+    published, assumed = artist_of(figure, "known"), artist_of(figure, "assumed")
     assert 0 < known < 36
     np.testing.assert_array_equal(published.get_ydata()[:-1], window[:known])
     np.testing.assert_array_equal(assumed.get_ydata()[:-1], window[known:])
@@ -172,63 +174,63 @@ def test_prices_ahead_are_those_of_the_observation() -> None:
     assert assumed.get_xdata()[0] == published.get_xdata()[-1]
     assert assumed.get_linestyle() == "--"
     assert to_hex(assumed.get_color()) != to_hex(published.get_color())
-    assert drawn(figure, "next").get_ydata()[0] == observation[fields["load_kw"]][0]
+    assert artist_of(figure, "next").get_ydata()[0] == observation[fields["load_kw"]][0]
 
 
 def test_the_plan_is_that_of_the_car_at_the_charger() -> None:
-    env = lived({"driving": {"pattern": "daily"}, "vehicles": [{"wanted_soc": 0.9}]}, 24)
+    env = env_after({"driving": {"pattern": "daily"}, "vehicles": [{"wanted_soc": 0.9}]}, 24)
     figure = picture_of(env)  # 18:00; it came at 17:00 and leaves at 7:00
-    marker, now_h = drawn(figure, "plan_0"), scene_of(env).edges_h[-1]
+    marker, now_h = artist_of(figure, "plan_0"), scene_of(env).edges_h[-1]
     assert (marker.get_xdata()[0] - now_h, marker.get_ydata()[0]) == (13.0, pytest.approx(0.9))
-    assert spans(drawn(figure, "stay_0")) == [(now_h, now_h + 13.0)]
+    assert spans(artist_of(figure, "stay_0")) == [(now_h, now_h + 13.0)]
     assert any("wants 90%" in text and "07:00" in text for text in texts(figure))
 
-    away = picture_of(lived({"driving": {"pattern": "daily"}}, 4))
+    away = picture_of(env_after({"driving": {"pattern": "daily"}}, 4))
     assert absent(away, "plan_0")
     assert any(text.endswith("away") for text in texts(away))
 
 
 def test_a_departure_beyond_the_picture_is_marked_at_its_edge() -> None:
-    env = lived({"price_window_h": 2, "driving": {"pattern": "daily", "arrival_h": 12.0}}, 0)
+    env = env_after({"price_window_h": 2, "driving": {"pattern": "daily", "arrival_h": 12.0}}, 0)
     env.simulator.vehicles["departure_min"][0, 0] += 3 * 1440
     figure = picture_of(env)
-    marker = drawn(figure, "plan_0")
+    marker = artist_of(figure, "plan_0")
     assert marker.get_marker() == ">"
     assert marker.get_xdata()[0] == scene_of(env).right_h
 
 
 def test_the_title_says_where_when_and_what_it_cost() -> None:
-    env = lived("stockholm", 96, start="2023-03-14")
+    env = env_after("stockholm", 96, start="2023-03-14")
     cost = -env.history["reward"].sum()
     assert cost > 1.0
     title = scene_of(env).title
     assert title == f"stockholm, Wed 15 Mar 2023 12:00, cost so far {cost:.2f} SEK"
-    weighted = lived({"reward_weights": {"missing": 2.0}}, 0)
+    weighted = env_after({"reward_weights": {"missing": 2.0}}, 0)
     assert scene_of(weighted).title.endswith("weighted cost so far 0.00 SEK")
 
 
 def test_a_picture_at_reset() -> None:
-    env = lived("classic", 0)
+    env = env_after("classic", 0)
     figure = picture_of(env)
     assert absent(figure, "price_per_kwh")
-    assert drawn(figure, "soc_0").get_ydata().tolist() == [pytest.approx(0.2)]
-    assert drawn(figure, "soc_0").get_marker() == "."
-    assert drawn(figure, "plan_0").get_ydata()[0] == pytest.approx(0.8)
+    assert artist_of(figure, "soc_0").get_ydata().tolist() == [pytest.approx(0.2)]
+    assert artist_of(figure, "soc_0").get_marker() == "."
+    assert artist_of(figure, "plan_0").get_ydata()[0] == pytest.approx(0.8)
 
 
-def test_nothing_to_draw_before_the_first_reset() -> None:
+def test_rendering_before_the_first_reset_is_refused() -> None:
     with pytest.raises(gym.error.ResetNeeded, match="before render"):
         EVChargingEnv("classic", render_mode="rgb_array").render()
 
 
 def test_a_long_run_shows_its_last_48_hours() -> None:
-    env = lived({"days": 365, "time_step_min": 60}, 1000)
+    env = env_after({"days": 365, "time_step_min": 60}, 1000)
     figure, history = picture_of(env), env.history
     np.testing.assert_array_equal(
-        drawn(figure, "price_per_kwh").get_ydata()[:-1], history["price_per_kwh"].iloc[-48:]
+        artist_of(figure, "price_per_kwh").get_ydata()[:-1], history["price_per_kwh"].iloc[-48:]
     )
     np.testing.assert_array_equal(
-        drawn(figure, "soc_0").get_ydata(), history["soc"].iloc[-49:].to_numpy()
+        artist_of(figure, "soc_0").get_ydata(), history["soc"].iloc[-49:].to_numpy()
     )
     left, right = figure.axes[-1].get_xlim()
     assert (left * 60, right - left) == (history["now_min"].iloc[-48], 48 + 36)
@@ -236,7 +238,7 @@ def test_a_long_run_shows_its_last_48_hours() -> None:
 
 @pytest.mark.parametrize(("start", "elapsed"), [("2023-03-25", 23), ("2023-10-28", 25)])
 def test_the_local_clock_when_summer_time_changes(start: str, elapsed: int) -> None:
-    ticks = scene_of(lived("stockholm", 0, start=start)).ticks
+    ticks = scene_of(env_after("stockholm", 0, start=start)).ticks
     midnights = [place for place, label in ticks if "\n" in label]
     assert [label for _, label in ticks][:4] == ["12", "18", ticks[2][1], "06"]
     assert ticks[2][1].startswith("00\nSun 2")
@@ -244,18 +246,18 @@ def test_the_local_clock_when_summer_time_changes(start: str, elapsed: int) -> N
 
 
 def test_pictures_change_with_a_step_and_not_with_the_env() -> None:
-    one, other = lived("stockholm", 30), lived("stockholm", 30)
+    one, other = env_after("stockholm", 30), env_after("stockholm", 30)
     picture = one.render()
     assert picture is not None
     assert (picture.shape, picture.dtype) == ((640, 960, 3), np.uint8)
     assert picture.tobytes() == other.render().tobytes()
     one.step(np.zeros(1, np.float32))
     assert picture.tobytes() != one.render().tobytes()
-    assert lived("stockholm", 30, seed=6).render().tobytes() != picture.tobytes()
+    assert env_after("stockholm", 30, seed=6).render().tobytes() != picture.tobytes()
 
 
 def test_a_picture_leaves_the_state_and_the_style_alone() -> None:
-    env, style = lived("stockholm", 30), dict(mpl.rcParams)
+    env, style = env_after("stockholm", 30), dict(mpl.rcParams)
     before = env.get_state()
     with mpl.rc_context({"font.size": 20, "axes.facecolor": "black"}):
         odd = env.render()
@@ -265,7 +267,7 @@ def test_a_picture_leaves_the_state_and_the_style_alone() -> None:
 
 
 def test_every_panel_has_a_now_line_and_units() -> None:
-    env = lived("stockholm", 30)
+    env = env_after("stockholm", 30)
     figure, now_h = picture_of(env), scene_of(env).edges_h[-1]
     lines = figure.findobj(lambda artist: artist.get_gid() == "now")
     assert [line.get_xdata()[0] for line in lines] == [now_h] * 3
@@ -275,8 +277,8 @@ def test_every_panel_has_a_now_line_and_units() -> None:
 
 @pytest.mark.parametrize("preset", ["stockholm", "stockholm-villa"])
 def test_eight_cars_fit(preset: str) -> None:
-    figure = picture_of(lived({"preset": preset, "vehicles": [{}] * 8}, 40))
-    colors = {to_hex(drawn(figure, f"soc_{k}").get_color()) for k in range(8)}
+    figure = picture_of(env_after({"preset": preset, "vehicles": [{}] * 8}, 40))
+    colors = {to_hex(artist_of(figure, f"soc_{k}").get_color()) for k in range(8)}
     assert len(colors) == 8
     box = figure.bbox
     for text in figure.findobj(mpl.text.Text):
@@ -299,7 +301,7 @@ def test_a_window_without_a_screen() -> None:
         assert window.is_open
         env.step(np.ones(1, np.float32))
         assert env._window is window
-        assert drawn(window.figure, "price_per_kwh").get_ydata().size == 2
+        assert artist_of(window.figure, "price_per_kwh").get_ydata().size == 2
         window.close()  # as its user may
         env.step(np.ones(1, np.float32))
         assert env._window is not window

@@ -8,7 +8,7 @@ from typing import Any
 from ev_gym.scenario import Charger, Vehicle
 from ev_gym.scenario.charger import at_charger
 from ev_gym.scenario.known_cars import known_cars
-from tests.ev_gym.scenario.test_parameters import refused
+from tests.support.refusals import refusal
 
 
 def test_all_known_cars() -> None:
@@ -54,12 +54,12 @@ def test_known_cars_equal_their_source(measured_folder: Any) -> None:
 def test_car_names() -> None:
     assert Vehicle.model("Renault Zoe") == Vehicle.model("zoe RENAULT")
     assert Vehicle.model("VW ID.3 58").name == "Volkswagen ID.3 58 kWh"
-    message = refused(lambda: Vehicle.model("Volkswagen ID.3"))
+    message = refusal(lambda: Vehicle.model("Volkswagen ID.3"))
     assert message.startswith("vehicle model 'Volkswagen ID.3' is ambiguous; say which: ")
     said = re.findall(r"'([^']+)'", message.split("which: ")[1])
     assert said == ["Volkswagen ID.3 45 kWh", "Volkswagen ID.3 58 kWh"]
-    message = refused(lambda: Vehicle.model("Renault Zo"))
+    message = refusal(lambda: Vehicle.model("Renault Zo"))
     assert message.startswith("unknown vehicle model 'Renault Zo'; nearest: Renault Zoe R135 ZE50")
     assert all(name in message for name in known_cars())
     for wrong in ("", "  ", None, 5):
-        assert refused(lambda w=wrong: Vehicle.model(w)).startswith(f"vehicle model is {wrong!r}")
+        assert refusal(lambda w=wrong: Vehicle.model(w)).startswith(f"vehicle model is {wrong!r}")

@@ -17,13 +17,13 @@ from ev_gym.scenario import (
     Household,
     RewardWeights,
     Scenario,
-    ScenarioError,
     Solar,
     Tariff,
     Vehicle,
 )
 from ev_gym.scenario.parameters import table_of
 from ev_gym.scenario.vehicle import DAILY
+from tests.support.refusals import refusal
 
 PARTS: tuple[type, ...] = (
     Household,
@@ -42,13 +42,6 @@ DECLARED = [
     for field in dataclasses.fields(kind)
     if field.metadata
 ]
-
-
-def refused(make: Any) -> str:
-    """The message with which something is refused."""
-    with pytest.raises(ScenarioError) as caught:
-        make()
-    return str(caught.value)
 
 
 def impossible(rule: Any) -> list[Any]:
@@ -77,7 +70,7 @@ def test_impossible_values_are_refused(kind: type, field: Any) -> None:
     """Each message names the parameter, the value it was given, and the declared bounds."""
     rule = field.metadata
     for value in impossible(rule):
-        message = refused(lambda value=value: kind(**{field.name: value}))
+        message = refusal(lambda value=value: kind(**{field.name: value}))
         assert message.startswith(f"{kind.__name__}.{field.name} is {value!r}; allowed: ")
         allowed = message.split("; allowed: ")[1]
         if "low" in rule:
@@ -242,17 +235,17 @@ def test_bounds_themselves_are_allowed(kind: type, field: Any) -> None:
     ],
 )
 def test_impossible_combinations_are_refused(make: Any, said: str) -> None:
-    assert said in refused(make)
+    assert said in refusal(make)
 
 
 def test_cars_that_cannot_charge_at_the_charger_are_refused() -> None:
     slow = Vehicle(name="slow", phases=3, ac_max_kw=3.0)
-    message = refused(lambda: Scenario(vehicles=(slow,)))
+    message = refusal(lambda: Scenario(vehicles=(slow,)))
     assert message.startswith("vehicle 'slow' takes 5 A on 3 phases (ac_max_kw is 3.0)")
     assert "at least 6 A" in message
     hungry = Vehicle(name="hungry", ac_max_kw=1.0, eta=0.5, aux_kw=0.6)
     levels = Charger(levels_kw=(0.0, 7.4))
-    message = refused(lambda: Scenario(vehicles=(hungry,), charger=levels))
+    message = refusal(lambda: Scenario(vehicles=(hungry,), charger=levels))
     assert "'hungry' needs aux_kw 0.6 and gets 1 kW" in message
 
 
@@ -286,3 +279,9 @@ def test_tables_of_parameters() -> None:
         "allowed": "a number from 6 to 200 A",
     }
     assert rows["time_step_min"]["allowed"] == "one of 1, 5, 15, 30, 60"
+
+
+def test_an_inverter_is_as_large_as_the_modules_unless_it_is_given() -> None:
+    assert Solar().limit_kw == 0.0
+    assert Solar(peak_kw=8.0).limit_kw == 8.0
+    assert Solar(peak_kw=8.0, inverter_kw=6.0).limit_kw == 6.0

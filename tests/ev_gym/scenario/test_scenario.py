@@ -18,7 +18,6 @@ from ev_gym.scenario import (
     Household,
     RewardWeights,
     Scenario,
-    ScenarioError,
     Solar,
     Tariff,
     Vehicle,
@@ -31,6 +30,7 @@ from ev_gym.scenario.series_source import FILES
 from ev_gym.scenario.tariff import HIGH, TARIFFS
 from ev_gym.scenario.vehicle import DAILY
 from ev_gym.series.of_scenario import dataset_of
+from tests.support.refusals import refusal
 
 CLASSIC_PRICES_ORE = [
     *(85.28, 70.86, 68.01, 67.95, 68.01, 85.04, 87.86, 100.26, 118.45, 116.61, 105.93, 91.95),
@@ -40,13 +40,6 @@ CLASSIC_LOADS_KW = [
     *(0.88, 0.77, 2.2, 1.98, 2.75, 3.85, 4.51, 3.74, 3.85, 4.4, 4.73, 6.16),
     *(4.62, 3.74, 3.52, 3.63, 5.83, 11.0, 8.91, 6.05, 4.29, 2.64, 1.87, 0.99),
 ]
-
-
-def refused(make: Any) -> str:
-    """The message with which something is refused."""
-    with pytest.raises(ScenarioError) as caught:
-        make()
-    return str(caught.value)
 
 
 def as_json(scenario: Scenario) -> Any:
@@ -61,13 +54,13 @@ def test_presets_by_name() -> None:
         assert preset_summary(name).endswith(".")
     assert Scenario() == preset("stockholm")
     assert as_scenario(preset("classic")) == preset("classic")
-    message = refused(lambda: as_scenario("stokholm"))
+    message = refusal(lambda: as_scenario("stokholm"))
     assert message.startswith("unknown scenario 'stokholm' (did you mean 'stockholm'?); presets: ")
     assert all(name in message for name in preset_names())
     for wrong in (5, None, ["stockholm"], Household()):
-        assert refused(lambda w=wrong: as_scenario(w)).startswith(f"scenario is {wrong!r}; allowed")
+        assert refusal(lambda w=wrong: as_scenario(w)).startswith(f"scenario is {wrong!r}; allowed")
     for wrong in ([], {}, None, 3):
-        said = refused(lambda w=wrong: as_scenario({"preset": w}))
+        said = refusal(lambda w=wrong: as_scenario({"preset": w}))
         assert said.startswith(f"unknown scenario {wrong!r}")
 
 
@@ -194,7 +187,7 @@ def test_frozen_and_hashable() -> None:
 )
 def test_overrides_that_are_refused(changes: dict[Any, Any], said: str) -> None:
     for given in (changes, {"preset": "classic", **changes}):
-        assert said in refused(lambda given=given: as_scenario(given))
+        assert said in refusal(lambda given=given: as_scenario(given))
 
 
 def test_overrides_on_a_preset() -> None:
@@ -225,7 +218,7 @@ def test_vehicles_by_dict_and_by_model() -> None:
         zoe,
         Vehicle.model("Fiat 500e"),
     )
-    assert "Vehicle.min_soc is 2" in refused(lambda: Vehicle.model("Renault Zoe", min_soc=2))
+    assert "Vehicle.min_soc is 2" in refusal(lambda: Vehicle.model("Renault Zoe", min_soc=2))
 
 
 def test_classic_is_the_teaching_servers_household() -> None:
@@ -287,21 +280,21 @@ def test_tariffs_by_name_and_a_driving_of_ones_own() -> None:
         assert as_scenario({"preset": "classic", "tariff": name}).tariff == known
     changed = as_scenario({"tariff": {"power_days": 1}}).tariff
     assert changed == dataclasses.replace(TARIFFS["ellevio"], power_days=1)
-    said = refused(lambda: as_scenario({"tariff": "elevio"}))
+    said = refusal(lambda: as_scenario({"tariff": "elevio"}))
     assert said.startswith("unknown tariff 'elevio' (did you mean 'ellevio'?); tariffs: ellevio, ")
     own = {"pattern": "daily", "trip_km": 70}
     cars = as_scenario({"vehicles": [{}, {"driving": own}, {"driving": None}]}).vehicles
     daily = Driving(pattern="daily", trip_km=70.0)
     assert [car.driving for car in cars] == [None, daily, None]
-    said = refused(lambda: as_scenario({"vehicles": [{"driving": {"trip": 70}}]}))
+    said = refusal(lambda: as_scenario({"vehicles": [{"driving": {"trip": 70}}]}))
     assert said.startswith("unknown key 'trip' in the scenario.vehicles.driving (did you mean")
-    said = refused(lambda: as_scenario({"vehicles": [{"driving": "daily"}]}))
+    said = refusal(lambda: as_scenario({"vehicles": [{"driving": "daily"}]}))
     assert said == "Vehicle.driving is 'daily'; allowed: a Driving, or None"
 
 
 def test_measured_preset_needs_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EV_GYM_DATA", raising=False)
-    message = refused(lambda: dataset_of(preset("stockholm-measured")))
+    message = refusal(lambda: dataset_of(preset("stockholm-measured")))
     assert message.startswith("EV_GYM_DATA is not set; allowed: the folder that holds ")
     data = preset("stockholm-measured").data
     for name in (data.price_file, data.load_file, data.temperature_file):
@@ -313,20 +306,20 @@ def test_measured_preset_needs_its_folder(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_what_would_have_no_effect_is_refused() -> None:
     """Instead of being silently ignored: the hours of another pattern, of a flat tariff."""
-    said = refused(lambda: as_scenario({"driving": {"arrival_h": 20}}))
+    said = refusal(lambda: as_scenario({"driving": {"arrival_h": 20}}))
     assert said.startswith("Driving.arrival_h is 20.0, which has no effect because pattern is 'rou")
-    said = refused(lambda: as_scenario({"tariff": {"high_from_h": 8}}))
+    said = refusal(lambda: as_scenario({"tariff": {"high_from_h": 8}}))
     assert said.startswith("Tariff.high_from_h is 8, which has no effect because transfer_high")
-    said = refused(lambda: as_scenario({"preset": "classic", "charger": {"max_current_a": 32}}))
+    said = refusal(lambda: as_scenario({"preset": "classic", "charger": {"max_current_a": 32}}))
     assert said.startswith("Charger.max_current_a is 32, which has no effect because levels_kw")
-    said = refused(lambda: as_scenario({"household": {"phases": 1}}))
+    said = refusal(lambda: as_scenario({"household": {"phases": 1}}))
     assert said == (
         "Charger.phases is 3, but Household.phases is 1; allowed: no more phases than the house has"
     )
-    said = refused(lambda: as_scenario({"vehicles": ["Renault Zoe"]}))
+    said = refusal(lambda: as_scenario({"vehicles": ["Renault Zoe"]}))
     assert said == (
         "vehicle is 'Renault Zoe'; allowed: a dict of parameters, or {'model': 'Renault Zoe'}"
     )
-    assert refused(lambda: Scenario.from_dict([1])) == (  # type: ignore[arg-type]
+    assert refusal(lambda: Scenario.from_dict([1])) == (  # type: ignore[arg-type]
         "scenario is [1]; allowed: a dict of overrides"
     )

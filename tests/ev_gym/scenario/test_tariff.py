@@ -1,24 +1,15 @@
-"""Tariffs as declared: presets against the companies' prices, energy tax by year, what is refused.
-
-And their prices on a calendar.
-"""
+"""Tariffs as declared: the companies' prices, energy tax by year, what is refused."""
 
 from __future__ import annotations
 
 import csv
-import dataclasses
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from ev_gym.scenario import ScenarioError, Tariff
 from ev_gym.scenario.tariff import ENERGY_TAX_PER_KWH, TARIFFS, energy_tax, tariff
-from ev_gym.series.dataset import Dataset
-from ev_gym.world.tariff_tables import export_prices, import_prices, quarter_prices
-from tests.support.small_series import STOCKHOLM, local_times, series
 
 # With 25 % VAT: fixed a month, ore per kWh, ore in high hours, per kW, and the name in the file.
 LISTED = {
@@ -32,7 +23,7 @@ LISTED = {
 
 @pytest.mark.parametrize("name", TARIFFS)
 def test_presets_hold_the_listed_prices(name: str) -> None:
-    """With VAT they are those of the price pages."""
+    """With VAT added they are those of the companies' price pages."""
     found, (fixed, transfer_ore, high_ore, per_kw, _) = TARIFFS[name], LISTED[name]
     assert found.vat == 0.25
     assert 1.25 * found.fixed_per_month == pytest.approx(fixed, abs=1e-9)
@@ -48,7 +39,7 @@ def test_presets_hold_the_listed_prices(name: str) -> None:
 
 @pytest.mark.parametrize("name", LISTED)
 def test_listed_prices_are_those_of_the_file(name: str, measured_folder: Path) -> None:
-    """Of the figures that the project was given."""
+    """The file of the measured series that lists the companies' prices."""
     with (measured_folder / "se_grid_tariffs_2025.csv").open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["operator"] == LISTED[name][4]]
     row = next(row for row in rows if "20 A" in row["customer"] or len(rows) == 1)
@@ -82,64 +73,8 @@ def test_energy_tax_by_year() -> None:
         energy_tax(by_year, 2017)
 
 
-def test_energy_tax_changes_at_local_midnight() -> None:
-    """On 1 January 2025, a Wednesday, in Stockholm: 23:00 UTC, the 48th hour from Monday."""
-    dataset = series(2, monday=datetime(2024, 12, 30))
-    found = quarter_prices(Tariff(energy_tax_per_kwh=None), dataset)
-    expected = np.where(np.arange(2 * 672) < 48 * 4, 0.428, 0.439)
-    assert found.tax_per_kwh.tolist() == expected.tolist()
-    assert set(quarter_prices(Tariff(), dataset).tax_per_kwh.tolist()) == {0.439}
-
-
-def test_series_of_years_without_a_known_tax_are_refused() -> None:
-    """Only where the tax is to follow the year."""
-    dataset = series(1, monday=datetime(2016, 1, 4))
-    assert quarter_prices(Tariff(), dataset).tax_per_kwh[0] == 0.439
-    with pytest.raises(ScenarioError, match="energy_tax_per_kwh is None, but the series hold"):
-        quarter_prices(Tariff(energy_tax_per_kwh=None), dataset)
-
-
-@pytest.mark.parametrize("price_minutes", [15, 30, 60])
-def test_prices_of_every_quarter(price_minutes: int) -> None:
-    """Import (spot + tax + transfer) with VAT, export spot less the fee, without.
-
-    Vattenfall's hours: weekdays 06-22 of the winter months, also where summer time begins.
-    """
-    dataset = series(6, price_minutes, datetime(2025, 3, 3))
-    own = dataclasses.replace(TARIFFS["vattenfall_time"], export_fee_per_kwh=-0.05)
-    prices = quarter_prices(own, dataset)
-    spot = np.repeat(dataset.price_per_kwh, price_minutes // 15)
-    high = np.array(
-        [
-            local.month == 3 and local.weekday() < 5 and 6 <= local.hour < 22
-            for local in local_times(dataset, 6 * 168)
-        ]
-    )
-    transfer = np.repeat(np.where(high, 0.536, 0.2144), 4)
-    expected = (spot + 0.439 + transfer) * 1.25
-    np.testing.assert_allclose(import_prices(own, prices), expected, atol=1e-12)
-    np.testing.assert_allclose(export_prices(own, prices), spot + 0.05, atol=1e-12)
-
-
-def test_prices_follow_the_series_own_zone() -> None:
-    """The year changes by the local clock, not by UTC nor by Sweden's."""
-    dataset = Dataset(
-        start=datetime(2024, 12, 30, tzinfo=STOCKHOLM).replace(hour=0),
-        zone="Europe/Stockholm",
-        load_kw=np.zeros((1, 672)),
-        price_per_kwh=np.zeros(168),
-        temperature_c=np.zeros(168),
-    )
-    helsinki = dataclasses.replace(
-        dataset, start=datetime.fromisoformat("2024-12-30T00:00+02:00"), zone="Europe/Helsinki"
-    )
-    for each in (dataset, helsinki):
-        taxes = quarter_prices(Tariff(energy_tax_per_kwh=None), each).tax_per_kwh
-        assert np.flatnonzero(np.diff(taxes)).tolist() == [48 * 4 - 1]
-
-
 def test_an_unknown_tariff_is_named_with_what_is_allowed() -> None:
-    """And with the nearest one."""
+    """The message names the nearest one, too."""
     with pytest.raises(ScenarioError) as refused:
         tariff("elevio")
     assert str(refused.value) == (
@@ -176,7 +111,7 @@ def test_an_unknown_tariff_is_named_with_what_is_allowed() -> None:
     ],
 )
 def test_what_a_tariff_refuses(make: Callable[[], Tariff], message: str) -> None:
-    """Each with the field, its value, and what is allowed."""
+    """Each message names the field, its value, and what is allowed."""
     with pytest.raises(ScenarioError) as refused:
         make()
     assert message in str(refused.value)

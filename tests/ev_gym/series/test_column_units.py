@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import timezone
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from ev_gym.series.dataset import Dataset
 from ev_gym.series.limits import DataError
+from tests.support.week_frames import column_frame, week_of
 
 UTC = timezone.utc
-START = datetime(2023, 1, 1, 23, tzinfo=UTC)  # Monday 2023-01-02 00:00 in Stockholm
-
-
-def column(name: str, minutes: int, values: Any, start: datetime = START) -> pd.DataFrame:
-    """A frame of one column whose first interval begins at `start`."""
-    index = pd.date_range(start, periods=len(values), freq=f"{minutes}min")
-    return pd.DataFrame({name: np.asarray(values, dtype=float)}, index=index)
-
-
-def read(**changes: Any) -> Dataset:
-    """The data set of one sound week, with changes."""
-    sound: dict[str, Any] = {
-        "price": column("price_sek_per_kwh", 60, np.arange(168) / 100),
-        "load": column("load_kw", 15, np.arange(672) / 10),
-        "temperature": column("temperature_c", 60, [5.5] * 168),
-    }
-    return Dataset.from_frame(**{**sound, **changes})
 
 
 @pytest.mark.parametrize(
@@ -48,15 +31,15 @@ def read(**changes: Any) -> Dataset:
     ],
 )
 def test_price_units(name: str, options: dict[str, Any], factor: float) -> None:
-    data = read(price=column(name, 60, np.arange(168) / 100), **options)
+    data = week_of(price=column_frame(name, 60, np.arange(168) / 100), **options)
     np.testing.assert_allclose(data.price_per_kwh, np.arange(168) / 100 * factor, rtol=1e-15)
     assert data.currency == options.get("currency", "SEK")
 
 
 def test_ore_is_not_a_part_of_every_currency() -> None:
-    price = column("price_ore_per_kwh", 60, [1] * 168)
+    price = column_frame("price_ore_per_kwh", 60, [1] * 168)
     with pytest.raises(DataError, match="'price_ore_per_kwh' is not in EUR"):
-        read(price=price, currency="EUR")
+        week_of(price=price, currency="EUR")
 
 
 @pytest.mark.parametrize(
@@ -64,7 +47,7 @@ def test_ore_is_not_a_part_of_every_currency() -> None:
     [("load_kw", 15, 1.5), ("load_w", 15, 0.0015), ("load_kwh", 15, 6.0), ("kwh", 60, 1.5)],
 )
 def test_load_units(name: str, minutes: int, kw: float) -> None:
-    data = read(load=column(name, minutes, [1.5] * (7 * 1440 // minutes)))
+    data = week_of(load=column_frame(name, minutes, [1.5] * (7 * 1440 // minutes)))
     np.testing.assert_allclose(data.load_kw, np.full((1, 672), kw), rtol=1e-15)
 
 
@@ -84,7 +67,7 @@ def test_load_units(name: str, minutes: int, kw: float) -> None:
 )
 def test_unknown_units(role: str, name: str, message: str) -> None:
     with pytest.raises(DataError, match=f"{role} frame, names of the columns: .*{message}"):
-        read(**{role: column(name, 60, [1] * 168)})
+        week_of(**{role: column_frame(name, 60, [1] * 168)})
 
 
 @pytest.mark.parametrize(
@@ -101,64 +84,64 @@ def test_unknown_units(role: str, name: str, message: str) -> None:
 def test_plausible_range(
     role: str, name: str, minutes: int, low: float, high: float, factor: float, unit: str
 ) -> None:
-    frame = column(name, minutes, [low, high] * (84 * 60 // minutes))
-    assert read(**{role: frame}).weeks == 1
+    frame = column_frame(name, minutes, [low, high] * (84 * 60 // minutes))
+    assert week_of(**{role: frame}).weeks == 1
     for value in (low - 0.5, high * 1.01):
         frame.iloc[5, 0] = value
         where = rf"{role} frame, row 5 \(.*Z\): {name} = {value} is {value * factor:g} {unit}"
         with pytest.raises(DataError, match=where):
-            read(**{role: frame})
+            week_of(**{role: frame})
 
 
 def test_several_houses() -> None:
-    load = column("a_kw", 15, np.arange(672) / 10)
+    load = column_frame("a_kw", 15, np.arange(672) / 10)
     load["persons"], load["b_kw"] = 9, load["a_kw"] / 2
     expected = load[["a_kw", "b_kw"]].to_numpy().T
-    np.testing.assert_array_equal(read(load=load).load_kw, expected)
-    chosen = read(load=load, load_columns=["b_kw", "a_kw"])
+    np.testing.assert_array_equal(week_of(load=load).load_kw, expected)
+    chosen = week_of(load=load, load_columns=["b_kw", "a_kw"])
     np.testing.assert_array_equal(chosen.load_kw, expected[::-1])
-    np.testing.assert_array_equal(read(load=load, load_columns="b_kw").load_kw, expected[1:])
+    np.testing.assert_array_equal(week_of(load=load, load_columns="b_kw").load_kw, expected[1:])
     with pytest.raises(DataError, match=r"no known load unit in \['persons'\]"):
-        read(load=load, load_columns="persons")
+        week_of(load=load, load_columns="persons")
     with pytest.raises(DataError, match=r"no column 'c_kw' \(load_columns\) among \['a_kw', "):
-        read(load=load, load_columns=["a_kw", "c_kw"])
+        week_of(load=load, load_columns=["a_kw", "c_kw"])
     load.loc[load.index[4], "b_kw"] = np.nan
     with pytest.raises(DataError, match=r"row 4 \(2023-01-02T00:00Z\): b_kw = nan is not"):
-        read(load=load)
-    assert read(load=load, load_columns="a_kw").houses == 1
+        week_of(load=load)
+    assert week_of(load=load, load_columns="a_kw").houses == 1
 
 
 def test_several_candidates_must_be_chosen_from() -> None:
-    price = column("price_eur_per_mwh", 60, np.arange(168))
+    price = column_frame("price_eur_per_mwh", 60, np.arange(168))
     price["price_ore_per_kwh"] = np.arange(168.0)
     with pytest.raises(DataError, match=r"several price columns, .*choose with price_column="):
-        read(price=price)
-    data = read(price=price, price_column="price_ore_per_kwh")
+        week_of(price=price)
+    data = week_of(price=price, price_column="price_ore_per_kwh")
     np.testing.assert_allclose(data.price_per_kwh, np.arange(168) / 100)
     with pytest.raises(DataError, match=r"no column 'spot' \(price_column\)"):
-        read(price=price, price_column="spot")
-    load = column("load_kw", 15, [1] * 672)
+        week_of(price=price, price_column="spot")
+    load = column_frame("load_kw", 15, [1] * 672)
     load["load_kwh"] = 0.25
     with pytest.raises(DataError, match=r"several load columns, .*choose with load_columns="):
-        read(load=load)
-    warm = column("outdoor_c", 60, np.arange(168) / 10)
+        week_of(load=load)
+    warm = column_frame("outdoor_c", 60, np.arange(168) / 10)
     warm["indoor_c"] = 21.0
     with pytest.raises(
         DataError, match=r"several temperature columns, \['outdoor_c', 'indoor_c'\]"
     ):
-        read(temperature=warm)
-    assert read(temperature=warm, temperature_column="outdoor_c").temperature_c[10] == 1.0
+        week_of(temperature=warm)
+    assert week_of(temperature=warm, temperature_column="outdoor_c").temperature_c[10] == 1.0
 
 
 def light(**columns: Any) -> pd.DataFrame:
     """A week of irradiance, W/m2."""
-    parts = [column(name, 60, np.full(168, value)) for name, value in columns.items()]
+    parts = [column_frame(name, 60, np.full(168, value)) for name, value in columns.items()]
     return pd.concat(parts, axis=1)
 
 
 def test_irradiance_columns() -> None:
     frame = light(t_c=5.0, roof_DHI_w_per_m2=30.0, cloud_pct=8.0, ghi_w_per_m2=80.0)
-    data = read(irradiance=frame)
+    data = week_of(irradiance=frame)
     assert (data.ghi_w_per_m2[7], data.dhi_w_per_m2[7], data.dni_w_per_m2) == (80.0, 30.0, None)
 
 
@@ -184,16 +167,16 @@ def test_irradiance_columns() -> None:
 )
 def test_irradiance_columns_refused(columns: dict[str, float], message: str) -> None:
     with pytest.raises(DataError, match=f"irradiance frame, names of the columns: .*{message}"):
-        read(irradiance=light(**columns))
+        week_of(irradiance=light(**columns))
 
 
 @pytest.mark.parametrize("name", ["ghi", "dhi", "dni"])
 def test_plausible_irradiance(name: str) -> None:
     frame = light(ghi_w_per_m2=1500.0, dhi_w_per_m2=0.0, dni_w_per_m2=1500.0)
-    assert read(irradiance=frame).weeks == 1
+    assert week_of(irradiance=frame).weeks == 1
     for value in (-0.5, 1500.5):
         wrong = frame.copy()
         wrong.loc[wrong.index[5], f"{name}_w_per_m2"] = value
         where = rf"irradiance frame, row 5 \(.*Z\): {name}_w_per_m2 = {value} is .* 0 to 1500 W/m2"
         with pytest.raises(DataError, match=where):
-            read(irradiance=wrong)
+            week_of(irradiance=wrong)

@@ -22,6 +22,7 @@ from ev_gym.scenario import Data, Scenario, ScenarioError, Tariff, preset
 from ev_gym.series.limits import DataError
 from ev_gym.series.of_scenario import dataset_of
 from ev_gym.simulation.observation import observation_slices
+from tests.support.refusals import refusal
 
 FRIDAY = datetime(2024, 1, 5)
 MONDAY = datetime(2024, 1, 7, 23, tzinfo=timezone.utc)
@@ -62,17 +63,10 @@ def own(tmp_path: Path) -> dict[str, Any]:
     }
 
 
-def refused(make: Any) -> str:
-    """The message with which a scenario is refused."""
-    with pytest.raises(ScenarioError) as caught:
-        make()
-    return str(caught.value)
-
-
 @pytest.mark.parametrize("source", ["synthetic", "classic"])
 @pytest.mark.parametrize("name", ONLY_FILES)
 def test_what_the_source_does_not_read_is_refused(source: str, name: str) -> None:
-    message = refused(lambda: Data(source=source, **{name: ONLY_FILES[name]}))
+    message = refusal(lambda: Data(source=source, **{name: ONLY_FILES[name]}))
     assert message.startswith(f"Data.{name} is {ONLY_FILES[name]!r}, ")
     assert f"source is {source!r}, not 'files'" in message
 
@@ -80,17 +74,17 @@ def test_what_the_source_does_not_read_is_refused(source: str, name: str) -> Non
 @pytest.mark.parametrize("source", ["synthetic", "classic"])
 @pytest.mark.parametrize("name", ["start", "weeks"])
 def test_built_in_series_need_start_and_weeks(source: str, name: str) -> None:
-    message = refused(lambda: Data(source=source, **{name: None}))
+    message = refusal(lambda: Data(source=source, **{name: None}))
     assert message == f"Data.{name} is None; allowed with source 'files' only"
 
 
 def test_files_need_prices_loads_and_one_temperature(own: dict[str, Any]) -> None:
     for name in ("price_file", "load_file"):
-        message = refused(lambda name=name: Data(**{**own, name: None}))
+        message = refusal(lambda name=name: Data(**{**own, name: None}))
         assert message == f"Data.{name} is None; allowed with files: a path"
-    none = refused(lambda: Data(**{**own, "temperature_c": None}))
+    none = refusal(lambda: Data(**{**own, "temperature_c": None}))
     assert none.startswith("Data.temperature_file is None and Data.temperature_c is None; allowed")
-    both = refused(lambda: Data(**{**own, "temperature_file": "t.csv"}))
+    both = refusal(lambda: Data(**{**own, "temperature_file": "t.csv"}))
     assert both.startswith("Data.temperature_file is 't.csv' and Data.temperature_c is 7.0; allo")
     assert none.endswith("exactly one of the two")
     assert both.endswith("exactly one of the two")
@@ -157,7 +151,7 @@ def test_files_relative_to_the_folder(
 ) -> None:
     relative = Scenario(data=Data(**{**own, "price_file": "price.csv", "load_file": "load.csv"}))
     monkeypatch.delenv("EV_GYM_DATA", raising=False)
-    message = refused(lambda: dataset_of(relative))
+    message = refusal(lambda: dataset_of(relative))
     assert message == "EV_GYM_DATA is not set; allowed: the folder that holds price.csv, load.csv"
     monkeypatch.setenv("EV_GYM_DATA", str(tmp_path))
     absolute = dataset_of(Scenario(data=Data(**own)))

@@ -16,26 +16,10 @@ from numpy.typing import NDArray
 
 from ev_gym.series.dataset import Dataset
 from ev_gym.series.limits import DataError
+from tests.support.week_frames import START, column_frame, week_of
 
 UTC = timezone.utc
-START = datetime(2023, 1, 1, 23, tzinfo=UTC)  # Monday 2023-01-02 00:00 in Stockholm
 ZONES = ["Europe/Stockholm", "America/New_York", "Asia/Kolkata", "Australia/Sydney", "UTC"]
-
-
-def column(name: str, minutes: int, values: Any, start: datetime = START) -> pd.DataFrame:
-    """A frame of one column whose first interval begins at `start`."""
-    index = pd.date_range(start, periods=len(values), freq=f"{minutes}min")
-    return pd.DataFrame({name: np.asarray(values, dtype=float)}, index=index)
-
-
-def read(**changes: Any) -> Dataset:
-    """The data set of one sound week, with changes."""
-    sound: dict[str, Any] = {
-        "price": column("price_sek_per_kwh", 60, np.arange(168) / 100),
-        "load": column("load_kw", 15, np.arange(672) / 10),
-        "temperature": column("temperature_c", 60, [5.5] * 168),
-    }
-    return Dataset.from_frame(**{**sound, **changes})
 
 
 @pytest.mark.parametrize(
@@ -65,29 +49,29 @@ def read(**changes: Any) -> Dataset:
 )
 def test_options_are_checked(options: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
-        read(**options)
+        week_of(**options)
 
 
 def test_constant_temperature() -> None:
-    np.testing.assert_array_equal(read(temperature=-3).temperature_c, np.full(168, -3.0))
+    np.testing.assert_array_equal(week_of(temperature=-3).temperature_c, np.full(168, -3.0))
 
 
 # Resolution.
 
 
 def test_load_resolutions() -> None:
-    fine = column("load_kw", 5, np.arange(3 * 672) / 100)
-    np.testing.assert_allclose(read(load=fine).load_kw[0], np.arange(672) * 0.03 + 0.01)
+    fine = column_frame("load_kw", 5, np.arange(3 * 672) / 100)
+    np.testing.assert_allclose(week_of(load=fine).load_kw[0], np.arange(672) * 0.03 + 0.01)
     for minutes, times in ((30, 2), (60, 4)):
         values = np.arange(672 // times) / 10
-        coarse = column("load_kw", minutes, values)
-        np.testing.assert_array_equal(read(load=coarse).load_kw[0], np.repeat(values, times))
+        coarse = column_frame("load_kw", minutes, values)
+        np.testing.assert_array_equal(week_of(load=coarse).load_kw[0], np.repeat(values, times))
 
 
 @pytest.mark.parametrize("minutes", [15, 30, 60])
 def test_price_resolutions(minutes: int) -> None:
     values = np.arange(7 * 1440 // minutes) / 100
-    data = read(price=column("sek_per_kwh", minutes, values))
+    data = week_of(price=column_frame("sek_per_kwh", minutes, values))
     assert data.price_minutes == minutes
     np.testing.assert_array_equal(data.price_per_kwh, values)
 
@@ -95,8 +79,8 @@ def test_price_resolutions(minutes: int) -> None:
 def test_temperature_resolution() -> None:
     # Ten-minute values from 20 minutes before the calendar: the incomplete hour is left off.
     begin = START - timedelta(minutes=20)
-    frame = column("t_c", 10, np.arange(2 + 168 * 6) / 100, start=begin)
-    np.testing.assert_allclose(read(temperature=frame).temperature_c[:2], [0.045, 0.105])
+    frame = column_frame("t_c", 10, np.arange(2 + 168 * 6) / 100, start=begin)
+    np.testing.assert_allclose(week_of(temperature=frame).temperature_c[:2], [0.045, 0.105])
 
 
 @pytest.mark.parametrize(
@@ -111,22 +95,22 @@ def test_temperature_resolution() -> None:
     ],
 )
 def test_resolutions_refused(role: str, name: str, minutes: int, message: str) -> None:
-    frame = column(name, minutes, [1] * (7 * 1440 // minutes))
+    frame = column_frame(name, minutes, [1] * (7 * 1440 // minutes))
     with pytest.raises(DataError, match=rf"{role} frame, row 1 \(.*\): intervals of {message}"):
-        read(**{role: frame})
+        week_of(**{role: frame})
 
 
 def test_less_than_one_hour_of_temperature() -> None:
-    frame = column("t_c", 15, [1] * 3)
+    frame = column_frame("t_c", 15, [1] * 3)
     with pytest.raises(DataError, match=r"row 0 .* to row 2 .*less than one step of 60 minutes"):
-        read(temperature=frame)
+        week_of(temperature=frame)
 
 
 def test_stamps_off_the_quarter_hours() -> None:
     begin = START + timedelta(minutes=5)
-    frame = column("load_kw", 15, [1] * 700, start=begin)
+    frame = column_frame("load_kw", 15, [1] * 700, start=begin)
     with pytest.raises(DataError, match=r"load frame, row 0 \(2023-01-01T23:05Z\): .*grid of 15"):
-        read(load=frame)
+        week_of(load=frame)
 
 
 # The calendar of the prices.
@@ -135,13 +119,13 @@ def test_stamps_off_the_quarter_hours() -> None:
 def test_first_whole_monday_and_whole_weeks() -> None:
     begin = START - timedelta(days=3)
     prices = np.arange(17 * 24 + 5) / 10
-    frame = column("sek_per_kwh", 60, prices, start=begin)
-    load = column("kw", 60, [1] * 400)
-    data = read(price=frame, load=load, temperature=5.0)
+    frame = column_frame("sek_per_kwh", 60, prices, start=begin)
+    load = column_frame("kw", 60, [1] * 400)
+    data = week_of(price=frame, load=load, temperature=5.0)
     assert (data.start, data.weeks) == (START, 2)
     np.testing.assert_array_equal(data.price_per_kwh, prices[72 : 72 + 336])
-    late = column("sek_per_kwh", 60, prices, start=START + timedelta(hours=1))
-    data = read(price=late, load=load, temperature=5.0)
+    late = column_frame("sek_per_kwh", 60, prices, start=START + timedelta(hours=1))
+    data = week_of(price=late, load=load, temperature=5.0)
     assert (data.start, data.weeks) == (START + timedelta(days=7), 1)
 
 
@@ -157,9 +141,9 @@ def test_first_whole_monday_and_whole_weeks() -> None:
     ],
 )
 def test_given_start(start: Any) -> None:
-    frame = column("sek_per_kwh", 60, np.arange(504) / 10)
-    load = column("kw", 60, np.arange(504) / 10)
-    data = read(price=frame, load=load, temperature=5.0, start=start, weeks=1)
+    frame = column_frame("sek_per_kwh", 60, np.arange(504) / 10)
+    load = column_frame("kw", 60, np.arange(504) / 10)
+    data = week_of(price=frame, load=load, temperature=5.0, start=start, weeks=1)
     assert (data.start, data.weeks) == (START + timedelta(days=7), 1)
     np.testing.assert_array_equal(data.price_per_kwh, np.arange(168, 336) / 10)
     np.testing.assert_array_equal(data.load_kw[0], np.repeat(np.arange(168, 336) / 10, 4))
@@ -167,21 +151,21 @@ def test_given_start(start: Any) -> None:
 
 def test_half_hour_zone() -> None:
     begin = datetime(2023, 1, 1, 18, tzinfo=UTC)  # 23:30 on Sunday in Kolkata
-    price = column("inr_per_kwh", 30, np.arange(340) / 10, start=begin)
-    load = column("kw", 30, np.arange(340) / 10, start=begin)
-    warm = column("t_c", 30, np.arange(340) / 10, start=begin)
+    price = column_frame("inr_per_kwh", 30, np.arange(340) / 10, start=begin)
+    load = column_frame("kw", 30, np.arange(340) / 10, start=begin)
+    warm = column_frame("t_c", 30, np.arange(340) / 10, start=begin)
     options: dict[str, Any] = {"zone": "Asia/Kolkata", "currency": "INR"}
     data = Dataset.from_frame(price, load, warm, **options)
     assert data.start == begin + timedelta(minutes=30)
     assert data.price_per_kwh[0] == 0.1
     assert data.load_kw[0, :3].tolist() == [0.1, 0.1, 0.2]
     np.testing.assert_allclose(data.temperature_c[:2], [0.15, 0.35])
-    hourly = column("inr_per_kwh", 60, [1] * 200, start=begin)
+    hourly = column_frame("inr_per_kwh", 60, [1] * 200, start=begin)
     with pytest.raises(
         DataError, match=r"price frame, row 0 .*no interval begins at the local Monday"
     ):
         Dataset.from_frame(hourly, load, warm, **options)
-    cold = column("t_c", 60, [1] * 200, start=begin)
+    cold = column_frame("t_c", 60, [1] * 200, start=begin)
     with pytest.raises(
         DataError, match=r"temperature frame, row 0 .*grid of 60 minutes that begins 30 min"
     ):
@@ -243,22 +227,22 @@ def test_energy_and_means_are_preserved(
 
 def test_irradiance_resolution() -> None:
     begin = START - timedelta(minutes=20)
-    frame = column("ghi_w_per_m2", 10, np.arange(2 + 168 * 6) / 10, start=begin)
-    data = read(irradiance=frame)
+    frame = column_frame("ghi_w_per_m2", 10, np.arange(2 + 168 * 6) / 10, start=begin)
+    data = week_of(irradiance=frame)
     np.testing.assert_allclose(data.ghi_w_per_m2[:2], [0.45, 1.05])
-    coarse = column("ghi_w_per_m2", 180, [1] * 56)
+    coarse = column_frame("ghi_w_per_m2", 180, [1] * 56)
     with pytest.raises(
         DataError, match=r"irradiance frame, row 1 .*180 minutes; allowed are 60 min"
     ):
-        read(irradiance=coarse)
+        week_of(irradiance=coarse)
 
 
 def test_irradiance_is_paired_by_time_where_it_covers_the_prices() -> None:
     begin = START - timedelta(hours=5)
-    frame = column("ghi_w_per_m2", 60, np.arange(200), start=begin)
-    np.testing.assert_array_equal(read(irradiance=frame).ghi_w_per_m2, np.arange(5, 173))
+    frame = column_frame("ghi_w_per_m2", 60, np.arange(200), start=begin)
+    np.testing.assert_array_equal(week_of(irradiance=frame).ghi_w_per_m2, np.arange(5, 173))
     with pytest.raises(DataError, match=r"irradiance frame, row 0 .*covers neither the calendar"):
-        read(irradiance=frame.iloc[:100])
+        week_of(irradiance=frame.iloc[:100])
 
 
 def test_irradiance_of_another_year_is_paired_by_utc() -> None:
@@ -267,9 +251,9 @@ def test_irradiance_of_another_year_is_paired_by_utc() -> None:
     year = pd.date_range("2024-01-01", "2024-12-31T23:00", freq="h", tz="UTC")
     by_utc_hour = pd.DataFrame({"ghi_w_per_m2": year.hour.astype(float)}, index=year)
     warm = pd.DataFrame({"t_c": year.hour.astype(float)}, index=year)
-    data = read(
-        price=column("sek_per_kwh", 60, np.arange(168) / 100, start=monday),
-        load=column("kw", 15, np.ones(672), start=monday),
+    data = week_of(
+        price=column_frame("sek_per_kwh", 60, np.arange(168) / 100, start=monday),
+        load=column_frame("kw", 15, np.ones(672), start=monday),
         temperature=warm,
         irradiance=by_utc_hour,
     )

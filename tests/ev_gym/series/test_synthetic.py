@@ -13,9 +13,7 @@ import numpy as np
 import pytest
 
 from ev_gym.calibrated import figures
-from ev_gym.calibration.measures import (
-    month_of,
-)
+from ev_gym.calibration.measures import month_of
 from ev_gym.series.synthetic import (
     TYPICAL_SEED,
     SyntheticSeries,

@@ -8,19 +8,15 @@ after 3 and 6 hours), so days differ a little less.
 
 from __future__ import annotations
 
-import json
 import pickle
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ev_gym import calibrated
 from ev_gym.calibrated import figures
 from ev_gym.calibration import sky
-from ev_gym.calibration.__main__ import as_text
 from ev_gym.calibration.measures import sky_figures
 from ev_gym.scenario import Data, Scenario
 from ev_gym.series.of_scenario import dataset_of
@@ -134,25 +130,3 @@ def test_generated_data_sets_hold_it_and_nothing_else_changed() -> None:
     classic = dataset_of(Scenario.from_dict({"preset": "classic"}))
     assert classic.clearness is None
     assert classic.ghi_w_per_m2 is None
-
-
-# The derivation.
-
-
-def test_file_credits_its_source() -> None:
-    path = calibrated.FOLDER / "sun.json"
-    assert path.stat().st_size < 2_500
-    known = json.loads(path.read_text(encoding="utf-8"))
-    assert known["licence"] == "CC BY 4.0, Open-Meteo"
-    assert "Aarhus 2024" in known["source"]
-    assert len(known["quantiles"]) == 41
-
-
-def test_derive_reproduces_the_file(measured_folder: Path) -> None:
-    path = calibrated.FOLDER / "sun.json"
-    assert as_text(sky.derive(measured_folder)) == path.read_text(encoding="utf-8")
-
-
-def test_derive_names_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="weather_aarhus_hourly_2024"):
-        sky.derive(tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 import struct
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from ev_gym.env import EVChargingEnv
 from ev_gym.simulation import saved_state
 from ev_gym.simulation.saved_state import StateError
 from ev_gym.vector_env import EVChargingVectorEnv
+from tests.support import layout_2
 from tests.support.repository import ROOT
 from tests.support.rollouts import THREE_CARS, live, same
 from tests.support.small_series import PLAIN, series
@@ -174,7 +176,13 @@ def test_states_of_something_else_are_refused(elsewhere: str) -> None:
 def test_other_layouts_are_refused() -> None:
     env = lived()
     saved = env.get_state()
-    assert refused(env, version_of(saved, 1)) == "saved state has layout version 1; allowed: 2"
+    assert refused(env, version_of(saved, 1)) == "saved state has layout version 1; allowed: 3"
+    assert refused(env, layout_2.STATE) == "saved state has layout version 2; allowed: 3"
+    # Even under the version of today its fields would be seen to be others.
+    fields = refused(env, version_of(layout_2.STATE, 3))
+    assert re.match(r"saved state has household_layout .*'low_peak_kw'.*; allowed: .*", fields)
+    other_shape = saved.replace(b'["peaks_kw", "<f8", 1, 3]', b'["peaks_kw", "<f8", 3, 1]')
+    assert refused(env, other_shape).startswith("saved state has household_layout ")
     renamed = saved.replace(b'"energy_kwh"', b'"energy_mwh"')
     assert refused(env, renamed).startswith("saved state has vehicle_layout [['plugged', '|i1'], ")
     narrower = saved.replace(b'["house", "<i8"]', b'["house", "<i4"]')

@@ -40,16 +40,16 @@ def fields_of(env: EVChargingEnv, observations: list[Array]) -> dict[str, Array]
     return {name: table[:, place] for name, place in observation_slices(env.scenario).items()}
 
 
-def seen(scenario: Scenario, dataset: Dataset, start: str) -> dict[str, Array]:
-    """What is observed when an episode begins at a local time."""
+def fields_at(scenario: Scenario, dataset: Dataset, start: str) -> dict[str, Array]:
+    """The observation when an episode begins at a local time, by field name."""
     env = EVChargingEnv(scenario, dataset=dataset)
     return fields_of(env, [env.reset(seed=0, options={"start": start, "house": 0})[0]])
 
 
-def seen_throughout(
+def fields_of_days(
     scenario: Scenario, dataset: Dataset, days: int, step_min: int
 ) -> dict[str, Array]:
-    """What is observed step by step from the first minute of the series, for so many days."""
+    """The observations of so many days from the first minute of the series, by field name."""
     scenario = dataclasses.replace(scenario, days=days, time_step_min=step_min)
     env = EVChargingEnv(scenario, dataset=dataset)
     first = dataset.start.astimezone(ZoneInfo(dataset.zone))
@@ -92,7 +92,7 @@ def known_and_window(dataset: Dataset, window_h: int) -> tuple[list[int], list[l
 def test_price_window_of_every_hour_of_a_year(window_h: int, monday: datetime) -> None:
     dataset = series(monday=monday)
     scenario = dataclasses.replace(PLAIN, price_window_h=window_h)
-    fields = seen_throughout(scenario, dataset, 364, 60)
+    fields = fields_of_days(scenario, dataset, 364, 60)
     known, windows = known_and_window(dataset, window_h)
     assert fields["hours_known"][:, 0].tolist() == [min(k, window_h) for k in known]
     window = np.hstack([fields[f"price_h{h:02d}"] for h in range(window_h)])
@@ -123,14 +123,14 @@ def test_price_window_of_every_hour_of_a_year(window_h: int, monday: datetime) -
     ],
 )
 def test_hours_known_by_hand(local: str, known: int) -> None:
-    fields = seen(PLAIN, series(), local)
+    fields = fields_at(PLAIN, series(), local)
     assert fields["hours_known"][0, 0] == min(known, 36)
 
 
 def test_clock_fields_of_every_quarter_hour() -> None:
     """Sine and cosine of local time and day, weekend, temperature: both switches included."""
     dataset = series()
-    fields = seen_throughout(PLAIN, dataset, 364, 15)
+    fields = fields_of_days(PLAIN, dataset, 364, 15)
     for quarter in range(52 * 672):
         now = (dataset.start + timedelta(minutes=15 * quarter)).astimezone(STOCKHOLM)
         hour = 2 * math.pi * (now.hour + now.minute / 60) / 24
@@ -203,7 +203,7 @@ def test_price_and_load_of_a_step_are_means_over_it(step_min: int, slot_min: int
 @pytest.mark.parametrize("slot_min", [15, 30])
 def test_window_holds_hourly_means_of_finer_prices(slot_min: int) -> None:
     dataset = series(14, slot_min)
-    fields = seen(PLAIN, dataset, "2024-01-01T13:00")
+    fields = fields_at(PLAIN, dataset, "2024-01-01T13:00")
     hourly = dataset.price_per_kwh.reshape(-1, 60 // slot_min).mean(axis=1)
     window = [fields[f"price_h{h:02d}"][0, 0] for h in range(35)]
     np.testing.assert_allclose(window, hourly[13 : 13 + 35], rtol=1e-6)
@@ -222,7 +222,7 @@ def test_annual_consumption_scales_the_load() -> None:
 def test_series_go_round_by_whole_weeks() -> None:
     """Past the end everything is as at the beginning, weekday and hour included."""
     length = 14 * 168
-    fields = seen_throughout(PLAIN, series(14), 2 * 98, 60)
+    fields = fields_of_days(PLAIN, series(14), 2 * 98, 60)
     for name, values in fields.items():
         if name not in VEHICLE_NAMES:
             np.testing.assert_array_equal(values[:length], values[length:], err_msg=name)
@@ -322,6 +322,37 @@ def test_half_hour_zone() -> None:
     world = build_world(scenario, dataset, None)
     assert world.starts["minute"].tolist() == [1440 * day for day in range(14)]
     for day in range(14):
-        fields = seen(scenario, dataset, f"2024-01-{1 + day:02d}T00:00")
+        fields = fields_at(scenario, dataset, f"2024-01-{1 + day:02d}T00:00")
         assert fields["hour_cos"].tolist() == [[1.0]]
         assert fields["hours_known"].tolist() == [[24.0]]
+
+
+def test_fill_where_the_clock_changes_at_midnight() -> None:
+    """Cairo skips 00:00 on 26 April 2024: the first hour there is stands in for it."""
+    weeks, zone = 20, "Africa/Cairo"
+    hours = weeks * 168
+    dataset = Dataset(
+        datetime(2024, 1, 1, tzinfo=ZoneInfo(zone)),
+        zone,
+        np.ones((1, hours * 4)),
+        np.arange(hours) / 1000.0,
+        np.zeros(hours),
+    )
+    data = dataclasses.replace(PLAIN.data, zone=zone)
+    scenario = dataclasses.replace(PLAIN, data=data, start_hour=1)
+    fields = fields_at(scenario, dataset, "2024-04-26T01:00")
+    known = int(fields["hours_known"][0, 0])
+    assert known == 23
+    now = fields["price_h00"][0, 0]
+    # Unknown hours begin at the next midnight, for which 01:00 of the same day stands in.
+    assert fields[f"price_h{known:02d}"][0, 0] == now
+    assert fields[f"price_h{known + 1:02d}"][0, 0] == now
+
+
+def test_series_that_contradict_the_scenario_are_refused() -> None:
+    data = dataclasses.replace(PLAIN.data, zone="UTC")
+    with pytest.raises(ScenarioError, match="zone is 'Europe/Stockholm'; allowed"):
+        build_world(dataclasses.replace(PLAIN, data=data), series(), None)
+    scenario = dataclasses.replace(PLAIN, household=Household(annual_kwh=9000.0))
+    with pytest.raises(ScenarioError, match="load is 0 throughout"):
+        build_world(scenario, dataclasses.replace(series(), load_kw=series().load_kw * 0), None)

@@ -61,7 +61,7 @@ def open_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def test_every_route_but_health_needs_the_token(guarded: str, tmp_path: Path) -> None:
     app = create_app({"store": f"sqlite:///{tmp_path / 'other.db'}"})
-    app.extensions["ev_gym"].store.close()
+    app.extensions["ev_gym.store"].close()
     routes = {
         (method, re.sub("<.*?>", "x", rule.rule))
         for rule in app.url_map.iter_rules()
@@ -126,7 +126,7 @@ def test_tokens_are_compared_in_constant_time(
     headers = {"Authorization": "Bearer caf\xe9"}
     assert app.test_client().get("/info", headers=headers).status_code == 200  # as `compare` says
     assert seen == [("caf\xe9".encode(), SECRET.encode())]
-    app.extensions["ev_gym"].store.close()
+    app.extensions["ev_gym.store"].close()
 
 
 def test_a_preflight_needs_no_token_but_does_nothing_else(guarded: str) -> None:
@@ -285,7 +285,7 @@ def test_too_large_a_body_on_another_wsgi_server(tmp_path: Path) -> None:
     answer = app.test_client().post("/charge", data=b" " * (MOST + 1))
     assert (answer.status_code, answer.mimetype) == (413, PROBLEM)
     assert answer.json["detail"] == "the body has 10001 bytes; allowed: at most 10000 bytes"
-    app.extensions["ev_gym"].store.close()
+    app.extensions["ev_gym.store"].close()
 
 
 @pytest.mark.parametrize(

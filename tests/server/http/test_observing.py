@@ -195,12 +195,12 @@ def test_each_app_counts_its_own(tmp_path: Path) -> None:
         assert (
             f'ev_gym_requests_total{{method="GET",route="/health",status="200"}} {times}.0' in text
         )
-        app.extensions["ev_gym"].store.close()
+        app.extensions["ev_gym.store"].close()
 
 
 def test_health_is_that_of_the_database(tmp_path: Path) -> None:
     app = create_app({"store": f"sqlite:///{tmp_path / 'a.db'}", "token": SECRET})
-    client, store = app.test_client(), app.extensions["ev_gym"].store
+    client, store = app.test_client(), app.extensions["ev_gym.store"]
     answer = client.get("/health")
     assert (answer.status_code, answer.json["status"]) == (200, "ok")
     assert answer.json["version"].startswith("0.1")

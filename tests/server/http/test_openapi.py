@@ -31,12 +31,12 @@ from ev_gym.scenario import (
 from ev_gym.scenario.tariff import TARIFFS
 from ev_gym.simulation.results import NAMES
 from ev_gym.simulation.state_fields import (
-    HOUSEHOLD_STATE,
     REWARD_TERMS,
     STEP_FIELDS,
     VEHICLE_STATE,
     VEHICLE_STEP_FIELDS,
     Field,
+    household_state,
 )
 from server import create_app
 from server.v1 import limits
@@ -119,7 +119,7 @@ def test_every_route_is_documented_and_nothing_else(
     assert routes == documented
     assert len(routes) == 7 + 14 + 2
     assert "security" not in app.api_doc  # no token, none asked for
-    app.extensions["ev_gym"].store.close()
+    app.extensions["ev_gym.store"].close()
 
 
 def test_the_document_is_openapi_3_1_with_schemas_as_they_validate(
@@ -202,7 +202,11 @@ def test_the_document_shows_each_answered_fields_unit_and_meaning(
         assert set(shown["reward_terms"]["properties"]) == set(REWARD_TERMS)
     check(schemas["Steps"]["properties"]["steps"]["items"]["properties"], STEP_FIELDS)
     state = schemas["SessionLook"]["properties"]["state"]["properties"]
-    check(state["households"]["items"]["properties"], HOUSEHOLD_STATE)
+    of_household = state["households"]["items"]["properties"]
+    check(of_household, household_state(1, 3))
+    row = {"type": "array", "items": {"type": "number"}}
+    assert of_household["peaks_kw"]["items"] == row
+    assert of_household["house_lowest_peak_kw"]["items"] == row["items"]
     check(state["vehicles"]["items"]["items"]["properties"], VEHICLE_STATE)
 
 

@@ -80,7 +80,7 @@ class Machine(RuleBasedStateMachine):
         self.client = self.app.test_client()
 
     def end(self) -> None:
-        self.app.extensions["ev_gym"].store.close()
+        self.app.extensions["ev_gym.store"].close()
 
     def call(self, method: str, path: str, body: Any = None) -> tuple[int, str]:
         answer = self.client.open(path, method=method, json=body)

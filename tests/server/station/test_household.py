@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from baselines.policies.base import make_policy
+from baselines.policies.specs import make_policy
 from ev_gym.env import EVChargingEnv
 from ev_gym.scenario import Scenario, as_scenario
 from ev_gym.series.of_scenario import dataset_of

@@ -135,8 +135,8 @@ def test_logs_are_those_of_a_local_run(client: Client, tmp_path: Path) -> None:
     client.clock.pass_s(16.0)
     client.post("/charge", {"charging": "off"})
     client.clock.pass_s(79.0)
-    ride = run.drive(preset("classic"), "load_based", 0, None)
-    csv, words, _ = run.write(ride, preset("classic"), "load_based", tmp_path)
+    outcome = run.run_episode(preset("classic"), "load_based", 0, None)
+    csv, words, _ = run.write(outcome, preset("classic"), "load_based", tmp_path)
     told = client.session.get(client.url + "/log.csv", timeout=10)
     assert told.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert told.text.splitlines() == csv.read_text().splitlines()[:-1]  # to before midnight

@@ -18,10 +18,12 @@ import pytest
 from ev_gym.scenario import as_scenario
 from server.clock import Anchor, TickClock
 from server.config import Config, ConfigError
+from server.program_version import program_version
 from server.station import household, station
 from server.station.household import FORCE_ON, RECORD_DTYPE
 from server.station.station import Station
 from server.storage.store import Store
+from tests.support import layout_2
 from tests.support.power_charge_by_rule import by_the_rule
 from tests.support.power_charge_by_rule import clock as wall_clock
 from tests.support.real_server import FakeClock
@@ -189,6 +191,28 @@ def test_other_series_or_another_version_begin_anew_and_say_so(
     assert ("another version" if changed == "version" else "data set") in told
     clock.pass_s(2.0)
     assert len(history(again)) == 2
+
+
+def test_a_station_saved_in_the_layout_of_before_begins_anew_and_names_both_versions(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By the program that saved it; and by the state's layout, should that name be the same."""
+    clock = FakeClock()
+    own = Station(store, Config(clock=clock))
+    layouts = "saved state has layout version 2; allowed: 3"
+    for program, told in (
+        (layout_2.PROGRAM, f"saved by version {layout_2.PROGRAM}; this is {program_version()}"),
+        (program_version(), layouts),
+    ):
+        row = store.load_station(own.name)
+        assert row is not None
+        saved = {**row.saved, "version": program}
+        assert store.save_station(own.name, row.version, saved, layout_2.STATE, [], 0)
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "server.station.station"):
+            again = Station(store, Config(clock=clock))
+        assert [told in message for message in caplog.messages] == [True]
+        assert again.shown().energy_kwh == 9.26
 
 
 def test_each_scenario_has_a_station_of_its_own_under_one_name(store: Store) -> None:

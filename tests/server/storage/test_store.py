@@ -58,7 +58,7 @@ def run_sql(store: Store, text: str) -> None:
 def test_fresh_database_is_at_the_last_version(store: Store) -> None:
     """What the migrations make is what the code expects, and the last of them is `HEAD`."""
     config = AlembicConfig()
-    config.set_main_option("script_location", "server:migrations")
+    config.set_main_option("script_location", "server.storage:migrations")
     assert ScriptDirectory.from_config(config).get_current_head() == schema.HEAD
     with store.engine.connect() as connection:
         assert schema.schema_version(connection) == schema.HEAD

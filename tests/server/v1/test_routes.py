@@ -181,7 +181,7 @@ def test_a_session_is_described_by_the_declared_tables(
     for name, table in (
         ("step_fields", state_fields.STEP_FIELDS),
         ("vehicle_step_fields", state_fields.VEHICLE_STEP_FIELDS),
-        ("household_state_fields", state_fields.HOUSEHOLD_STATE),
+        ("household_state_fields", state_fields.household_state(1, 3)),
         ("vehicle_state_fields", state_fields.VEHICLE_STATE),
     ):
         assert told[name] == [field._asdict() for field in table]
@@ -205,8 +205,13 @@ def test_a_look_shows_the_state_and_the_last_answer(url: str, http: requests.Ses
     assert look["last"] == told
     households, vehicles = env.simulator.households, env.simulator.vehicles
     names, own = households.dtype.names, vehicles.dtype.names
+    peaks_kw = look["state"]["households"][0]["peaks_kw"]
+    assert [len(row) for row in peaks_kw] == [3]
+    assert peaks_kw[0][0] > 0.0
     assert look["state"] == {
-        "households": [dict(zip(names, row, strict=True)) for row in households.tolist()],
+        "households": [
+            {name: household[name].tolist() for name in names} for household in households
+        ],
         "vehicles": [
             [dict(zip(own, car, strict=True)) for car in row] for row in vehicles.tolist()
         ],

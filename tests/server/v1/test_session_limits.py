@@ -23,6 +23,7 @@ from server.storage.store import Store
 from server.v1 import session_cache
 from server.v1.replayed_env import Replica, Spec
 from server.v1.sessions import Sessions
+from tests.support import layout_2
 from tests.support.real_server import FakeClock
 from tests.support.session_twins import HOURLY, Twin, answers_alike, refused
 
@@ -100,14 +101,15 @@ def test_unknown_sessions(here: Sessions) -> None:
         assert not here.delete(name)
 
 
-def test_session_of_another_version_is_named(store: Store) -> None:
+@pytest.mark.parametrize("version", ["0.0.1 (1, abc, numba 0.1)", layout_2.PROGRAM])
+def test_session_of_another_version_is_named(store: Store, version: str) -> None:
     here = Sessions(store, Config())
     name = here.create(Spec(HOURLY)).id
     here.reset(name)
     own = here.session(name).version
     assert re.fullmatch(r"\S+ \(\d+, [0-9a-f]{12}, (numba \S+|interpreted), numpy \S+\)", own)
     with store.engine.begin() as connection:
-        connection.execute(sa.text("UPDATE sessions SET version = '0.0.1 (1, abc, numba 0.1)'"))
+        connection.execute(sa.text(f"UPDATE sessions SET version = '{version}'"))
     later = Sessions(store, Config())
     for call, *args in (
         (later.session, name),
@@ -117,9 +119,7 @@ def test_session_of_another_version_is_named(store: Store) -> None:
         (later.steps, name),
     ):
         told = refused(409, call, *args)
-        assert "made by version 0.0.1 (1, abc, numba 0.1); this server is version " + own in (
-            told.detail
-        )
+        assert f"made by version {version}; this server is version {own}" in told.detail
     assert later.delete(name)
     assert later.count() == 0
 
@@ -130,6 +130,13 @@ def test_other_habits_of_drivers_are_another_version(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(program_version, "habits_table", lambda: other)
     assert program_version.program_version.__wrapped__() == own
     other[0, 0] += 0.001
+    assert program_version.program_version.__wrapped__() != own
+
+
+def test_other_layouts_of_the_state_are_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    own, layouts = program_version.program_version(), program_version.LAYOUTS
+    longer = np.dtype([*layouts[0].descr, ("more", "f8")])
+    monkeypatch.setattr(program_version, "LAYOUTS", (longer, *layouts[1:]))
     assert program_version.program_version.__wrapped__() != own
 
 

@@ -16,6 +16,7 @@ from server.storage.store import Store
 from server.v1 import session_cache, sessions
 from server.v1.replayed_env import Replica, Spec
 from server.v1.sessions import Sessions
+from tests.support.rollouts import same_bits
 from tests.support.session_twins import (
     HOURLY,
     SCENARIOS,
@@ -24,7 +25,6 @@ from tests.support.session_twins import (
     first_rows,
     refused,
     same_answer,
-    same_bits,
     some_action,
 )
 

@@ -1,4 +1,4 @@
-"""What `mpc` is told: the month's peak of a house whose future is foreseen, episode by episode."""
+"""The forecast that `mpc` makes of a future: the month's peak of the house, episode by episode."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def test_the_months_peak_is_the_nth_of_its_sorted_days(tariff: Tariff, begin: in
     quarters_kw[4 * (24 * JANUARY - 1) : 4 * 24 * JANUARY] = 2.0, 2.0, 2.0, 50.0  # 14 kW
     case = scenario(tariff=tariff, time_step_min=15, days=DAYS + 1 - begin)
     future = future_of(case, [1.0], quarters_kw, f"2024-01-{begin:02}")
-    told = Forecast(future, 15, 0.0, seed=0, slots=72)
+    forecast = Forecast(future, 15, 0.0, seed=0, slots=72)
     hours_kw = quarters_kw.reshape(-1, 4).mean(axis=1)
     january = nth_peak_kw(hours_kw[: 24 * JANUARY], tariff)
     february = nth_peak_kw(hours_kw[24 * JANUARY :], tariff)
     february_1 = (JANUARY + 1 - begin) * 96
-    peaks_kw = [told.month_peak_kw(step) for step in range(future.steps)]
+    peaks_kw = [forecast.month_peak_kw(step) for step in range(future.steps)]
     assert january > february
     np.testing.assert_allclose(peaks_kw[:february_1], january, rtol=1e-12)
     np.testing.assert_allclose(peaks_kw[february_1:], february, rtol=1e-12)
@@ -69,8 +69,8 @@ def test_the_sun_lowers_the_months_peak_where_it_is_netted(netted: bool) -> None
     future = future_of(case, [1.0], [0.0] * 4 * 35 + [9.0] * 4 + [0.0], "2024-01-01T12:00")
     sun_kw = float(future.results["pv_kw"][-1])
     assert 0.1 < sun_kw < 5.0
-    told = Forecast(future, 60, 0.0, seed=0, slots=72)
-    assert told.month_peak_kw(0) == pytest.approx(9.0 - sun_kw if netted else 9.0)
+    forecast = Forecast(future, 60, 0.0, seed=0, slots=72)
+    assert forecast.month_peak_kw(0) == pytest.approx(9.0 - sun_kw if netted else 9.0)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_peaks_that_the_cars_have_set_count_if_it_is_told_later(
     for step in range(end):
         env.step(np.full(1, step >= begin, np.float32))
     future = foresee(env.simulator)
-    told = Forecast(future, 15, 0.0, seed=0, slots=72)
+    forecast = Forecast(future, 15, 0.0, seed=0, slots=72)
     peak_kw, alone_kw = (
         nth_peak_kw(
             np.append(env.history[name], future.results["load_kw"]).reshape(-1, 4).mean(axis=1),
@@ -99,7 +99,7 @@ def test_peaks_that_the_cars_have_set_count_if_it_is_told_later(
         )
         for name in ("grid_kw", "load_kw")
     )
-    assert told.month_peak_kw(0) == pytest.approx(peak_kw, rel=1e-12)
+    assert forecast.month_peak_kw(0) == pytest.approx(peak_kw, rel=1e-12)
     assert peak_kw > alone_kw
 
 

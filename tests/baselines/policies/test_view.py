@@ -1,0 +1,51 @@
+"""What policies see: of many households in arrays, of each as Python numbers, the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from baselines.policies.base import Policy
+from baselines.policies.view import View
+from ev_gym.scenario import as_scenario
+from ev_gym.vector_env import EVChargingVectorEnv
+from tests.support.observations_by_hand import seen
+
+
+def test_the_clock_of_every_minute() -> None:
+    """Sine and cosine are float32; the minute that they show is exact."""
+    policy = Policy(as_scenario("stockholm"))
+    hours = np.arange(24 * 60) / 60.0
+    view = policy.view(np.stack([seen(policy, hour) for hour in hours]))
+    np.testing.assert_array_equal(view.hour_of_day, hours)
+    assert [household.hour_of_day for household in view.households()] == hours.tolist()
+
+
+@pytest.mark.parametrize(
+    "scenario", ["stockholm-villa", "stockholm", {"tariff": "vattenfall_flat"}]
+)
+def test_a_household_sees_its_row(scenario: Any) -> None:
+    """After a morning in which cars have charged; a field that the scenario lacks is 0."""
+    env = EVChargingVectorEnv(4, scenario)
+    observations, _ = env.reset(seed=2, options={"start": "2023-06-03T00:00"})
+    for _ in range(40):
+        observations, *_ = env.step(env.action_space.high)
+    policy = Policy(env.scenario)
+    view = View(observations, policy.slices, env.scenario.price_window_h)
+    plugged = 0
+    for row, household in enumerate(view.households()):
+        for name in ("load_kw", "pv_kw", "price_per_kwh", "export_price_per_kwh", "peak_kw",
+                     "hour_kwh", "hour_factor", "power_price_per_kw"):  # fmt: skip
+            assert getattr(household, name) == view.of_house(name)[row], name
+        assert household.weekend
+        assert household.hour_of_day == view.hour_of_day[row] == 10.0
+        assert household.price_window == view.price_window[row].tolist()
+        assert household.plugged == view.plugged[row].tolist()
+        assert household.soc == view.soc[row].tolist()
+        left_h = view.hours_to_departure[row]
+        assert household.minutes_to_departure == np.round(60.0 * left_h).tolist()
+        plugged += sum(household.plugged)
+    assert plugged > 0
+    assert view.pv_kw.any() == (scenario == "stockholm-villa")
