@@ -1,7 +1,7 @@
 """What an episode will bring whatever its cars do: the future that a perfect forecast knows.
 
 Load, sun, prices, and when cars come, go and drive do not depend on actions. So one run in which no
-car charges shows them, and this is that run, by the env's own compiled code on copies of its state.
+car charges shows them. This is that run, by the env's own compiled code on copies of its state.
 """
 
 from __future__ import annotations
@@ -15,6 +15,15 @@ from baselines.policies.base import Future, Policy
 from ev_gym.drivers import calendar
 from ev_gym.physics import battery
 from ev_gym.runtime.compiling import as_records, compiled
+from ev_gym.runtime.durations import HOUR_MIN
+from ev_gym.runtime.records import (
+    CarParams,
+    HouseholdState,
+    Records,
+    StepResult,
+    VehicleResult,
+    VehicleState,
+)
 from ev_gym.simulation.simulator import Simulator
 from ev_gym.simulation.state_fields import (
     STEP_DTYPE,
@@ -22,6 +31,7 @@ from ev_gym.simulation.state_fields import (
     VEHICLE_STEP_DTYPE,
 )
 from ev_gym.simulation.step import read_series, step_household
+from ev_gym.world.tables import Tables
 from ev_gym.world.world import World
 
 __all__ = ["EVENT_DTYPE", "LEAVES", "RETURNS", "Future", "foresee", "tell_future"]
@@ -57,13 +67,20 @@ class _ForeseenHousehold(NamedTuple):
         """(T, K) hours of each step that a car is at the charger and can charge."""
         settings, before = self.world.tables.settings[0], self.vehicles[:-1]
         left_min = before["departure_min"] - self.households["now_min"][:-1, None]
-        here_min = np.minimum(left_min, settings["step_min"])
-        return np.asarray(np.where(before["plugged"] != 0, here_min / 60.0, 0.0))
+        charge_min = np.minimum(left_min, settings["step_min"])
+        return np.asarray(np.where(before["plugged"] != 0, charge_min / HOUR_MIN, 0.0))
 
 
 @compiled
 def _note_events(
-    vehicle: Any, car: Any, tables: Any, until_min: int, step: int, k: int, events: Any, count: int
+    vehicle: VehicleState,
+    car: CarParams,
+    tables: Tables,
+    until_min: int,
+    step: int,
+    k: int,
+    events: Any,
+    count: int,
 ) -> int:
     """Write what a copy of a car does up to `until_min`; the number of events so far."""
     waiting = True
@@ -91,30 +108,41 @@ def _note_events(
 
 
 @compiled
-def _live_through(
-    households: Any,
-    vehicles: Any,
-    tables: Any,
-    idle: Any,
-    scratch: Any,
-    results: Any,
-    reports: Any,
+def _step_through(
+    households: Records[HouseholdState],
+    vehicles: Records[Records[VehicleState]],
+    tables: Tables,
+    idle: NDArray[np.float32],
+    copies: Records[VehicleState],
+    results: Records[StepResult],
+    vehicle_results: Records[VehicleResult],
     events: Any,
 ) -> int:
-    """Fill the records from the first row on, without charging; the number of events."""
+    """Step a household to its horizon without charging; the number of events.
+
+    Args:
+        households: (T + 1,) records, of which the first is given and the others are written.
+        vehicles: (T + 1, K) records at the same times.
+        tables: What the world holds.
+        idle: (K,) zeros, the actions.
+        copies: (K,) records to work with.
+        results: (T,) what each step reports, written.
+        vehicle_results: (K,) records to work with.
+        events: EVENT_DTYPE, written; events beyond its length are only counted.
+    """
     count = 0
     for step in range(results.shape[0]):
         households[step + 1] = households[step]
-        household, own = households[step + 1], vehicles[step + 1]
+        household, after = households[step + 1], vehicles[step + 1]
         until_min = household.now_min + tables.settings[0].step_min
-        for k in range(own.shape[0]):
-            own[k] = vehicles[step, k]
-            if calendar.next_event_min(own[k]) <= until_min:
-                scratch[k] = own[k]
+        for k in range(after.shape[0]):
+            after[k] = vehicles[step][k]
+            if calendar.next_event_min(after[k]) <= until_min:
+                copies[k] = after[k]
                 count = _note_events(
-                    scratch[k], tables.cars[k], tables, until_min, step, k, events, count
+                    copies[k], tables.cars[k], tables, until_min, step, k, events, count
                 )
-        step_household(household, own, tables, idle, results[step], reports)
+        step_household(household, after, tables, idle, results[step], vehicle_results)
         read_series(household, tables)
     return count
 
@@ -132,8 +160,8 @@ def foresee(simulator: Simulator, row: int = 0) -> Future:
     vehicles = as_records(np.zeros((steps + 1, cars), VEHICLE_DTYPE))
     households[0], vehicles[0] = simulator.households[row], simulator.vehicles[row]
     results = as_records(np.zeros(steps, STEP_DTYPE))
-    # A stay and a trip last a minute at least; most steps have no event.
-    room = max(64, steps * cars)
+    # Most steps have no event; but stays and trips may be as short as a minute.
+    most_events = max(64, steps * cars)
     args = (
         world.tables,
         np.zeros(cars, np.float32),
@@ -141,16 +169,16 @@ def foresee(simulator: Simulator, row: int = 0) -> Future:
         results,
         as_records(np.zeros(cars, VEHICLE_STEP_DTYPE)),
     )
-    events = as_records(np.zeros(room, EVENT_DTYPE))
-    count = _live_through(households, vehicles, *args, events)
-    if count > room:  # many short trips in each step
+    events = as_records(np.zeros(most_events, EVENT_DTYPE))
+    count = _step_through(households, vehicles, *args, events)
+    if count > most_events:  # many short trips in each step
         events = as_records(np.zeros(count, EVENT_DTYPE))
-        _live_through(households, vehicles, *args, events)
+        _step_through(households, vehicles, *args, events)
     return _ForeseenHousehold(world, households, vehicles, results, events[:count])
 
 
 def tell_future(policy: Policy, env: Any) -> None:
-    """Tell a clairvoyant policy what every row of a local env will see; others are told nothing.
+    """Tell a clairvoyant policy the future of every row of a local env; others are told nothing.
 
     To be called after each reset, before the first decision.
 

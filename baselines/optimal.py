@@ -105,7 +105,7 @@ def _net_kw(future: Future, run: Run, car: int) -> tuple[Floats, Floats]:
     return used_kw, used_kw - future.results["pv_kw"] + others_kw.clip(max=0.0).sum(axis=1)
 
 
-def _room_kw(future: Future, bound: Bound, run: Run, car: int) -> tuple[Floats, Floats]:
+def _headroom_kw(future: Future, bound: Bound, run: Run, car: int) -> tuple[Floats, Floats]:
     """What house and other cars leave a car: of the hour's cap, and of what is not bought at all.
 
     Means over the hour and over the step (kW), (T,) each.
@@ -127,7 +127,7 @@ def _room_kw(future: Future, bound: Bound, run: Run, car: int) -> tuple[Floats, 
 
 
 def _shared_out(
-    future: Future, plan_kw: Floats, able: NDArray[np.bool_], room_kw: Floats, level_kw: Floats
+    future: Future, plan_kw: Floats, able: NDArray[np.bool_], headroom_kw: Floats, level_kw: Floats
 ) -> Floats:
     """(T,) most power of each step so that the hour's mean stays within its room.
 
@@ -142,7 +142,7 @@ def _shared_out(
     count = np.bincount(at, able)[at]
     # In units of one level in one step; a room without end is one for all at full power.
     per_step = 1.0 / future.world.tables.settings["step_h"][0]
-    budget_kw = np.minimum(room_kw * per_step, count * level_kw[-1]) + ROUNDING_KW
+    budget_kw = np.minimum(headroom_kw * per_step, count * level_kw[-1]) + ROUNDING_KW
     active = np.minimum(count, budget_kw // level_kw[0])
     each_kw = budget_kw / np.maximum(active, 1.0)
     place = np.searchsorted(level_kw, each_kw, side="right") - 1
@@ -165,11 +165,11 @@ def _most_kw(
     settings = future.world.tables.settings[0]
     most_kw = np.full((future.steps, 2), math.inf)
     if not math.isinf(multiple):
-        room_kw, free_kw = _room_kw(future, bound, run, car)
+        headroom_kw, free_kw = _headroom_kw(future, bound, run, car)
         able = future.charge_h[:, car] > 0.0
         plan_kw = bound.charge_kw[:, car]
-        shared_kw = _shared_out(future, plan_kw, able, multiple * room_kw, level_kw)
-        most_kw[:, 0] = np.where(np.isinf(room_kw), math.inf, free_kw + shared_kw)
+        shared_kw = _shared_out(future, plan_kw, able, multiple * headroom_kw, level_kw)
+        most_kw[:, 0] = np.where(np.isinf(headroom_kw), math.inf, free_kw + shared_kw)
         most_kw[:, 0] += ROUNDING_KW
     if settings["load_management"] and run.charge_kw.shape[1] > 1:
         most_kw[:, 1] = settings["limit_kw"] - _net_kw(future, run, car)[1] + ROUNDING_KW

@@ -35,9 +35,9 @@ class CarSettings(NamedTuple):
     charging_kw: list[float]
     discharging_kw: list[float]
 
-    def highest_within(self, room_kw: float) -> int:
-        """The highest setting that fits into a room."""
-        return max(0, bisect_right(self.wall_kw, room_kw + ROUNDING_KW) - 1)
+    def highest_within(self, headroom_kw: float) -> int:
+        """The highest setting that fits into a headroom."""
+        return max(0, bisect_right(self.wall_kw, headroom_kw + ROUNDING_KW) - 1)
 
 
 class LastAmpere(NamedTuple):
@@ -92,7 +92,7 @@ def last_ampere(
 
 
 class Follower:
-    """Follows one plan through one step; cars are asked in order, each leaves the next its room.
+    """Follows one plan through one step; cars come in order, each leaves less to the next.
 
     Args:
         site: Of the scenario.
@@ -108,7 +108,7 @@ class Follower:
         self._step_h, self._managed, self._bidirectional = step_h, managed, site.bidirectional
         self._left_h = 1.0 - household.hour_of_day % 1.0
         load_kw, pv_kw = household.load_kw, household.pv_kw
-        self._room_kw = site.limit_kw - load_kw + pv_kw
+        self._headroom_kw = site.limit_kw - load_kw + pv_kw
         self._net_kw = load_kw - (pv_kw if site.netted else 0.0)
         # Imports (kWh) that the planned peak leaves the cars in this hour, if the load stays.
         self._budget_kwh = math.inf
@@ -140,7 +140,7 @@ class Follower:
         if want_kwh > OBSERVED_ZERO_KWH:
             choice = self._charge(car, settings, want_kwh, step_h, until_h, last_ampere)
             if not self._managed:
-                self._room_kw -= settings.wall_kw[choice]
+                self._headroom_kw -= settings.wall_kw[choice]
             self._budget_kwh -= settings.wall_kw[choice] * step_h
             self._net_kw += settings.wall_kw[choice]
             return settings.fraction[choice]
@@ -161,7 +161,7 @@ class Follower:
     ) -> int:
         """The number of the setting that charges so much by then."""
         charging_kw = settings.charging_kw
-        most = settings.highest_within(min(self._room_kw, self._budget_kwh / step_h))
+        most = settings.highest_within(min(self._headroom_kw, self._budget_kwh / step_h))
         able_kwh = min(want_kwh, self._budget_kwh * car.stored_per_kwh)
         choice = 0
         if able_kwh > OBSERVED_ZERO_KWH:

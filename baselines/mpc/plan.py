@@ -218,8 +218,8 @@ def _stay_columns(program: Program, site: Site, outlook: Outlook, stay: Stay) ->
         at_charger_h = min(slot_h, left_h)
         if at_charger_h <= 0.0 and columns:
             break
-        room_kw = car.line_share * (site.limit_kw - outlook.load_kw[h] + outlook.pv_kw[h])
-        most_kwh = max(0.0, min(car.max_kw, room_kw)) * at_charger_h
+        headroom_kw = car.line_share * (site.limit_kw - outlook.load_kw[h] + outlook.pv_kw[h])
+        most_kwh = max(0.0, min(car.max_kw, headroom_kw)) * at_charger_h
         charge = program.column(0.0, upper=most_kwh)
         energy = program.column(0.0, lowest_kwh, highest_kwh)
         discharge = -1
@@ -264,8 +264,8 @@ def _meter(
     """The rows of a slot: connection, meter, and power charge with its column `excess` or -1."""
     slot_h, load_kw, pv_kw = outlook.slot_h[h], outlook.load_kw[h], outlook.pv_kw[h]
     if len(in_slot) > 1:
-        room_kwh = max(0.0, site.limit_kw - load_kw + pv_kw) * slot_h
-        program.row(-math.inf, [(car.charge, 1.0) for car in in_slot], room_kwh)
+        headroom_kwh = max(0.0, site.limit_kw - load_kw + pv_kw) * slot_h
+        program.row(-math.inf, [(car.charge, 1.0) for car in in_slot], headroom_kwh)
     if site.produces and site.netted:
         imports, base_kwh = _netted(program, site, outlook, h, in_slot), 0.0
     else:

@@ -166,13 +166,13 @@ def _connection(future: Future) -> Connection:
     )
 
 
-def _granted_kw(car: Any, room_kw: Floats, rooms_a: Floats | None) -> Floats:
+def _granted_kw(car: Any, headroom_kw: Floats, rooms_a: Floats | None) -> Floats:
     """(T,) largest power in whole amperes, none below 6, that fits a room and the lines'."""
-    granted = np.zeros(room_kw.size)
+    granted = np.zeros(headroom_kw.size)
     for kw_per_a, most_a, lines in _modes(car):
-        own_a = np.floor(np.clip(room_kw / kw_per_a, 0.0, most_a))
+        own_a = np.floor(np.clip(headroom_kw / kw_per_a, 0.0, most_a))
         # The last ampere may be one that the car's own power cuts short.
-        own_a[room_kw >= min(most_a * kw_per_a, float(car["max_kw"]))] = most_a
+        own_a[headroom_kw >= min(most_a * kw_per_a, float(car["max_kw"]))] = most_a
         if rooms_a is not None:
             of_lines = np.where(lines > 0.0, rooms_a, np.inf).min(axis=1)
             own_a = np.minimum(own_a, np.floor(np.clip(of_lines, 0.0, most_a)))

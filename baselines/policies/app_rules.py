@@ -1,9 +1,9 @@
 """The rules that home users know from their charging apps: plan, price limit, delay, fixed hours.
 
-Each charges to the wanted SoC at full power while its rule allows, inside the room that the house
-leaves. Their descriptions follow evcc, a widely used open-source energy manager; the sources of its
-documentation (github.com/evcc-io/docs) were read in this project. Where a rule here differs, its
-class says so.
+Each charges to the wanted SoC at full power while its rule allows, inside the headroom that the
+house leaves. Their descriptions follow evcc, a widely used open-source energy manager; the sources
+of its documentation (github.com/evcc-io/docs) were read in this project. Where a rule here differs,
+its class says so.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from baselines.policies.base import Policy
 from baselines.policies.simple_rules import SAME_PRICE, SAME_PRICE_SHARE, cheaper_h
 from baselines.policies.view import View
-from ev_gym.runtime.arrays import Floats
+from ev_gym.runtime.arrays import Bools, Floats
 from ev_gym.runtime.compiling import compiled
 from ev_gym.runtime.durations import DAY_H, HOUR_MIN
 from ev_gym.scenario import Scenario
@@ -41,7 +41,7 @@ def checked_number(policy: str, name: str, value: Any, low: float, high: float, 
 
 
 @compiled
-def _cost_of(prices: Any, from_h: float, to_h: float) -> float:
+def _cost_of(prices: Floats, from_h: float, to_h: float) -> float:
     """Sum of hourly prices (window,) over a time that may begin and end in the midst of hours."""
     total, hour = 0.0, math.floor(from_h)
     while hour < min(to_h, prices.shape[0]):
@@ -52,7 +52,7 @@ def _cost_of(prices: Any, from_h: float, to_h: float) -> float:
 
 @compiled
 def _best_now(
-    prices: Any, into_h: Any, needed_h: Any, left_h: Any, step_h: float, best: Any
+    prices: Floats, into_h: Floats, needed_h: Floats, left_h: Floats, step_h: float, best: Bools
 ) -> None:
     """Mark in `best` (n, K) where one block of `needed_h` that begins now is as cheap as any later.
 
@@ -95,7 +95,7 @@ class ChargingPlan(Policy):
 
     An unbroken block begins where none that begins later is cheaper, and then goes on. Without that
     memory, the rest would often be cheaper elsewhere, and charging would stop and start again
-    (evcc's issue 27129). It pauses only while the house leaves no room.
+    (evcc's issue 27129). It pauses only while the house leaves no headroom.
 
     Source: "Ladepläne", documentation of evcc (docs/features/plans); the continuous form is its
     pull request 24423. evcc prefers the later of equal slots and waits for unpublished prices
@@ -134,13 +134,13 @@ class ChargingPlan(Policy):
     def decide(self, view: View) -> Floats:
         """Full power in the slots of the plan."""
         if self.remembers:
-            return self.within_room(view, self._in_block(view))
+            return self.within_headroom(view, self._in_block(view))
         prices = view.price_window
         all_h = np.full(len(prices), float(prices.shape[1]))
         enough = cheaper_h(view, prices[:, 0].copy(), all_h) >= self.needed_h(view)
-        return self.within_room(view, view.wanting & ~enough)
+        return self.within_headroom(view, view.wanting & ~enough)
 
-    def _in_block(self, view: View) -> NDArray[np.bool_]:
+    def _in_block(self, view: View) -> Bools:
         """Whether each car's block has begun, now or before."""
         wanting, into_h = view.wanting, view.hour_of_day % 1.0
         if self._in_progress.shape != wanting.shape:
@@ -198,7 +198,7 @@ class PriceLimit(Policy):
         else:
             limit = self.limit_per_kwh
         cheap = view.price_per_kwh <= limit + SAME_PRICE_SHARE * np.abs(limit) + SAME_PRICE
-        return self.within_room(view, view.wanting & cheap[:, None])
+        return self.within_headroom(view, view.wanting & cheap[:, None])
 
 
 class Delayed(Policy):
@@ -235,7 +235,7 @@ class Delayed(Policy):
     def decide(self, view: View) -> Floats:
         """Full power once no more time is left than it takes, the margin and one step included."""
         due = view.hours_to_departure < self.needed_h(view) + self._spare_h
-        return self.within_room(view, view.wanting & due)
+        return self.within_headroom(view, view.wanting & due)
 
 
 class Night(Policy):
@@ -279,4 +279,4 @@ class Night(Policy):
     def decide(self, view: View) -> Floats:
         """Full power in steps that lie within those hours."""
         night = (view.hour_of_day - self.from_h) % DAY_H <= self._latest_start_h + SAME_TIME_H
-        return self.within_room(view, view.wanting & night[:, None])
+        return self.within_headroom(view, view.wanting & night[:, None])

@@ -156,16 +156,16 @@ class Policy:
         hours: Floats = view.energy_to_wanted_kwh / self.battery_kw
         return hours
 
-    def within_room(
+    def within_headroom(
         self,
         view: View,
         charging: NDArray[np.bool_],
         most_kw: Floats | None = None,
-        room_kw: Floats | None = None,
+        headroom_kw: Floats | None = None,
     ) -> Floats:
-        """The most that cars may take inside a room, in vehicle order, as fractions (n, K).
+        """The most that cars may take inside a headroom, in vehicle order, as fractions (n, K).
 
-        Where the room is too little for 6 A on three phases and the charger can switch, a car is
+        Where that is too little for 6 A on three phases and the charger can switch, a car is
         asked to charge on one. What a single line carries is not looked at: there load management,
         where it is on, keeps the fuse.
 
@@ -173,10 +173,10 @@ class Policy:
             view: The observations.
             charging: (n, K) which cars may charge; the others get 0.
             most_kw: (n, K) what no car may exceed; None: no such limit.
-            room_kw: (n,) for all cars together; None: what the connection leaves, the headroom.
+            headroom_kw: (n,) for all cars together; None: what the connection leaves, as observed.
         """
         fractions = np.empty(charging.shape)
-        room_kw = view.headroom_kw if room_kw is None else room_kw
+        headroom_kw = view.headroom_kw if headroom_kw is None else headroom_kw
         most_kw = np.full(charging.shape, np.inf) if most_kw is None else most_kw
-        fit(charging, room_kw, most_kw, self._limits, self._levels_kw, fractions)
+        fit(charging, headroom_kw, most_kw, self._limits, self._levels_kw, fractions)
         return fractions

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +37,7 @@ class Uncontrolled(Policy):
 
 
 class LoadBased(Policy):
-    """Charge while the house leaves room, to the wanted SoC: the teaching server's first task.
+    """Charge while the house leaves headroom, to the wanted SoC: the teaching server's first task.
 
     Knows what base load and sun leave of the connection now. It never asks for more than that, all
     lines together, and ignores prices, so it pays for the evening like `uncontrolled`.
@@ -48,12 +47,17 @@ class LoadBased(Policy):
 
     def decide(self, view: View) -> Floats:
         """What fits beside the base load, until the wanted SoC."""
-        return self.within_room(view, view.wanting)
+        return self.within_headroom(view, view.wanting)
 
 
 @compiled
 def _sum_cheaper_hours(
-    prices: Any, now_per_kwh: Any, counted_h: Any, into_h: Any, left_h: Any, hours: Any
+    prices: Floats,
+    now_per_kwh: Floats,
+    counted_h: Floats,
+    into_h: Floats,
+    left_h: Floats,
+    hours: Floats,
 ) -> None:
     """Write into `hours` (n, K) what `cheaper_h` gives.
 
@@ -91,14 +95,14 @@ def cheaper_h(view: View, now_per_kwh: Floats, counted_h: Floats) -> Floats:
 
 
 class PriceBased(Policy):
-    """The cheapest known hours that are enough for the wanted SoC, inside the house's room.
+    """The cheapest known hours that are enough for the wanted SoC, inside the house's headroom.
 
     Knows published prices, planned departure and wanted SoC. In each step it counts the hours
     before departure that are cheaper than now, and charges now if they are not enough at full
     power. So what the house's load or the taper took from it is made up in the next cheapest hours.
     It is the greedy form of what charging apps do with spot prices; `plan` is that as home users
     know it. It fails where the cheapest hours lie beyond the published prices, and where the load
-    of the last hours leaves no room.
+    of the last hours leaves no headroom.
     """
 
     name = "price_based"
@@ -107,17 +111,17 @@ class PriceBased(Policy):
         """Charge now where the cheaper hours are not enough."""
         now_per_kwh, known_h = view.price_per_kwh, view.hours_known
         enough = cheaper_h(view, now_per_kwh, known_h) >= self.needed_h(view)
-        return self.within_room(view, view.wanting & ~enough)
+        return self.within_headroom(view, view.wanting & ~enough)
 
 
 class PeakShaving(Policy):
     """As evenly as possible over the stay: the least power that still reaches the wanted SoC.
 
-    Knows planned departure and wanted SoC, and stays inside the house's room. For tariffs with a
-    power charge; users of evcc ask for it (its issue 11324). Where less than 6 A would be enough it
-    charges with 6 A from the arrival on, whatever the price. It fails where load or the taper take
-    the room of the last hours, and it wastes energy, because a charging car also consumes some
-    itself.
+    Knows planned departure and wanted SoC, and stays inside the house's headroom. It is for tariffs
+    with a power charge; users of evcc ask for it (its issue 11324). Where less than 6 A would be
+    enough it charges with 6 A from the arrival on, whatever the price. It fails where load or the
+    taper take the headroom of the last hours, and it wastes energy, because a charging car also
+    consumes some itself.
     """
 
     name = "peak_shaving"
@@ -134,11 +138,11 @@ class PeakShaving(Policy):
             needed_kw = (battery_kw + car.aux_kw) / car.eta
             enough = np.searchsorted(level_kw, needed_kw - ROUNDING_KW)
             least_kw[:, k] = level_kw[np.minimum(enough, len(level_kw) - 1)]
-        return self.within_room(view, view.wanting, least_kw)
+        return self.within_headroom(view, view.wanting, least_kw)
 
 
 class CheapestHours(Policy):
-    """The eight cheapest hours of the coming day, inside the house's room, to the wanted SoC.
+    """The eight cheapest hours of the coming day, inside the house's headroom, to the wanted SoC.
 
     The teaching server's own price rule (2024). Knows the prices of the 24 hours from now, with
     those not published yet filled in. It does not know the departure: so it may charge in the first
@@ -152,7 +156,7 @@ class CheapestHours(Policy):
         """Charge while fewer than eight of the coming 24 hours are cheaper than the running one."""
         day = view.price_window[:, :DAY_H]
         cheap = (day < day[:, :1]).sum(axis=1) < CHEAPEST_HOURS
-        return self.within_room(view, view.wanting & cheap[:, None])
+        return self.within_headroom(view, view.wanting & cheap[:, None])
 
 
 @compiled

@@ -41,7 +41,7 @@ class PvSurplus(Policy):
     def decide(self, view: View) -> Floats:
         """As much as fits into the surplus."""
         taking = view.plugged & (view.available_kw > 0.0)
-        return self.within_room(view, taking, room_kw=view.pv_kw - view.load_kw)
+        return self.within_headroom(view, taking, headroom_kw=view.pv_kw - view.load_kw)
 
 
 class MinPv(PvSurplus):
@@ -54,8 +54,8 @@ class MinPv(PvSurplus):
     Source: evcc's mode "Min+PV", where the least power goes on up to the limit of the car.
 
     It fails where the stay is too short for so little power, and it wastes energy: at 6 A the car's
-    own consumption weighs most. It heeds no prices. Where the room shrinks to one phase while the
-    charger must still keep three, the car pauses.
+    own consumption weighs most. It heeds no prices. While a switch of phases must be kept, a car
+    that is on three phases and may have only one pauses.
 
     Raises:
         ValueError: for a scenario without PV.
@@ -71,7 +71,9 @@ class MinPv(PvSurplus):
         """The surplus, or the least power where that is more."""
         wanting = view.wanting
         # Beside the surplus, so that both together stay inside the headroom.
-        room_kw = view.headroom_kw - np.maximum(view.pv_kw - view.load_kw, 0.0)
-        least = self.within_room(view, wanting, np.full(wanting.shape, self._least_kw), room_kw)
+        headroom_kw = view.headroom_kw - np.maximum(view.pv_kw - view.load_kw, 0.0)
+        least = self.within_headroom(
+            view, wanting, np.full(wanting.shape, self._least_kw), headroom_kw
+        )
         best: Floats = np.maximum(super().decide(view), least)
         return best

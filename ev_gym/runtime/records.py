@@ -74,3 +74,6 @@ class Records(Protocol[R]):
     def __getitem__(self, index: int, /) -> R: ...
     @overload
     def __getitem__(self, index: slice, /) -> Records[R]: ...
+
+    def __setitem__(self, index: int, record: Any, /) -> None:
+        """Copy all fields of another record of the same kind."""

@@ -1,8 +1,8 @@
-"""The prices and base loads of one local day, as the classic protocol tells them: 24 numbers.
+"""The prices and base loads of one local day as 24 numbers, the form of the classic protocol.
 
-The number of an hour is the mean of all that carries its local name. Where summer time ends, two
-hours do; where it begins, the hour that the clocks skip is told like the one before it, or that of
-midnight like the one after.
+The number of an hour is the mean over all hours with its local name: where summer time ends, that
+is two. Where it begins, the hour that the clocks skip gets the number of the hour before it, or at
+midnight of the one after it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ev_gym.runtime.durations import DAY_MIN
 from ev_gym.world.world import World
 
-ORE = 100.0  # of one krona; hundredths of the currency elsewhere
+ORE = 100.0  # in one krona; hundredths of the currency elsewhere
 
 
 def prices_ore(world: World, place_min: int) -> list[float]:
@@ -32,14 +32,14 @@ def loads_kw(world: World, house: int, place_min: int) -> list[float]:
 
 
 def _by_hour(world: World, place_min: int, hourly: NDArray[np.float64]) -> list[float]:
-    """Of a series by the hour (hours,), the means by local hour of one day."""
+    """The means of an hourly series (hours,) by local hour, for the local day of a minute."""
     local_min = 60 * np.arange(len(hourly)) + world.tables.offset_min
     day = local_min // DAY_MIN
     today = day == day[place_min // 60]
     hour, values = local_min[today] % DAY_MIN // 60, hourly[today]
-    told, mean = [], float(values[0])
+    means, mean = [], float(values[0])
     for name in range(24):
-        own = values[hour == name]
-        mean = float(own.mean()) if own.size else mean
-        told.append(round(mean, 2))
-    return told
+        same_name = values[hour == name]
+        mean = float(same_name.mean()) if same_name.size else mean
+        means.append(round(mean, 2))
+    return means

@@ -1,8 +1,8 @@
-"""What a station has lived through: as CSV, in words, and as a picture.
+"""The history of a station: as CSV, in words, and as a picture.
 
 The same files as those of `ev-gym run`, about the ticks since the last /discharge, of the last 31
 days at most. A station may outlive the dates that can be written: more than a century after its
-series began, the times told are those of the series' first round.
+series began, the times in its files are those of the first time through the series.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _DRAWING = threading.Lock()
 
 
 def _history(station: Station) -> pd.DataFrame:
-    """The ticks so far as a table, like the history of an env."""
+    """The ticks until now as a table, like the history of an env."""
     records = np.frombuffer(station.records(), RECORD_DTYPE)
-    world = station.life.world
+    world = station.household.world
     house, dataset = records["house"].copy(), world.dataset
     if len(house) and house["now_min"][0] > CENTURY_MIN:
         round_min = int(world.tables.settings["series_min"][0])
@@ -41,22 +41,22 @@ def _history(station: Station) -> pd.DataFrame:
 
 
 def log_csv(station: Station) -> str:
-    """The battery log so far: every declared step field, a line for each tick."""
+    """The battery log until now: every declared step field, a line for each tick."""
     from baselines.one_run import run
 
     return run.log_csv(_history(station))
 
 
 def log_text(station: Station, lines: int | None = None) -> str:
-    """The charging log so far, in words; all of it, or the last lines."""
+    """The charging log until now, in words; all of it, or the last lines."""
     from baselines.one_run import run
 
-    told = list(run.moments(_history(station), station.life.scenario))
-    return "".join(f"{line}\n" for line in told[-lines if lines else None :])
+    all_lines = list(run.moments(_history(station), station.household.scenario))
+    return "".join(f"{line}\n" for line in all_lines[-lines if lines else None :])
 
 
 def picture(station: Station) -> bytes:
-    """The curve so far as PNG.
+    """The curve until now as PNG.
 
     Raises:
         Problem: 409 before the first tick is over.
@@ -72,5 +72,5 @@ def picture(station: Station) -> bytes:
         )
     png = io.BytesIO()
     with _DRAWING:
-        battery(history, station.life.scenario, png)
+        battery(history, station.household.scenario, png)
     return png.getvalue()

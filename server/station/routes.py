@@ -1,8 +1,8 @@
 """The classic charging-station protocol, which programs have spoken since 2024.
 
-Those programs were written in many languages and long ago, so requests are read generously: any
-content type, any `Accept`, any query, double slashes (`CollapseSlashes`), and further keys as long
-as they are null. What a request asks for is read strictly: an unknown command changes nothing.
+Those programs are in many languages, and nobody will mend them, so requests are read generously:
+any content type, any `Accept`, any query, double slashes (`CollapseSlashes`), and further keys as
+long as they are null. The command itself is read strictly: an unknown one changes nothing.
 
 Percentages, energies, powers and prices are rounded to 2 decimals; hour and minute are integers of
 the local clock.
@@ -44,7 +44,7 @@ from server.http.openapi import (
 from server.http.problems import Problem
 from server.http.request_reading import parse, request_body
 from server.station import day_series, logs
-from server.station.household import AUTO, Shown
+from server.station.household import AUTO, Reading
 from server.station.station import Station
 
 STATION = "ev_gym.station"  # the app's extension that holds its `Station`
@@ -63,7 +63,7 @@ class _Command(BaseModel):
     """A command: one key that says what, and any others that are null."""
 
     model_config = ConfigDict(extra="allow", strict=True)
-    send: ClassVar[str]
+    send: ClassVar[str]  # what to send instead of what is wrong
     __pydantic_extra__: dict[str, Annotated[None, BeforeValidator(_check_null)]] = Field(init=False)
 
 
@@ -192,23 +192,23 @@ def _text(text: str, media: str) -> Response:
 @api.get("/", responses=_answers("The stored energy in kWh, a bare number.", JSON, NUMBER))
 def energy() -> Response:
     """The stored energy in kWh, a bare number."""
-    return _json(round(_station().shown().energy_kwh, 2))
+    return _json(round(_station().reading().energy_kwh, 2))
 
 
 @api.get("/info", responses=_answers("What the station shows now.", JSON, reference("Info")))
 def info() -> Response:
     """What the station shows now."""
-    shown = _station().shown()
+    reading = _station().reading()
     return _json(
         {
-            "sim_time_hour": shown.minute_of_day // 60,
-            "sim_time_min": shown.minute_of_day % 60,
-            "base_current_load": round(shown.load_kw + shown.charge_kw, 2),
-            "battery_capacity_kWh": round(shown.energy_kwh, 2),
-            "ev_battery_charge_start_stopp": shown.charging,
-            "battery_max_capacity_kWh": round(shown.capacity_kwh, 2),
-            "battery_percent": round(shown.percent, 2),
-            "user_override": shown.override,
+            "sim_time_hour": reading.minute_of_day // 60,
+            "sim_time_min": reading.minute_of_day % 60,
+            "base_current_load": round(reading.load_kw + reading.charge_kw, 2),
+            "battery_capacity_kWh": round(reading.energy_kwh, 2),
+            "ev_battery_charge_start_stopp": reading.charging,
+            "battery_max_capacity_kWh": round(reading.capacity_kwh, 2),
+            "battery_percent": round(reading.percent, 2),
+            "user_override": reading.override,
         }
     )
 
@@ -220,8 +220,8 @@ def info() -> Response:
 def baseload() -> Response:
     """The base load of each hour of the present day, kW."""
     station = _station()
-    shown = station.shown()
-    return _json(day_series.loads_kw(station.life.world, shown.house, shown.place_min))
+    reading = station.reading()
+    return _json(day_series.loads_kw(station.household.world, reading.house, reading.place_min))
 
 
 @api.get(
@@ -235,7 +235,7 @@ def baseload() -> Response:
 def priceperhour() -> Response:
     """The spot price of each hour of the present day, in hundredths of the currency per kWh."""
     station = _station()
-    return _json(day_series.prices_ore(station.life.world, station.shown().place_min))
+    return _json(day_series.prices_ore(station.household.world, station.reading().place_min))
 
 
 @api.get(
@@ -243,7 +243,7 @@ def priceperhour() -> Response:
 )
 def percent() -> Response:
     """The state of charge in percent, a bare number."""
-    return _json(round(_station().shown().percent, 2))
+    return _json(round(_station().reading().percent, 2))
 
 
 @api.get(
@@ -265,7 +265,7 @@ def about_discharge() -> Response:
 )
 def override() -> Response:
     """Whether the car draws power, and whether commands are overridden."""
-    return _overridden(_station().shown())
+    return _overridden(_station().reading())
 
 
 @api.post(
@@ -282,9 +282,9 @@ def charge() -> Response:
     the command takes precedence until the override is set to auto.
     """
     charging = _command(Charge).charging
-    shown = _station().charge(charging == "on")
-    if shown.override != AUTO:
-        return _json({"charging": ON_OFF[shown.charging], "override": shown.override})
+    reading = _station().charge(charging == "on")
+    if reading.override != AUTO:
+        return _json({"charging": ON_OFF[reading.charging], "override": reading.override})
     return _json({"charging": charging})
 
 
@@ -320,8 +320,8 @@ def set_override() -> Response:
     return _overridden(_station().force(mode))
 
 
-def _overridden(shown: Shown) -> Response:
-    return _json({"charging": shown.charging, "override": shown.override})
+def _overridden(reading: Reading) -> Response:
+    return _json({"charging": reading.charging, "override": reading.override})
 
 
 @api.get("/log", responses=_answers("The last lines of the charging log, in words.", TEXT, STRING))

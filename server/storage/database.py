@@ -1,4 +1,4 @@
-"""Opening the database: its URL, its driver, and how SQLite is set up."""
+"""Opens the database: its URL, its driver, SQLite's settings; and says when it does not answer."""
 
 from __future__ import annotations
 
@@ -23,42 +23,42 @@ DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql", "postgresql+psycopg")
 _ALLOWED = "sqlite:///FILE, or postgresql://USER:PASSWORD@HOST/NAME"
 
 
-def database_url(given: str | None) -> sa.URL:
-    """The URL of a database; None for the one by default, whose folder is made.
+def database_url(text: str | None) -> sa.URL:
+    """The URL of a database; None: the default one, whose folder is made.
 
     Raises:
         ConfigError: if it is no URL, of neither SQLite nor PostgreSQL, or in memory.
     """
-    if given is None:
+    if text is None:
         import platformdirs
 
         path = Path(platformdirs.user_data_dir("ev_gym", appauthor=False)) / "server.db"
         url = sa.URL.create("sqlite", database=str(path))
     else:
         try:
-            url = sa.make_url(given)
+            url = sa.make_url(text)
         except (sa.exc.ArgumentError, ValueError):  # the latter for a port of letters
-            raise ConfigError(f"store is {given!r}; allowed: {_ALLOWED}") from None
-    shown = url.render_as_string(hide_password=True)
+            raise ConfigError(f"store is {text!r}; allowed: {_ALLOWED}") from None
+    safe = url.render_as_string(hide_password=True)
     if url.drivername not in DRIVERS:
-        raise ConfigError(f"store is {shown!r}; allowed: {_ALLOWED}")
+        raise ConfigError(f"store is {safe!r}; allowed: {_ALLOWED}")
     if url.drivername == "postgresql":
         return url.set(drivername="postgresql+psycopg")
     if url.get_backend_name() == "sqlite":
-        # SQLite has no hosts, and options name drivers' URLs such as those of databases in memory.
+        # SQLite has no hosts; a query could make it something else, such as a database in memory.
         if url.host or url.port or url.username or url.password or url.query:
-            raise ConfigError(f"store is {shown!r}; allowed: {_ALLOWED}")
+            raise ConfigError(f"store is {safe!r}; allowed: {_ALLOWED}")
         if url.database in (None, "", ":memory:"):
-            raise ConfigError(f"store is {shown!r}, which no restart survives; allowed: {_ALLOWED}")
+            raise ConfigError(f"store is {safe!r}, which no restart survives; allowed: {_ALLOWED}")
         folder = Path(str(url.database)).parent
         try:
-            if given is None:
+            if text is None:
                 folder.mkdir(parents=True, exist_ok=True)
-            there = folder.is_dir()
+            exists = folder.is_dir()
         except OSError as error:
-            raise ConfigError(f"cannot open the database {shown}: {error}") from error
-        if not there:
-            raise ConfigError(f"cannot open the database {shown}: there is no folder {folder}")
+            raise ConfigError(f"cannot open the database {safe}: {error}") from error
+        if not exists:
+            raise ConfigError(f"cannot open the database {safe}: there is no folder {folder}")
     return url
 
 
@@ -74,7 +74,7 @@ def open_engine(url: sa.URL, synchronous: str) -> sa.Engine:
     """
     if url.get_backend_name() != "sqlite":
         try:
-            return sa.create_engine(url, pool_pre_ping=True)  # connections that were cut off
+            return sa.create_engine(url, pool_pre_ping=True)  # some may have been cut off
         except ImportError as error:
             raise ConfigError(
                 f"PostgreSQL's driver is missing ({error}); pip install 'ev-gym[postgres]'"
@@ -106,21 +106,23 @@ def _write_ahead(cursor: sqlite3.Cursor) -> None:
 
 
 def cause_of(error: BaseException) -> str:
-    """What the driver says, in its first line, without statement and values."""
+    """The first line of what the driver says, without SQLAlchemy's statement and values."""
     text = str(getattr(error, "orig", None) or error).strip()
     return text.splitlines()[0] if text else type(error).__name__
 
 
 @contextlib.contextmanager
-def turn(lock: threading.Lock, connection: Callable[[], sa.Connection]) -> Iterator[sa.Connection]:
-    """SQLite's one connection for writing, for who waits `BUSY_S` at most in all.
+def writer_turn(
+    lock: threading.Lock, connection: Callable[[], sa.Connection]
+) -> Iterator[sa.Connection]:
+    """SQLite's one connection for writing, for one thread at a time; it waits at most `BUSY_S`.
 
-    Another process may hold SQLite's lock. Whose turn it is waits for that in SQLite, the others
-    here; so who has waited here has that much less time there.
+    Another process may hold SQLite's own lock. The thread whose turn it is waits for that lock in
+    SQLite, the others wait here; one that has waited here has that much less time left there.
 
     Args:
         lock: Guards the connection.
-        connection: Gives it, to who holds the lock.
+        connection: Gives it, once the lock is held.
 
     Raises:
         sqlalchemy.exc.TimeoutError: if its turn does not come.
@@ -144,14 +146,14 @@ def turn(lock: threading.Lock, connection: Callable[[], sa.Connection]) -> Itera
 
 
 def _wait_at_most(writer: sa.Connection, seconds: float) -> None:
-    """How long SQLite waits for the lock of another process."""
+    """Set how long SQLite waits for the lock of another process."""
     driver: Any = writer.connection.driver_connection
     driver.execute(f"PRAGMA busy_timeout = {round(1000 * seconds)}").close()
 
 
 @contextlib.contextmanager
-def answering(driver_error: type[Exception] = DBAPIError) -> Iterator[None]:
-    """Have a database that fails to answer told as a problem with status 503.
+def failures_as_problems(driver_error: type[Exception] = DBAPIError) -> Iterator[None]:
+    """Raise a problem with status 503 where the database fails to answer.
 
     Args:
         driver_error: The driver's own errors, where it is asked without SQLAlchemy between.
@@ -162,5 +164,5 @@ def answering(driver_error: type[Exception] = DBAPIError) -> Iterator[None]:
         raise
     except (DBAPIError, TimeoutError, driver_error) as error:
         LOG.exception("the database failed")
-        told = "the database does not answer; try again (the server's log says more)"
-        raise Problem(503, told, retry_after_s=1) from error
+        detail = "the database does not answer; try again (the server's log says more)"
+        raise Problem(503, detail, retry_after_s=1) from error

@@ -1,4 +1,4 @@
-"""What the store asks of the database, in SQL."""
+"""The statements that the store sends to the database."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from server.storage.schema import OPERATIONS, SESSIONS, SNAPSHOTS, STATION_TICKS, STATIONS
 
-# Built once: SQLAlchemy compiles a statement once per object that asks for it.
+# Made once, here: SQLAlchemy keeps the SQL that it compiled for a statement with its object.
 _ID = sa.bindparam("id", type_=sa.String())
 _FIRST = sa.bindparam("first", type_=sa.BigInteger())
 _END = sa.bindparam("end", type_=sa.BigInteger())
@@ -51,10 +51,10 @@ STATION_TICKS_FROM = (
 )
 
 
-class Plain(NamedTuple):
+class DriverStatement(NamedTuple):
     """A statement as the driver takes it, for the two that every request waits for.
 
-    SQLAlchemy's way from a statement's object to its text costs more than SQLite's answer.
+    SQLAlchemy's way from a statement's object to its text takes longer than SQLite's answer.
 
     Attributes:
         sql: Its text.
@@ -64,13 +64,13 @@ class Plain(NamedTuple):
     sql: str
     names: tuple[str, ...] | None
 
-    def given(self, values: dict[str, Any]) -> Any:
+    def parameters(self, values: dict[str, Any]) -> Any:
         """The parameters in the driver's form."""
         return values if self.names is None else tuple(values[name] for name in self.names)
 
 
-def plain(statement: sa.Executable, dialect: sa.Dialect) -> Plain:
+def driver_statement(statement: sa.Executable, dialect: sa.Dialect) -> DriverStatement:
     """A statement in the form of the database's driver."""
     compiled: Any = statement.compile(dialect=dialect)  # type: ignore[attr-defined]  # they all have it
     names = tuple(compiled.positiontup) if compiled.positional else None
-    return Plain(str(compiled), names)
+    return DriverStatement(str(compiled), names)

@@ -1,6 +1,6 @@
 """The database's tables, and their upgrade to the version that this code knows.
 
-A change of a table needs a new file in `server/storage/migrations/versions` and its number as
+Whoever changes a table adds a file to `server/storage/migrations/versions`, and its number as
 `HEAD`.
 """
 
@@ -12,7 +12,7 @@ from server.config import ConfigError
 
 HEAD = "0001"
 VERSION_TABLE = "ev_gym_schema"
-# Any numbers that other programs on the same PostgreSQL database hardly use for their own locks.
+# PostgreSQL's locks are numbers; other programs on the same database are unlikely to use these.
 UPGRADE_LOCK = 0x45565F47594D
 SESSIONS_LOCK = UPGRADE_LOCK + 1
 
@@ -91,8 +91,8 @@ def schema_version(connection: sa.Connection) -> str | None:
 def bring_to_head(engine: sa.Engine) -> None:
     """Make the tables, or upgrade them, where that is not done yet.
 
-    Workers may start together, so the upgrade runs in one transaction under a lock and looks
-    again once it holds that. Alembic is only imported where there is something to do.
+    Workers may start together, so the upgrade is one transaction under a lock, and looks again once
+    it holds the lock. Alembic is only imported where there is something to do.
 
     Raises:
         ConfigError: if the database was written by a later version of this program.

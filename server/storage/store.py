@@ -1,12 +1,13 @@
 """The database: sessions as logs of their operations, and the classic station's state.
 
-SQLite in the user's data folder by default, PostgreSQL by URL, through SQLAlchemy Core. What an
-answer tells is committed before it goes out. SQLite runs in WAL mode with synchronous=NORMAL: a
-commit reaches the operating system, so it survives the death of the process, but without waiting
+SQLite in the user's data folder by default, PostgreSQL by URL, through SQLAlchemy Core. All that an
+answer depends on is committed before it goes out. SQLite runs in WAL mode with synchronous=NORMAL:
+a commit goes to the operating system, so it survives the death of the process, but does not wait
 for the disk, so a loss of power may cost the last commits (never the database); FULL waits.
 
-With SQLite the writers of one process share a connection, and queue at a lock here rather than at
-SQLite's own, whose waiters sleep and try again; its time-out is for those of other processes.
+With SQLite the writers of one process share a connection and queue at a lock here, where each wakes
+as its turn comes. Those who wait for SQLite's own lock sleep and try again; that is left to other
+processes.
 """
 
 from __future__ import annotations
@@ -25,15 +26,21 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from server.config import ConfigError
 from server.storage import queries
-from server.storage.database import answering, cause_of, database_url, open_engine, turn
+from server.storage.database import (
+    cause_of,
+    database_url,
+    failures_as_problems,
+    open_engine,
+    writer_turn,
+)
 from server.storage.schema import SESSIONS, SESSIONS_LOCK, STATION_TICKS, STATIONS, bring_to_head
 
 
-class Taken(Exception):  # noqa: N818  # told to a caller, not an error of the program
-    """Somebody else has done an operation with that index."""
+class IndexTakenError(Exception):
+    """Another worker has done an operation with that index."""
 
 
-class Gone(Exception):  # noqa: N818  # likewise
+class SessionGoneError(Exception):
     """There is no such session any more."""
 
 
@@ -48,7 +55,7 @@ class SessionRow(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """One reset or step of a session: its number, `"reset"` or `"step"`, and what was asked."""
+    """One reset or step of a session: its number, `"reset"` or `"step"`, and its content."""
 
     index: int  # type: ignore[assignment]  # hides a method of tuples
     kind: str
@@ -66,8 +73,8 @@ class StationRow(NamedTuple):
 class Store:
     """One database, for any number of threads and processes.
 
-    Every method raises `Problem` 503 if the database does not answer; whether a write that failed
-    so had been done is then unknown, which is why each can be tried again.
+    Every method raises `Problem` 503 if the database does not answer. A write may have been done or
+    not then; so each is made such that it can be tried again.
 
     Args:
         url: SQLAlchemy URL of SQLite or PostgreSQL; None: SQLite in the user's data folder.
@@ -81,60 +88,80 @@ class Store:
     def __init__(self, url: str | None = None, synchronous: str = "NORMAL") -> None:
         self.url = database_url(url)
         self.engine = open_engine(self.url, synchronous)
-        self._add_operation = queries.plain(queries.ADD_OPERATION, self.engine.dialect)
-        self._station_version = queries.plain(queries.STATION_VERSION, self.engine.dialect)
-        self._writing, self._looking = threading.Lock(), threading.Lock()
+        self._add_operation = queries.driver_statement(queries.ADD_OPERATION, self.engine.dialect)
+        self._station_version = queries.driver_statement(
+            queries.STATION_VERSION, self.engine.dialect
+        )
+        self._writer_lock, self._reader_lock = threading.Lock(), threading.Lock()
         self._writer: sa.Connection | None = None
-        self._looker: Any = None
+        self._reader: Any = None
         self._inherited: Any = None
-        if hasattr(os, "register_at_fork"):
-            leave = weakref.WeakMethod(self._leave_to_parent)
-            os.register_at_fork(after_in_child=lambda: (leave() or bool)())
+        self._forget_connections_after_fork()
         try:
             bring_to_head(self.engine)
         except (DBAPIError, OSError) as error:
             self.close()
-            shown = self.url.render_as_string(hide_password=True)
-            raise ConfigError(f"cannot open the database {shown}: {cause_of(error)}") from error
+            safe = self.url.render_as_string(hide_password=True)
+            raise ConfigError(f"cannot open the database {safe}: {cause_of(error)}") from error
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
         """Close all connections."""
-        with self._writing:
+        with self._writer_lock:
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
-        with self._looking:
-            if self._looker is not None:
-                self._looker.close()
-                self._looker = None
+        with self._reader_lock:
+            if self._reader is not None:
+                self._reader.close()
+                self._reader = None
         self.engine.dispose()
+
+    def _forget_connections_after_fork(self) -> None:
+        """Have forked children open connections of their own, where processes can be forked.
+
+        What is registered stays for the life of the process, so it must not keep the store alive.
+        """
+        if not hasattr(os, "register_at_fork"):
+            return
+        reference = weakref.ref(self)
+
+        def forget() -> None:
+            store = reference()
+            if store is not None:
+                store._leave_to_parent()
+
+        os.register_at_fork(after_in_child=forget)
 
     def _leave_to_parent(self) -> None:
         """In a forked child: forget the parent's connections without closing them."""
         self.engine.dispose(close=False)
-        self._inherited = (self._writer, self._looker)
-        self._writer = self._looker = None
-        self._writing, self._looking = threading.Lock(), threading.Lock()
+        self._inherited = (self._writer, self._reader)  # without a reference they would be closed
+        self._writer = self._reader = None
+        self._writer_lock, self._reader_lock = threading.Lock(), threading.Lock()
 
     @contextlib.contextmanager
     def _reads(self) -> Iterator[sa.Connection]:
-        with answering(), self.engine.connect() as connection:
+        with failures_as_problems(), self.engine.connect() as connection:
             yield connection
 
     @contextlib.contextmanager
     def _writes(self) -> Iterator[sa.Connection]:
         """One transaction, committed at the end; its first statement must be a write.
 
-        A transaction of SQLite that began with a read cannot wait for another's write.
+        One that began with a read could not wait for another's write, in SQLite.
         """
         if self.engine.dialect.name != "sqlite":
-            with answering(), self.engine.begin() as connection:
+            with failures_as_problems(), self.engine.begin() as connection:
                 yield connection
             return
-        with answering(), turn(self._writing, self._write_connection) as writer, writer.begin():
+        with (
+            failures_as_problems(),
+            writer_turn(self._writer_lock, self._write_connection) as writer,
+            writer.begin(),
+        ):
             yield writer
 
     def _write_connection(self) -> sa.Connection:
@@ -145,13 +172,14 @@ class Store:
     def add_session(self, row: SessionRow, most: int = queries.LARGEST) -> bool:
         """Add a session without operations, unless there are `most` already; whether it is added.
 
-        Counting and adding is one statement. SQLite has one writer; PostgreSQL's wait for a lock.
+        One statement counts and adds, and only one writer at a time may: SQLite has no more, those
+        of PostgreSQL wait for a lock.
         """
         with self._writes() as connection:
             if self.engine.dialect.name == "postgresql":
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(SESSIONS_LOCK)))
-            done = connection.execute(queries.ADD_SESSION, {**row._asdict(), "most": most})
-        return done.rowcount == 1
+            result = connection.execute(queries.ADD_SESSION, {**row._asdict(), "most": most})
+        return result.rowcount == 1
 
     def session(self, session_id: str) -> SessionRow | None:
         """A session; None if there is none."""
@@ -162,8 +190,8 @@ class Store:
     def delete_session(self, session_id: str) -> bool:
         """Delete a session with its operations; whether there was one."""
         with self._writes() as connection:
-            done = connection.execute(SESSIONS.delete().where(SESSIONS.c.id == session_id))
-        return done.rowcount > 0
+            result = connection.execute(SESSIONS.delete().where(SESSIONS.c.id == session_id))
+        return result.rowcount > 0
 
     def expire(self, before: float) -> int:
         """Delete the sessions last used before that time; how many.
@@ -176,8 +204,8 @@ class Store:
         count = 0
         for session_id in ids:
             with self._writes() as connection:
-                given = SESSIONS.delete().where(SESSIONS.c.id == session_id, late)
-                count += connection.execute(given).rowcount
+                deletion = SESSIONS.delete().where(SESSIONS.c.id == session_id, late)
+                count += connection.execute(deletion).rowcount
         return count
 
     def count_sessions(self) -> int:
@@ -201,33 +229,32 @@ class Store:
             session_id: The session.
             index: Number of the operation, the number of those before it.
             kind: `"reset"` or `"step"`.
-            body: What was asked.
+            body: Its content.
             snapshot: The state after it, if it is to be kept.
 
         Raises:
-            Taken: if there is an operation with that index; nothing has changed then.
-            Gone: if there is no such session; likewise.
+            IndexTakenError: if there is an operation with that index; nothing has changed then.
+            SessionGoneError: if there is no such session; nothing has changed then.
         """
         key = {"session_id": session_id, "index": index}
         try:
             with self._writes() as connection:
-                row = self._add_operation.given({**key, "kind": kind, "body": body})
+                row = self._add_operation.parameters({**key, "kind": kind, "body": body})
                 connection.exec_driver_sql(self._add_operation.sql, row)
                 if snapshot is not None:
                     after = {**key, "index": index + 1, "state": snapshot}
                     connection.execute(queries.ADD_SNAPSHOT, after)
         except IntegrityError:
             if self.session(session_id) is None:
-                raise Gone(session_id) from None
-            raise Taken(session_id, index) from None
+                raise SessionGoneError(session_id) from None
+            raise IndexTakenError(session_id, index) from None
 
     def operations(self, session_id: str, first: int, end: int) -> list[Operation]:
         """The operations of a session from index `first` to before `end`, in their order."""
-        given = {"id": session_id, "first": first, "end": end}
+        values = {"id": session_id, "first": first, "end": end}
         with self._reads() as connection:
-            return [
-                Operation(*row) for row in connection.execute(queries.OPERATIONS_BETWEEN, given)
-            ]
+            rows = connection.execute(queries.OPERATIONS_BETWEEN, values).all()
+        return [Operation(*row) for row in rows]
 
     def next_index(self, session_id: str) -> int:
         """How many operations a session has; 0 also if there is no such session."""
@@ -238,8 +265,8 @@ class Store:
     def snapshot(self, session_id: str, at_most: int) -> tuple[int, bytes] | None:
         """The last kept state after at most so many operations: their number, and the state."""
         with self._reads() as connection:
-            given = {"id": session_id, "end": at_most}
-            row = connection.execute(queries.SNAPSHOT, given).one_or_none()
+            values = {"id": session_id, "end": at_most}
+            row = connection.execute(queries.SNAPSHOT, values).one_or_none()
         return None if row is None else (int(row[0]), bytes(row[1]))
 
     def load_station(self, name: str) -> StationRow | None:
@@ -250,18 +277,17 @@ class Store:
 
     def station_version(self, name: str) -> int | None:
         """How often a station was saved; None: never."""
-        asked = self._station_version
+        sql, values = self._station_version.sql, self._station_version.parameters({"id": name})
         if self.engine.dialect.name != "sqlite":
             with self._reads() as connection:
-                given = asked.given({"id": name})
-                version: int | None = connection.exec_driver_sql(asked.sql, given).scalar()
+                version: int | None = connection.exec_driver_sql(sql, values).scalar()
             return version
-        # Every request of the station waits for this: a connection from the pool takes 20 us more.
-        with answering(sqlite3.Error), self._looking:
-            if self._looker is None:
-                self._looker = self.engine.raw_connection()
-            cursor = self._looker.cursor()
-            rows = cursor.execute(asked.sql, asked.given({"id": name})).fetchall()
+        # Every request of the station waits for this; a connection from the pool takes 20 us more.
+        with failures_as_problems(sqlite3.Error), self._reader_lock:
+            if self._reader is None:
+                self._reader = self.engine.raw_connection()
+            cursor = self._reader.cursor()
+            rows = cursor.execute(sql, values).fetchall()
             cursor.close()
         return rows[0][0] if rows else None
 
@@ -274,12 +300,12 @@ class Store:
         ticks: list[tuple[int, bytes]],
         keep_from: int,
     ) -> bool:
-        """Save a station, unless somebody else has saved it meanwhile.
+        """Save a station, unless another worker has saved it meanwhile.
 
         Args:
             name: The station.
-            expected_version: That of the row the new state follows; None: there is none yet.
-            saved: What is known of it as JSON.
+            expected_version: That of the row which this save follows; None: there is none yet.
+            saved: What else is to be known of it, as JSON.
             state: The simulator's state.
             ticks: Number and record of each tick to add to its history; ticks below `keep_from`
                 are deleted first.
@@ -326,5 +352,5 @@ def _put_station(
     change = STATIONS.update().where(
         STATIONS.c.name == name, STATIONS.c.version == expected_version
     )
-    done = connection.execute(change.values(version=expected_version + 1, **row))
-    return done.rowcount == 1
+    result = connection.execute(change.values(version=expected_version + 1, **row))
+    return result.rowcount == 1

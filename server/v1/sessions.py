@@ -29,7 +29,7 @@ from ev_gym.simulation.actions import as_numbers
 from ev_gym.world.world import World
 from server.http.metrics import count_steps
 from server.http.problems import Problem
-from server.storage.store import Gone, Operation, Store, Taken
+from server.storage.store import IndexTakenError, Operation, SessionGoneError, Store
 from server.v1.limits import check_limits
 from server.v1.refusals import other_index, refusing, too_many, unknown_session
 from server.v1.replayed_env import RESET, STEP, Replica, Spec, reset_body, step_body
@@ -235,10 +235,10 @@ class Sessions:
         try:
             snapshot = replica.env.get_state() if replica.index % SNAPSHOT_EVERY == 0 else None
             self._store.append(live.id, *operation, snapshot)
-        except Gone:
+        except SessionGoneError:
             self._live.drop(live.id)
             raise unknown_session() from None
-        except Taken:
+        except IndexTakenError:
             replica.go_back()
             return False
         except BaseException:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ev_gym.scenario import Scenario, preset
-from server.station.household import FORCE_OFF, FORCE_ON, Life
+from server.station.household import FORCE_OFF, FORCE_ON, StationHousehold
 
 DAY = 96
 NIGHTLY = Scenario.from_dict(
@@ -13,14 +17,6 @@ NIGHTLY = Scenario.from_dict(
         "preset": "classic",
         "driving": {"arrival_h": 17.0, "departure_h": 7.1, "trip_kwh": 9.0},
         "vehicles": [{"taper_from_soc": 0.9, "min_soc": 0.1}],
-    }
-)
-# An hour a day at the charger: 500 kWh take eight weeks.
-SLOW = Scenario.from_dict(
-    {
-        "preset": "classic",
-        "driving": {"arrival_h": 6.0, "departure_h": 7.0},
-        "vehicles": [{"battery_kwh": 500.0, "wanted_soc": 0.0}],
     }
 )
 # At random, the seven hours before midnight fill the car every other day.
@@ -33,15 +29,6 @@ OFTEN = Scenario.from_dict(
 )
 # Cars that could be discharged, the sun, a charger that switches phases.
 VILLA = replace(preset("stockholm-villa"), vehicles=preset("stockholm-villa").vehicles[:1])
-# The wrap of the one week begins a month of the power charge.
-SWITCHING = Scenario.from_dict(
-    {
-        "preset": "classic",
-        "charger": {"levels_kw": None, "load_management": True, "phase_switching": True},
-        "driving": {"arrival_h": 17.0, "departure_h": 7.1, "trip_kwh": 9.0},
-        "tariff": {"power_price_per_kw": 65.0, "power_from_h": 6, "power_other_factor": 0.5},
-    }
-)
 SCENARIOS = {
     "classic": preset("classic"),
     "stockholm": preset("stockholm"),
@@ -49,19 +36,35 @@ SCENARIOS = {
     "nightly": NIGHTLY,
 }
 COMMANDS = ("on", "off", FORCE_ON, FORCE_OFF, "auto")
-RARE = {"slow": SLOW, "often": OFTEN, "switching": SWITCHING}
+RARE = {"often": OFTEN}
 
 
-def new_life(scenario: str, policy: str | None = None) -> Life:
+def discharge(observation: NDArray[np.float32]) -> float:
+    """A policy that takes from the car what it gives."""
+    return -1.0
+
+
+def erratic(observation: NDArray[np.float32]) -> float:
+    """A policy that decides otherwise in nearly every tick, as the battery happens to stand."""
+    return float(abs(np.sin(1e4 * float(observation.sum()))))
+
+
+def failing(observation: NDArray[np.float32]) -> float:
+    """A policy that answers what is no action from noon on."""
+    hour_sin, hour_cos = observation[:2]
+    return math.nan if hour_sin < 1e-6 and hour_cos < 0.0 else 0.5
+
+
+def new_household(scenario: str, policy: str | None = None) -> StationHousehold:
     """A household that begins."""
-    life = Life({**SCENARIOS, **RARE}[scenario], policy)
-    life.begin()
-    return life
+    household = StationHousehold({**SCENARIOS, **RARE}[scenario], policy)
+    household.begin()
+    return household
 
 
-def commanded(life: Life, command: str) -> None:
+def give_command(household: StationHousehold, command: str) -> None:
     """Give one of the commands."""
     if command in ("on", "off"):
-        life.charge(command == "on")
+        household.charge(command == "on")
     else:
-        life.force(command)
+        household.force(command)

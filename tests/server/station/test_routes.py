@@ -178,7 +178,7 @@ def test_the_picture_shows_the_curve_so_far(client: Client) -> None:
 def test_logs_of_a_station_that_outlives_the_calendar(client: Client) -> None:
     """Up to a century the dates go on; then they are those of the first week, the hours stay."""
     day_s, years = 96.0, []
-    for wait_days in (36_000, 700, 4_000_000):
+    for wait_days in (36_000, 700, 40_000):
         client.clock.pass_s(wait_days * day_s + 20.0)
         client.post("/charge", {"charging": "on"})
         client.clock.pass_s(1.0)

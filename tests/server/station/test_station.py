@@ -78,13 +78,13 @@ def test_a_tick_is_a_quarter_of_an_hour(
     clock = FakeClock()
     own = Station(store, Config(clock=clock, seconds_per_hour=seconds_per_hour))
     clock.pass_s(0.99 * tick_s)
-    assert own.shown().minute_of_day == 0
+    assert own.reading().minute_of_day == 0
     clock.pass_s(0.02 * tick_s)
-    assert own.shown().minute_of_day == 15
+    assert own.reading().minute_of_day == 15
     clock.pass_s(94.98 * tick_s)
-    assert own.shown().minute_of_day == 23 * 60 + 45
+    assert own.reading().minute_of_day == 23 * 60 + 45
     clock.pass_s(0.02 * tick_s)
-    assert own.shown().minute_of_day == 0
+    assert own.reading().minute_of_day == 0
 
 
 def test_a_command_holds_for_the_whole_tick_in_which_it_comes(store: Store) -> None:
@@ -93,26 +93,26 @@ def test_a_command_holds_for_the_whole_tick_in_which_it_comes(store: Store) -> N
     clock.pass_s(0.999)
     own.charge(True)
     clock.pass_s(0.001)
-    assert round(own.shown().energy_kwh, 2) == 11.11
+    assert round(own.reading().energy_kwh, 2) == 11.11
     clock.pass_s(0.9)
     own.charge(False)
     clock.pass_s(0.1)
-    assert round(own.shown().energy_kwh, 2) == 11.11
+    assert round(own.reading().energy_kwh, 2) == 11.11
 
 
 def test_a_tick_begins_anew_with_discharge(store: Store) -> None:
     clock = FakeClock()
     own = Station(store, Config(clock=clock))
-    first = own.shown()
+    first = own.reading()
     own.charge(True)
     own.force(FORCE_ON)
     clock.pass_s(9.6)
     assert own.discharge() == first
     assert len(history(own)) == 0
     clock.pass_s(0.99)
-    assert own.shown() == first
+    assert own.reading() == first
     clock.pass_s(0.01)
-    assert (own.shown().minute_of_day, own.shown().energy_kwh) == (15, 9.26)
+    assert (own.reading().minute_of_day, own.reading().energy_kwh) == (15, 9.26)
     assert len(history(own)) == 1
 
 
@@ -125,18 +125,18 @@ def test_a_station_goes_on_where_it_was_and_time_stood_still(store: Store) -> No
     one, never = Station(store, config), Station(store, replace(config, station="never down"))
     for wait_s, down_s in ((5.5, 1000.0), (0.0, 3.0), (40.0, 0.5)):
         clock.pass_s(wait_s)
-        shown = one.shown()
+        reading = one.reading()
         clock.pass_s(down_s)
         one = Station(store, config)
-        assert one.shown() == shown
+        assert one.reading() == reading
     one.force(FORCE_ON)
     one = Station(store, config)
-    assert one.shown().override == FORCE_ON
+    assert one.reading().override == FORCE_ON
     one.force("auto")
     clock.pass_s(0.9)
-    assert one.shown()._replace(override="") == shown._replace(override="")
+    assert one.reading()._replace(override="") == reading._replace(override="")
     clock.pass_s(7.1)
-    one.shown()
+    one.reading()
     lived = history(one)
     assert len(lived) == 5 + 40 + 8
     np.testing.assert_array_equal(lived, history(never)[: len(lived)])
@@ -150,7 +150,7 @@ def test_what_was_told_survives_sigkill(tmp_path: Path) -> None:
         "now = itertools.count(1000)\n"
         f"one = Station(Store({url!r}), Config(clock=lambda: float(next(now))))\n"
         "one.charge(True)\n"
-        "for _ in range(9): told = one.shown()\n"
+        "for _ in range(9): told = one.reading()\n"
         "print(round(told.percent, 2), told.minute_of_day, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL) if hasattr(signal, 'SIGKILL') else os._exit(9)\n"
     )
@@ -159,11 +159,11 @@ def test_what_was_told_survives_sigkill(tmp_path: Path) -> None:
     percent, minute = done.stdout.split()
     opened = Store(url)
     again = Station(opened, Config(clock=FakeClock()))
-    assert (str(round(again.shown().percent, 2)), str(again.shown().minute_of_day)) == (
+    assert (str(round(again.reading().percent, 2)), str(again.reading().minute_of_day)) == (
         percent,
         minute,
     )
-    assert again.shown().charging
+    assert again.reading().charging
     assert len(history(again)) == int(minute) // 15
     opened.close()
 
@@ -176,16 +176,16 @@ def test_other_series_or_another_version_begin_anew_and_say_so(
     own = Station(store, Config(clock=clock))
     own.charge(True)
     clock.pass_s(4.0)
-    assert own.shown().energy_kwh > 16
+    assert own.reading().energy_kwh > 16
     if changed == "version":
         monkeypatch.setattr(station, "program_version", lambda: "another version")
     else:
-        series = own.life.world.dataset
+        series = own.household.world.dataset
         dearer = replace(series, price_per_kwh=series.price_per_kwh + 1.0)
         monkeypatch.setattr(household, "dataset_of", lambda _: dearer)
     with caplog.at_level(logging.WARNING, "server.station.station"):
         again = Station(store, Config(clock=clock))
-    assert (again.shown().energy_kwh, len(history(again))) == (9.26, 0)
+    assert (again.reading().energy_kwh, len(history(again))) == (9.26, 0)
     (told,) = caplog.messages
     assert "'classic' begins anew" in told
     assert ("another version" if changed == "version" else "data set") in told
@@ -223,15 +223,15 @@ def test_each_scenario_has_a_station_of_its_own_under_one_name(store: Store) -> 
     one = Station(store, classic)
     one.charge(True)
     clock.pass_s(4.0)
-    shown = one.shown()
+    reading = one.reading()
     other = Station(store, mine)
-    assert (other.shown().energy_kwh, len(history(other))) == (9.26, 0)
+    assert (other.reading().energy_kwh, len(history(other))) == (9.26, 0)
     clock.pass_s(2.0)
     assert [len(history(each)) for each in (one, other)] == [6, 2]
     again = Station(store, classic)
-    assert again.shown() == one.shown() != shown
-    assert again.shown().charging
-    assert not Station(store, mine).shown().charging
+    assert again.reading() == one.reading() != reading
+    assert again.reading().charging
+    assert not Station(store, mine).reading().charging
 
 
 def test_a_station_led_by_another_policy_forgets_what_clients_wanted(store: Store) -> None:
@@ -240,16 +240,16 @@ def test_a_station_led_by_another_policy_forgets_what_clients_wanted(store: Stor
     led = replace(by_hand, policy="price_based")  # which would wait for hour 2
     Station(store, led).charge(True)
     Station(store, led).force("auto")
-    assert not Station(store, by_hand).shown().charging
+    assert not Station(store, by_hand).reading().charging
     for mode in ("auto", FORCE_ON):
         own = Station(store, by_hand)
         own.charge(True)
         own.force(mode)
-        assert Station(store, by_hand).shown().charging
+        assert Station(store, by_hand).reading().charging
         own = Station(store, led)
-        assert (own.shown().charging, own.shown().override) == (False, "auto")
+        assert (own.reading().charging, own.reading().override) == (False, "auto")
         clock.pass_s(8.0)
-        assert own.shown().charging  # the policy, at 02:00
+        assert own.reading().charging  # the policy, at 02:00
         own.discharge()
 
 
@@ -258,11 +258,11 @@ def test_the_history_is_that_of_the_last_31_days(store: Store) -> None:
     own = Station(store, Config(clock=clock))
     for wait_s in (31 * DAY - 1.0, 1.0, 1.0, 500.0, 100_000.0):
         clock.pass_s(wait_s)
-        own.shown()
+        own.reading()
     lived = history(own)
     assert len(lived) == 31 * DAY
     np.testing.assert_array_equal(np.diff(lived["house"]["now_min"]), 15)
-    assert lived["house"]["now_min"][-1] + 15 == own.life._simulator.households["now_min"][0]
+    assert lived["house"]["now_min"][-1] + 15 == own.household._simulator.households["now_min"][0]
 
 
 @pytest.mark.parametrize("tariff", ["ellevio", "seom"])
@@ -278,12 +278,12 @@ def test_the_months_of_a_station_add_up_to_their_invoices(store: Store, tariff: 
     for days in (30, 1, 26, 31, 17):
         own.charge(days != 26)
         clock.pass_s(days * 24 * 4.0)
-        own.shown()
+        own.reading()
         lived.append(history(own)["house"][-days * 24 :])
     steps = np.concatenate(lived)
     assert (np.diff(steps["now_min"]) == 60).all()
-    world, began = own.life.world, int(steps["now_min"][0]) // 60
-    alone_kwh = world.tables.load_kw[own.shown().house]
+    world, began = own.household.world, int(steps["now_min"][0]) // 60
+    alone_kwh = world.tables.load_kw[own.reading().house]
     np.testing.assert_array_equal(alone_kwh[began : began + len(steps)], steps["load_kw"])
     first = world.dataset.start.astimezone(STOCKHOLM).replace(tzinfo=None)
     with_car_kwh = np.append(alone_kwh[:began], steps["grid_kw"])
@@ -317,7 +317,7 @@ def test_a_failed_save_changes_nothing(store: Store, monkeypatch: pytest.MonkeyP
         for _ in range(2):
             with pytest.raises(OSError, match="disk full"):
                 own.charge(True)
-    assert not own.shown().charging
+    assert not own.reading().charging
     assert len(history(own)) == 3
 
 

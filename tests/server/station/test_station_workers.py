@@ -36,12 +36,12 @@ def test_two_workers_are_one_station(store: Store) -> None:
     config = Config(clock=clock)
     first, second = Station(store, config), Station(store, config)
     first.charge(True)
-    assert second.shown().charging
+    assert second.reading().charging
     clock.pass_s(3.0)
-    assert second.shown() == first.shown()
+    assert second.reading() == first.reading()
     second.discharge()
-    assert first.shown().energy_kwh == 9.26
-    assert not first.shown().charging
+    assert first.reading().energy_kwh == 9.26
+    assert not first.reading().charging
     clock.pass_s(2.0)
     assert len(history(first)) == len(history(second)) == 2
 
@@ -52,15 +52,15 @@ def test_a_worker_whose_clock_is_behind_takes_nothing_back(store: Store) -> None
     ahead = Station(store, Config(clock=lambda: clock.now + 10.0))
     ahead.charge(True)
     clock.pass_s(3.0)
-    told = ahead.shown()
+    told = ahead.reading()
     assert told.minute_of_day == 45
-    assert behind.shown() == told
+    assert behind.reading() == told
     assert not behind.charge(False).charging
     assert len(history(behind)) == 3
     clock.pass_s(11.0)
-    assert behind.shown().minute_of_day == 60
-    assert ahead.shown().minute_of_day == 14 * 15
-    assert behind.shown() == ahead.shown()
+    assert behind.reading().minute_of_day == 60
+    assert ahead.reading().minute_of_day == 14 * 15
+    assert behind.reading() == ahead.reading()
 
 
 def test_time_goes_on_while_one_worker_of_a_group_is_replaced(
@@ -72,17 +72,17 @@ def test_time_goes_on_while_one_worker_of_a_group_is_replaced(
     one, _ = Station(store, config), Station(store, config)
     clock.pass_s(2.7)
     replaced = Station(store, config)
-    assert replaced.shown().minute_of_day == 30
+    assert replaced.reading().minute_of_day == 30
     clock.pass_s(0.3)
-    assert replaced.shown().minute_of_day == one.shown().minute_of_day == 45
+    assert replaced.reading().minute_of_day == one.reading().minute_of_day == 45
     clock.pass_s(1000.9)
     monkeypatch.setattr(station, "serving_group", lambda: "the next")
     one, two = Station(store, config), Station(store, config)
-    assert one.shown().minute_of_day == two.shown().minute_of_day == 45
+    assert one.reading().minute_of_day == two.reading().minute_of_day == 45
     clock.pass_s(0.9)
-    assert Station(store, config).shown().minute_of_day == 45
+    assert Station(store, config).reading().minute_of_day == 45
     clock.pass_s(0.1)
-    assert one.shown().minute_of_day == two.shown().minute_of_day == 60
+    assert one.reading().minute_of_day == two.reading().minute_of_day == 60
 
 
 def test_workers_that_are_replaced_by_faster_ones_do_not_make_time_jump(
@@ -92,11 +92,11 @@ def test_workers_that_are_replaced_by_faster_ones_do_not_make_time_jump(
     monkeypatch.setattr(station, "serving_group", lambda: "one")
     slower = Station(store, Config(clock=clock))
     clock.pass_s(8.0)
-    assert slower.shown().minute_of_day == 120
+    assert slower.reading().minute_of_day == 120
     faster = Station(store, Config(clock=clock, seconds_per_hour=1.0))
-    assert faster.shown().minute_of_day == 120
+    assert faster.reading().minute_of_day == 120
     clock.pass_s(1.0)
-    assert faster.shown().minute_of_day == 180
+    assert faster.reading().minute_of_day == 180
 
 
 def test_workers_of_one_gunicorn_are_a_group(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +131,7 @@ def test_workers_that_race_lose_no_tick_and_double_none(store: Store) -> None:
             for _ in range(40):
                 own.charge(on)
                 clock.now += 0.25
-                own.shown()
+                own.reading()
         except BaseException as error:
             failed.append(error)
 
@@ -141,9 +141,9 @@ def test_workers_that_race_lose_no_tick_and_double_none(store: Store) -> None:
     for thread in threads:
         thread.join()
     assert not failed
-    assert workers[0].shown() == workers[1].shown()
+    assert workers[0].reading() == workers[1].reading()
     lived = history(workers[0])
     np.testing.assert_array_equal(np.diff(lived["house"]["now_min"]), 15)
     stored_kwh = 9.26 + lived["car"]["stored_kwh"].sum()
-    assert stored_kwh == pytest.approx(workers[0].shown().energy_kwh)
+    assert stored_kwh == pytest.approx(workers[0].reading().energy_kwh)
     np.testing.assert_allclose(np.diff(lived["car"]["energy_kwh"]), lived["car"]["stored_kwh"][1:])

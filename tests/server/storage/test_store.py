@@ -24,7 +24,7 @@ from alembic.script import ScriptDirectory
 from server.config import ConfigError
 from server.http.problems import Problem
 from server.storage import database, schema
-from server.storage.store import Gone, Operation, SessionRow, Store, Taken
+from server.storage.store import IndexTakenError, Operation, SessionGoneError, SessionRow, Store
 
 ROW = SessionRow("one", 1.0, 2.0, '{"a": 1}', "0.1 (1)")
 
@@ -128,12 +128,12 @@ def test_log_takes_each_index_once(store: Store) -> None:
     assert store.next_index("one") == 0
     store.append("one", 0, "reset", b"{}")
     store.append("one", 1, "step", b"\0\xff", snapshot=b"state 2")
-    with pytest.raises(Taken):
+    with pytest.raises(IndexTakenError):
         store.append("one", 1, "step", b"other", snapshot=b"other")
     store.append("one", 2, "step", b"", snapshot=b"state 3")
-    with pytest.raises(Taken):
+    with pytest.raises(IndexTakenError):
         store.append("one", 0, "reset", b"{}", snapshot=b"state 1")
-    with pytest.raises(Gone):
+    with pytest.raises(SessionGoneError):
         store.append("two", 0, "reset", b"{}", snapshot=b"state 1")
     assert store.next_index("one") == 3
     done = [
@@ -187,7 +187,7 @@ def test_writers_of_several_stores_do_not_hinder_each_other(url: str) -> None:
         for index in range(40):
             try:
                 stores[number].append("one", index, "step", bytes([number]))
-            except Taken:
+            except IndexTakenError:
                 continue
             won.append(index)
         return won
