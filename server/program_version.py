@@ -32,9 +32,9 @@ LAYOUTS = (household_dtype(1, 3), VEHICLE_DTYPE, STEP_DTYPE, VEHICLE_STEP_DTYPE)
 def program_version() -> str:
     """The package's version and, in brackets, all else on which the last bit of a result depends.
 
-    These are the layouts of the state and of the results; the sources of the code that steps households and
-    of the code that works out the tables it reads; the habits from which drivers are drawn; and
-    what runs all that.
+    These are the layouts of the state and of the results; the sources of the code that steps
+    households and of the code that works out the tables it reads; the habits from which drivers
+    are drawn; and what runs all that.
     """
     sources = hashlib.sha256(source_fingerprint(*STEPS, *TABLES).encode())
     sources.update(repr([layout.descr for layout in LAYOUTS]).encode() + habits_table().tobytes())

@@ -18,7 +18,7 @@ import numpy as np
 from ev_gym.runtime.arrays import Floats
 from ev_gym.scenario import RewardWeights, Scenario
 from ev_gym.series.dataset import Dataset
-from ev_gym.simulation.observation import HEAD, world_fields
+from ev_gym.simulation.observation import world_fields
 from ev_gym.simulation.results import vehicle_columns
 from ev_gym.simulation.simulator import Outputs, Simulator
 
@@ -139,6 +139,7 @@ def current_scene(simulator: Simulator, history: pd.DataFrame) -> Scene:
     now_h = float(current.results["now_min"][0]) / 60.0
     edges_h = np.append(past["now_min"].to_numpy(np.float64) / 60.0, now_h)
     cars, window_h = len(scenario.vehicles), scenario.price_window_h
+    window = [observation[f"price_h{h:02d}"] for h in range(window_h)]
     right_h = float(edges_h[0]) + min(PAST_H, 24 * scenario.days) + window_h
     names = [f"{k}: {vehicle.name}" for k, vehicle in enumerate(scenario.vehicles)]
     return Scene(
@@ -155,7 +156,7 @@ def current_scene(simulator: Simulator, history: pd.DataFrame) -> Scene:
         pv_kw=float(observation["pv_kw"][0]) if "pv_kw" in observation else 0.0,
         step_h=scenario.step_h,
         ahead_h=np.append(now_h, math.floor(now_h) + np.arange(1.0, window_h + 1)),
-        ahead_price=current.observations[0, HEAD : HEAD + window_h].astype(np.float64),
+        ahead_price=np.concatenate(window).astype(np.float64),
         hours_known=int(observation["hours_known"][0]),
         plans=tuple(_plans(dataset, observation, now_h)),
         right_h=right_h,

@@ -29,6 +29,7 @@ PRICES_KNOWN_FROM_MIN = 13 * 60
 # In some zones an hour of the series begins at 23:30 on the local clock and ends on the next day.
 # The clock's table is an hour longer than a day, so that it holds the end of such an hour.
 CLOCK_MIN = DAY_MIN + 60
+SINE, COSINE = 0, 1  # columns of `Tables.clock`
 HOURS_A_YEAR = 8766.0  # 365.25 days
 HOUR_DTYPE = np.dtype(
     [
