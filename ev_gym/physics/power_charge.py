@@ -49,15 +49,19 @@ LOWEST = 0
 
 
 @compiled
-def tariff_period(rates: Floats, power_class: int) -> int:
+def tariff_period(peaks_kw: Floats, rates: Floats, power_class: int) -> int:
     """The tariff period in which the hours of a class count: a row of the peaks."""
+    # The shape of a record's array is known when this is compiled, so one period costs nothing.
+    if peaks_kw.shape[0] == 1:
+        return 0
     return int(rates[power_class, PERIOD])
 
 
 @compiled
 def lowest_peak_kw(household: Any, rates: Floats) -> float:
     """The lowest of the N peaks (kW) of the running hour's period: above it the invoice grows."""
-    return float(household.peaks_kw[tariff_period(rates, household.power_class), LOWEST])
+    peaks_kw = household.peaks_kw
+    return float(peaks_kw[tariff_period(peaks_kw, rates, household.power_class), LOWEST])
 
 
 @compiled
@@ -103,11 +107,12 @@ def charge_power(
     """
     factor = rates[household.power_class, FACTOR]
     price = rates[household.power_class, PRICE]
-    lowest_kw = lowest_peak_kw(household, rates)
+    period = tariff_period(household.peaks_kw, rates, household.power_class)
+    lowest_kw = household.peaks_kw[period, LOWEST]
     before_kw = max(lowest_kw, household.hour_kwh)
     household.hour_kwh += factor * import_kwh
     result.power_cost = price * (max(lowest_kw, household.hour_kwh) - before_kw)
-    lowest_kw = household.house_lowest_peak_kw[tariff_period(rates, household.power_class)]
+    lowest_kw = household.house_lowest_peak_kw[period]
     before_kw = max(lowest_kw, household.house_hour_kwh)
     household.house_hour_kwh += factor * alone_kwh
     after_kw = max(lowest_kw, household.house_hour_kwh)
@@ -137,8 +142,9 @@ def open_hour(
         house_peaks_kw: (houses, spans, periods, places) kW, the peaks of each house alone with
             which each peak span begins.
     """
-    period = tariff_period(rates, household.power_class)
-    household.peaks_kw[period, LOWEST] = max(household.peaks_kw[period, LOWEST], household.hour_kwh)
+    peaks_kw = household.peaks_kw
+    period = tariff_period(peaks_kw, rates, household.power_class)
+    peaks_kw[period, LOWEST] = max(peaks_kw[period, LOWEST], household.hour_kwh)
     household.house_lowest_peak_kw[period] = max(
         household.house_lowest_peak_kw[period], household.house_hour_kwh
     )
@@ -196,7 +202,7 @@ def _take_in_hours(
     """Raise the lowest peaks (periods, places) by the house's own hours from `first` to `end`."""
     for hour in range(first, end):
         hour_kwh = _hour_alone_kwh(settings, hours, rates, alone_import_kw, house, hour, HOUR_MIN)
-        period = tariff_period(rates, hours[hour].power_class)
+        period = tariff_period(peaks_kw, rates, hours[hour].power_class)
         peaks_kw[period, LOWEST] = max(peaks_kw[period, LOWEST], hour_kwh)
 
 
