@@ -20,7 +20,13 @@ from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
+from numba import types
 from numba.core.caching import FunctionCache
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler_machinery import register_pass
+from numba.core.registry import CPUDispatcher
+from numba.core.typed_passes import NativeLowering
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -46,7 +52,82 @@ class _KeyedCache(FunctionCache):  # type: ignore[misc]  # numba ships no types
         return (*super()._index_key(sig, codegen), source_fingerprint())
 
 
-def _compile(function: F, **options: bool) -> F:
+class _PartOfCallers(JITCodeLibrary):  # type: ignore[misc]
+    """Code that its callers take in: neither optimised nor made machine code by itself."""
+
+    apart = False
+
+    def _optimize_final_module(self) -> None:
+        if self.apart:
+            super()._optimize_final_module()
+
+    def _finalize_final_module(self) -> None:
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        self._ensure_finalized()
+        return 0
+
+    @property
+    def codegen(self) -> Any:
+        return _NoEnvironment
+
+
+class _NoEnvironment:
+    @staticmethod
+    def set_env(name: str, env: Any) -> None:
+        pass
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _PartLowering(NativeLowering):  # type: ignore[misc]
+    """Numba's last pass, for code that its callers take in."""
+
+    _name = "part_lowering"
+
+    def run_pass(self, state: Any) -> bool:
+        state.library = _PartOfCallers(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library.apart = not state.flags.forceinline
+        return bool(super().run_pass(state))
+
+
+class _PartCompiler(CompilerBase):  # type: ignore[misc]
+    def define_pipelines(self) -> list[Any]:
+        passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        passes.passes = [
+            (_PartLowering if kind is NativeLowering else kind, name)
+            for kind, name in passes.passes
+        ]
+        return [passes]
+
+
+OPTIONS = {"nopython": True, "nogil": True, "error_model": "numpy", "_nrt": False}
+
+
+class _Compiled(CPUDispatcher):  # type: ignore[misc]
+    """Compiled as a part of its callers; what Python calls is an entry point of its own."""
+
+    def __init__(self, function: Any, forceinline: bool) -> None:
+        wrappers = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+        options = OPTIONS | wrappers | {"forceinline": forceinline}
+        super().__init__(function, targetoptions=options, pipeline_class=_PartCompiler)
+
+    @functools.cached_property
+    def entry(self) -> Any:
+        dispatcher = CPUDispatcher(self.py_func, targetoptions=OPTIONS | {"no_cfunc_wrapper": True})
+        with contextlib.suppress(RuntimeError):
+            dispatcher._cache = _KeyedCache(self.py_func)
+        return dispatcher
+
+    def __call__(self, *args: Any) -> Any:
+        return self.entry(*args)
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        return super().get_call_template(tuple(types.unliteral(arg) for arg in args), kws)
+
+
+def _compile(function: F, forceinline: bool) -> F:
     if INTERPRETED:
 
         @functools.wraps(function)
@@ -55,12 +136,7 @@ def _compile(function: F, **options: bool) -> F:
                 return function(*args)
 
         return cast(F, interpreted)
-    dispatcher = numba.njit(nogil=True, error_model="numpy", _nrt=False, **options)(function)
-    # Compiled code allocates nothing, so it needs no reference counts, which would cost more than
-    # the physics. Without a writable folder anywhere each process compiles anew.
-    with contextlib.suppress(RuntimeError):
-        dispatcher._cache = _KeyedCache(function)
-    return cast(F, dispatcher)
+    return cast(F, _Compiled(function, forceinline))
 
 
 def compiled(function: F) -> F:
@@ -70,12 +146,12 @@ def compiled(function: F) -> F:
     of these functions do. Interpreted, unsigned 64-bit products wrap without NumPy's overflow
     warning, as they do in machine code.
     """
-    return _compile(function, forceinline=True)
+    return _compile(function, True)
 
 
 def compiled_apart(function: F) -> F:
     """Like `compiled`, for code that seldom runs and is better kept out of its callers' loops."""
-    return _compile(function)
+    return _compile(function, False)
 
 
 def entry_point(function: Callable[..., Any], *args: Any) -> Callable[..., Any]:
@@ -86,8 +162,8 @@ def entry_point(function: Callable[..., Any], *args: Any) -> Callable[..., Any]:
     """
     if INTERPRETED:
         return function
-    types = tuple(numba.typeof(arg) for arg in args)
-    code: Callable[..., Any] = function.compile(types)  # type: ignore[attr-defined]  # a dispatcher
+    signature = tuple(numba.typeof(arg) for arg in args)
+    code: Callable[..., Any] = function.entry.compile(signature)  # type: ignore[attr-defined]
     return code
 
 

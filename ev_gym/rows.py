@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ev_gym.compiling import compiled, compiled_apart
-from ev_gym.living import AS_DRAWN, begin, live, look_around, report_start
+from ev_gym.living import begin, live, look_around, report_start
 from ev_gym.observation import observe
 
 BLOCK_ROWS = 64
@@ -46,48 +46,35 @@ def bad_actions(actions: Any, lowest: float) -> int:
 
 
 @compiled_apart
-def _begin_or_live(
-    household: Any,
-    vehicles: Any,
-    tables: Any,
-    starts: Any,
-    actions: Any,
-    no_socs: Any,
-    result: Any,
-    reports: Any,
-) -> float:
-    """A new episode where the last one is over, else a step; the reward."""
-    if household.over != 0:
-        begin(household, vehicles, tables, starts, AS_DRAWN, no_socs)
-        report_start(household, vehicles, tables, result, reports)
-        return 0.0
-    return live(household, vehicles, tables, actions, result, reports)
-
-
-@compiled_apart
 def _live_all(
     households: Any,
     vehicles: Any,
     tables: Any,
+    autoreset: bool,
     actions: Any,
     results: Any,
     vehicle_results: Any,
     rewards: Any,
+    waits: Any,
 ) -> None:
+    """Step all rows; with `autoreset` those whose episode is over wait, which `waits` says."""
     for i in range(households.shape[0]):
-        rewards[i] = live(
-            households[i], vehicles[i], tables, actions[i], results[i], vehicle_results[i]
-        )
+        waits[i] = autoreset and households[i].over != 0
+        rewards[i] = 0.0
+        if not waits[i]:
+            rewards[i] = live(
+                households[i], vehicles[i], tables, actions[i], results[i], vehicle_results[i]
+            )
 
 
 @compiled_apart
-def _look_around_all(households: Any, tables: Any, truncated: Any) -> int:
-    ended = 0
+def _look_around_all(households: Any, tables: Any, waits: Any, truncated: Any) -> int:
+    over = 0
     for i in range(households.shape[0]):
         look_around(households[i], tables)
-        truncated[i] = households[i].over != 0
-        ended += households[i].over
-    return ended
+        truncated[i] = households[i].over != 0 and not waits[i]
+        over += households[i].over
+    return over
 
 
 @compiled_apart
@@ -101,43 +88,34 @@ def step_rows(
     households: Any,
     vehicles: Any,
     tables: Any,
-    starts: Any,
     autoreset: bool,
     actions: Any,
-    no_socs: Any,
     observations: Any,
     results: Any,
     vehicle_results: Any,
     rewards: Any,
     truncated: Any,
 ) -> int:
-    """Step every row; the number of rows whose horizon is reached.
+    """Step every row; the number of rows whose episode is over.
 
-    With `autoreset`, a row whose episode is over begins a new one instead of stepping.
+    With `autoreset`, a row whose episode was over before waits for `begin_rows`: it is not stepped
+    and not `truncated`.
 
     A block of rows stays in the cache from loop to loop, and each loop does one thing. Rows live at
     different times, so what they look up in the series is seldom in the cache: in a loop of its own
     the processor fetches that for many rows at once, where in one big loop each would wait alone.
     """
-    ended = 0
+    over = 0
     for first in range(0, households.shape[0], BLOCK_ROWS):
         end = min(first + BLOCK_ROWS, households.shape[0])
-        own, cars = households[first:end], vehicles[first:end]
+        own, cars, flags = households[first:end], vehicles[first:end], truncated[first:end]
         asked, paid = actions[first:end], rewards[first:end]
         result, reports = results[first:end], vehicle_results[first:end]
-        over = 0
-        for i in range(own.shape[0]):
-            over += own[i].over
-        if autoreset and over > 0:
-            for i in range(own.shape[0]):
-                paid[i] = _begin_or_live(
-                    own[i], cars[i], tables, starts, asked[i], no_socs, result[i], reports[i]
-                )
-        else:
-            _live_all(own, cars, tables, asked, result, reports, paid)
-        ended += _look_around_all(own, tables, truncated[first:end])
+        # The flags hold first which rows wait, then which are truncated.
+        _live_all(own, cars, tables, autoreset, asked, result, reports, paid, flags)
+        over += _look_around_all(own, tables, flags, flags)
         _observe_all(own, cars, tables, observations[first:end])
-    return int(ended)
+    return int(over)
 
 
 @compiled

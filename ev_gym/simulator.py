@@ -99,27 +99,22 @@ class Simulator:
             house: The house for all these rows, or AS_DRAWN.
             socs: (K,) SoC of each car at the start, or None for as drawn.
         """
-        rows_code.begin_rows(
-            self.households,
-            self.vehicles,
-            self.world.tables,
-            self.world.starts if starts is None else starts,
-            rows,
-            house,
-            self._no_socs if socs is None else socs,
-        )
+        tables, starts = self.world.tables, self.world.starts if starts is None else starts
+        socs = self._no_socs if socs is None else socs
+        calls = [
+            (self.households, self.vehicles, tables, starts, part, house, socs)
+            for part in threads.shares(rows)
+        ]
+        threads.run_parts(rows_code.begin_rows, calls)
 
     def report(self, rows: NDArray[np.int64], out: Outputs) -> None:
         """Write what rows (m,) show before a step: observations, and results without any flow."""
-        rows_code.report_rows(
-            self.households,
-            self.vehicles,
-            self.world.tables,
-            rows,
-            out.observations,
-            out.results,
-            out.vehicle_results,
-        )
+        written = out.observations, out.results, out.vehicle_results
+        calls = [
+            (self.households, self.vehicles, self.world.tables, part, *written)
+            for part in threads.shares(rows)
+        ]
+        threads.run_parts(rows_code.report_rows, calls)
 
     def step(self, actions: NDArray[np.float32], out: Outputs, autoreset: bool) -> int:
         """Step every row, or with `autoreset` begin a new episode where the last one is over.
@@ -145,7 +140,14 @@ class Simulator:
         calls = [self._step_args(part, actions, out, autoreset) for part in self._parts]
         if self._step_rows is None:
             self._step_rows = entry_point(rows_code.step_rows, *calls[0])
-        return threads.run_parts(self._step_rows, calls)
+        over = sum(threads.run_parts(self._step_rows, calls))
+        if not over or not autoreset:
+            return over
+        waiting = np.flatnonzero((self.households["over"] != 0) & ~out.truncated)
+        if waiting.size:
+            self.begin(waiting)
+            self.report(waiting, out)
+        return over - waiting.size
 
     def _step_args(
         self, part: slice | None, actions: NDArray[np.float32], out: Outputs, autoreset: bool
@@ -155,8 +157,7 @@ class Simulator:
         if part is not None:
             arrays = tuple(array[part] for array in arrays)  # type: ignore[assignment]  # as many
         households, vehicles, actions, *written = arrays
-        tables, starts = self.world.tables, self.world.starts
-        return households, vehicles, tables, starts, autoreset, actions, self._no_socs, *written
+        return households, vehicles, self.world.tables, autoreset, actions, *written
 
     def step_one(
         self,

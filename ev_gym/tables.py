@@ -221,8 +221,9 @@ def build_tables(scenario: Scenario, dataset: Dataset) -> tuple[Tables, Floats]:
         peak_rows=power.peak_rows,
         house_peaks=power.house_peaks,
     )
+    for table in (*tables, hourly):
+        table.flags.writeable = table is tables.house_peaks
     if scenario.tariff.has_power_charge:
         tabulate_peaks(settings[0], tables.hours, *tables[-4:])
-    for table in (*tables, hourly):
-        table.flags.writeable = False
+    tables.house_peaks.flags.writeable = False
     return tables, hourly

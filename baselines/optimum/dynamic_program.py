@@ -188,7 +188,7 @@ def _best(
     return best, chosen
 
 
-@compiled_apart
+@compiled
 def _go_back(problem: Any, grid: Any, households: Any, vehicles: Any) -> None:
     """Fill V of all steps; that of the end is given."""
     for step in range(problem.actions.shape[0] - 1, -1, -1):
@@ -198,7 +198,7 @@ def _go_back(problem: Any, grid: Any, households: Any, vehicles: Any) -> None:
             grid.values[place], _ = _best(problem, grid, household, own, step, energy_kwh)
 
 
-@compiled_apart
+@compiled
 def _go_forth(
     problem: Any, grid: Any, tables: Any, households: Any, vehicles: Any, charge_kw: Any
 ) -> float:
@@ -223,7 +223,27 @@ def _go_forth(
     return total
 
 
-@compiled_apart
+@compiled
+def _decide(
+    problem: Any,
+    grid: Any,
+    before: Any,
+    cars_before: Any,
+    tables: Any,
+    households: Any,
+    vehicles: Any,
+    charge_kw: Any,
+) -> float:
+    """Fill V from the records of a run, unless nobody decides, and live by it; the return.
+
+    One function for both, so that the step is compiled once for them.
+    """
+    if problem.car != NO_CAR:
+        _go_back(problem, grid, before, cars_before)
+    return _go_forth(problem, grid, tables, households, vehicles, charge_kw)
+
+
+@compiled
 def _reach(
     problem: Any, household: Any, vehicles: Any, step: int, energies: Any, after: Any
 ) -> int:
@@ -237,15 +257,41 @@ def _reach(
     return count
 
 
-@compiled_apart
-def _bounds(problem: Any, households: Any, vehicles: Any, after: Any, bounds: Any) -> None:
-    """Fill (T + 1, 2) lowest and highest energies that can be reached, from the first row on."""
-    for step in range(problem.actions.shape[0]):
+@compiled
+def _spread(
+    problem: Any,
+    households: Any,
+    vehicles: Any,
+    first: int,
+    end: int,
+    energies: Any,
+    after: Any,
+    bounds: Any,
+) -> int:
+    """Write the energies that a step leads to from some, and go on from the outermost of these.
+
+    Args:
+        problem: Whose levels to try.
+        households: (T + 1,) records before each step.
+        vehicles: (T + 1, K) likewise.
+        first: The first step, and
+        end: that after the last one.
+        energies: (n,) kWh before the first step.
+        after: (m,) takes the energies after the last step.
+        bounds: (T + 1, 2) takes the lowest and the highest energy after each step.
+
+    Returns:
+        How many energies were written into `after`.
+    """
+    count = 0
+    for step in range(first, end):
+        count = _reach(problem, households[step], vehicles[step], step, energies, after)
         low, high = math.inf, -math.inf
-        count = _reach(problem, households[step], vehicles[step], step, bounds[step], after)
         for place in range(count):
             low, high = min(low, after[place]), max(high, after[place])
         bounds[step + 1, 0], bounds[step + 1, 1] = low, high
+        energies = bounds[step + 1]
+    return count
 
 
 def pose(
@@ -258,6 +304,7 @@ def pose(
     """The problem of one car while the others act as given."""
     settings = future.world.tables.settings.copy()
     settings["ageing"], settings["power_days"] = 0, 0
+    settings.flags.writeable = False  # as all tables are: compiled code is compiled for that
     scenario = future.world.scenario
     levels = level_fractions(scenario, scenario.vehicles[max(car, 0)])
     return Problem(
@@ -280,14 +327,15 @@ def pose(
 def _exact(problem: Problem, run: Run) -> list[Floats] | None:
     """All states that the car can reach, step by step; None where they are too many."""
     states = [np.array([run.vehicles["energy_kwh"][0, problem.car]])]
-    trials = 0
+    trials, bounds = 0, np.empty((len(run.actions) + 1, 2))
     for step in range(len(run.actions)):
         trials += states[-1].size * len(problem.levels)
         if trials > EXACT_TRIALS:
             return None
-        household, vehicles = run.households[step], run.vehicles[step]
         after = np.empty(states[-1].size * len(problem.levels))
-        count = _reach(problem, household, vehicles, step, states[-1], after)
+        count = _spread(
+            problem, run.households, run.vehicles, step, step + 1, states[-1], after, bounds
+        )
         found = np.unique(after[:count])
         states.append(found[np.diff(found, prepend=-math.inf) > SAME_KWH])
     return states
@@ -299,7 +347,7 @@ def _spaced(problem: Problem, run: Run) -> list[Floats]:
     bounds = np.empty((steps + 1, 2))
     bounds[0] = run.vehicles["energy_kwh"][0, problem.car]
     after = np.empty(2 * len(problem.levels))
-    _bounds(problem, run.households, run.vehicles, after, bounds)
+    _spread(problem, run.households, run.vehicles, 0, steps, bounds[0], after, bounds)
     wanted_kwh = car["wanted_soc"] * car["battery_kwh"]
     first = np.floor((bounds[:, 0] - wanted_kwh) / SPACING_KWH).astype(np.int64)
     last = np.ceil((bounds[:, 1] - wanted_kwh) / SPACING_KWH).astype(np.int64)
@@ -321,18 +369,19 @@ def grid_of(problem: Problem, run: Run) -> Grid:
 NO_GRID = Grid(np.zeros(1), np.zeros(2, np.int64), np.zeros(1))
 
 
-def _forth(future: Future, problem: Problem, grid: Grid) -> Run:
+def _lived(future: Future, problem: Problem, grid: Grid, before: Run | Future) -> Run:
     households, vehicles = np.empty_like(future.households), np.empty_like(future.vehicles)
     households[0], vehicles[0] = future.households[0], future.vehicles[0]
     charge_kw = np.empty(problem.actions.shape)
-    total = _go_forth(problem, grid, future.world.tables, households, vehicles, charge_kw)
+    known = before.households, before.vehicles
+    total = _decide(problem, grid, *known, future.world.tables, households, vehicles, charge_kw)
     cost = -total - float(households["settlement"][-1])
     return Run(problem.actions, households, vehicles, charge_kw, cost)
 
 
 def replay(future: Future, actions: NDArray[np.float32]) -> Run:
     """Live a future with these actions (T, K) by the real dynamics."""
-    return _forth(future, pose(future, NO_CAR, actions, np.empty((0, 2))), NO_GRID)
+    return _lived(future, pose(future, NO_CAR, actions, np.empty((0, 2))), NO_GRID, future)
 
 
 def improve(future: Future, problem: Problem, grid: Grid, run: Run) -> Run:
@@ -346,5 +395,4 @@ def improve(future: Future, problem: Problem, grid: Grid, run: Run) -> Run:
     """
     price, end = future.households["settlement_price"][0], grid.first[-2]
     grid.values[end:] = price * grid.energies[end:]
-    _go_back(problem, grid, run.households, run.vehicles)
-    return _forth(future, problem, grid)
+    return _lived(future, problem, grid, run)

@@ -7,9 +7,10 @@ from typing import Any
 from ev_gym.compiling import compiled
 
 
-@compiled
-def all_in_price(spot_per_kwh: float, tax: float, transfer: float, vat: float) -> float:
+def all_in_price(spot_per_kwh: Any, tax: Any, transfer: Any, vat: float) -> Any:
     """Price of one more imported kWh: spot, energy tax and grid transfer, with VAT.
+
+    Numbers, or arrays of numbers.
 
     Swedish invoices add VAT to the sum of the three; each is given without VAT, per kWh.
     """
