@@ -50,29 +50,23 @@ def _live_all(
     households: Any,
     vehicles: Any,
     tables: Any,
-    autoreset: bool,
     actions: Any,
     results: Any,
     vehicle_results: Any,
     rewards: Any,
-    waits: Any,
 ) -> None:
-    """Step all rows; with `autoreset` those whose episode is over wait, which `waits` says."""
     for i in range(households.shape[0]):
-        waits[i] = autoreset and households[i].over != 0
-        rewards[i] = 0.0
-        if not waits[i]:
-            rewards[i] = live(
-                households[i], vehicles[i], tables, actions[i], results[i], vehicle_results[i]
-            )
+        rewards[i] = live(
+            households[i], vehicles[i], tables, actions[i], results[i], vehicle_results[i]
+        )
 
 
 @compiled_apart
-def _look_around_all(households: Any, tables: Any, waits: Any, truncated: Any) -> int:
+def _look_around_all(households: Any, tables: Any, truncated: Any) -> int:
     over = 0
     for i in range(households.shape[0]):
         look_around(households[i], tables)
-        truncated[i] = households[i].over != 0 and not waits[i]
+        truncated[i] = households[i].over != 0
         over += households[i].over
     return over
 
@@ -81,6 +75,32 @@ def _look_around_all(households: Any, tables: Any, waits: Any, truncated: Any) -
 def _observe_all(households: Any, vehicles: Any, tables: Any, observations: Any) -> None:
     for i in range(households.shape[0]):
         observe(households[i], vehicles[i], tables, observations[i])
+
+
+@compiled_apart
+def _step_others(
+    households: Any,
+    vehicles: Any,
+    tables: Any,
+    actions: Any,
+    results: Any,
+    vehicle_results: Any,
+    rewards: Any,
+    truncated: Any,
+) -> int:
+    """Step the rows whose episode is not over, one by one; the number of rows whose it then is."""
+    over = 0
+    for i in range(households.shape[0]):
+        own = households[i : i + 1]
+        if own[0].over != 0:
+            rewards[i], truncated[i] = 0.0, False
+            over += 1
+        else:
+            cars, asked, paid = vehicles[i : i + 1], actions[i : i + 1], rewards[i : i + 1]
+            result, reports = results[i : i + 1], vehicle_results[i : i + 1]
+            _live_all(own, cars, tables, asked, result, reports, paid)
+            over += _look_around_all(own, tables, truncated[i : i + 1])
+    return over
 
 
 @compiled
@@ -98,8 +118,8 @@ def step_rows(
 ) -> int:
     """Step every row; the number of rows whose episode is over.
 
-    With `autoreset`, a row whose episode was over before waits for `begin_rows`: it is not stepped
-    and not `truncated`.
+    With `autoreset`, a row whose episode was over before waits for `begin_rows`: it is not stepped,
+    its reward is 0 and it is not `truncated`.
 
     A block of rows stays in the cache from loop to loop, and each loop does one thing. Rows live at
     different times, so what they look up in the series is seldom in the cache: in a loop of its own
@@ -108,12 +128,17 @@ def step_rows(
     over = 0
     for first in range(0, households.shape[0], BLOCK_ROWS):
         end = min(first + BLOCK_ROWS, households.shape[0])
-        own, cars, flags = households[first:end], vehicles[first:end], truncated[first:end]
+        own, cars, ended = households[first:end], vehicles[first:end], truncated[first:end]
         asked, paid = actions[first:end], rewards[first:end]
         result, reports = results[first:end], vehicle_results[first:end]
-        # The flags hold first which rows wait, then which are truncated.
-        _live_all(own, cars, tables, autoreset, asked, result, reports, paid, flags)
-        over += _look_around_all(own, tables, flags, flags)
+        waiting = 0
+        for i in range(own.shape[0]):
+            waiting += own[i].over
+        if autoreset and waiting > 0:
+            over += _step_others(own, cars, tables, asked, result, reports, paid, ended)
+        else:
+            _live_all(own, cars, tables, asked, result, reports, paid)
+            over += _look_around_all(own, tables, ended)
         _observe_all(own, cars, tables, observations[first:end])
     return int(over)
 

@@ -99,22 +99,27 @@ class Simulator:
             house: The house for all these rows, or AS_DRAWN.
             socs: (K,) SoC of each car at the start, or None for as drawn.
         """
-        tables, starts = self.world.tables, self.world.starts if starts is None else starts
-        socs = self._no_socs if socs is None else socs
-        calls = [
-            (self.households, self.vehicles, tables, starts, part, house, socs)
-            for part in threads.shares(rows)
-        ]
-        threads.run_parts(rows_code.begin_rows, calls)
+        rows_code.begin_rows(
+            self.households,
+            self.vehicles,
+            self.world.tables,
+            self.world.starts if starts is None else starts,
+            rows,
+            house,
+            self._no_socs if socs is None else socs,
+        )
 
     def report(self, rows: NDArray[np.int64], out: Outputs) -> None:
         """Write what rows (m,) show before a step: observations, and results without any flow."""
-        written = out.observations, out.results, out.vehicle_results
-        calls = [
-            (self.households, self.vehicles, self.world.tables, part, *written)
-            for part in threads.shares(rows)
-        ]
-        threads.run_parts(rows_code.report_rows, calls)
+        rows_code.report_rows(
+            self.households,
+            self.vehicles,
+            self.world.tables,
+            rows,
+            out.observations,
+            out.results,
+            out.vehicle_results,
+        )
 
     def step(self, actions: NDArray[np.float32], out: Outputs, autoreset: bool) -> int:
         """Step every row, or with `autoreset` begin a new episode where the last one is over.
@@ -145,9 +150,13 @@ class Simulator:
             return over
         waiting = np.flatnonzero((self.households["over"] != 0) & ~out.truncated)
         if waiting.size:
-            self.begin(waiting)
-            self.report(waiting, out)
+            shares = [(rows, out) for rows in threads.shares(waiting)]
+            threads.run_parts(self._begin_anew, shares)
         return over - waiting.size
+
+    def _begin_anew(self, rows: NDArray[np.int64], out: Outputs) -> None:
+        self.begin(rows)
+        self.report(rows, out)
 
     def _step_args(
         self, part: slice | None, actions: NDArray[np.float32], out: Outputs, autoreset: bool

@@ -44,9 +44,7 @@ def parts(rows: int) -> list[slice] | list[None]:
 
     Where the calling thread is enough: [None], for all rows.
     """
-    count = min(rows // ROWS_A_THREAD, MOST_THREADS)
-    if count > 1:  # asking for the processors takes a microsecond
-        count = min(count, available_cpus())
+    count = min(available_cpus(), rows // ROWS_A_THREAD, MOST_THREADS)
     if count < 2:
         return [None]
     edges = [rows * part // count for part in range(count + 1)]
@@ -60,5 +58,7 @@ def shares(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
 
 def run_parts(work: Callable[..., T], calls: list[tuple[Any, ...]]) -> list[T]:
     """What `work(*call)` gives for each call, the first on this thread, the others beside it."""
+    if len(calls) == 1:
+        return [work(*calls[0])]
     others: list[Future[T]] = [_pool().submit(work, *call) for call in calls[1:]]
     return [work(*calls[0]), *(other.result() for other in others)]
