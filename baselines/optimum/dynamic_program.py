@@ -332,6 +332,7 @@ def problem_of(
     """The problem of one car, with arguments as `Problem` says, in a future."""
     settings = future.world.tables.settings.copy()
     settings["ageing"], settings["power_days"] = 0, 0
+    settings.flags.writeable = False  # as all tables are: compiled code is compiled for that
     scenario = future.world.scenario
     levels = level_fractions(scenario, scenario.vehicles[max(car, 0)])
     return Problem(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ev_gym.runtime.compiling import compiled
 from ev_gym.runtime.records import Settings, StepResult
 
 
-@compiled
-def all_in_price(spot_per_kwh: float, tax: float, transfer: float, vat: float) -> float:
+def all_in_price(spot_per_kwh: Any, tax: Any, transfer: Any, vat: float) -> Any:
     """Price of one more imported kWh: spot, energy tax and grid transfer, with VAT.
+
+    Numbers, or arrays of numbers.
 
     Swedish invoices add VAT to the sum of the three; each is given without VAT, per kWh.
     """

@@ -19,7 +19,13 @@ from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
+from numba import types
 from numba.core.caching import FunctionCache
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler_machinery import register_pass
+from numba.core.registry import CPUDispatcher
+from numba.core.typed_passes import NativeLowering
 
 from ev_gym.runtime.fingerprint import file_text, source_fingerprint
 
@@ -34,7 +40,6 @@ class _KeyedCache(FunctionCache):  # type: ignore[misc]  # numba ships no types
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
         self._function = function
-        file_text(function.__code__.co_filename)  # now, while it is the text that was imported
 
     @functools.cached_property
     def _fingerprint(self) -> str:
@@ -56,7 +61,115 @@ def _cache_on_disk(dispatcher: Any, function: Callable[..., Any]) -> None:
         dispatcher._cache = _KeyedCache(function)
 
 
-def _compile(function: F, **options: bool) -> F:
+# --- compiling a function once, in its callers ---
+#
+# Numba optimises each function that it compiles and makes machine code of it, even if only other
+# compiled functions call it. Of our 160 functions a handful is called from Python, and the others
+# are optimised again inside these. So they are handed to their callers as they are, which halves
+# the time of a first start. Numba offers no public way: the classes below replace parts of its
+# compiler, and `tests/ev_gym/runtime/test_compiling.py` fails if a version works in another way.
+
+_OPTIONS = {
+    "nopython": True,
+    "nogil": True,
+    "error_model": "numpy",
+    # Compiled code allocates nothing, so it needs no reference counts, which would cost more than
+    # the physics.
+    "_nrt": False,
+    "no_cfunc_wrapper": True,  # nobody calls it from C
+}
+
+
+class _PartOfCallers(JITCodeLibrary):  # type: ignore[misc]  # numba ships no types
+    """Code for callers to take in; it is never run by itself.
+
+    Attributes:
+        apart: Whether callers keep it as a function of its own, which is then optimised once here.
+    """
+
+    apart = False
+
+    def _optimize_final_module(self) -> None:
+        if self.apart:
+            super()._optimize_final_module()
+
+    def _finalize_final_module(self) -> None:
+        # Numba's method goes on to make machine code.
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        """No address, because there is no machine code."""
+        self._ensure_finalized()
+        return 0
+
+    @property
+    def codegen(self) -> Any:
+        """What Numba asks for to hand the machine code its globals; there is none."""
+        return _WithoutMachineCode
+
+
+class _WithoutMachineCode:
+    @staticmethod
+    def set_env(name: str, env: Any) -> None:
+        """Nothing to set."""
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _PartLowering(NativeLowering):  # type: ignore[misc]
+    """Numba's last pass, which writes LLVM's code, into a library for callers."""
+
+    _name = "part_lowering"
+
+    def run_pass(self, state: Any) -> bool:
+        """Write the code of the function that Numba is compiling."""
+        state.library = _PartOfCallers(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library.apart = not state.flags.forceinline
+        return bool(super().run_pass(state))
+
+
+class _PartCompiler(CompilerBase):  # type: ignore[misc]
+    """Numba's passes, with the last one replaced."""
+
+    def define_pipelines(self) -> list[Any]:
+        """The one list of passes."""
+        passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        passes.passes = [
+            (_PartLowering if kind is NativeLowering else kind, name)
+            for kind, name in passes.passes
+        ]
+        return [passes]
+
+
+class _Compiled(CPUDispatcher):  # type: ignore[misc]
+    """A function as compiled code calls it: a part of its callers.
+
+    Args:
+        function: The function.
+        forceinline: Whether callers take its lines in, instead of calling it.
+    """
+
+    def __init__(self, function: Any, forceinline: bool) -> None:
+        options = {**_OPTIONS, "no_cpython_wrapper": True, "forceinline": forceinline}
+        super().__init__(function, targetoptions=options, pipeline_class=_PartCompiler)
+        file_text(function.__code__.co_filename)  # now, while it is the text that was imported
+
+    @functools.cached_property
+    def entry(self) -> Any:
+        """The same function as Python calls it, with machine code that is cached on disk."""
+        dispatcher = CPUDispatcher(self.py_func, targetoptions=_OPTIONS)
+        _cache_on_disk(dispatcher, self.py_func)
+        return dispatcher
+
+    def __call__(self, *args: Any) -> Any:
+        return self.entry(*args)
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """Compile for types alone: a literal argument would make one more variant of each value."""
+        return super().get_call_template(tuple(types.unliteral(arg) for arg in args), kws)
+
+
+def _compile(function: F, forceinline: bool) -> F:
     if INTERPRETED:
 
         @functools.wraps(function)
@@ -65,11 +178,7 @@ def _compile(function: F, **options: bool) -> F:
                 return function(*args)
 
         return cast(F, interpreted)
-    # Compiled code allocates nothing, so it needs no reference counts, which would cost more than
-    # the physics.
-    dispatcher = numba.njit(nogil=True, error_model="numpy", _nrt=False, **options)(function)
-    _cache_on_disk(dispatcher, function)
-    return cast(F, dispatcher)
+    return cast(F, _Compiled(function, forceinline))
 
 
 def compiled(function: F) -> F:
@@ -79,12 +188,12 @@ def compiled(function: F) -> F:
     of these functions do. Interpreted, unsigned 64-bit products wrap without NumPy's overflow
     warning, as they do in machine code.
     """
-    return _compile(function, forceinline=True)
+    return _compile(function, True)
 
 
 def compiled_apart(function: F) -> F:
     """Like `compiled`, for code that seldom runs and is better kept out of its callers' loops."""
-    return _compile(function)
+    return _compile(function, False)
 
 
 def inlined(function: F) -> F:
@@ -106,8 +215,8 @@ def entry_point(function: Callable[..., Any], *args: Any) -> Callable[..., Any]:
     """
     if INTERPRETED:
         return function
-    types = tuple(numba.typeof(arg) for arg in args)
-    code: Callable[..., Any] = function.compile(types)  # type: ignore[attr-defined]  # a dispatcher
+    signature = tuple(numba.typeof(arg) for arg in args)
+    code: Callable[..., Any] = function.entry.compile(signature)  # type: ignore[attr-defined]
     return code
 
 

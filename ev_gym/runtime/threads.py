@@ -9,7 +9,12 @@ import itertools
 import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+T = TypeVar("T")
 
 # With fewer rows than this for each thread, waking it costs more time than it saves.
 ROWS_A_THREAD = 4096
@@ -46,9 +51,14 @@ def parts(rows: int) -> list[slice] | list[None]:
     return [slice(first, end) for first, end in itertools.pairwise(edges)]
 
 
-def run_parts(work: Callable[..., int], calls: list[tuple[Any, ...]]) -> int:
-    """The sum of `work(*call)` over the calls; the first runs on this thread."""
+def shares(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """Row numbers (m,) as such parts of about equal length."""
+    return [rows if part is None else rows[part] for part in parts(len(rows))]
+
+
+def run_parts(work: Callable[..., T], calls: list[tuple[Any, ...]]) -> list[T]:
+    """What `work(*call)` gives for each call, the first on this thread, the others beside it."""
     if len(calls) == 1:
-        return work(*calls[0])
-    others: list[Future[int]] = [_pool().submit(work, *call) for call in calls[1:]]
-    return work(*calls[0]) + sum(other.result() for other in others)
+        return [work(*calls[0])]
+    others: list[Future[T]] = [_pool().submit(work, *call) for call in calls[1:]]
+    return [work(*calls[0]), *(other.result() for other in others)]

@@ -21,7 +21,6 @@ from ev_gym.runtime.records import (
 )
 from ev_gym.simulation.observation import observe
 from ev_gym.simulation.step import (
-    AS_DRAWN,
     begin_episode,
     read_series,
     report_start,
@@ -93,25 +92,6 @@ def bad_actions(actions: NDArray[np.float32], lowest: float) -> int:
 
 
 @compiled_apart
-def _begin_or_step(
-    household: HouseholdState,
-    vehicles: Records[VehicleState],
-    tables: Tables,
-    starts: Records[EpisodeStart],
-    actions: NDArray[np.float32],
-    no_socs: Floats,
-    result: StepResult,
-    vehicle_results: Records[VehicleResult],
-) -> float:
-    """A new episode where the last one is over, else a step; the reward."""
-    if household.over != 0:
-        begin_episode(household, vehicles, tables, starts, AS_DRAWN, no_socs)
-        report_start(household, vehicles, tables, result, vehicle_results)
-        return 0.0
-    return step_household(household, vehicles, tables, actions, result, vehicle_results)
-
-
-@compiled_apart
 def _step_all(
     households: Records[HouseholdState],
     vehicles: Records[Records[VehicleState]],
@@ -130,12 +110,12 @@ def _step_all(
 @compiled_apart
 def _read_series_all(households: Records[HouseholdState], tables: Tables, truncated: Bools) -> int:
     """What the coming step of each row brings; how many rows have reached their horizon."""
-    ended = 0
+    over = 0
     for i in range(households.shape[0]):
         read_series(households[i], tables)
         truncated[i] = households[i].over != 0
-        ended += households[i].over
-    return ended
+        over += households[i].over
+    return over
 
 
 @compiled_apart
@@ -149,22 +129,52 @@ def _observe_all(
         observe(households[i], vehicles[i], tables, observations[i])
 
 
+@compiled_apart
+def _step_others(
+    households: Records[HouseholdState],
+    vehicles: Records[Records[VehicleState]],
+    tables: Tables,
+    actions: NDArray[np.float32],
+    results: Records[StepResult],
+    vehicle_results: Records[Records[VehicleResult]],
+    rewards: Floats,
+    truncated: Bools,
+) -> int:
+    """Step the rows whose episode is not over, one by one; how many episodes are over then."""
+    over = 0
+    for i in range(households.shape[0]):
+        row = households[i : i + 1]
+        if row[0].over != 0:
+            rewards[i], truncated[i] = 0.0, False
+            over += 1
+        else:
+            _step_all(
+                row,
+                vehicles[i : i + 1],
+                tables,
+                actions[i : i + 1],
+                results[i : i + 1],
+                vehicle_results[i : i + 1],
+                rewards[i : i + 1],
+            )
+            over += _read_series_all(row, tables, truncated[i : i + 1])
+    return over
+
+
 @compiled
 def step_rows(
     households: Records[HouseholdState],
     vehicles: Records[Records[VehicleState]],
     tables: Tables,
-    starts: Records[EpisodeStart],
     autoreset: bool,
     actions: NDArray[np.float32],
-    no_socs: Floats,
     observations: NDArray[np.float32],
     results: Records[StepResult],
     vehicle_results: Records[Records[VehicleResult]],
     rewards: Floats,
     truncated: Bools,
 ) -> int:
-    """Step every row, or with `autoreset` begin a new episode where the last one is over.
+    """Step every row, or with `autoreset` those rows whose episode is not over.
 
     A block of rows stays in the cache from loop to loop, and each loop does one thing. The rows
     stand at different times of the series, so what they look up there is seldom in the cache: in a
@@ -175,10 +185,9 @@ def step_rows(
         households: (n,) state, before and after.
         vehicles: (n, K) state of the cars, before and after.
         tables: What the world holds.
-        starts: (S,) where new episodes may begin.
-        autoreset: Whether rows whose episode is over begin a new one instead of stepping.
+        autoreset: Whether a row whose episode was over before stays as it is, for `begin_rows` to
+            begin a new one. Its reward is 0 and it is not truncated.
         actions: (n, K) fractions of each car's maximum current, in [-1, 1].
-        no_socs: (0,), because new episodes begin as drawn.
         observations: (n, D) what is known before the next step, written.
         results: (n,) results of the households, written.
         vehicle_results: (n, K) results of the cars, written.
@@ -186,29 +195,29 @@ def step_rows(
         truncated: (n,) whether the horizon is reached, written.
 
     Returns:
-        How many rows have reached their horizon.
+        In how many rows the episode is over.
     """
-    ended = 0
+    over = 0
     for first in range(0, households.shape[0], BLOCK_ROWS):
         end = min(first + BLOCK_ROWS, households.shape[0])
         block, block_vehicles = households[first:end], vehicles[first:end]
         block_actions, block_rewards = actions[first:end], rewards[first:end]
         block_results, block_vehicle_results = results[first:end], vehicle_results[first:end]
-        over = 0
+        block_truncated = truncated[first:end]
+        waiting = 0
         for i in range(block.shape[0]):
-            over += block[i].over
-        if autoreset and over > 0:
-            for i in range(block.shape[0]):
-                block_rewards[i] = _begin_or_step(
-                    block[i],
-                    block_vehicles[i],
-                    tables,
-                    starts,
-                    block_actions[i],
-                    no_socs,
-                    block_results[i],
-                    block_vehicle_results[i],
-                )
+            waiting += block[i].over
+        if autoreset and waiting > 0:
+            over += _step_others(
+                block,
+                block_vehicles,
+                tables,
+                block_actions,
+                block_results,
+                block_vehicle_results,
+                block_rewards,
+                block_truncated,
+            )
         else:
             _step_all(
                 block,
@@ -219,9 +228,9 @@ def step_rows(
                 block_vehicle_results,
                 block_rewards,
             )
-        ended += _read_series_all(block, tables, truncated[first:end])
+            over += _read_series_all(block, tables, block_truncated)
         _observe_all(block, block_vehicles, tables, observations[first:end])
-    return int(ended)
+    return int(over)
 
 
 @compiled

@@ -150,7 +150,18 @@ class Simulator:
         calls = [self._step_args(part, actions, out, autoreset) for part in self._parts]
         if self._step_rows is None:
             self._step_rows = entry_point(loops.step_rows, *calls[0])
-        return threads.run_parts(self._step_rows, calls)
+        over: int = sum(threads.run_parts(self._step_rows, calls))
+        if not over or not autoreset:
+            return over
+        waiting = np.flatnonzero((self.households["over"] != 0) & ~out.truncated)
+        if waiting.size:
+            shares = [(rows, out) for rows in threads.shares(waiting)]
+            threads.run_parts(self._begin_anew, shares)
+        return over - int(waiting.size)
+
+    def _begin_anew(self, rows: NDArray[np.int64], out: Outputs) -> None:
+        self.begin(rows)
+        self.report(rows, out)
 
     def _step_args(
         self, part: slice | None, actions: NDArray[np.float32], out: Outputs, autoreset: bool
@@ -160,8 +171,7 @@ class Simulator:
         if part is not None:
             arrays = tuple(array[part] for array in arrays)  # type: ignore[assignment]  # as many
         households, vehicles, actions, *written = arrays
-        tables, starts = self.world.tables, self.world.starts
-        return households, vehicles, tables, starts, autoreset, actions, self._no_socs, *written
+        return households, vehicles, self.world.tables, autoreset, actions, *written
 
     def step_one(
         self,

@@ -225,8 +225,10 @@ def build_tables(scenario: Scenario, dataset: Dataset) -> tuple[Tables, Floats]:
         peak_rows=power.peak_rows,
         house_peaks_kw=power.house_peaks_kw,
     )
+    # Compiled code is compiled for read-only tables; but for the one that it is still to fill.
+    for table in (*tables, hourly):
+        table.flags.writeable = table is tables.house_peaks_kw
     if scenario.tariff.has_power_charge:
         tabulate_peaks(settings[0], tables.hours, *tables[-4:])
-    for table in (*tables, hourly):
-        table.flags.writeable = False
+    tables.house_peaks_kw.flags.writeable = False
     return tables, hourly

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from ev_gym.physics.meter import all_in_price
 from ev_gym.physics.power_charge import MONTH, NOTHING, PEAK_SPAN
 from ev_gym.runtime.arrays import Floats, Ints
-from ev_gym.runtime.compiling import compiled
 from ev_gym.runtime.durations import DAY_MIN, HOUR_MIN
 from ev_gym.scenario import Tariff
 from ev_gym.scenario.tariff import energy_tax
@@ -49,12 +48,6 @@ class PowerTables(NamedTuple):
     house_peaks_kw: Floats
 
 
-@compiled
-def _import_prices(spot: Any, tax: Any, transfer: Any, vat: float, price: Any) -> None:
-    for slot in range(price.shape[0]):
-        price[slot] = all_in_price(spot[slot], tax[slot], transfer[slot], vat)
-
-
 def local_months(dataset: Dataset) -> NDArray[np.datetime64]:
     """Calendar month, on the local clock, of each hour of the series."""
     local_start = dataset.start.astimezone(find_zone(dataset.zone)).replace(tzinfo=None)
@@ -90,8 +83,7 @@ def quarter_prices(tariff: Tariff, dataset: Dataset) -> Prices:
 
 def import_prices(tariff: Tariff, prices: Prices) -> Floats:
     """All-in price of one more imported kWh in each quarter-hour, with VAT."""
-    price = np.empty(prices.spot_per_kwh.size)
-    _import_prices(*prices, tariff.vat, price)
+    price: Floats = all_in_price(*prices, tariff.vat)
     return price
 
 
