@@ -1,6 +1,7 @@
 """One helper decides how the scalar code runs: compiled by Numba, or as ordinary Python.
 
-`compiled` turns a function into machine code and caches that on disk. Numba's own cache looks at
+`compiled` functions call each other; what Python calls among them becomes machine code, with all
+that it calls taken in and optimised once, and is cached on disk. Numba's own cache looks at
 the file a function stands in, not at the files of the functions it calls, so an edited
 `physics/battery.py` would go unnoticed by a cached `simulator` loop. The cache here is keyed on
 the text of every module that holds compiled code and on the layout of the records they share.
@@ -14,6 +15,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -21,6 +24,7 @@ from typing import Any, TypeVar, cast
 import numba
 import numpy as np
 from numba import types
+from numba.core import event
 from numba.core.caching import FunctionCache
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
@@ -31,6 +35,8 @@ from numba.core.typed_passes import NativeLowering
 F = TypeVar("F", bound=Callable[..., Any])
 
 INTERPRETED: bool = bool(numba.config.DISABLE_JIT)
+
+PATIENCE_S = 1.0
 
 _ROOT = Path(__file__).parent
 
@@ -53,7 +59,12 @@ class _KeyedCache(FunctionCache):  # type: ignore[misc]  # numba ships no types
 
 
 class _PartOfCallers(JITCodeLibrary):  # type: ignore[misc]
-    """Code that its callers take in: neither optimised nor made machine code by itself."""
+    """Code that its callers take in, kept as LLVM's intermediate code.
+
+    Numba would optimise each function and make machine code of it, together with all that it
+    calls, and do so again in each caller: in a chain of ten calls ten times. Only the entry points
+    need machine code. What is kept apart is optimised, because that gives faster loops.
+    """
 
     apart = False
 
@@ -66,11 +77,13 @@ class _PartOfCallers(JITCodeLibrary):  # type: ignore[misc]
         self._finalized = True
 
     def get_pointer_to_function(self, name: str) -> int:
+        """There is no machine code."""
         self._ensure_finalized()
         return 0
 
     @property
     def codegen(self) -> Any:
+        """What is asked to note an environment; only machine code has a place for one."""
         return _NoEnvironment
 
 
@@ -82,9 +95,9 @@ class _NoEnvironment:
 
 @register_pass(mutates_CFG=True, analysis_only=False)
 class _PartLowering(NativeLowering):  # type: ignore[misc]
-    """Numba's last pass, for code that its callers take in."""
+    """Numba's last pass, writing into the library above."""
 
-    _name = "part_lowering"
+    _name = "ev_gym_part_lowering"
 
     def run_pass(self, state: Any) -> bool:
         state.library = _PartOfCallers(state.targetctx.codegen(), state.func_id.func_qualname)
@@ -94,19 +107,94 @@ class _PartLowering(NativeLowering):  # type: ignore[misc]
 
 class _PartCompiler(CompilerBase):  # type: ignore[misc]
     def define_pipelines(self) -> list[Any]:
-        passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
-        passes.passes = [
+        manager = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        manager.passes = [
             (_PartLowering if kind is NativeLowering else kind, name)
-            for kind, name in passes.passes
+            for kind, name in manager.passes
         ]
-        return [passes]
+        return [manager]
+
+
+class Announcement(event.Listener):  # type: ignore[misc]
+    """Says on standard error, once a process, that a compile takes long."""
+
+    done = False
+
+    def __init__(self) -> None:
+        self._timer: threading.Timer | None = None
+
+    def on_start(self, happened: Any) -> None:
+        """A function is compiled, not found on disk: others that it calls follow within it."""
+        if self._timer is None and not Announcement.done:
+            self._timer = threading.Timer(PATIENCE_S, self._say)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def on_end(self, happened: Any) -> None:
+        """Nothing: `cancel` comes when all is compiled."""
+
+    def cancel(self) -> None:
+        """It did not take long, or is said already."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    @staticmethod
+    def _say() -> None:
+        if Announcement.done or sys.stderr is None:
+            return
+        Announcement.done = True
+        kept = cache_folder()
+        until = (
+            f"once: the machine code is kept below {kept}"
+            if kept
+            else "in every process, because no folder is writable: set NUMBA_CACHE_DIR to one"
+        )
+        clear = "\r\033[K" if sys.stderr.isatty() else ""  # a progress bar may stand there
+        print(
+            f"{clear}ev_gym: compiling the simulation for this machine. It takes 10 to 30 seconds, "
+            + until,
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def cache_folder() -> Path | None:
+    """The folder below which machine code is kept; None where none is writable."""
+    try:
+        own = Path(_KeyedCache(cache_folder).cache_path)
+    except RuntimeError:
+        return None
+    # Beside the modules of all packages, or in a folder for each of them.
+    return _ROOT.parent if own.name == "__pycache__" else own.parent
 
 
 OPTIONS = {"nopython": True, "nogil": True, "error_model": "numpy", "_nrt": False}
 
 
+class _EntryPoint(CPUDispatcher):  # type: ignore[misc]
+    """What Python calls: machine code, kept on disk where a folder is writable."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__(function, targetoptions=OPTIONS | {"no_cfunc_wrapper": True})
+        # Without a writable folder anywhere each process compiles anew.
+        with contextlib.suppress(RuntimeError):
+            self._cache = _KeyedCache(function)
+
+    def compile(self, sig: Any) -> Any:
+        announcement = Announcement()
+        try:
+            with event.install_listener("numba:compile", announcement):
+                return super().compile(sig)
+        finally:
+            announcement.cancel()
+
+
 class _Compiled(CPUDispatcher):  # type: ignore[misc]
-    """Compiled as a part of its callers; what Python calls is an entry point of its own."""
+    """What compiled code calls; a call from Python goes to an entry point.
+
+    Compiled code allocates nothing, so it needs no reference counts, which would cost more than the
+    physics.
+    """
 
     def __init__(self, function: Any, forceinline: bool) -> None:
         wrappers = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
@@ -114,16 +202,14 @@ class _Compiled(CPUDispatcher):  # type: ignore[misc]
         super().__init__(function, targetoptions=options, pipeline_class=_PartCompiler)
 
     @functools.cached_property
-    def entry(self) -> Any:
-        dispatcher = CPUDispatcher(self.py_func, targetoptions=OPTIONS | {"no_cfunc_wrapper": True})
-        with contextlib.suppress(RuntimeError):
-            dispatcher._cache = _KeyedCache(self.py_func)
-        return dispatcher
+    def entry(self) -> _EntryPoint:
+        return _EntryPoint(self.py_func)
 
     def __call__(self, *args: Any) -> Any:
         return self.entry(*args)
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
+        # Numba would compile once more for each number that a caller writes as an argument.
         return super().get_call_template(tuple(types.unliteral(arg) for arg in args), kws)
 
 
@@ -140,7 +226,7 @@ def _compile(function: F, forceinline: bool) -> F:
 
 
 def compiled(function: F) -> F:
-    """Compile scalar code with Numba (GIL released, cached on disk where a folder is writable).
+    """Compile scalar code with Numba (GIL released; what Python calls is kept on disk).
 
     Its callers take its code in, since a call that hands over a dozen arrays costs more than most
     of these functions do. Interpreted, unsigned 64-bit products wrap without NumPy's overflow
@@ -150,7 +236,7 @@ def compiled(function: F) -> F:
 
 
 def compiled_apart(function: F) -> F:
-    """Like `compiled`, for code that seldom runs and is better kept out of its callers' loops."""
+    """Like `compiled`, for code that is better kept out of its callers' loops."""
     return _compile(function, False)
 
 

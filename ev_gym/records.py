@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ev_gym.episode import SHARES, habits_table
 from ev_gym.equipment import at_charger
+from ev_gym.fields import VEHICLE_DTYPE
 from ev_gym.physics import ageing, thermal
 from ev_gym.physics.charger import LINE_KW_PER_A, LINES
 from ev_gym.scenario import Scenario
@@ -210,7 +211,9 @@ def _health(vehicle: Vehicle, scenario: Scenario) -> dict[str, Any]:
     if vehicle.chemistry is None:
         return {"chemistry": -1}
     chemistry = ageing.CHEMISTRIES[vehicle.chemistry]
-    calendar_loss, cycle_loss = ageing.losses_at_age(chemistry, vehicle.battery_age_years)
+    calendar_loss, cycle_loss = ageing.losses_at_age(
+        chemistry, vehicle.battery_age_years, VEHICLE_DTYPE
+    )
     rise_k_per_kwh, kept, mean = thermal.constants(vehicle.battery_kwh, scenario.step_h)
     return {
         "chemistry": chemistry,

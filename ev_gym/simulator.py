@@ -145,14 +145,14 @@ class Simulator:
         calls = [self._step_args(part, actions, out, autoreset) for part in self._parts]
         if self._step_rows is None:
             self._step_rows = entry_point(rows_code.step_rows, *calls[0])
-        over = sum(threads.run_parts(self._step_rows, calls))
+        over: int = sum(threads.run_parts(self._step_rows, calls))
         if not over or not autoreset:
             return over
         waiting = np.flatnonzero((self.households["over"] != 0) & ~out.truncated)
         if waiting.size:
             shares = [(rows, out) for rows in threads.shares(waiting)]
             threads.run_parts(self._begin_anew, shares)
-        return over - waiting.size
+        return over - int(waiting.size)
 
     def _begin_anew(self, rows: NDArray[np.int64], out: Outputs) -> None:
         self.begin(rows)

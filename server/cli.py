@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,7 +16,6 @@ import click
 from baselines.options import POLICY, SCENARIO_HELP, named_scenario
 from server.config import MIB, THREADS, Config
 
-SLOW_S = 2.0
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -98,10 +96,9 @@ def _serve(listening: socket, threads: int, config: Config, began: float) -> Non
 
     host, port = listening.getsockname()[:2]
     observing.log_to(sys.stderr)
-    with _patience():
-        # Servers on one machine share the default database, but not their stations.
-        app = create_app(replace(config, station=f"{host}:{port}"))
-        _warm_up()
+    # Servers on one machine share the default database, but not their stations.
+    app = create_app(replace(config, station=f"{host}:{port}"))
+    _warm_up()
     store = app.extensions["ev_gym"].store
     try:
         server = serving.server_on(app, listening, threads)
@@ -118,20 +115,6 @@ def _serve(listening: socket, threads: int, config: Config, began: float) -> Non
         click.echo("stopped")
     finally:
         store.close()
-
-
-@contextlib.contextmanager
-def _patience() -> Iterator[None]:
-    """Say what takes so long, if it does: with a cold cache everything is compiled."""
-    told = threading.Timer(
-        SLOW_S, click.echo, ["compiling the simulation: half a minute, the first time ..."]
-    )
-    told.daemon = True
-    told.start()
-    try:
-        yield
-    finally:
-        told.cancel()
 
 
 def _warm_up() -> None:

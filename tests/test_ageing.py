@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ev_gym.compiling import INTERPRETED
+from ev_gym.fields import VEHICLE_DTYPE
 from ev_gym.physics import ageing
 from ev_gym.physics import ageing_models as models
 from tests.ageing_profiles import (
@@ -330,7 +331,7 @@ def test_deeper_cycles_cost_more(chemistry: str) -> None:
 def test_a_year_old_battery_has_the_losses_of_the_reference(column: int) -> None:
     """The regression target of 50 % to 80 % at 10 deg C, and both parts of it."""
     number = ageing.CHEMISTRIES[ORDER[column]]
-    calendar, cycle = ageing.losses_at_age(number, 1.0)
+    calendar, cycle = ageing.losses_at_age(number, 1.0, VEHICLE_DTYPE)
     assert 1.0 - calendar - cycle == pytest.approx(TARGETS[0.5, 0.8][column][0], abs=0.002)
     same = health_after(ORDER[column], 1.0, *daily_cycle(0.5, 0.8, 10.0))
     assert 1.0 - calendar - cycle == pytest.approx(same, abs=1e-9)
@@ -341,9 +342,9 @@ def test_a_year_old_battery_has_the_losses_of_the_reference(column: int) -> None
 @pytest.mark.parametrize("chemistry", ORDER)
 def test_losses_grow_with_age_ever_more_slowly(chemistry: str) -> None:
     number = ageing.CHEMISTRIES[chemistry]
-    ages = [sum(ageing.losses_at_age(number, float(years))) for years in range(13)]
+    ages = [sum(ageing.losses_at_age(number, float(years), VEHICLE_DTYPE)) for years in range(13)]
     rises = np.diff(ages)
-    assert ageing.losses_at_age(number, 0.0) == (0.0, 0.0)
+    assert ageing.losses_at_age(number, 0.0, VEHICLE_DTYPE) == (0.0, 0.0)
     assert np.all(rises > 0.0)
     assert np.all(np.diff(rises) < 0.0)
     assert ages[-1] < 0.5

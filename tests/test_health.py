@@ -47,7 +47,8 @@ def life_of(scenario: Scenario = SCENARIO) -> Life:
 def losses_before(car: Vehicle) -> tuple[float, float]:
     """Calendar and cycle loss with which the car begins."""
     assert car.chemistry is not None
-    return ageing.losses_at_age(ageing.CHEMISTRIES[car.chemistry], car.battery_age_years)
+    chemistry = ageing.CHEMISTRIES[car.chemistry]
+    return ageing.losses_at_age(chemistry, car.battery_age_years, VEHICLE_DTYPE)
 
 
 def test_the_pack_takes_a_quarter_of_the_losses_and_the_air_the_rest() -> None:
