@@ -17,7 +17,6 @@ from baselines.options import POLICY, SCENARIO_HELP, named_scenario
 from server.config import MIB, THREADS, Config
 
 
-
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=5000, show_default=True,
