@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,8 +15,6 @@ import click
 
 from baselines.cli.options import POLICY, SCENARIO_HELP, named_scenario
 from server.config import MIB, THREADS, Config
-
-SLOW_S = 2.0  # a start that takes longer says why
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -101,10 +98,9 @@ def _serve(listening: socket, threads: int, config: Config, began: float) -> Non
 
     host, port = listening.getsockname()[:2]
     observing.log_to(sys.stderr)
-    with _notice_if_slow():
-        # Servers on one machine share the default database; each has a station of its own in it.
-        app = create_app(replace(config, station=f"{host}:{port}"))
-        _warm_up()
+    # Servers on one machine share the default database, but not their stations.
+    app = create_app(replace(config, station=f"{host}:{port}"))
+    _warm_up()
     store = app.extensions["ev_gym.store"]
     try:
         server = serving.server_on(app, listening, threads)
@@ -121,20 +117,6 @@ def _serve(listening: socket, threads: int, config: Config, began: float) -> Non
         click.echo("stopped")
     finally:
         store.close()
-
-
-@contextlib.contextmanager
-def _notice_if_slow() -> Iterator[None]:
-    """Say what takes so long, if it does: without a cache everything is compiled."""
-    notice = threading.Timer(
-        SLOW_S, click.echo, ["compiling the simulation: half a minute, the first time ..."]
-    )
-    notice.daemon = True
-    notice.start()
-    try:
-        yield
-    finally:
-        notice.cancel()
 
 
 def _warm_up() -> None:

@@ -101,6 +101,24 @@ def drive(url: str, policy: str, token: str | None, poll_s: float, out: Path) ->
 main.add_command(benchmark)
 
 
+@main.command("warm-up")
+def warm_up() -> None:
+    """Compile ahead what a first env or a first benchmark would have to wait for.
+
+    For containers and class rooms. The machine code is for this kind of processor.
+    """
+    from baselines.cli import warm_up as warming
+    from ev_gym.runtime.compiling import cache_folder
+
+    warming.warm_up(click.echo)
+    folder = cache_folder()
+    if folder is None:
+        raise click.ClickException(
+            "nothing is kept: no folder is writable; allowed: NUMBA_CACHE_DIR set to one that is"
+        )
+    click.echo(f"the machine code is kept below {folder}")
+
+
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="Every parameter, as JSON.")
 @click.argument("names", nargs=-1)

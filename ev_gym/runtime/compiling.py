@@ -1,6 +1,7 @@
 """One helper decides how the scalar code runs: compiled by Numba, or as ordinary Python.
 
-`compiled` turns a function into machine code and caches that on disk. Numba's own cache looks at
+`compiled` functions call each other; what Python calls among them becomes machine code, with all
+that it calls taken in, and is cached on disk. Numba's own cache looks at
 the file in which a function stands, not at the files of the functions it calls, so it would run
 stale code after an edit to `physics/battery.py`. Here the key of each cache entry holds what
 `fingerprint` says of the function, beside the types of its arguments, which hold the layouts of the
@@ -14,12 +15,16 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import sys
+import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
 from numba import types
+from numba.core import event
 from numba.core.caching import FunctionCache
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
@@ -32,6 +37,7 @@ from ev_gym.runtime.fingerprint import file_text, source_fingerprint
 F = TypeVar("F", bound=Callable[..., Any])
 
 INTERPRETED: bool = bool(numba.config.DISABLE_JIT)
+PATIENCE_S = 1.0  # a compile that takes longer is announced
 
 
 class _KeyedCache(FunctionCache):  # type: ignore[misc]  # numba ships no types
@@ -119,7 +125,7 @@ class _WithoutMachineCode:
 class _PartLowering(NativeLowering):  # type: ignore[misc]
     """Numba's last pass, which writes LLVM's code, into a library for callers."""
 
-    _name = "part_lowering"
+    _name = "ev_gym_part_lowering"
 
     def run_pass(self, state: Any) -> bool:
         """Write the code of the function that Numba is compiling."""
@@ -141,6 +147,77 @@ class _PartCompiler(CompilerBase):  # type: ignore[misc]
         return [passes]
 
 
+class Announcement(event.Listener):  # type: ignore[misc]
+    """Says on standard error, once a process, that a compile takes long."""
+
+    done = False
+
+    def __init__(self) -> None:
+        self._timer: threading.Timer | None = None
+
+    def on_start(self, happened: Any) -> None:
+        """A function is compiled, not found on disk: others that it calls follow within it."""
+        if self._timer is None and not Announcement.done:
+            self._timer = threading.Timer(PATIENCE_S, self._say)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def on_end(self, happened: Any) -> None:
+        """Nothing: `cancel` comes when all is compiled."""
+
+    def cancel(self) -> None:
+        """It did not take long, or is said already."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    @staticmethod
+    def _say() -> None:
+        if Announcement.done or sys.stderr is None:
+            return
+        Announcement.done = True
+        kept = cache_folder()
+        until = (
+            f"once: the machine code is kept below {kept}"
+            if kept
+            else "in every process, because no folder is writable: set NUMBA_CACHE_DIR to one"
+        )
+        clear = "\r\033[K" if sys.stderr.isatty() else ""  # a progress bar may stand there
+        print(
+            f"{clear}ev_gym: compiling the simulation for this machine. It takes 10 to 30 seconds, "
+            + until,
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def cache_folder() -> Path | None:
+    """The folder below which machine code is kept; None where none is writable."""
+    try:
+        folder = Path(_KeyedCache(cache_folder).cache_path)
+    except RuntimeError:
+        return None
+    # Beside the modules of all packages, or in a folder for each of them.
+    packages = Path(__file__).parents[2]
+    return packages if folder.name == "__pycache__" else folder.parent
+
+
+class _EntryPoint(CPUDispatcher):  # type: ignore[misc]
+    """A function as Python calls it: machine code, which is cached on disk."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__(function, targetoptions=_OPTIONS)
+        _cache_on_disk(self, function)
+
+    def compile(self, sig: Any) -> Any:
+        """Compile for arguments of these types, or take it from the disk."""
+        announcement = Announcement()
+        try:
+            with event.install_listener("numba:compile", announcement):
+                return super().compile(sig)
+        finally:
+            announcement.cancel()
+
+
 class _Compiled(CPUDispatcher):  # type: ignore[misc]
     """A function as compiled code calls it: a part of its callers.
 
@@ -155,11 +232,9 @@ class _Compiled(CPUDispatcher):  # type: ignore[misc]
         file_text(function.__code__.co_filename)  # now, while it is the text that was imported
 
     @functools.cached_property
-    def entry(self) -> Any:
-        """The same function as Python calls it, with machine code that is cached on disk."""
-        dispatcher = CPUDispatcher(self.py_func, targetoptions=_OPTIONS)
-        _cache_on_disk(dispatcher, self.py_func)
-        return dispatcher
+    def entry(self) -> _EntryPoint:
+        """The same function as Python calls it."""
+        return _EntryPoint(self.py_func)
 
     def __call__(self, *args: Any) -> Any:
         return self.entry(*args)
