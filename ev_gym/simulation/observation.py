@@ -174,6 +174,12 @@ def _lines_of(group: Group) -> list[str]:
     return [f"if {group.condition.in_code}:", *_indented(lines)]
 
 
+def _running_hour(household: HouseholdState) -> tuple[int, int]:
+    """Index of the running hour in the tables of hours, and the minutes of it that have passed."""
+    hour_index = int(household.place_min) // HOUR_MIN
+    return hour_index, household.place_min - HOUR_MIN * hour_index
+
+
 def writer_code() -> str:
     """The body of `observe`: the lines of all groups, because Numba has no loop over functions.
 
@@ -187,8 +193,7 @@ def writer_code() -> str:
             place += 2
     """
     lines = [
-        "hour_index = household.place_min // HOUR_MIN",
-        "minute_of_hour = household.place_min - HOUR_MIN * hour_index",
+        "hour_index, minute_of_hour = running_hour(household)",
         "hour, settings = tables.hours[hour_index], tables.settings[0]",
         "place = 0",
         *itertools.chain.from_iterable(map(_lines_of, GROUPS)),
@@ -203,7 +208,7 @@ def compiled_writer(declared: F) -> F:
     # Numba caches machine code by the file and the line at which the function stands.
     code = "\n" * (declared.__code__.co_firstlineno - 1) + code
     names: dict[str, Any] = {f"{field.name}_of": inlined(field.number) for field in DECLARATIONS}
-    names |= {"HOUR_MIN": HOUR_MIN, "__name__": __name__}
+    names |= {"running_hour": inlined(_running_hour), "__name__": __name__}
     exec(compile(code, __file__, "exec"), names)
     function: F = names[declared.__name__]
     function.__doc__ = declared.__doc__

@@ -2,7 +2,7 @@
 
 The record layouts that compiled code reads, the keys of `info`, and the columns of the logs come
 from here; `ev_gym.runtime.records` names the records in signatures. Observation fields stand in
-`ev_gym.simulation.observation`, scenario parameters in `ev_gym.scenario`.
+`ev_gym.simulation.observation_fields`, scenario parameters in `ev_gym.scenario`.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ev_gym.env import EVChargingEnv
+from ev_gym.simulation.observation import observation_slices
 from tests.support.rollouts import action_of
 
 FOLDER = Path(__file__).with_name("golden")
@@ -33,6 +34,19 @@ SUMS = (
     "wear_kwh",
 )
 SUMMED = ("start_min", "settlement", "return", *SUMS)
+# Observation fields that are recorded: the clock, and some of the cars and of the power charge.
+CLOCK = ("hour_sin", "hour_cos", "day_sin", "day_cos", "weekend")
+OBSERVED = {
+    "classic": (
+        *("plugged", "soc", "hours_to_departure", "wanted_soc"),
+        *("energy_to_wanted_kwh", "available_kw"),
+    ),
+    "stockholm": (
+        *("energy_to_wanted_kwh", "available_kw"),
+        *("peak_kw", "hour_kwh", "hour_factor", "power_price_per_kw"),
+    ),
+    "stockholm-villa": ("hour_factor", "power_price_per_kw", "phases", "discharge_kw"),
+}
 EVERY = 16  # steps from one recorded step to the next
 
 
@@ -42,6 +56,7 @@ def rollout(name: str) -> dict[str, list[Any]]:
     For each episode where it began and its sums; for every 16th step what the step showed.
     """
     env = EVChargingEnv(name)
+    slices = observation_slices(env.scenario)
     found: dict[str, list[Any]] = {key: [] for key in ("start_min", "house", "settlement")}
     sums = CLASSIC_SUMS if name == "classic" else SUMS
     shown = ("load_kw", "price_per_kwh", "temperature_c")
@@ -57,9 +72,8 @@ def rollout(name: str) -> dict[str, list[Any]]:
             if len(infos) % EVERY == 0:
                 found.setdefault("reward", []).append(reward)
                 found.setdefault("soc", []).append(float(info["soc"][0]))
-                # clock, and the cars' part: not the whole window of prices
-                seen = [*observation[:5].tolist(), *observation[-6:].tolist()]
-                found.setdefault("observation", []).extend(seen)
+                for field in (*CLOCK, *OBSERVED.get(name, ())):
+                    found.setdefault("observation", []).extend(observation[slices[field]].tolist())
                 for key in shown:
                     found.setdefault(key, []).append(float(info[key]))
         found["settlement"].append(info["settlement"])

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ev_gym.scenario import Scenario, preset
+from ev_gym.simulation.observation import observation_slices
 from server.station.household import FORCE_OFF, FORCE_ON, StationHousehold
 
 DAY = 96
@@ -37,6 +38,7 @@ SCENARIOS = {
 }
 COMMANDS = ("on", "off", FORCE_ON, FORCE_OFF, "auto")
 RARE = {"often": OFTEN}
+SLICES = observation_slices(NIGHTLY)
 
 
 def discharge(observation: NDArray[np.float32]) -> float:
@@ -51,7 +53,7 @@ def erratic(observation: NDArray[np.float32]) -> float:
 
 def failing(observation: NDArray[np.float32]) -> float:
     """A policy that answers what is no action from noon on."""
-    hour_sin, hour_cos = observation[:2]
+    (hour_sin,), (hour_cos,) = (observation[SLICES[name]] for name in ("hour_sin", "hour_cos"))
     return math.nan if hour_sin < 1e-6 and hour_cos < 0.0 else 0.5
 
 

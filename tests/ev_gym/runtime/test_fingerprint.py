@@ -28,7 +28,8 @@ SOURCES = [
 @functools.cache
 def compiled_in(path: Path) -> list[Callable[..., Any]]:
     """The compiled functions of a source file, found by their decorators."""
-    names = re.findall(r"^@compiled\w*\ndef (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    decorated = re.compile(r"^@(?:compiled\w*|\w+_field\(.*\))\ndef (\w+)", re.MULTILINE)
+    names = decorated.findall(path.read_text(encoding="utf-8"))
     if not names:
         return []
     module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))

@@ -13,6 +13,7 @@ import pytest
 
 from ev_gym.env import EVChargingEnv
 from ev_gym.scenario import ScenarioError
+from ev_gym.simulation.observation import observation_slices
 from ev_gym.simulation.reset_options import ResetError
 from tests.support.rollouts import THREE_CARS, live, same
 from tests.support.small_series import minute_of
@@ -82,7 +83,8 @@ def test_soc_and_house() -> None:
     for house in (0, 15, np.int32(7)):
         observation, info = env.reset(options={"house": house, "start": NOON})
         assert info["load_kw"] == load_kw[int(house), info["now_min"] // 15]
-        assert observation[5] == np.float32(info["load_kw"])
+        load = observation_slices(env.scenario)["load_kw"]
+        assert observation[load] == np.float32(info["load_kw"])
 
 
 def test_an_option_fixes_only_what_it_names() -> None:

@@ -18,7 +18,8 @@ from ev_gym.env import EVChargingEnv
 from ev_gym.scenario import Household, Scenario, ScenarioError, Tariff, Vehicle
 from ev_gym.series.dataset import Dataset
 from ev_gym.series.of_scenario import dataset_of
-from ev_gym.simulation.observation import VEHICLE_NAMES, observation_slices
+from ev_gym.simulation.observation import observation_slices
+from ev_gym.simulation.observation_fields import DECLARATIONS, VEHICLES
 from ev_gym.world.world import build_world
 from tests.support.small_series import (
     BARE,
@@ -223,8 +224,9 @@ def test_series_go_round_by_whole_weeks() -> None:
     """Past the end everything is as at the beginning, weekday and hour included."""
     length = 14 * 168
     fields = fields_of_days(PLAIN, series(14), 2 * 98, 60)
+    of_vehicles = {field.name for field in DECLARATIONS if field.owner is VEHICLES}
     for name, values in fields.items():
-        if name not in VEHICLE_NAMES:
+        if name not in of_vehicles:
             np.testing.assert_array_equal(values[:length], values[length:], err_msg=name)
     env = EVChargingEnv(dataclasses.replace(PLAIN, days=2), dataset=series(14))
     env.reset(seed=1, options={"start": "2024-04-06", "house": 0})
