@@ -122,7 +122,7 @@ def read(folder: Path) -> dict[str, Any]:
     path = folder / NAME
     allowed = "allowed: a folder that `ev-gym benchmark` wrote"
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        manifest = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(f"{folder} holds no {NAME}; {allowed}") from None
     except ValueError as error:
@@ -130,40 +130,40 @@ def read(folder: Path) -> dict[str, Any]:
     kinds = {"command": list, "plan": dict, "policy_sha256": dict, "data_sha256": dict,
              "versions": dict, "source_sha256": str, "machine": dict,
              "results_sha256": dict}  # fmt: skip
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ValueError(f"{path} is not of format {FORMAT}; {allowed}")
     for key, kind in kinds.items():
-        if not isinstance(found.get(key), kind):
-            raise ValueError(f"{path} is damaged: {key} is {found.get(key)!r}; {allowed}")
-    policies = found["plan"].get("policies")
+        if not isinstance(manifest.get(key), kind):
+            raise ValueError(f"{path} is damaged: {key} is {manifest.get(key)!r}; {allowed}")
+    policies = manifest["plan"].get("policies")
     if not isinstance(policies, list) or not all(isinstance(spec, str) for spec in policies):
         raise ValueError(f"{path} is damaged: the plan's policies are {policies!r}; {allowed}")
-    outside = [name for name in found["results_sha256"] if Path(name).name != name]
+    outside = [name for name in manifest["results_sha256"] if Path(name).name != name]
     if outside:
         raise ValueError(f"{path} is damaged: {outside[0]!r} is no file of its folder; {allowed}")
-    return found
+    return manifest
 
 
-def changes(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+def changes(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
     """In what two descriptions of one plan differ, as words; empty: in nothing.
 
     Args:
-        there: The manifest's.
-        here: That of this machine, now.
+        recorded: The manifest's.
+        current: That of this machine, now.
     """
     changes = []
     for part in ("versions", "machine"):
-        for key in sorted({*there[part], *here[part]}):
-            was, now = there[part].get(key), here[part].get(key)
+        for key in sorted({*recorded[part], *current[part]}):
+            was, now = recorded[part].get(key), current[part].get(key)
             changes += [f"{key} was {was}, is {now}"] if was != now else []
     for key in ("source_sha256", "git_revision"):
-        if there.get(key) != here[key]:
-            changes.append(f"{key} was {there.get(key)}, is {here[key]}")
-    for spec in sorted({*there["policy_sha256"], *here["policy_sha256"]}):
-        if there["policy_sha256"].get(spec) != here["policy_sha256"].get(spec):
+        if recorded.get(key) != current[key]:
+            changes.append(f"{key} was {recorded.get(key)}, is {current[key]}")
+    for spec in sorted({*recorded["policy_sha256"], *current["policy_sha256"]}):
+        if recorded["policy_sha256"].get(spec) != current["policy_sha256"].get(spec):
             changes.append(f"the file of policy {spec} has changed")
-    for name in sorted({*there["data_sha256"], *here["data_sha256"]}):
-        if there["data_sha256"].get(name) != here["data_sha256"].get(name):
+    for name in sorted({*recorded["data_sha256"], *current["data_sha256"]}):
+        if recorded["data_sha256"].get(name) != current["data_sha256"].get(name):
             changes.append(f"the series of {name} are others")
     return changes
 
@@ -171,13 +171,13 @@ def changes(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
 def versions(policies: Sequence[str]) -> dict[str, str]:
     """Versions of Python and of the packages that numbers depend on, as far as installed."""
     has_model = any(spec.lower().endswith(ARCHIVE) for spec in policies)
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for package in (*PACKAGES, *(MODEL_PACKAGES if has_model else ())):
         try:
-            found[package] = importlib.metadata.version(package)
+            versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def machine() -> dict[str, Any]:
@@ -195,8 +195,8 @@ def _processor() -> str:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:  # not Linux
         return platform.processor() or platform.machine()
-    found = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
-    return found[1] if found else platform.processor() or platform.machine()
+    line = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
+    return line[1] if line else platform.processor() or platform.machine()
 
 
 def _root() -> Path:

@@ -45,10 +45,10 @@ def resampled_means(values: Floats, seed: int) -> Floats:
 
 def interval(resampled: Floats) -> tuple[float, float]:
     """The 2.5 and 97.5 % quantiles of the values that are numbers; nan where none is."""
-    known = resampled[~np.isnan(resampled)]
-    if not known.size:
+    numbers = resampled[~np.isnan(resampled)]
+    if not numbers.size:
         return np.nan, np.nan
-    low, high = np.quantile(known, (0.025, 0.975))
+    low, high = np.quantile(numbers, (0.025, 0.975))
     return float(low), float(high)
 
 
@@ -134,8 +134,8 @@ def _figures(frame: pd.DataFrame, group: Group, seed: int, year: bool) -> dict[s
 def share(regret: Any, avoidable: Any) -> Floats:
     """Percent of the avoidable; nan where nothing is."""
     avoidable = np.asarray(avoidable, np.float64)
-    known = np.where(avoidable > SAME_MONEY, avoidable, np.nan)
-    percent: Floats = 100.0 * np.asarray(regret, np.float64) / known
+    positive = np.where(avoidable > SAME_MONEY, avoidable, np.nan)
+    percent: Floats = 100.0 * np.asarray(regret, np.float64) / positive
     return percent
 
 
@@ -199,7 +199,7 @@ def rank_stability(episodes: pd.DataFrame, seed: int) -> pd.DataFrame:
         )
         in_seeds, pairs = ranks_of(by_seed), itertools.combinations(by_seed.T, 2)
         taus = [kendall_tau(one, other) for one, other in pairs]
-        known = [tau for tau in taus if not np.isnan(tau)] or [np.nan]
+        numbers = [tau for tau in taus if not np.isnan(tau)] or [np.nan]
         for number, policy in enumerate(group.episodes):
             low, high = np.quantile(resampled[number], (0.025, 0.975), method="nearest")
             row = {"policy": policy, "rank": rank[number], "rank_low": low, "rank_high": high}
@@ -207,7 +207,9 @@ def rank_stability(episodes: pd.DataFrame, seed: int) -> pd.DataFrame:
             row["seeds"] = by_seed.shape[1]
             same = float((in_seeds[number] == rank[number]).mean())
             row["same_seeds"] = same if by_seed.shape[1] > 1 else np.nan
-            rows.append(group.names | row | {"tau": float(np.mean(known)), "tau_low": min(known)})
+            rows.append(
+                group.names | row | {"tau": float(np.mean(numbers)), "tau_low": min(numbers)}
+            )
     return pd.DataFrame(rows)
 
 
