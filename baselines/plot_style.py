@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ev_gym.rendering import picture
 from ev_gym.runtime.arrays import Floats
+from ev_gym.runtime.durations import DAY_MIN, QUARTER_MIN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,8 +36,8 @@ STYLE: dict[str, Any] = {
     "figure.constrained_layout.use": True,
 }
 
-# Mostly Okabe and Ito's, which colour-blind readers tell apart (https://jfly.uni-koeln.de/color/);
-# there are more policies than such colours, so names stand beside them everywhere.
+# Mostly Okabe and Ito's, which colour-blind readers tell apart (https://jfly.uni-koeln.de/color/).
+# There are more policies than such colours, so names stand beside them everywhere.
 POLICY_COLORS = {
     "uncontrolled": "#D55E00",
     "load_based": "#E69F00",
@@ -84,7 +85,7 @@ def stacked(figure: Figure, heights: list[float]) -> NDArray[Any]:
 
 
 def name_rows(axes: Axes, names: list[str]) -> None:
-    """Policies as the names of rows 0, 1 and so on, in their colours; money goes across from 0."""
+    """Name rows 0, 1 and so on after policies, in their colours; money is read across from 0."""
     axes.set_yticks(range(len(names)), names)
     for label, name in zip(axes.get_yticklabels(), names, strict=True):
         label.set_color(policy_color(name))
@@ -111,17 +112,17 @@ def per_car(frame: pd.DataFrame, name: str) -> Floats:
 
 
 def edge_days(frame: pd.DataFrame) -> Floats:
-    """(rows + 1,) starts of the steps and the end of the last, as matplotlib counts days."""
+    """(rows + 1,) starts of the steps and the end of the last one, in matplotlib's days."""
     import pandas as pd
 
     stamps = pd.DatetimeIndex(frame["time"]).tz_convert("UTC").tz_localize(None)
     days = np.asarray(_dates.date2num(stamps.to_numpy()), np.float64)
-    step = days[1] - days[0] if len(days) > 1 else 1.0 / 96
+    step = days[1] - days[0] if len(days) > 1 else QUARTER_MIN / DAY_MIN
     return np.append(days, days[-1] + step)
 
 
 def local_days(axes: Axes, frame: pd.DataFrame) -> None:
-    """Marks at local time on an axis that counts days in UTC."""
+    """Mark local times on an axis that counts days in UTC."""
     zone, edges = frame["time"].iloc[0].tzinfo, edge_days(frame)
     axes.set_xlim(edges[0], edges[-1])
     locator = _dates.AutoDateLocator(tz=zone, minticks=4, maxticks=9)

@@ -1,4 +1,4 @@
-"""The command `ev-gym benchmark`: its options, and what they set in motion."""
+"""The command `ev-gym benchmark`: its options, and what it does with them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from baselines.cli.options import POLICY, POLICY_HELP, SCENARIO_HELP, named_scen
 if TYPE_CHECKING:
     from baselines.comparison.plan import Plan
 
+# Options that go together with --check; the manifest says all others.
 WITH_CHECK = ("check", "token", "jobs", "backend", "ray_address", "scheduler", "quiet")
 PARTS = "parts"  # the folder of finished tasks, inside the folder of results
 
@@ -64,13 +65,13 @@ def benchmark(ctx: click.Context, /, **options: Any) -> None:
     if options["report"]:
         from baselines import report
 
-        report.plotly_js()  # or say at once that it is missing
+        report.plotly_js()  # fails at once where it is missing, not after the run
     for scenario in plan.scenarios:
         for spec in plan.policies_of(scenario):
-            policy_from_spec(spec, scenario, continuous=True, seed=0)  # or say at once why not
+            policy_from_spec(spec, scenario, continuous=True, seed=0)  # fails at once too
     described = manifest.describe(plan.to_dict(), _command(), plan.token)
     try:
-        found, paths = _run(plan, options, address, out, described)
+        table, paths = _run(plan, options, address, out, described)
     except KeyboardInterrupt:
         kept = sum(1 for _ in (out / PARTS).glob("*.part"))
         click.echo(
@@ -78,24 +79,24 @@ def benchmark(ctx: click.Context, /, **options: Any) -> None:
         )
         ctx.exit(130)  # what shells know as the end by Ctrl-C
     if not options["quiet"]:
-        click.echo(found)
+        click.echo(table)
         click.echo("wrote " + ", ".join(str(path) for path in paths))
         if not plan.keeps_steps and options["steps"] is None:
             click.echo(f"steps.csv.gz would hold {plan.total_steps:,} steps: --steps writes it")
 
 
 def _address(options: dict[str, Any]) -> str | None:
-    """Of the backend's cluster.
+    """The address of the backend's cluster, if given.
 
     Raises:
-        click.UsageError: for the address of another one.
+        click.UsageError: for the address of another backend's.
     """
-    own = {"ray": "ray_address", "dask": "scheduler"}
-    for backend, name in own.items():
+    names = {"ray": "ray_address", "dask": "scheduler"}
+    for backend, name in names.items():
         if options[name] is not None and options["backend"] != backend:
             option = name.replace("_", "-")
             raise click.UsageError(f"--{option} is {backend}'s; allowed: with --backend {backend}")
-    address: str | None = options.get(own.get(options["backend"], ""))
+    address: str | None = options.get(names.get(options["backend"], ""))
     return address
 
 
@@ -140,7 +141,7 @@ def _run(
                 resume=options["resume"],
                 progress=bar.update,
             ),
-            _code(described),
+            _code_digest(described),
         )
     paths = bench.write(comparison, out)
     if options["report"]:
@@ -154,8 +155,8 @@ def _run(
     return bench.table(comparison.summary), paths
 
 
-def _code(described: dict[str, Any]) -> str:
-    """A digest of all that tasks do not name: parts of other code or series are not resumed."""
+def _code_digest(described: dict[str, Any]) -> str:
+    """A digest of the code and the series, so that parts made with others are not resumed."""
     keys = ("source_sha256", "policy_sha256", "data_sha256", "versions")
     parts = [described[key] for key in keys]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -175,15 +176,15 @@ def _check(ctx: click.Context, options: dict[str, Any], address: str | None) -> 
     from baselines.comparison.plan import Plan
 
     for name in options:
-        given = ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        if given and name not in WITH_CHECK:
+        is_given = ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if is_given and name not in WITH_CHECK:
             beside = ", ".join(f"--{name.replace('_', '-')}" for name in WITH_CHECK[1:])
             raise click.UsageError(f"--check runs what the manifest says; allowed beside: {beside}")
 
-    def rerun(there: dict[str, Any], folder: Path) -> None:
-        plan = replace(Plan.from_dict(there["plan"]), token=options["token"])
-        described = {key: value for key, value in there.items() if key != "results_sha256"}
-        again = options | {"report": manifest.REPORT in there["results_sha256"]}
+    def rerun(recorded: dict[str, Any], folder: Path) -> None:
+        plan = replace(Plan.from_dict(recorded["plan"]), token=options["token"])
+        described = {key: value for key, value in recorded.items() if key != "results_sha256"}
+        again = options | {"report": manifest.REPORT in recorded["results_sha256"]}
         _run(plan, again, address, folder, described)
 
     outcome = check.check(options["check"], rerun)

@@ -16,7 +16,7 @@ from ev_gym.scenario.scenario import preset_summary
 
 
 class _Errors(click.Group):
-    """Turns errors about input into one line instead of a traceback."""
+    """Shows errors about input as one line, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

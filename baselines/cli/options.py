@@ -17,10 +17,10 @@ POLICY_HELP = (
 
 
 def policy(spec: str) -> str:
-    """The spec of a policy; whether there is such a thing is checked, nothing is loaded.
+    """The spec of a policy, if there is such a policy; nothing is loaded.
 
     Raises:
-        click.BadParameter: for a spec that cannot be read, or names what is not there.
+        click.BadParameter: for a spec that cannot be read, or names what does not exist.
     """
     try:
         entry_point_of(parse_spec(spec))
@@ -29,11 +29,13 @@ def policy(spec: str) -> str:
     return spec
 
 
-POLICY = policy  # what click calls with the option's value, and whose name it shows
+POLICY = policy  # click calls it with the option's value, and shows its name in the help
 
 
 def named_scenario(name: str) -> Scenario:
-    """A preset's name, or a JSON file of overrides, called by the file unless it has a name.
+    """The scenario of a preset's name, or of a JSON file of overrides.
+
+    One of a file is called as the file is, unless the file gives it a name.
 
     Raises:
         click.BadParameter: for an unknown name, an unreadable file or an impossible scenario.
@@ -44,8 +46,8 @@ def named_scenario(name: str) -> Scenario:
     try:
         if path.suffix != ".json":
             return preset(name)
-        given = json.loads(path.read_text(encoding="utf-8"))
-        named = {"name": path.stem, **given} if isinstance(given, dict) else given
-        return Scenario.from_dict(named)
+        values = json.loads(path.read_text(encoding="utf-8"))
+        with_name = {"name": path.stem, **values} if isinstance(values, dict) else values
+        return Scenario.from_dict(with_name)
     except (ValueError, OSError) as error:
         raise click.BadParameter(f"{name}: {error}") from error

@@ -15,6 +15,7 @@ from baselines.comparison.plan import Plan
 from baselines.comparison.steps_file import EPISODE, header, read_member, step_columns
 from baselines.comparison.sums import ChargedEnergy
 from baselines.comparison.tasks import ALL_WEEKS, Part, Task, episode_steps, run_task
+from ev_gym.runtime.durations import DAY_H
 from ev_gym.scenario import Scenario
 from ev_gym.simulation.state_fields import REWARD_TERMS
 
@@ -40,8 +41,8 @@ COLUMNS = (
     ("peak", "peak_kw", 1, ".1f"),
     ("cheap", "cheap_share", 1, ".0%"),
 )
-# Left out where they are zero under every policy.
-WHERE_ANY = {*REWARD_TERMS, "stored", "V2G", "sold"}
+# Columns that are left out where they are zero under every policy.
+ONLY_WHERE_ANY = {*REWARD_TERMS, "stored", "V2G", "sold"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,11 +53,12 @@ class Comparison:
         plan: What was compared.
         episodes: One row a scenario, split, policy, seed and household: money per day by term,
             energies per day, the peak; with a bound, `bound_per_day` and `regret_per_day`.
-        days: One row a day of them: `day` from 0 on, `date` on which its 24 hours begin, `cost`.
+        days: One row for each of their days: `day` from 0 on, `date` on which its 24 hours begin,
+            `cost`.
         summary: One row a scenario, split and policy: means and intervals, see `statistics`.
         paired: One row a scenario, split and pair of policies.
         ranks: One row a scenario, split and policy: how firm its rank is.
-        heat: Where the energy went, for each scenario, split and policy.
+        charged: Where the energy went, for each scenario, split and policy.
         week: A week's steps of one household under each policy.
         batches: Tasks and parts by scenario, split and policy.
     """
@@ -67,7 +69,7 @@ class Comparison:
     summary: pd.DataFrame
     paired: pd.DataFrame
     ranks: pd.DataFrame
-    heat: list[ChargedEnergy]
+    charged: list[ChargedEnergy]
     week: pd.DataFrame
     batches: dict[tuple[str, str, str], list[tuple[Task, Part]]]
 
@@ -86,17 +88,17 @@ class Comparison:
 
 
 def yearly(scenario: Scenario) -> bool:
-    """Whether 365 days like those of its episodes are a year.
+    """Whether 365 times the cost of a day is the cost of a year.
 
-    A power charge is owed for each calendar month that an episode touches, so a short one owes too
-    much a day: four weeks touch two months. A year that begins within a month touches 13, so even
-    there the charge is up to a twelfth high.
+    A power charge is owed for each calendar month that an episode touches, so a short episode owes
+    too much a day: four weeks touch two months. A year that begins within a month touches 13, so
+    even there the charge is up to a twelfth too high.
     """
     return scenario.days >= WHOLE_YEAR_DAYS or not scenario.tariff.has_power_charge
 
 
 def one_after_another(work: Callable[[Task], Part], tasks: list[Task]) -> list[Part]:
-    """Compute all tasks here."""
+    """Compute all tasks in this process."""
     return [work(task) for task in tasks]
 
 
@@ -106,7 +108,7 @@ def compare(plan: Plan, run: Runner = one_after_another, code: str = "") -> Comp
     Args:
         plan: What to compare.
         run: Computes the tasks wherever it likes and returns their parts in the same order, such
-            as `engine.run_all` with its options.
+            as `workers.run_all` with its options.
         code: A digest of the code, for parts that outlive the process.
     """
     import pandas as pd
@@ -122,23 +124,26 @@ def compare(plan: Plan, run: Runner = one_after_another, code: str = "") -> Comp
         for split in plan.splits
         for policy in plan.policies_of(scenario)
     }
-    bounds = {key[:2]: own for key, own in done.items() if key[2] is None}
+    bounds = {key[:2]: pairs for key, pairs in done.items() if key[2] is None}
     episodes = pd.concat(
-        [_episodes(own, bounds.get(key[:2])) for key, own in batches.items()], ignore_index=True
+        [_episodes(pairs, bounds.get(key[:2])) for key, pairs in batches.items()],
+        ignore_index=True,
     )
-    weeks = [part.week for own in batches.values() for _, part in own if part.week is not None]
+    parts = [part for pairs in batches.values() for _, part in pairs]
+    weeks = [part.week for part in parts if part.week is not None]
+    seed = plan.seeds[0]
     return Comparison(
-        plan,
-        episodes,
-        pd.concat(map(_days, batches.values()), ignore_index=True),
-        statistics.summarise(
-            episodes, plan.seeds[0], {own.name: yearly(own) for own in plan.horizons}
+        plan=plan,
+        episodes=episodes,
+        days=pd.concat(map(_days, batches.values()), ignore_index=True),
+        summary=statistics.summarise(
+            episodes, seed, {scenario.name: yearly(scenario) for scenario in plan.horizons}
         ),
-        statistics.paired(episodes, plan.seeds[0]),
-        statistics.rank_stability(episodes, plan.seeds[0]),
-        [_charged_energy(own) for own in batches.values()],
-        pd.concat(weeks, ignore_index=True),
-        batches,
+        paired=statistics.paired(episodes, seed),
+        ranks=statistics.rank_stability(episodes, seed),
+        charged=[_charged_energy(pairs) for pairs in batches.values()],
+        week=pd.concat(weeks, ignore_index=True),
+        batches=batches,
     )
 
 
@@ -150,23 +155,23 @@ def episode_figures(task: Task, part: Part) -> pd.DataFrame:
     return frame.assign(currency=task.scenario.currency, **part.figures)
 
 
-def _episodes(own: list[tuple[Task, Part]], bounds: list[tuple[Task, Part]] | None) -> Any:
+def _episodes(pairs: list[tuple[Task, Part]], bounds: list[tuple[Task, Part]] | None) -> Any:
     """One row an episode of one policy on one scenario, with its regret where there is a bound."""
     import pandas as pd
 
-    frame = pd.concat([episode_figures(*batch) for batch in own], ignore_index=True)
+    frame = pd.concat([episode_figures(*pair) for pair in pairs], ignore_index=True)
     if bounds is None:
         return frame
     bound = np.concatenate([part.figures["bound_per_day"] for _, part in bounds])
     return frame.assign(bound_per_day=bound, regret_per_day=frame["cost_per_day"] - bound)
 
 
-def _days(own: list[tuple[Task, Part]]) -> pd.DataFrame:
+def _days(pairs: list[tuple[Task, Part]]) -> pd.DataFrame:
     """One row a day of one policy on one scenario."""
     import pandas as pd
 
     frames = []
-    for task, part in own:
+    for task, part in pairs:
         assert part.day_costs is not None
         assert part.dates is not None
         days, count = part.day_costs.shape
@@ -179,16 +184,15 @@ def _days(own: list[tuple[Task, Part]]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def _charged_energy(own: list[tuple[Task, Part]]) -> ChargedEnergy:
+def _charged_energy(pairs: list[tuple[Task, Part]]) -> ChargedEnergy:
     """Where the energy of one policy on one scenario went."""
-    total = np.zeros((24, 24))
-    for _, part in own:
-        assert part.heat_kwh is not None
-        total += part.heat_kwh
-    task, first = own[0]
-    return ChargedEnergy(
-        panel(task.scenario.name, task.split), str(task.policy), first.first_hour, total
-    )
+    total_kwh = np.zeros((DAY_H, DAY_H))
+    for _, part in pairs:
+        assert part.charged_kwh is not None
+        total_kwh += part.charged_kwh
+    task, first = pairs[0]
+    name = panel(task.scenario.name, task.split)
+    return ChargedEnergy(name, str(task.policy), first.first_hour, total_kwh)
 
 
 def panel(scenario: Any, split: Any) -> str:
@@ -199,7 +203,7 @@ def panel(scenario: Any, split: Any) -> str:
 def write(comparison: Comparison, folder: Path) -> list[Path]:
     """Write the tables, the steps where they were kept, and the pictures; the paths written.
 
-    The files that a manifest in the folder names are of an earlier run and are removed first.
+    Files that a manifest in the folder names are of an earlier run; they are removed first.
     """
     folder.mkdir(parents=True, exist_ok=True)
     manifest.clear(folder)
@@ -212,31 +216,31 @@ def write(comparison: Comparison, folder: Path) -> list[Path]:
         paths.append(folder / manifest.STEPS)
         with paths[-1].open("wb") as file:
             file.write(header(step_columns(comparison.plan.horizons)))
-            for own in comparison.batches.values():
-                for _, part in own:
+            for pairs in comparison.batches.values():
+                for _, part in pairs:
                     file.writelines(part.steps)
     return [*paths, *_write_pictures(comparison, folder)]
 
 
 def _twelve_digits(value: float) -> str:
-    """More are noise; fewer would hide what `--check` compares on another machine."""
+    """Twelve: more are noise, fewer would hide what `--check` compares on another machine."""
     return repr(float(f"{value:.12g}") + 0.0)  # no -0.0
 
 
 def _write_pictures(comparison: Comparison, folder: Path) -> list[Path]:
-    from baselines.comparison import pictures, regret_picture
+    from baselines.comparison import pictures
 
     summary = comparison.summary
     names = [panel(*name) for name in zip(summary["scenario"], summary["split"], strict=True)]
-    shown = summary.assign(scenario=names)
+    panels = summary.assign(scenario=names)
     *paths, regret = (folder / name for name in manifest.PICTURES)
-    bills, against, week, heat = paths
-    pictures.bills(shown, bills)
-    pictures.cost_against_missing(shown, against)
+    bills, cost_against_missing, week, heat_map = paths
+    pictures.bills(panels, bills)
+    pictures.cost_against_missing(panels, cost_against_missing)
     pictures.week(comparison.week, week, currency=summary["currency"].iloc[0])
-    pictures.heat_map(comparison.heat, heat)
+    pictures.heat_map(comparison.charged, heat_map)
     if "regret_per_day" in summary:
-        regret_picture.regret(shown, regret)
+        pictures.regret(panels, regret)
         paths.append(regret)
     return paths
 
@@ -252,8 +256,10 @@ def table(summary: pd.DataFrame) -> str:
         for heading, column, sign, form in COLUMNS:
             if column not in rows or rows[column].isna().all():
                 continue
-            if heading not in WHERE_ANY or rows[column].any():
-                columns.append([heading, *(_cell(sign * value, form) for value in rows[column])])
+            if heading not in ONLY_WHERE_ANY or rows[column].any():
+                columns.append(
+                    [heading, *(cell_text(sign * value, form) for value in rows[column])]
+                )
         names, *others = (
             [text.rjust(max(map(len, column))) for text in column] for column in columns
         )
@@ -265,21 +271,23 @@ def table(summary: pd.DataFrame) -> str:
 
 def _caption(rows: pd.DataFrame, currency: Any) -> str:
     """What the numbers of the table mean, in a line or two."""
-    words = (
+    caption = (
         f"{currency} a day for charging, mean of {rows['episodes'].iloc[0]} episodes, from and to "
         "with 95 %; energies in kWh a day"
     )
     if "regret_per_day" not in rows or rows["regret_per_day"].isna().all():
-        return words
-    words += f"\n(regret: above the proven bound of {_cell(rows['bound_per_day'].iloc[0], '.2f')}"
+        return caption
+    caption += (
+        f"\n(regret: above the proven bound of {cell_text(rows['bound_per_day'].iloc[0], '.2f')}"
+    )
     if "regret_percent" in rows and rows["regret_percent"].notna().any():
-        words += "; in %: of what is avoidable, uncontrolled less the bound"
-    return words + ")"
+        caption += "; in %: of what is avoidable, uncontrolled less the bound"
+    return caption + ")"
 
 
-def _cell(value: float, form: str) -> str:
-    """A number as the table shows it: no sign before a zero."""
+def cell_text(value: float, form: str, missing: str = "-") -> str:
+    """A number as tables show it, without the sign of a zero; `missing` for NaN."""
     if np.isnan(value):
-        return "-"
+        return missing
     text = f"{value:{form}}"
-    return text if text.strip("-0.%") else text.lstrip("-")
+    return text if text.strip("-0.%") else text.removeprefix("-")

@@ -1,12 +1,13 @@
 """Whether a folder of results repeats: the plan of its manifest is run again and compared.
 
-A file in it that a run could have written and the manifest does not name is of another run.
-
-With the machine, the versions and the source of the manifest, every file must be the same to the
-byte. Elsewhere a file of other bytes is read: every text in a table must be the same, and every
+On the machine and with the versions and the source of the manifest, every file must be the same to
+the byte. Otherwise a table of other bytes is read: every text in it must be the same, and every
 number within 1e-9 of its size or, below 1, of 1. The steps are written with six decimals and may be
-one such unit apart, because rounding may fall to the other side. Pictures and the report are not
-compared there: fonts and drawing libraries make them.
+one unit of the last one apart, because rounding may fall to the other side. Pictures and the report
+are then not compared, since fonts and drawing libraries change them.
+
+A file in the folder that a run could have written, but that the manifest does not name, is of
+another run.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ TOLERANCE = 1e-9
 ROUNDING = 1.001e-6  # of the steps, which are written with six decimals
 
 
-class Found(NamedTuple):
+class FileOutcome(NamedTuple):
     """What became of one file: `repeats` is None where it was not compared."""
 
     name: str
@@ -38,22 +39,22 @@ class Outcome(NamedTuple):
     """What a check found: changes of machine, versions or files since, and each file."""
 
     changes: list[str]
-    files: list[Found]
+    files: list[FileOutcome]
 
     @property
     def repeats(self) -> bool:
         """Whether no file differs."""
-        return all(found.repeats is not False for found in self.files)
+        return all(file.repeats is not False for file in self.files)
 
     def __str__(self) -> str:
         ground = "the same machine, versions and source: bytes are compared"
         if self.changes:
             ground = f"numbers are compared within {TOLERANCE:g}, because since then:"
-        told = [f"  {change}" for change in self.changes]
-        wide = max((len(found.name) for found in self.files), default=0)
-        files = [f"{found.name:<{wide}}  {found.words}" for found in self.files]
+        changes = [f"  {change}" for change in self.changes]
+        wide = max((len(file.name) for file in self.files), default=0)
+        files = [f"{file.name:<{wide}}  {file.words}" for file in self.files]
         end = "every number repeats" if self.repeats else "NOT every number repeats"
-        return "\n".join([ground, *told, *files, end])
+        return "\n".join([ground, *changes, *files, end])
 
 
 def check(folder: Path, rerun: Callable[[dict[str, Any], Path], object]) -> Outcome:
@@ -67,22 +68,22 @@ def check(folder: Path, rerun: Callable[[dict[str, Any], Path], object]) -> Outc
     Raises:
         ValueError: for a folder without a manifest, or a damaged one.
     """
-    there = manifest.read(folder)
-    changes = manifest.changes(there, manifest.describe(there["plan"], there["command"]))
+    recorded = manifest.read(folder)
+    changes = manifest.changes(recorded, manifest.describe(recorded["plan"], recorded["command"]))
     with tempfile.TemporaryDirectory() as new:
-        rerun(there, Path(new))
-        names = [*there["results_sha256"]]
+        rerun(recorded, Path(new))
+        names = [*recorded["results_sha256"]]
         names += sorted(
             path.name
             for path in Path(new).iterdir()
             if path.is_file() and path.name not in {*names, manifest.NAME}
         )
         files = [
-            Found(name, *_compared(folder / name, Path(new) / name, there, bool(changes)))
+            FileOutcome(name, *_compared(folder / name, Path(new) / name, recorded, bool(changes)))
             for name in names
         ]
     files += [
-        Found(name, False, "DIFFERS: it is not of this run, the manifest does not name it")
+        FileOutcome(name, False, "DIFFERS: it is not of this run, the manifest does not name it")
         for name in manifest.RESULTS
         if name not in names and (folder / name).is_file()
     ]
@@ -90,22 +91,22 @@ def check(folder: Path, rerun: Callable[[dict[str, Any], Path], object]) -> Outc
 
 
 def _compared(
-    old: Path, new: Path, there: dict[str, Any], elsewhere: bool
+    old: Path, new: Path, recorded: dict[str, Any], elsewhere: bool
 ) -> tuple[bool | None, str]:
-    """Whether a file repeats, and how that is said."""
-    known = there["results_sha256"].get(old.name)
-    if known is None:
+    """Whether a file repeats, and that in words."""
+    digest = recorded["results_sha256"].get(old.name)
+    if digest is None:
         return False, "DIFFERS: the manifest does not name it, the new run wrote it"
     if not old.is_file():
         return False, "DIFFERS: it is missing in the folder"
     if not new.is_file():
         return False, "DIFFERS: the new run did not write it"
     is_table = old.name.endswith((".csv", ".csv.gz"))
-    if manifest.file_digest(old) != known:
+    if manifest.file_digest(old) != digest:
         difference = first_difference(old, new, exact=not elsewhere) if is_table else None
         where = f"; {difference}" if difference else ""
         return False, f"DIFFERS: it was changed after it was written{where}"
-    if manifest.file_digest(new) == known:
+    if manifest.file_digest(new) == digest:
         return True, "the same bytes"
     if not is_table:
         return (None, "not compared") if elsewhere else (False, "DIFFERS in its bytes")
@@ -144,7 +145,7 @@ def first_difference(old: Path, new: Path, exact: bool) -> str | None:
 
 
 def close(a: str, b: str, apart: float = TOLERANCE) -> bool:
-    """Whether two different cells hold nearly the same number; whole numbers never do.
+    """Whether two different cells hold nearly the same number; two whole numbers never do.
 
     Args:
         a: A cell.

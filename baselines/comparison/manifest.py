@@ -27,7 +27,7 @@ from ev_gym.scenario import Scenario
 from ev_gym.series.of_scenario import dataset_of
 
 NAME = "manifest.json"
-# What a run may write beside it.
+# The files that a run may write beside it.
 TABLES = tuple(f"{name}.csv" for name in ("summary", "episodes", "paired", "ranks", "days"))
 STEPS, REPORT = "steps.csv.gz", "report.html"
 PICTURES = ("bills.png", "cost_against_missing.png", "week.png", "heat_map.png", "regret.png")
@@ -35,9 +35,9 @@ RESULTS = (*TABLES, STEPS, *PICTURES, REPORT)
 FORMAT = 1
 PACKAGES = ("ev-gym", "numpy", "numba", "llvmlite", "pandas", "highspy", "gymnasium", "joblib",
             "matplotlib", "orjson", "plotly", "jinja2")  # fmt: skip
-LEARNT = ("stable-baselines3", "torch")  # where a policy is a learnt model
+MODEL_PACKAGES = ("stable-baselines3", "torch")  # where a policy is a trained model
 SECRET = "***"
-# User and password of an address, which may end with a quoted argument of a spec.
+# User and password of an address, also of one that is a quoted argument of a spec.
 USER = re.compile(r"//((?!['\"]\s*[,)])[^/\s])*@")
 
 
@@ -82,7 +82,7 @@ def write(folder: Path, described: Mapping[str, Any], paths: Iterable[Path]) -> 
 
     Args:
         folder: The folder of results.
-        described: What `describe` told of them.
+        described: What `describe` says of them.
         paths: The files of the folder that belong to them.
     """
     results = {path.name: file_digest(path) for path in paths}
@@ -98,8 +98,8 @@ def data_digests(scenarios: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     Raises:
         ValueError, FileNotFoundError: as of `ev_gym.series.of_scenario.dataset_of`.
     """
-    read = [Scenario.from_dict(given) for given in scenarios]
-    return {scenario.name: dataset_of(scenario).fingerprint for scenario in read}
+    all_scenarios = [Scenario.from_dict(values) for values in scenarios]
+    return {scenario.name: dataset_of(scenario).fingerprint for scenario in all_scenarios}
 
 
 def clear(folder: Path) -> None:
@@ -122,7 +122,7 @@ def read(folder: Path) -> dict[str, Any]:
     path = folder / NAME
     allowed = "allowed: a folder that `ev-gym benchmark` wrote"
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        manifest = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(f"{folder} holds no {NAME}; {allowed}") from None
     except ValueError as error:
@@ -130,54 +130,54 @@ def read(folder: Path) -> dict[str, Any]:
     kinds = {"command": list, "plan": dict, "policy_sha256": dict, "data_sha256": dict,
              "versions": dict, "source_sha256": str, "machine": dict,
              "results_sha256": dict}  # fmt: skip
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ValueError(f"{path} is not of format {FORMAT}; {allowed}")
     for key, kind in kinds.items():
-        if not isinstance(found.get(key), kind):
-            raise ValueError(f"{path} is damaged: {key} is {found.get(key)!r}; {allowed}")
-    policies = found["plan"].get("policies")
+        if not isinstance(manifest.get(key), kind):
+            raise ValueError(f"{path} is damaged: {key} is {manifest.get(key)!r}; {allowed}")
+    policies = manifest["plan"].get("policies")
     if not isinstance(policies, list) or not all(isinstance(spec, str) for spec in policies):
         raise ValueError(f"{path} is damaged: the plan's policies are {policies!r}; {allowed}")
-    strangers = [name for name in found["results_sha256"] if Path(name).name != name]
-    if strangers:
-        raise ValueError(f"{path} is damaged: {strangers[0]!r} is no file of its folder; {allowed}")
-    return found
+    outside = [name for name in manifest["results_sha256"] if Path(name).name != name]
+    if outside:
+        raise ValueError(f"{path} is damaged: {outside[0]!r} is no file of its folder; {allowed}")
+    return manifest
 
 
-def changes(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+def changes(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> list[str]:
     """In what two descriptions of one plan differ, as words; empty: in nothing.
 
     Args:
-        there: Of the manifest.
-        here: Of this machine, now.
+        recorded: The manifest's.
+        current: That of this machine, now.
     """
-    told = []
+    changes = []
     for part in ("versions", "machine"):
-        for key in sorted({*there[part], *here[part]}):
-            was, now = there[part].get(key), here[part].get(key)
-            told += [f"{key} was {was}, is {now}"] if was != now else []
+        for key in sorted({*recorded[part], *current[part]}):
+            was, now = recorded[part].get(key), current[part].get(key)
+            changes += [f"{key} was {was}, is {now}"] if was != now else []
     for key in ("source_sha256", "git_revision"):
-        if there.get(key) != here[key]:
-            told.append(f"{key} was {there.get(key)}, is {here[key]}")
-    for spec in sorted({*there["policy_sha256"], *here["policy_sha256"]}):
-        if there["policy_sha256"].get(spec) != here["policy_sha256"].get(spec):
-            told.append(f"the file of policy {spec} has changed")
-    for name in sorted({*there["data_sha256"], *here["data_sha256"]}):
-        if there["data_sha256"].get(name) != here["data_sha256"].get(name):
-            told.append(f"the series of {name} are others")
-    return told
+        if recorded.get(key) != current[key]:
+            changes.append(f"{key} was {recorded.get(key)}, is {current[key]}")
+    for spec in sorted({*recorded["policy_sha256"], *current["policy_sha256"]}):
+        if recorded["policy_sha256"].get(spec) != current["policy_sha256"].get(spec):
+            changes.append(f"the file of policy {spec} has changed")
+    for name in sorted({*recorded["data_sha256"], *current["data_sha256"]}):
+        if recorded["data_sha256"].get(name) != current["data_sha256"].get(name):
+            changes.append(f"the series of {name} are others")
+    return changes
 
 
 def versions(policies: Sequence[str]) -> dict[str, str]:
     """Versions of Python and of the packages that numbers depend on, as far as installed."""
-    learnt = any(spec.lower().endswith(ARCHIVE) for spec in policies)
-    found = {"python": platform.python_version()}
-    for package in (*PACKAGES, *(LEARNT if learnt else ())):
+    has_model = any(spec.lower().endswith(ARCHIVE) for spec in policies)
+    versions = {"python": platform.python_version()}
+    for package in (*PACKAGES, *(MODEL_PACKAGES if has_model else ())):
         try:
-            found[package] = importlib.metadata.version(package)
+            versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def machine() -> dict[str, Any]:
@@ -195,8 +195,8 @@ def _processor() -> str:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:  # not Linux
         return platform.processor() or platform.machine()
-    found = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
-    return found[1] if found else platform.processor() or platform.machine()
+    line = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
+    return line[1] if line else platform.processor() or platform.machine()
 
 
 def _root() -> Path:
@@ -204,11 +204,11 @@ def _root() -> Path:
 
 
 def source_digest() -> str:
-    """SHA-256 of all Python files of `ev_gym` and `baselines`: which code of a version it was."""
+    """SHA-256 of all Python files of `ev_gym` and `baselines`: the code, beyond its version."""
     digest = hashlib.sha256()
-    for room in (Path(ev_gym.__file__).resolve().parent, Path(__file__).resolve().parents[1]):
-        for path in sorted(room.rglob("*.py")):
-            digest.update(path.relative_to(room.parent).as_posix().encode())
+    for package in (Path(ev_gym.__file__).resolve().parent, Path(__file__).resolve().parents[1]):
+        for path in sorted(package.rglob("*.py")):
+            digest.update(path.relative_to(package.parent).as_posix().encode())
             digest.update(file_digest(path).encode())
     return digest.hexdigest()
 
@@ -218,10 +218,10 @@ def git_revision() -> str | None:
     root = _root()
     if not (root / ".git").exists():  # an installed package may lie within another tree
         return None
-    asked = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40",
-             "--exclude=*"]  # fmt: skip
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40",
+               "--exclude=*"]  # fmt: skip
     try:
-        done = subprocess.run(asked, capture_output=True, text=True, timeout=20, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
@@ -240,13 +240,14 @@ def without_secrets(word: str, token: str | None) -> str:
     """An argument, address or spec without the token, and without user and password.
 
     The token is struck out where it is the whole of a word or of a value: `--name=TOKEN`, `'TOKEN'`
-    in a spec, `?name=TOKEN` in an address. A short token may well be a part of harmless words.
+    in a spec, `?name=TOKEN` in an address. Elsewhere a short token may be a part of harmless words.
     """
     word = USER.sub("//", word)
     if not token:
         return word
-    own = re.escape(token)
-    for whole in (f"^{own}$", rf"(?<==){own}(?=$|[&#])", f"(?<='){own}(?=')", f'(?<="){own}(?=")'):
+    text = re.escape(token)
+    for whole in (f"^{text}$", rf"(?<==){text}(?=$|[&#])", f"(?<='){text}(?=')",
+                  f'(?<="){text}(?=")'):  # fmt: skip
         word = re.sub(whole, lambda _: SECRET, word)
     return word
 

@@ -1,7 +1,7 @@
 """Pictures of a comparison of policies, saved as PNG.
 
 Each function saves its picture and returns it; the same data give the same bytes. A policy has one
-colour in all pictures, and the parts of a bill have others.
+colour in all pictures; the parts of a bill have others.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from baselines.plot_style import (
 )
 from ev_gym.rendering.picture import GREY, INK, PALE, SOLD, SUN
 from ev_gym.runtime.arrays import Floats
+from ev_gym.runtime.durations import DAY_H
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,8 +45,8 @@ TERMS = (
     ("overload_per_day", 1.0, "#1A1A1A", "overload"),
     ("settlement_per_day", -1.0, "#D9D9D9", "change of the energy stored"),
 )
-MOST_COLUMNS = 7
-BOUND = "#009E73"  # that of the optimum, which comes nearest to it
+MOST_COLUMNS = 7  # of the heat map
+BOUND_COLOR = "#009E73"  # that of the optimum, which comes nearest to it
 
 
 def bills(summary: pd.DataFrame, path: str | Path) -> Figure:
@@ -72,7 +73,7 @@ def bills(summary: pd.DataFrame, path: str | Path) -> Figure:
         handles.append(Line2D([], [], marker="D", mfc="white", color=INK, ms=4,
                               label="total, 95 % interval"))  # fmt: skip
         if "bound_per_day" in summary:
-            handles.append(Line2D([], [], color=BOUND, lw=1.4, ls="--", label="lower bound"))
+            handles.append(Line2D([], [], color=BOUND_COLOR, lw=1.4, ls="--", label="lower bound"))
         figure.legend(handles=handles, loc="outside lower left", ncols=3, fontsize=8)
     return figure
 
@@ -93,15 +94,15 @@ def _bars(axes: Axes, rows: pd.DataFrame) -> None:
     ends, begin = np.maximum(right, high), float(min(left.min(), low.min(), 0.0))
     if "bound_per_day" in rows:
         bound = float(rows["bound_per_day"].iloc[0])
-        axes.axvline(bound, color=BOUND, lw=1.4, ls="--", gid="bound_per_day")
+        axes.axvline(bound, color=BOUND_COLOR, lw=1.4, ls="--", gid="bound_per_day")
         begin = min(begin, bound)
     span = float(ends.max()) - begin or 1.0
     years = rows["cost_per_year"] if "cost_per_year" in rows else np.full(len(rows), np.nan)
     for place, (end, cost, year) in enumerate(zip(ends, total, years, strict=True)):
         words = f"{cost:.2f} a day" + ("" if np.isnan(year) else f", {year:.0f} a year")
         axes.text(end + 0.015 * span, place, words, va="center", fontsize=8)
-    room = 1.18 if np.isnan(years).all() else 1.37
-    axes.set_xlim(begin - 0.01 * span, begin + room * span)
+    with_words = 1.18 if np.isnan(years).all() else 1.37
+    axes.set_xlim(begin - 0.01 * span, begin + with_words * span)
     name_rows(axes, list(rows["policy"]))
     axes.set_xlabel(f"{rows['currency'].iloc[0]} per day")
 
@@ -131,39 +132,42 @@ def cost_against_missing(summary: pd.DataFrame, path: str | Path) -> Figure:
 
 
 def _labelled_points(axes: Axes, x: Floats, y: Floats, names: list[str]) -> None:
-    """Points with their names beside them; names that would meet move up, on a line."""
-    for x_one, y_one, name in zip(x, y, names, strict=True):
-        axes.plot(x_one, y_one, "o", ms=8, color=policy_color(name), gid=name)
-    # Zero is always in the picture, and differences below half a unit are not blown up.
+    """Points with their names beside them; names that would meet move up, with a line."""
+    for across, up, name in zip(x, y, names, strict=True):
+        axes.plot(across, up, "o", ms=8, color=policy_color(name), gid=name)
+    # Zero is always in the picture, and differences below half a unit are not magnified.
     x_low, x_high = min(0.0, x.min()), max(x.max(), 0.5)
     y_low, y_high = min(0.0, y.min()), max(y.max(), 0.5)
     axes.set_xlim(x_low - 0.05 * (x_high - x_low), x_high + 0.1 * (x_high - x_low))
     axes.set_ylim(y_low - 0.05 * (y_high - y_low), y_high + 0.12 * (y_high - y_low))
     axes.grid()
-    across = (x - axes.get_xlim()[0]) / np.ptp(axes.get_xlim())
-    up = (y - axes.get_ylim()[0]) / np.ptp(axes.get_ylim())
-    heights = _apart(across, up)
+    x_share = (x - axes.get_xlim()[0]) / np.ptp(axes.get_xlim())
+    y_share = (y - axes.get_ylim()[0]) / np.ptp(axes.get_ylim())
+    heights = _apart(x_share, y_share)
     for i, name in enumerate(names):
-        side = 1 if across[i] < 0.6 else -1
-        moved = abs(heights[i] - up[i]) > 0.01
+        side = 1 if x_share[i] < 0.6 else -1
+        moved = abs(heights[i] - y_share[i]) > 0.01
         axes.annotate(
-            name, (x[i], y[i]), xytext=(across[i] + 0.03 * side, heights[i]),
+            name, (x[i], y[i]), xytext=(x_share[i] + 0.03 * side, heights[i]),
             textcoords="axes fraction", ha="left" if side > 0 else "right", va="center",
             color=policy_color(name), fontweight="bold",
             arrowprops={"arrowstyle": "-", "color": GREY, "lw": 0.6} if moved else None,
         )  # fmt: skip
 
 
-def _apart(across: Floats, up: Floats) -> Floats:
-    """Heights of names near their points: those that would meet move up, then down from the top."""
-    heights, line = up.copy(), 0.055
+def _apart(x_share: Floats, y_share: Floats) -> Floats:
+    """Heights of names near their points: those that would meet move up, then down from the top.
+
+    All are shares of the picture's width and height.
+    """
+    heights, line = y_share.copy(), 0.055
     for rising in (True, False):
         placed: list[int] = []
         order = heights.argsort(kind="stable")
         for i in order if rising else order[::-1]:
             heights[i] = heights[i] if rising else min(heights[i], 0.97)
             for j in placed:
-                near = abs(across[i] - across[j]) < 0.6
+                near = abs(x_share[i] - x_share[j]) < 0.6
                 if near and rising:
                     heights[i] = max(heights[i], heights[j] + line)
                 elif near:
@@ -185,29 +189,31 @@ def week(steps: pd.DataFrame, path: str | Path, currency: str | None = None) -> 
     same = steps["scenario"] == first["scenario"]
     for column in ("seed", "household"):
         same &= steps[column] == first[column]
-    own = steps[same & (steps["time"] < first["time"] + np.timedelta64(7, "D"))]
-    policies = names_in(own["policy"])
-    charge_kw = per_car(own, "charge_kw")
+    week_steps = steps[same & (steps["time"] < first["time"] + np.timedelta64(7, "D"))]
+    policies = names_in(week_steps["policy"])
+    charge_kw = per_car(week_steps, "charge_kw")
     top_kw = max(
-        float(own["load_kw"].max()),
-        float(own["pv_kw"].max()),
+        float(week_steps["load_kw"].max()),
+        float(week_steps["pv_kw"].max()),
         float(charge_kw.clip(min=0.0).sum(axis=1).max()),
     )
-    low_kw = min(float(charge_kw.clip(max=0.0).sum(axis=1).min()), float(own["grid_kw"].min()), 0.0)
+    low_kw = min(
+        float(charge_kw.clip(max=0.0).sum(axis=1).min()), float(week_steps["grid_kw"].min()), 0.0
+    )
     with png(path, 10.0, 1.0 + 1.7 * len(policies)) as figure:
         ratios = {"height_ratios": [3, 1.1] * len(policies)}
         panels = figure.subplots(2 * len(policies), 1, sharex=True, gridspec_kw=ratios)
         for upper, lower, name in zip(panels[::2], panels[1::2], policies, strict=True):
-            frame, color = own[own["policy"] == name], policy_color(name)
+            frame, color = week_steps[week_steps["policy"] == name], policy_color(name)
             _week_power(upper, frame, color, currency)
             upper.set_ylim(1.05 * low_kw, 1.05 * top_kw or 1.0)
             upper.set_title(name, color=color, fontweight="bold")
             _week_soc(lower, frame, color)
-        local_days(panels[-1], own[own["policy"] == policies[0]])
+        local_days(panels[-1], week_steps[week_steps["policy"] == policies[0]])
         figure.suptitle(f"{first['scenario']}: the same days under each policy (seed "
                         f"{first['seed']}, household {first['household']})",
                         fontsize=10.5, x=0.01, ha="left")  # fmt: skip
-        handles = _week_legend(bool(own["pv_kw"].any()), low_kw < 0.0)
+        handles = _week_legend(bool(week_steps["pv_kw"].any()), low_kw < 0.0)
         ncols = 6 if len(handles) < 6 else 4
         figure.legend(handles=handles, loc="outside lower left", ncols=ncols, fontsize=8)
     return figure
@@ -228,11 +234,11 @@ def _week_power(axes: Axes, frame: pd.DataFrame, color: str, currency: str | Non
     pv_kw, sold_kw = frame["pv_kw"].to_numpy(np.float64), frame["grid_kw"].clip(upper=0.0)
     if pv_kw.any():
         axes.stairs(pv_kw, edges, fill=True, color=SUN, lw=0, gid="pv_kw")
-    own_kw = per_car(frame, "charge_kw")
-    charge_kw, given_kw = (side.sum(axis=1) for side in (own_kw.clip(min=0), own_kw.clip(max=0)))
+    car_kw = per_car(frame, "charge_kw")
+    charge_kw, feed_kw = (side.sum(axis=1) for side in (car_kw.clip(min=0), car_kw.clip(max=0)))
     axes.stairs(charge_kw, edges, fill=True, color=color, alpha=0.75, lw=0, gid="charge_kw")
-    if given_kw.any():
-        axes.stairs(given_kw, edges, fill=True, color=color, alpha=0.75, lw=0, gid="discharge_kw")
+    if feed_kw.any():
+        axes.stairs(feed_kw, edges, fill=True, color=color, alpha=0.75, lw=0, gid="discharge_kw")
     if sold_kw.any():
         axes.stairs(sold_kw, edges, baseline=None, color=SOLD, lw=1, gid="sold_kw")
         axes.axhline(0, color=GREY, lw=1)
@@ -269,7 +275,7 @@ def _week_legend(sun: bool, below: bool) -> list[Any]:
     ]
 
 
-def heat_map(heats: Sequence[ChargedEnergy], path: str | Path) -> Figure:
+def heat_map(charged: Sequence[ChargedEnergy], path: str | Path) -> Figure:
     """Where a policy's energy goes: local hour of the day against the rank of the hour's price.
 
     Hours are ranked within each 24 hours from the episode's start, so that a night is not cut at
@@ -277,19 +283,19 @@ def heat_map(heats: Sequence[ChargedEnergy], path: str | Path) -> Figure:
     is dark at the bottom; charging at random would put a third of the energy below the line.
 
     Args:
-        heats: Energy charged, for each scenario and policy.
+        charged: Energy charged, for each scenario and policy.
         path: Where the PNG goes.
     """
-    scenarios = list(dict.fromkeys(heat.scenario for heat in heats))
-    groups = [[heat for heat in heats if heat.scenario == name] for name in scenarios]
+    scenarios = list(dict.fromkeys(energy.scenario for energy in charged))
+    groups = [[energy for energy in charged if energy.scenario == name] for name in scenarios]
     most = max(map(len, groups))
-    columns = -(-most // -(-most // MOST_COLUMNS))  # the last row as full as the others
-    lines = [-(-len(own) // columns) for own in groups]
+    columns = -(-most // -(-most // MOST_COLUMNS))  # the last line as full as the others
+    lines = [-(-len(group) // columns) for group in groups]
     with png(path, 1.2 + 2.1 * columns, 0.9 + 2.6 * sum(lines)) as figure:
         panels = figure.subplots(sum(lines), columns, squeeze=False, sharey=True)
-        for own, count, end in zip(groups, lines, np.cumsum(lines), strict=True):
+        for group, count, end in zip(groups, lines, np.cumsum(lines), strict=True):
             rows = panels[end - count : end]
-            image = _heat_panels(rows, own)
+            image = _heat_panels(rows, group)
             bar = figure.colorbar(
                 image, ax=list(rows.flat), format=PercentFormatter(1.0, decimals=0)
             )
@@ -298,23 +304,61 @@ def heat_map(heats: Sequence[ChargedEnergy], path: str | Path) -> Figure:
     return figure
 
 
-def _heat_panels(rows: Any, heats: list[ChargedEnergy]) -> Any:
-    """A panel for each policy of a scenario; a picture that they share a scale with."""
-    shares = [heat.energy_kwh / (heat.energy_kwh.sum() or 1.0) for heat in heats]
+def _heat_panels(rows: Any, charged: list[ChargedEnergy]) -> Any:
+    """A panel for each policy of a scenario, all of one scale; the last one's image, for a bar."""
+    shares = [energy.energy_kwh / (energy.energy_kwh.sum() or 1.0) for energy in charged]
     top = max(float(share.max()) for share in shares) or 1.0
-    for axes in list(rows.flat)[len(heats) :]:
+    for axes in list(rows.flat)[len(charged) :]:
         axes.set_visible(False)
-    for axes, heat, share in zip(rows.flat, heats, shares, strict=False):
-        image = axes.pcolormesh(np.arange(25), np.arange(0.5, 25), share, cmap="Blues",
-                                vmin=0, vmax=top, gid=f"{heat.scenario} {heat.policy}")  # fmt: skip
+    for axes, energy, share in zip(rows.flat, charged, shares, strict=False):
+        image = axes.pcolormesh(
+            np.arange(DAY_H + 1), np.arange(0.5, DAY_H + 1), share, cmap="Blues", vmin=0, vmax=top,
+            gid=f"{energy.scenario} {energy.policy}",
+        )  # fmt: skip
         axes.axhline(CHEAP_HOURS + 0.5, color=INK, lw=0.8, ls="--")
-        axes.set_title(heat.policy, color=policy_color(heat.policy), fontweight="bold", pad=16)
+        axes.set_title(energy.policy, color=policy_color(energy.policy), fontweight="bold", pad=16)
         cheap = f"{share[:CHEAP_HOURS].sum():.0%} in the {CHEAP_HOURS} cheapest hours"
         axes.text(0, 1.02, cheap, transform=axes.transAxes, fontsize=8)
-        hours = range(0, 25, 6)
-        axes.set_xticks(hours, [f"{(heat.first_hour + hour) % 24:02d}" for hour in hours])
-        axes.set_yticks([1, 8, 16, 24])
+        hours = range(0, DAY_H + 1, 6)
+        axes.set_xticks(hours, [f"{(energy.first_hour + hour) % DAY_H:02d}" for hour in hours])
+        axes.set_yticks([1, 8, 16, DAY_H])
     for axes in rows[:, 0]:
-        words = f"{heats[0].scenario}\nrank of the hour's price\nin its 24 h (1 = cheapest)"
+        words = f"{charged[0].scenario}\nrank of the hour's price\nin its 24 h (1 = cheapest)"
         axes.set_ylabel(words)
     return image
+
+
+def regret(summary: pd.DataFrame, path: str | Path) -> Figure:
+    """What each policy pays a day above the lower bound, with 95 % intervals, the least on top.
+
+    Args:
+        summary: One row per scenario and policy, with `scenario`, `policy`, `currency`,
+            `regret_per_day` with `_low` and `_high`, and where it is known `regret_percent`.
+        path: Where the PNG goes.
+    """
+    scenarios = names_in(summary["scenario"])
+    heights = [int(summary["scenario"].eq(name).sum()) + 2.0 for name in scenarios]
+    with png(path, 7.0, 0.3 + 0.28 * sum(heights)) as figure:
+        for axes, scenario in zip(stacked(figure, heights), scenarios, strict=True):
+            rows = summary[summary["scenario"] == scenario]
+            _regrets(axes, rows.sort_values("regret_per_day", ascending=False, kind="stable"))
+            axes.set_title(f"Regret: what is paid above the lower bound, {scenario}")
+    return figure
+
+
+def _regrets(axes: Axes, rows: pd.DataFrame) -> None:
+    middle, low, high = (
+        rows[f"regret_per_day{part}"].to_numpy(np.float64) for part in ("", "_low", "_high")
+    )
+    shares = rows["regret_percent"] if "regret_percent" in rows else np.full(len(rows), np.nan)
+    names = [str(name) for name in rows["policy"]]
+    span = float(high.max()) or 1.0
+    for place, (name, share) in enumerate(zip(names, shares, strict=True)):
+        color = policy_color(name)
+        axes.hlines(place, low[place], high[place], color=color, lw=2.4, gid=f"interval {name}")
+        axes.plot(middle[place], place, "o", ms=6, color=color, gid=name)
+        words = f"{middle[place]:.2f}" + ("" if np.isnan(share) else f" ({share:.0f} %)")
+        axes.text(high[place] + 0.015 * span, place, words, va="center", fontsize=8)
+    name_rows(axes, names)
+    axes.set(xlim=(min(0.0, 1.05 * float(low.min())), 1.2 * span), ylim=(-0.6, len(names) - 0.4))
+    axes.set_xlabel(f"{rows['currency'].iloc[0]} per day (percent of what is avoidable)")

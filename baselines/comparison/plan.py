@@ -1,4 +1,4 @@
-"""What a comparison is to be made of, and the tasks into which it falls."""
+"""What is to be compared, and the tasks into which that is divided."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 
 from baselines.comparison.steps_file import step_columns
-from baselines.comparison.tasks import FEWEST_ROWS, Task
+from baselines.comparison.tasks import LEAST_ROWS, Task
 from baselines.policies.specs import POLICY_NAMES, built_in, parse_spec
 from ev_gym.scenario import Scenario
 
 SPLITS = (None, "train", "test", "both")
-BOUND = None  # in the place of a policy: the lower bound
-# Rows of a task. Rules cost little a row, so many share the work around a step; what plans each
-# row apart gains nothing by that, and small tasks spread better and lose less when interrupted.
+LOWER_BOUND = None  # stands in the place of a policy
+# Rows of a task. A rule takes little time for a row, so many rows share the work around a step. A
+# policy that plans each row apart gains nothing by that; small tasks spread better over workers and
+# lose less when they are interrupted.
 RULE_ROWS, OTHER_ROWS = 256, 32
 PLANNERS = ("optimal", "mpc")
-# About 300 MB of steps.csv.gz.
-MOST_STEPS = 10_000_000
+MOST_STEPS = 10_000_000  # about 300 MB of steps.csv.gz
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Plan:
         days: Length of each episode in days.
         split: Which weeks episodes come from: None, "train", "test", or "both" one after the other.
         bound: Whether to compute the lower bound of each episode; never with a url.
-        steps: Whether to keep every step; None: up to MOST_STEPS.
+        steps: Whether to keep every step; None: where there are at most MOST_STEPS.
         url: Address of a server whose households to drive; None: local ones.
         token: Its token; None: the environment variable EV_GYM_TOKEN, where set.
 
@@ -57,8 +57,8 @@ class Plan:
     def __post_init__(self) -> None:
         names = {"scenario": [scenario.name for scenario in self.scenarios]}
         names |= {"policy": list(self.policies), "seed": [str(seed) for seed in self.seeds]}
-        for kind, given in names.items():
-            twice = sorted({name for name in given if given.count(name) > 1})
+        for kind, values in names.items():
+            twice = sorted({value for value in values if values.count(value) > 1})
             if twice:
                 raise ValueError(f"{kind} {', '.join(twice)} is named twice; allowed: once each")
         if self.split not in SPLITS:
@@ -89,8 +89,8 @@ class Plan:
     @property
     def total_steps(self) -> int:
         """Steps of all episodes under all policies."""
-        each = [s.horizon_steps * len(self.policies_of(s)) for s in self.horizons]
-        return sum(each) * len(self.episodes) * len(self.splits)
+        steps = [s.horizon_steps * len(self.policies_of(s)) for s in self.horizons]
+        return sum(steps) * len(self.episodes) * len(self.splits)
 
     @property
     def keeps_steps(self) -> bool:
@@ -108,20 +108,20 @@ class Plan:
         return {"scenarios": [scenario.to_dict() for scenario in self.scenarios], **lists, **simple}
 
     @classmethod
-    def from_dict(cls, given: Mapping[str, Any]) -> Plan:
+    def from_dict(cls, values: Mapping[str, Any]) -> Plan:
         """The plan of `to_dict`.
 
         Raises:
             ValueError: for a key that is unknown or missing, or an impossible scenario.
         """
         needed = {"scenarios", *_LISTS, *_SIMPLE}
-        if set(given) != needed:
-            wrong = ", ".join(sorted(needed ^ set(given)))
+        if set(values) != needed:
+            wrong = ", ".join(sorted(needed ^ set(values)))
             raise ValueError(f"a plan has other keys ({wrong}); allowed: just {sorted(needed)}")
-        values: dict[str, Any] = {name: given[name] for name in _SIMPLE}
-        values |= {name: tuple(given[name]) for name in _LISTS}
-        values["scenarios"] = tuple(Scenario.from_dict(own) for own in given["scenarios"])
-        return cls(**values)
+        arguments: dict[str, Any] = {name: values[name] for name in _SIMPLE}
+        arguments |= {name: tuple(values[name]) for name in _LISTS}
+        scenarios = tuple(Scenario.from_dict(scenario) for scenario in values["scenarios"])
+        return cls(scenarios=scenarios, **arguments)
 
     def tasks(self, code: str = "") -> list[Task]:
         """The work in pieces that depend on nothing but the plan, the longest first.
@@ -131,21 +131,21 @@ class Plan:
         """
         tasks = []
         for place, scenario in enumerate(self.horizons):
-            entrants: list[str | None] = list(self.policies_of(scenario))
-            entrants += [BOUND] if self.bound and self.url is None else []
+            policies: list[str | None] = list(self.policies_of(scenario))
+            policies += [LOWER_BOUND] if self.bound and self.url is None else []
             for split in self.splits:
-                shown = place == 0 and split == self.splits[0]
-                for policy in entrants:
-                    tasks += self._batches(scenario, split, policy, shown)
+                week = place == 0 and split == self.splits[0]
+                for policy in policies:
+                    tasks += self._batches(scenario, split, policy, week)
         tasks.sort(key=lambda task: _rows(task.policy))
         return [replace(task, code=code) for task in tasks]
 
     def _batches(
-        self, scenario: Scenario, split: str | None, policy: str | None, shown: bool
+        self, scenario: Scenario, split: str | None, policy: str | None, week: bool
     ) -> list[Task]:
-        """One policy (or the bound) on one scenario, in batches."""
+        """One policy (or the bound) on one scenario, in batches; `week`: whether to keep a week."""
         rows = _rows(policy)
-        keeps = self.keeps_steps and policy is not BOUND
+        keeps = self.keeps_steps and policy is not LOWER_BOUND
         return [
             Task(
                 scenario=scenario,
@@ -154,7 +154,7 @@ class Plan:
                 episodes=tuple(self.episodes[first : first + rows]),
                 seed=batch_seed(self.seeds[0], batch),
                 columns=step_columns(self.horizons) if keeps else (),
-                week=shown and batch == 0 and policy is not BOUND,
+                week=week and batch == 0 and policy is not LOWER_BOUND,
                 url=self.url,
                 token=self.token,
             )
@@ -167,10 +167,10 @@ _SIMPLE = ("households", "days", "split", "bound", "steps", "url")
 
 
 def _rows(policy: str | None) -> int:
-    """How many episodes share a task, by what a policy costs."""
+    """How many episodes share a task: the fewer, the longer a policy takes for one."""
     name = "" if policy is None else parse_spec(policy).target
     if name in PLANNERS:
-        return FEWEST_ROWS
+        return LEAST_ROWS
     return RULE_ROWS if name in POLICY_NAMES else OTHER_ROWS
 
 
@@ -181,14 +181,14 @@ def applicable(policy: str, scenario: Scenario) -> bool:
 
 
 def batch_seed(seed: int, batch: int) -> int:
-    """The seed of the policy of a batch: the plan's own for the first, then others."""
+    """The seed of the policy of a batch: of the first one the plan's own."""
     if batch == 0:
         return seed
     return int(np.random.SeedSequence((seed, batch)).generate_state(1, np.uint64)[0])
 
 
 def default_policies(scenarios: tuple[Scenario, ...], remote: bool = False) -> tuple[str, ...]:
-    """All policies of this package that can drive one of the scenarios, there or here."""
+    """All policies of this package that can drive one of the scenarios, on a server or here."""
     return tuple(
         name
         for name in POLICY_NAMES

@@ -1,10 +1,11 @@
 """What a comparison says and how surely: means, intervals, regret, paired differences, ranks.
 
 All intervals are 95 % percentile bootstrap intervals (Efron 1979, doi:10.1214/aos/1176344552) over
-episodes, each of which has a driver and a time of its own; houses and weather are those of the data
+episodes, each of which has a driver and a time of its own. Houses and weather are those of the data
 set, which episodes share (16 houses and one year in the built-in one): for other houses and years
-less is sure than these intervals say. The same episodes are drawn for every policy, so differences
-between policies are paired (common random numbers), and what households have in common cancels.
+the uncertainty is larger than these intervals say. The same episodes are drawn for every policy, so
+differences between policies are paired (common random numbers), and what episodes have in common
+cancels.
 """
 
 from __future__ import annotations
@@ -14,10 +15,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from baselines.comparison.steps_file import EPISODE
-from ev_gym.runtime.arrays import Floats
+from ev_gym.runtime.arrays import Floats, Ints
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 DAYS_A_YEAR = 365
 BOOTSTRAP_SAMPLES = 2000
-DRAWN_AT_ONCE = 2_000_000  # episodes; bounds the memory
+DRAWN_AT_ONCE = 2_000_000  # so many episodes, which bounds the memory
 FEW_EPISODES = 10
-REFERENCE = "uncontrolled"  # what can be avoided is what this policy pays above the bound
+REFERENCE = "uncontrolled"  # what it pays above the bound is what can be avoided
 SAME_MONEY = 1e-9  # costs closer than this are equal
 NAMES = (*EPISODE, "currency")
 
 
 def resampled_means(values: Floats, seed: int) -> Floats:
-    """Means (samples,) of values (n,) drawn anew with replacement: the same places for every n."""
+    """Means (samples,) of values (n,) drawn with replacement: for equal n from the same places."""
     rng = np.random.default_rng(np.random.SeedSequence((seed, len(values))))
     at_once = max(1, DRAWN_AT_ONCE // len(values))
     means = []
@@ -44,11 +44,11 @@ def resampled_means(values: Floats, seed: int) -> Floats:
 
 
 def interval(resampled: Floats) -> tuple[float, float]:
-    """The 2.5 and 97.5 % quantiles of those that are a number; nan where none is."""
-    known = resampled[~np.isnan(resampled)]
-    if not known.size:
+    """The 2.5 and 97.5 % quantiles of the values that are numbers; nan where none is."""
+    numbers = resampled[~np.isnan(resampled)]
+    if not numbers.size:
         return np.nan, np.nan
-    low, high = np.quantile(known, (0.025, 0.975))
+    low, high = np.quantile(numbers, (0.025, 0.975))
     return float(low), float(high)
 
 
@@ -67,18 +67,18 @@ class Group(NamedTuple):
 
     def costs(self) -> Floats:
         """(policies, n) money a day."""
-        return np.stack([own["cost_per_day"].to_numpy() for own in self.episodes.values()])
+        return np.stack([frame["cost_per_day"].to_numpy() for frame in self.episodes.values()])
 
     def resampled_costs(self, seed: int) -> Floats:
         """(policies, samples) mean money a day."""
-        return np.stack([resampled_means(own, seed) for own in self.costs()])
+        return np.stack([resampled_means(costs, seed) for costs in self.costs()])
 
 
 def groups(episodes: pd.DataFrame) -> Iterator[Group]:
     """The scenarios and splits of a comparison, in their order."""
-    for (scenario, split), own in episodes.groupby(["scenario", "split"], sort=False):
-        by_policy = {str(name): part for name, part in own.groupby("policy", sort=False)}
-        yield Group(str(scenario), str(split), str(own["currency"].iloc[0]), by_policy)
+    for (scenario, split), rows in episodes.groupby(["scenario", "split"], sort=False):
+        by_policy = {str(name): part for name, part in rows.groupby("policy", sort=False)}
+        yield Group(str(scenario), str(split), str(rows["currency"].iloc[0]), by_policy)
 
 
 def summarise(episodes: pd.DataFrame, seed: int, yearly: dict[str, bool]) -> pd.DataFrame:
@@ -91,16 +91,16 @@ def summarise(episodes: pd.DataFrame, seed: int, yearly: dict[str, bool]) -> pd.
         episodes: One row a scenario, split, policy, seed and household.
         seed: Of the bootstrap.
         yearly: By scenario, whether 365 days like these are a year (see `benchmark.yearly`);
-            `cost_per_year` is nan where they are not, and left out where that is everywhere.
+            `cost_per_year` is nan where they are not, and left out if they are nowhere.
     """
     import pandas as pd
 
     rows = []
     for group in groups(episodes):
         place = ranks_of(group.costs().mean(axis=1))
-        for number, (policy, own) in enumerate(group.episodes.items()):
+        for number, (policy, frame) in enumerate(group.episodes.items()):
             row = group.names | {"policy": policy, "currency": group.currency}
-            row |= {"episodes": len(own), **_figures(own, group, seed, yearly[group.scenario])}
+            row |= {"episodes": len(frame), **_figures(frame, group, seed, yearly[group.scenario])}
             rows.append(row | {"rank": place[number]})
     summary = pd.DataFrame(rows)
     if summary["cost_per_year"].isna().all():
@@ -108,13 +108,13 @@ def summarise(episodes: pd.DataFrame, seed: int, yearly: dict[str, bool]) -> pd.
     return summary
 
 
-def _figures(own: pd.DataFrame, group: Group, seed: int, year: bool) -> dict[str, float]:
+def _figures(frame: pd.DataFrame, group: Group, seed: int, year: bool) -> dict[str, float]:
     """The means of one policy on one scenario, then the ends of their intervals."""
-    figures = {str(n): own[n].to_numpy(np.float64) for n in own.columns if n not in NAMES}
+    figures = {str(n): frame[n].to_numpy(np.float64) for n in frame.columns if n not in NAMES}
     means = {name: float(values.mean()) for name, values in figures.items()}
     resampled = {name: resampled_means(values, seed) for name, values in figures.items()}
-    cheap, drawn = means.pop("cheap_kwh_per_day"), means["charge_kwh_per_day"]
-    means["cheap_share"] = cheap / drawn if drawn else np.nan
+    cheap_kwh, charge_kwh = means.pop("cheap_kwh_per_day"), means["charge_kwh_per_day"]
+    means["cheap_share"] = cheap_kwh / charge_kwh if charge_kwh else np.nan
     with np.errstate(invalid="ignore"):
         resampled["cheap_share"] = resampled["cheap_kwh_per_day"] / resampled["charge_kwh_per_day"]
     days = DAYS_A_YEAR if year else np.nan
@@ -134,8 +134,8 @@ def _figures(own: pd.DataFrame, group: Group, seed: int, year: bool) -> dict[str
 def share(regret: Any, avoidable: Any) -> Floats:
     """Percent of the avoidable; nan where nothing is."""
     avoidable = np.asarray(avoidable, np.float64)
-    known = np.where(avoidable > SAME_MONEY, avoidable, np.nan)
-    percent: Floats = 100.0 * np.asarray(regret, np.float64) / known
+    positive = np.where(avoidable > SAME_MONEY, avoidable, np.nan)
+    percent: Floats = 100.0 * np.asarray(regret, np.float64) / positive
     return percent
 
 
@@ -157,10 +157,10 @@ def paired(episodes: pd.DataFrame, seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def ranks_of(costs: Floats) -> NDArray[np.int64]:
+def ranks_of(costs: Floats) -> Ints:
     """Ranks (policies, ...) of costs (policies, ...), the cheapest 1; equal costs share a rank."""
     cheaper = costs[np.newaxis] < costs[:, np.newaxis] - SAME_MONEY
-    ranks: NDArray[np.int64] = 1 + cheaper.sum(axis=1)
+    ranks: Ints = 1 + cheaper.sum(axis=1)
     return ranks
 
 
@@ -195,11 +195,11 @@ def rank_stability(episodes: pd.DataFrame, seed: int) -> pd.DataFrame:
         rank = ranks_of(group.costs().mean(axis=1))
         resampled = ranks_of(group.resampled_costs(seed))
         by_seed = np.stack(
-            [own.groupby("seed")["cost_per_day"].mean() for own in group.episodes.values()]
+            [frame.groupby("seed")["cost_per_day"].mean() for frame in group.episodes.values()]
         )
         in_seeds, pairs = ranks_of(by_seed), itertools.combinations(by_seed.T, 2)
         taus = [kendall_tau(one, other) for one, other in pairs]
-        known = [tau for tau in taus if not np.isnan(tau)] or [np.nan]
+        numbers = [tau for tau in taus if not np.isnan(tau)] or [np.nan]
         for number, policy in enumerate(group.episodes):
             low, high = np.quantile(resampled[number], (0.025, 0.975), method="nearest")
             row = {"policy": policy, "rank": rank[number], "rank_low": low, "rank_high": high}
@@ -207,21 +207,23 @@ def rank_stability(episodes: pd.DataFrame, seed: int) -> pd.DataFrame:
             row["seeds"] = by_seed.shape[1]
             same = float((in_seeds[number] == rank[number]).mean())
             row["same_seeds"] = same if by_seed.shape[1] > 1 else np.nan
-            rows.append(group.names | row | {"tau": float(np.mean(known)), "tau_low": min(known)})
+            rows.append(
+                group.names | row | {"tau": float(np.mean(numbers)), "tau_low": min(numbers)}
+            )
     return pd.DataFrame(rows)
 
 
 def caveats(rows: pd.DataFrame) -> list[str]:
     """What a reader of one scenario's rows of the summary must know, in sentences."""
-    told, episodes = [], int(rows["episodes"].iloc[0])
+    sentences, episodes = [], int(rows["episodes"].iloc[0])
     if episodes < FEW_EPISODES:
-        told.append(f"Intervals and ranks of {episodes} episode(s) say little.")
+        sentences.append(f"Intervals and ranks of {episodes} episode(s) say little.")
     by_year = "cost_per_year" in rows and rows["cost_per_year"].notna().any()
     if rows["power_per_day"].any() and not by_year:
-        told.append(
+        sentences.append(
             "A power charge is owed for every calendar month that is touched: a day of a short "
             "episode bears more of it than a day of a year (--days 364)."
         )
     if rows["missing_per_day"].any():
-        told.append("What misses at a departure is paid at a public charger's price.")
-    return told
+        sentences.append("What misses at a departure is paid at a public charger's price.")
+    return sentences

@@ -1,8 +1,8 @@
 """Every step of a comparison as gzipped CSV, written in pieces by whoever computes them.
 
 Each episode is a gzip member of its own, which holds no time stamp and no name, so equal steps give
-equal bytes and members may be put one after the other in any number (RFC 1952): one archive to
-whoever reads it. orjson writes the numbers, ten times as fast as pandas.
+equal bytes. Any number of members may stand one after the other (RFC 1952); a reader sees one
+archive. orjson writes the numbers, ten times as fast as pandas.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ def step_columns(scenarios: Iterable[Scenario]) -> tuple[str, ...]:
     """The columns after `now_min`: of the first scenario, then what later ones add to them."""
     columns: dict[str, None] = {}
     for scenario in scenarios:
-        columns |= dict.fromkeys(_own_columns(len(scenario.vehicles)))
+        columns |= dict.fromkeys(_columns_of(len(scenario.vehicles)))
     return tuple(columns)
 
 
-def _own_columns(cars: int) -> list[str]:
+def _columns_of(cars: int) -> list[str]:
     of_cars = [column for name in VEHICLE_NAMES for column in vehicle_columns(name, cars)]
     return [*NAMES[1:], *of_cars, *TERM_FIELDS, "reward"]  # NAMES[0] is now_min
 
@@ -62,7 +62,7 @@ class StepsWriter:
 
     Args:
         names: The cells of EPISODE, for each episode.
-        columns: Of the file, after `now_min`; those that the scenario lacks stay empty.
+        columns: Of the file, after `now_min`; those of cars that the scenario lacks stay empty.
         start: When the series began: minute 0 of `now_min`.
         zone: The household's time zone.
     """
@@ -80,17 +80,17 @@ class StepsWriter:
         """Add a day's records (steps, n) and (steps, n, K)."""
         numbers = self._numbers(results, vehicle_results)
         minutes = results["now_min"].T.tolist()
-        for row, (name, own_minutes) in enumerate(zip(self._names, minutes, strict=True)):
+        for row, (name, row_minutes) in enumerate(zip(self._names, minutes, strict=True)):
             text = orjson.dumps(numbers[row], option=orjson.OPT_SERIALIZE_NUMPY)
             lines = text[2:-2].replace(b"null", b"").split(b"],[")
             whole = [
                 b"%b%b%b\n" % (name, self._moment(minute), line)
-                for minute, line in zip(own_minutes, lines, strict=True)
+                for minute, line in zip(row_minutes, lines, strict=True)
             ]
             self._packed[row].append(self._packers[row].compress(b"".join(whole)))
 
     def _numbers(self, results: NDArray[Any], vehicle_results: NDArray[Any]) -> NDArray[np.float64]:
-        """(n, steps, columns), rounded; NaN where a column is another scenario's."""
+        """(n, steps, columns), rounded; NaN in columns that the scenario lacks."""
         steps, rows, cars = vehicle_results.shape
         numbers = np.full((rows, steps, len(self._columns)), np.nan)
         reward = np.zeros(results.shape)
@@ -106,7 +106,7 @@ class StepsWriter:
         return numbers.round(DECIMALS)
 
     def _moment(self, minute: int) -> bytes:
-        """Local time and minute, the same for all episodes that pass it."""
+        """The cells of local time and minute; made once for all episodes that pass it."""
         if minute not in self._texts:
             moment = (self._start + timedelta(minutes=minute)).astimezone(self._zone)
             self._texts[minute] = f"{moment.isoformat()},{minute},".encode()

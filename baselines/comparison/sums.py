@@ -1,4 +1,4 @@
-"""Figures of a batch of episodes as sums that are kept day by day.
+"""Figures of a batch of episodes, added up day by day.
 
 So a year of many households needs the memory of one day. A day is 24 elapsed hours from the
 episode's start, as the horizon counts them.
@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ev_gym.runtime.arrays import Floats
+from ev_gym.runtime.arrays import Floats, Ints
+from ev_gym.runtime.durations import DAY_H, HOUR_MIN
 from ev_gym.scenario import Scenario
 from ev_gym.simulation.results import TERM_FIELDS
 from ev_gym.simulation.state_fields import REWARD_TERMS
 
-HOURS_A_DAY = 24
-CHEAP_HOURS = 8  # a third of a day
+CHEAP_HOURS = DAY_H // 3  # of each day the cheapest third
 
 
 class LocalHours:
@@ -27,7 +27,7 @@ class LocalHours:
     Args:
         start: When the series began: minute 0 of `now_min`.
         zone: The household's time zone.
-        hours: How far it reaches.
+        hours: How many hours from then on.
     """
 
     def __init__(self, start: datetime, zone: str, hours: int) -> None:
@@ -38,14 +38,14 @@ class LocalHours:
         self.date = moments.tz_localize(None).to_numpy().astype("datetime64[D]")
 
 
-def price_ranks(price_per_kwh: Floats) -> NDArray[np.int64]:
+def price_ranks(price_per_kwh: Floats) -> Ints:
     """The rank of each hour's price in its day, the cheapest 0; of equal ones the earlier first.
 
     Args:
         price_per_kwh: (24, n).
     """
     order = price_per_kwh.argsort(axis=0, kind="stable")
-    ranks: NDArray[np.int64] = order.argsort(axis=0, kind="stable")
+    ranks: Ints = order.argsort(axis=0, kind="stable")
     return ranks
 
 
@@ -71,8 +71,8 @@ class Sums:
     Attributes:
         day_costs: (days, n) money, minus the rewards of each day; the settlement is not in it.
         dates: (days, n) local dates on which these days begin.
-        heat_kwh: (24, 24) energy charged, by rank of the hour's price in its day and by local
-            hour, from `first_hour` on; what cars give back is not deducted.
+        charged_kwh: (24, 24) energy charged, by rank of the hour's price in its day and by local
+            hour, from `first_hour` on; what cars feed back is not deducted.
         first_hour: Local hour in which the first episode starts.
 
     Args:
@@ -85,7 +85,7 @@ class Sums:
         self.scenario, self.clock = scenario, clock
         self.day_costs = np.zeros((scenario.days, count))
         self.dates = np.zeros((scenario.days, count), "datetime64[D]")
-        self.heat_kwh = np.zeros((HOURS_A_DAY, HOURS_A_DAY))
+        self.charged_kwh = np.zeros((DAY_H, DAY_H))
         self.first_hour = 0
         self._day = 0
         self._terms = np.zeros((len(TERM_FIELDS), count))
@@ -96,14 +96,14 @@ class Sums:
     def add(self, results: NDArray[Any], vehicle_results: NDArray[Any]) -> None:
         """Add a day's records (steps, n) and (steps, n, K)."""
         reward = np.zeros(results.shape)
-        for own, name in zip(self._terms, TERM_FIELDS, strict=True):
-            own += results[name].sum(axis=0)
+        for total, name in zip(self._terms, TERM_FIELDS, strict=True):
+            total += results[name].sum(axis=0)
             reward += results[name]
         self.day_costs[self._day] = -reward.sum(axis=0)
-        each_kw, grid_kw = vehicle_results["charge_kw"], results["grid_kw"]
-        charge_kw = each_kw.clip(min=0.0).sum(axis=2)
+        vehicle_kw, grid_kw = vehicle_results["charge_kw"], results["grid_kw"]
+        charge_kw = vehicle_kw.clip(min=0.0).sum(axis=2)
         self._kw["charge"] += charge_kw.sum(axis=0)
-        self._kw["discharge"] += (charge_kw - each_kw.sum(axis=2)).sum(axis=0)
+        self._kw["discharge"] += (charge_kw - vehicle_kw.sum(axis=2)).sum(axis=0)
         self._kw["pv"] += results["pv_kw"].sum(axis=0)
         self._kw["exported"] += (-grid_kw).clip(min=0.0).sum(axis=0)
         self._missing_kwh += results["missing_kwh"].sum(axis=0)
@@ -113,15 +113,15 @@ class Sums:
 
     def _add_hours(self, results: NDArray[Any], charge_kw: Floats) -> None:
         """Where the day's energy went, by hour of the day and rank of the hour's price."""
-        shape = (HOURS_A_DAY, 60 // self.scenario.time_step_min, -1)
-        hours = results["now_min"].reshape(shape)[:, 0] // 60
+        shape = (DAY_H, HOUR_MIN // self.scenario.time_step_min, -1)
+        hours = results["now_min"].reshape(shape)[:, 0] // HOUR_MIN
         energy_kwh = charge_kw.reshape(shape).sum(axis=1) * self.scenario.step_h
         rank = price_ranks(results["price_per_kwh"].reshape(shape).mean(axis=1))
         local = self.clock.hour[hours]
         if self._day == 0:
             self.first_hour = int(local[0, 0])
         self.dates[self._day] = self.clock.date[hours[0]]
-        np.add.at(self.heat_kwh, (rank, (local - self.first_hour) % HOURS_A_DAY), energy_kwh)
+        np.add.at(self.charged_kwh, (rank, (local - self.first_hour) % DAY_H), energy_kwh)
         self._cheap_kwh += np.where(rank < CHEAP_HOURS, energy_kwh, 0.0).sum(axis=0)
 
     def figures(self, settlement: Floats) -> dict[str, Floats]:

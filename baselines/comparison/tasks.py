@@ -22,7 +22,7 @@ from baselines.comparison.sums import LocalHours, Sums
 from baselines.foresight import foresee, tell_future
 from baselines.policies.specs import make_policy
 from ev_gym.runtime.arrays import Floats
-from ev_gym.runtime.durations import DAY_MIN
+from ev_gym.runtime.durations import DAY_MIN, HOUR_MIN
 from ev_gym.scenario import Scenario
 from ev_gym.simulation.results import record_infos, steps_frame
 from ev_gym.simulation.state_fields import STEP_DTYPE, VEHICLE_STEP_DTYPE
@@ -32,11 +32,12 @@ if TYPE_CHECKING:
 
 
 WEEK_DAYS = 7
-FEWEST_ROWS = 8  # of a first task, unless the plan has fewer
-# Days times cars times levels of power up to which these are on or off, a tighter bound: up to a
-# second for an episode. At twice as many it is four seconds, at six times ten and more.
+# Every policy's first task has at least so many rows, unless the plan has fewer episodes.
+LEAST_ROWS = 8
+# Up to this product of days, cars and levels of power, levels are on or off in the bound. That is
+# tighter and takes up to a second for an episode; four at twice the product, ten at six times.
 MOST_WHOLE_LEVELS = 2
-ALL_WEEKS = "all"  # the name in tables of having no split
+ALL_WEEKS = "all"  # in tables, where there is no split
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,9 @@ class Task:
         episodes: Seed and household of each.
         seed: Of the policy, where it draws.
         columns: Of the file of all steps; empty: steps are not kept.
-        week: Whether to return the first week of the household, of the first `FEWEST_ROWS`, that
-            drives most in it.
-        code: A digest of the code that computes it; tasks of other code are other tasks.
+        week: Whether to return a household's first week: of those in the first `LEAST_ROWS` rows
+            the one that drives most in it.
+        code: A digest of the code that computes it: tasks of other code are other tasks.
         url: Address of a server; None: local.
         token: Its token.
     """
@@ -89,7 +90,7 @@ class Part:
         figures: By column, (n,): as of `Sums.figures`, or `bound_per_day`.
         day_costs: (days, n), as of `Sums`.
         dates: (days, n), as of `Sums`.
-        heat_kwh: (24, 24), as of `Sums`, from `first_hour` on.
+        charged_kwh: (24, 24), as of `Sums`, from `first_hour` on.
         steps: A gzip member for each episode, where steps are kept.
         week: A week's steps of one household, where asked for.
     """
@@ -97,7 +98,7 @@ class Part:
     figures: dict[str, Floats]
     day_costs: Floats | None = None
     dates: NDArray[Any] | None = None
-    heat_kwh: Floats | None = None
+    charged_kwh: Floats | None = None
     first_hour: int = 0
     steps: tuple[bytes, ...] = ()
     week: pd.DataFrame | None = None
@@ -112,40 +113,40 @@ class Day(NamedTuple):
 
 
 def episode_seed(seed: int, household: int) -> int:
-    """The env's seed for a household of a benchmark; neighbouring seeds share nothing."""
+    """The env's seed for a household of a benchmark; no two pairs share random numbers."""
     return int(np.random.SeedSequence((seed, household)).generate_state(1, np.uint64)[0])
 
 
 def make_env(task: Task) -> Any:
     """A vector env with a row for each episode of the task: a local one, or on a server."""
-    place: dict[str, Any] = {"id": "EVCharging-v0", "copy": False}
+    arguments: dict[str, Any] = {"id": "EVCharging-v0", "copy": False}
     if task.url is not None:
-        place = {"id": "EVChargingRemote-v0", "url": task.url, "token": task.token}
+        arguments = {"id": "EVChargingRemote-v0", "url": task.url, "token": task.token}
     return gym.make_vec(
         num_envs=len(task.episodes),
         vectorization_mode="vector_entry_point",
         scenario=task.scenario,
         split=task.split,
         autoreset_mode=AutoresetMode.DISABLED,
-        **place,
+        **arguments,
     ).unwrapped
 
 
-def begin(task: Task, env: Any) -> tuple[NDArray[np.float32], dict[str, Any]]:
+def reset_env(task: Task, env: Any) -> tuple[NDArray[np.float32], dict[str, Any]]:
     """Reset every row of the task's env to its episode."""
     seeds = [episode_seed(seed, household) for seed, household in task.episodes]
     observations, infos = env.reset(seed=seeds)
     return observations, infos
 
 
-def drive(task: Task, env: Any) -> Iterator[Day]:
-    """Let the policy drive all episodes; each day overwrites the records of the one before."""
+def run_days(task: Task, env: Any) -> Iterator[Day]:
+    """Let the policy act in all episodes; each day overwrites the records of the one before."""
     policy = make_policy(str(task.policy), env, seed=task.seed)
     rows, cars = len(task.episodes), len(task.scenario.vehicles)
     steps = task.scenario.horizon_steps // task.scenario.days
     results = np.empty((steps, rows), STEP_DTYPE)
     vehicle_results = np.empty((steps, rows, cars), VEHICLE_STEP_DTYPE)
-    observations, infos = begin(task, env)
+    observations, infos = reset_env(task, env)
     policy.reset(np.arange(rows))
     tell_future(policy, env)
     for _ in range(task.scenario.days):
@@ -171,10 +172,10 @@ def _run(task: Task, env: Any) -> Part:
     scenario, zone, start = task.scenario, task.scenario.data.zone, env.series_start
     writer = StepsWriter(task.names, task.columns, start, zone) if task.columns else None
     sums, week, settlement = None, [], np.zeros(0)
-    for number, day in enumerate(drive(task, env)):
+    for number, day in enumerate(run_days(task, env)):
         if sums is None:
             last_min = int(day.results["now_min"].max()) + scenario.days * DAY_MIN
-            clock = LocalHours(start, zone, last_min // 60 + 1)
+            clock = LocalHours(start, zone, last_min // HOUR_MIN + 1)
             sums = Sums(scenario, len(task.episodes), clock)
         sums.add(day.results, day.vehicle_results)
         if writer is not None:
@@ -187,14 +188,14 @@ def _run(task: Task, env: Any) -> Part:
         figures=sums.figures(np.array(settlement)),
         day_costs=sums.day_costs,
         dates=sums.dates,
-        heat_kwh=sums.heat_kwh,
+        charged_kwh=sums.charged_kwh,
         first_hour=sums.first_hour,
         steps=tuple(writer.close()) if writer is not None else (),
-        week=_liveliest(task, week, start) if task.week else None,
+        week=_most_driven_week(task, week, start) if task.week else None,
     )
 
 
-def _few_levels(scenario: Scenario) -> bool:
+def _has_few_levels(scenario: Scenario) -> bool:
     levels = np.count_nonzero(scenario.charger.levels_kw or ())
     return bool(0 < scenario.days * len(scenario.vehicles) * levels <= MOST_WHOLE_LEVELS)
 
@@ -203,18 +204,18 @@ def _bounds(task: Task, env: Any) -> Part:
     """The lower bound of each episode."""
     from baselines.optimum.relaxation import lower_bound
 
-    begin(task, env)
-    whole = _few_levels(task.scenario)
+    reset_env(task, env)
+    whole = _has_few_levels(task.scenario)
     futures = (foresee(env.simulator, row) for row in range(len(task.episodes)))
     costs = [lower_bound(future, whole_levels=whole).cost for future in futures]
     return Part({"bound_per_day": np.array(costs) / task.scenario.days})
 
 
-def _liveliest(task: Task, week: list[Day], start: Any) -> pd.DataFrame:
-    """The week of the household that drives most in it, of those in every policy's first task."""
+def _most_driven_week(task: Task, week: list[Day], start: Any) -> pd.DataFrame:
+    """The week in which a household drives most, of those in the first task of every policy."""
     results = np.concatenate([day.results for day in week])
     vehicle_results = np.concatenate([day.vehicle_results for day in week])
-    row = int(vehicle_results["trip_kwh"][:, :FEWEST_ROWS].sum(axis=(0, 2)).argmax())
+    row = int(vehicle_results["trip_kwh"][:, :LEAST_ROWS].sum(axis=(0, 2)).argmax())
     return _named_steps(task, row, start, results[:, row], vehicle_results[:, row])
 
 
@@ -231,12 +232,12 @@ def _named_steps(
 def episode_steps(task: Task, row: int) -> pd.DataFrame:
     """Run a task again for all steps of one of its episodes.
 
-    The whole batch is run, so that the episode is the same whatever the policy makes of its rows.
+    The whole batch is run, since what a policy does in a row may depend on the others.
     """
     with contextlib.closing(make_env(task)) as env:
         days = [
             (day.results[:, row].copy(), day.vehicle_results[:, row].copy())
-            for day in drive(task, env)
+            for day in run_days(task, env)
         ]
         results, vehicle_results = (np.concatenate(parts) for parts in zip(*days, strict=True))
         return _named_steps(task, row, env.series_start, results, vehicle_results)

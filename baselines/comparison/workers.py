@@ -1,12 +1,12 @@
 """Many tasks over many workers: this process, a pool of processes, a Ray or a Dask cluster.
 
-joblib distributes (its backends loky, ray and dask); there is no scheduler here. What this module
-adds is what a long run needs beside that: finished parts on disk, so that an interrupted run can
+joblib hands the tasks out (its backends loky, ray and dask); there is no scheduler here. What this
+module adds is what a long run needs besides: finished parts on disk, so that an interrupted run can
 be taken up again, and another attempt where a worker died.
 
-It knows nothing of what tasks are: a function that workers can import, and a picklable task in,
-a picklable result out. Every result passes through pickle once, also where no process is between,
-so that none can tell where it was computed.
+It knows nothing of what tasks are: workers can import a function, which turns a picklable task into
+a picklable result. Every result passes through pickle once, also within one process, so that it
+does not show where it was computed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BACKENDS = ("loky", "ray", "dask")
 FRUITLESS_ROUNDS = 3
 WAIT_S = 60  # for a Dask cluster without workers
 DIGEST_BYTES = hashlib.sha256().digest_size
-TOLD_TASKS, TOLD_CHARACTERS = 8, 200  # in a message; characters of each
+MESSAGE_TASKS, MESSAGE_CHARACTERS = 8, 200  # in an error; characters of each task
 
 
 class WorkerTracebackError(Exception):
@@ -54,19 +54,19 @@ def run_all(
 
     A task that raises ends the run: no further one is begun, those under way are finished and
     kept, and its exception is raised as it is, with the worker's traceback as its cause. A worker
-    that dies (killed, out of memory, its machine gone) does not: Dask begins its task again by
-    itself, and what joblib, Ray or Dask raise leads to another round of the tasks that are
-    missing, those last that were under way, for one of them may be the reason.
+    that dies (killed, out of memory, its machine gone) does not end the run. Dask begins its task
+    again by itself, and what joblib, Ray or Dask raise leads to another round of the tasks that
+    are missing; those that were under way come last, for one of them may be the reason.
 
     Args:
         function: Importable by the workers under its module and name.
         tasks: Picklable; `str(task)` names one in an error.
-        jobs: Workers. None: with `loky` one, with `ray` one for each CPU of the cluster, which is
-            also the most. With `dask` the cluster alone decides. Of `loky` a single one is this
-            process itself.
+        jobs: Number of workers. None: with `loky` one, with `ray` one for each CPU of the cluster,
+            which is also the most. With `dask` the cluster alone decides. A single one of `loky` is
+            this process itself.
         backend: One of BACKENDS.
-        address: Where the cluster is: of `ray` as ray.init takes it (None: the environment
-            variable RAY_ADDRESS, else a Ray of this machine's own), of `dask` its scheduler's.
+        address: Of the cluster: with `ray` as ray.init takes it (None: the environment variable
+            RAY_ADDRESS, else a Ray of this machine alone), with `dask` that of its scheduler.
         parts: Folder in which each finished task's result lies until `clear_parts`; None: nowhere.
         resume: Take from `parts` what an earlier run of the same function and tasks has left
             there, and run only the rest. Without it the folder's parts are removed first.
@@ -83,13 +83,17 @@ def run_all(
         clear_parts(parts)
     run.take_up()
     if len(run.done) < len(tasks):
-        with _crew(backend, jobs, address) as workers:
-            _run_missing(run, workers)
+        with _worker_pool(backend, jobs, address) as worker_count:
+            _run_missing(run, worker_count)
     return [pickle.loads(run.done[index]) for index in range(len(tasks))]
 
 
 def check(jobs: int | None, backend: str, address: str | None) -> None:
-    """Whether these go together; a ValueError that says what is allowed where they do not."""
+    """Refuse workers that there cannot be.
+
+    Raises:
+        ValueError: A backend, an address or a number of jobs that cannot be; says what is allowed.
+    """
     if backend not in BACKENDS:
         raise ValueError(f"backend {backend!r} is unknown; allowed: {', '.join(BACKENDS)}")
     if jobs is not None and jobs < 1:
@@ -114,7 +118,7 @@ def clear_parts(folder: Path) -> None:
 
 @dataclass(frozen=True)
 class _Parts:
-    """The results on disk: for each task a file, a SHA-256 of what follows and the pickle.
+    """The results on disk: a file for each task, with a pickle behind its SHA-256.
 
     Its name is a hash of the function's name and the task's content, so that what another plan has
     left is never mistaken for a part of this one.
@@ -140,7 +144,7 @@ class _Parts:
         return payload if hashlib.sha256(payload).digest() == digest else None
 
     def write(self, index: int, payload: bytes) -> None:
-        """The whole file or none of it: whoever stops us leaves no half part under its name."""
+        """Write the whole file or nothing: an interruption leaves no half file under its name."""
         self.folder.mkdir(parents=True, exist_ok=True)
         handle, draft = tempfile.mkstemp(suffix=".part", dir=self.folder)
         with os.fdopen(handle, "wb") as file:
@@ -150,7 +154,7 @@ class _Parts:
 
 @dataclass
 class _Run:
-    """What is to do and what is done: pickled results by the task's place."""
+    """The tasks, and the pickled results of those that are done, by the task's place."""
 
     function: Callable[[Any], Any]
     tasks: Sequence[Any]
@@ -173,37 +177,38 @@ class _Run:
         self.progress(1)
 
 
-def _run_missing(run: _Run, workers: Callable[[], int]) -> None:
-    """Rounds until nothing is missing, or too many in a row that brought nothing."""
+def _run_missing(run: _Run, worker_count: Callable[[], int]) -> None:
+    """Run rounds until nothing is missing, or too many in a row have finished no task."""
     waiting = [index for index in range(len(run.tasks)) if index not in run.done]
     fruitless = 0
     while waiting:
         before = len(run.done)
         begun: list[int] = []
-        death = _round(run, waiting, begun, workers())
+        death = _round(run, waiting, begun, worker_count())
         suspects = [index for index in begun or waiting if index not in run.done]
         fruitless = 0 if len(run.done) > before else fruitless + 1
         if fruitless == FRUITLESS_ROUNDS:
-            raise ChildProcessError(_told(run, suspects, death)) from death
+            raise ChildProcessError(_death_message(run, suspects, death)) from death
         others = [index for index in waiting if index not in run.done and index not in suspects]
         waiting = others + suspects
 
 
-def _told(run: _Run, suspects: list[int], death: Exception | None) -> str:
-    names = "; ".join(str(run.tasks[index])[:TOLD_CHARACTERS] for index in suspects[:TOLD_TASKS])
-    names += "; and others" if len(suspects) > TOLD_TASKS else ""
-    kept = f"{len(run.done)} of {len(run.tasks)} tasks are done"
+def _death_message(run: _Run, suspects: list[int], death: Exception | None) -> str:
+    tasks = [str(run.tasks[index])[:MESSAGE_CHARACTERS] for index in suspects[:MESSAGE_TASKS]]
+    names = "; ".join(tasks)
+    names += "; and others" if len(suspects) > MESSAGE_TASKS else ""
+    done = f"{len(run.done)} of {len(run.tasks)} tasks are done"
     if run.parts:
-        kept += f" and lie in {run.parts.folder}: resume does only the others"
-    reason = f"{type(death).__name__}: {death}".splitlines()[0][:TOLD_CHARACTERS]
+        done += f" and lie in {run.parts.folder}: resume does only the others"
+    reason = f"{type(death).__name__}: {death}".splitlines()[0][:MESSAGE_CHARACTERS]
     return (
         f"workers died {FRUITLESS_ROUNDS} times in a row before they finished any of: {names}. "
-        f"The last time {reason}. Where memory is short, fewer jobs help. {kept}"
+        f"The last time {reason}. Where memory is short, fewer jobs help. {done}"
     )
 
 
 def _round(run: _Run, waiting: list[int], begun: list[int], n_jobs: int) -> Exception | None:
-    """Give out tasks until all are finished or one raises; what a dead worker ended it with."""
+    """Hand out tasks until all are finished or one raises; the error of a worker that died."""
     failures: list[tuple[Exception, str]] = []
 
     def calls() -> Iterator[Any]:
@@ -212,9 +217,9 @@ def _round(run: _Run, waiting: list[int], begun: list[int], n_jobs: int) -> Exce
                 return
             begun.append(index)
             try:
-                # Bytes: Dask would place a larger object on one worker, and lose it with that.
+                # As bytes: Dask would place a large object on one worker, and lose both together.
                 call = pickle.dumps((run.function, run.tasks[index]))
-            except Exception as error:  # joblib may be asking from a thread of its own
+            except Exception as error:  # kept, for joblib may iterate in a thread of its own
                 failures.append((error, traceback.format_exc()))
                 return
             yield joblib.delayed(_attempt)(index, call)
@@ -236,7 +241,7 @@ def _round(run: _Run, waiting: list[int], begun: list[int], n_jobs: int) -> Exce
 
 
 class _DeathError(Exception):
-    """What a joblib backend raised, to be told from what this module raises beside it."""
+    """What a joblib backend raised, told apart from what this module itself raises."""
 
     def __init__(self, reason: Exception) -> None:
         super().__init__(reason)
@@ -244,10 +249,10 @@ class _DeathError(Exception):
 
 
 def _answers(parallel: Any, calls: Iterator[Any]) -> Iterator[tuple[int, bool, bytes]]:
-    """The workers' answers as they come. Tasks' own exceptions are among them, not raised."""
+    """The workers' answers as they come; exceptions of tasks are among them, not raised."""
     try:
         yield from parallel(calls)
-    except Exception as error:  # of joblib, loky, Ray or Dask: they have no type in common
+    except Exception as error:  # those of joblib, loky, Ray and Dask have no type in common
         raise _DeathError(error) from error
 
 
@@ -256,12 +261,12 @@ def _attempt(index: int, call: bytes) -> tuple[int, bool, bytes]:
     try:
         function, task = pickle.loads(call)
         return index, True, pickle.dumps(function(task))
-    except Exception as error:  # whatever the task raises is told, not lost with the worker
+    except Exception as error:  # whatever the task raises is an answer too
         return index, False, pickle.dumps((_portable(error), traceback.format_exc()))
 
 
 def _portable(error: Exception) -> Exception:
-    """The exception, or what it says where it does not survive pickling."""
+    """The exception, or its text where it does not survive pickling."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:  # a class that cannot be pickled may raise anything
@@ -270,11 +275,13 @@ def _portable(error: Exception) -> Exception:
 
 
 @contextlib.contextmanager
-def _crew(backend: str, jobs: int | None, address: str | None) -> Iterator[Callable[[], int]]:
-    """Workers for joblib to use; yields what tells before each round how many there are.
+def _worker_pool(
+    backend: str, jobs: int | None, address: str | None
+) -> Iterator[Callable[[], int]]:
+    """Workers for joblib to use; yields a function that gives their number before each round.
 
-    Never one on a cluster: joblib would do all of it here, where a task that ends its worker would
-    end the run.
+    On a cluster it is never one: joblib would then run everything in this process, where a task
+    that ends its worker would end the run.
     """
     if backend == "ray":
         with _ray(jobs, address) as count:
@@ -294,8 +301,8 @@ def _ray(jobs: int | None, address: str | None) -> Iterator[Callable[[], int]]:
         from ray.util.joblib.ray_backend import RayBackend
     except ImportError as error:
         raise ValueError(_missing("ray")) from error
-    own = not ray.is_initialized()
-    if own:
+    starts_ray = not ray.is_initialized()
+    if starts_ray:
         ray.init(address=address)
     workers = RayBackend()
     # joblib refuses generators for its multiprocessing backend, from which this one inherits; in
@@ -314,7 +321,7 @@ def _ray(jobs: int | None, address: str | None) -> Iterator[Callable[[], int]]:
         with joblib.parallel_config(backend=workers):
             yield count
     finally:
-        if own:
+        if starts_ray:
             ray.shutdown()
 
 
@@ -322,24 +329,42 @@ def _ray(jobs: int | None, address: str | None) -> Iterator[Callable[[], int]]:
 def _dask(address: str) -> Iterator[None]:
     try:
         from distributed import Client
-        from joblib._dask import DaskDistributedBackend
     except ImportError as error:
         raise ValueError(_missing("dask")) from error
-    with Client(address, set_as_default=False) as client:
-        workers = DaskDistributedBackend(client=client, wait_for_workers_timeout=WAIT_S)
-        submit, effective_n_jobs = workers.submit, workers.effective_n_jobs
+    with (
+        Client(address, set_as_default=False) as client,
+        joblib.parallel_config(backend=dask_backend(client)),
+    ):
+        yield
 
-        def submit_and_hear(func: Any, callback: Any) -> Any:
-            answer = submit(func, callback)
-            answer.add_done_callback(lambda done: done.exception() and callback(done.exception()))
-            return answer
 
-        # joblib tells itself of results alone, and would wait for ever for a task that Dask has
-        # given up because its workers died.
-        workers.submit = submit_and_hear
-        workers.effective_n_jobs = lambda n_jobs: max(2, effective_n_jobs(n_jobs))
-        with joblib.parallel_config(backend=workers):
-            yield
+def dask_backend(client: Any) -> Any:
+    """joblib's backend for Dask, changed in two methods.
+
+    Its class stands in the private module `joblib._dask`, and the methods are joblib's inside too:
+    the range of versions in `pyproject.toml` ends with the last one tried, and a test fails where
+    they are others. They are needed because joblib
+
+    - hears of results alone, and would wait for ever for a task that Dask has given up because its
+      workers died: the error must be reported as well;
+    - runs everything in this process where Dask has one worker with one thread.
+
+    Args:
+        client: A `distributed.Client`.
+    """
+    from joblib._dask import DaskDistributedBackend
+
+    workers = DaskDistributedBackend(client=client, wait_for_workers_timeout=WAIT_S)
+    submit, effective_n_jobs = workers.submit, workers.effective_n_jobs
+
+    def submit_and_report(func: Any, callback: Any) -> Any:
+        answer = submit(func, callback)
+        answer.add_done_callback(lambda done: done.exception() and callback(done.exception()))
+        return answer
+
+    workers.submit = submit_and_report
+    workers.effective_n_jobs = lambda n_jobs: max(2, effective_n_jobs(n_jobs))
+    return workers
 
 
 def _missing(backend: str) -> str:

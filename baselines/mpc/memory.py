@@ -156,7 +156,7 @@ class Forecast:
     def month_peak_kw(self, step: int) -> float:
         """The N-th highest peak when the running month, or the future, ends.
 
-        That of the house alone, if told at the start of an episode. If told later, with the peaks
-        that its cars had set in the month by then: they are paid for, whatever comes.
+        It is that of the house alone, if the future begins with an episode. If it begins later, the
+        peaks that the cars had set in the month by then count: they are paid for, whatever comes.
         """
         return float(self._peak_kw[min(step, self._peak_kw.size - 1)])

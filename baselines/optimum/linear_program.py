@@ -170,32 +170,32 @@ class Program:
         status = solver.getModelStatus()
         if status != highspy.HighsModelStatus.kOptimal:
             raise RuntimeError(f"HiGHS found no plan: {solver.modelStatusToString(status)}")
-        found = solver.getSolution()
-        return Solution(list(found.col_value), list(found.row_dual))
+        solution = solver.getSolution()
+        return Solution(list(solution.col_value), list(solution.row_dual))
 
     def solve_with_bound(self) -> BoundedSolution:
         """Solve it, with a bound that needs no trust in the solver; all columns are finite.
 
         Raises:
-            RuntimeError: if HiGHS finds no plan, which a programme with one does not bring about.
+            RuntimeError: if HiGHS finds no plan; it finds one wherever there is one.
         """
         matrix = self._matrix()
         model = self._model(matrix)
         solver = run_highs(model, OPTIONS)
-        found, proven = solver.getSolution(), -np.inf
+        solution, proven = solver.getSolution(), -np.inf
         if self._whole:
             proven = float(solver.getInfo().mip_dual_bound)
-            if found.value_valid:
-                return BoundedSolution(np.array(found.col_value), proven)
+            if solution.value_valid:
+                return BoundedSolution(np.array(solution.col_value), proven)
             model.integrality_ = []  # no plan before the limit of nodes: one in parts instead
             solver.passModel(model)
             solver.run()
-            found = solver.getSolution()
-        if not found.value_valid:
+            solution = solver.getSolution()
+        if not solution.value_valid:
             status = solver.modelStatusToString(solver.getModelStatus())
             raise RuntimeError(f"HiGHS found no plan: {status}")
-        safe = self._safe_bound(matrix, np.array(found.row_dual))
-        return BoundedSolution(np.array(found.col_value), max(safe, proven))
+        safe = self._safe_bound(matrix, np.array(solution.row_dual))
+        return BoundedSolution(np.array(solution.col_value), max(safe, proven))
 
     def _matrix(self) -> _Matrix:
         column = np.array(self._entry_columns, np.int64)
@@ -224,7 +224,7 @@ class Program:
 
     def _safe_bound(self, matrix: _Matrix, price: Floats) -> float:
         """L(y) of the module's docstring, for prices y of the rows."""
-        cost, lower, upper = (np.array(own) for own in (self.cost, self._lower, self._upper))
+        cost, lower, upper = map(np.array, (self.cost, self._lower, self._upper))
         low, high = np.array(self._row_lower), np.array(self._row_upper)
         price[((price > 0) & np.isinf(low)) | ((price < 0) & np.isinf(high))] = 0.0
         of_rows = np.bincount(matrix.column, price[matrix.row] * matrix.value, cost.size)

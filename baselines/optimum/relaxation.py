@@ -455,12 +455,12 @@ def _power_charge(model: _Model, calendar: PowerCalendar, imported: Ints) -> Non
     no_cost = np.zeros(future.steps)
     imported[without_column] = _hinge(model, without_column, meter.zero_at, no_cost)[without_column]
     straight = can_flow & (meter.zero_at <= meter.low)
-    known = np.where(
+    known_import = np.where(
         straight, -meter.zero_at, np.where(can_flow, 0.0, np.maximum(0.0, -meter.zero_at))
     )
-    most = np.maximum(0.0, np.where(can_flow, meter.high, 0.0) - meter.zero_at)
-    known_kwh = calendar.started_kwh + calendar.factor * np.bincount(calendar.hour, known)
-    most_kwh = calendar.started_kwh + calendar.factor * np.bincount(calendar.hour, most)
+    most_import = np.maximum(0.0, np.where(can_flow, meter.high, 0.0) - meter.zero_at)
+    known_kwh = calendar.started_kwh + calendar.factor * np.bincount(calendar.hour, known_import)
+    most_kwh = calendar.started_kwh + calendar.factor * np.bincount(calendar.hour, most_import)
     is_open = np.bincount(calendar.hour, can_flow) > 0
     least = np.zeros(calendar.month_of.size)
     least[0] = calendar.peaks_kw[0]

@@ -69,8 +69,8 @@ FUNCTION_ARGUMENTS = ("observation",)
 def built_in(name: str) -> type[Policy]:
     """The class of a policy by its name, one of `POLICY_NAMES`."""
     module, kind = _CLASSES[name].split(":")
-    found: type[Policy] = getattr(importlib.import_module(module), kind)
-    return found
+    policy: type[Policy] = getattr(importlib.import_module(module), kind)
+    return policy
 
 
 def make_policy(spec: str, env: Any, seed: int = 0) -> Policy:
@@ -202,10 +202,10 @@ def policy_from_spec(text: str, scenario: Scenario, continuous: bool, seed: int)
     if spec.is_archive:
         from baselines.policies.stable_baselines3 import TrainedModel
 
-        found: Any = TrainedModel(spec.target, scenario, continuous, seed)
+        target: Any = TrainedModel(spec.target, scenario, continuous, seed)
     else:
-        found = _callable_from(spec, point, (scenario, continuous, seed))
-    policy = found if isinstance(found, Policy) else RowByRow(found, scenario, continuous, seed)
+        target = _callable_from(spec, point, (scenario, continuous, seed))
+    policy = target if isinstance(target, Policy) else RowByRow(target, scenario, continuous, seed)
     policy.name = text
     return policy
 
@@ -247,13 +247,13 @@ def _load(spec: Spec, point: EntryPoint) -> Any:
 
 
 def _import(spec: Spec, point: EntryPoint) -> ModuleType:
-    here = os.getcwd()
-    if here not in sys.path:
-        sys.path.append(here)  # behind all others: a file there shadows no library
-    importlib.invalidate_caches()  # the file may be younger than the last look into its folder
+    folder = os.getcwd()
+    if folder not in sys.path:
+        sys.path.append(folder)  # behind all others: a file in it shadows no library
+    importlib.invalidate_caches()  # the file may be younger than what Python knows of its folder
     try:
         return importlib.import_module(point.module)
-    except Exception as error:  # whatever the module's own code raises
+    except Exception as error:  # the module's code may raise anything
         raise ValueError(
             f"policy {spec.text!r}: module {point.module!r} does not import: "
             f"{type(error).__name__}: {error}"

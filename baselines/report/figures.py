@@ -1,8 +1,8 @@
 """The figures of the report that a reader can zoom, as plotly.js takes them: data and layout.
 
 Colours named `var(--...)` are those of the page's style sheet, so a figure is light or dark as the
-page is. Names of policies are the user's text, and plotly.js reads markup in labels: they are
-escaped. Numbers are rounded to what a screen can show.
+page is. Names of policies are the user's text, which is escaped because plotly.js reads markup in
+labels. Numbers are rounded to what a screen can show.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from baselines.plot_style import per_car, policy_color
 from baselines.report.worst_days import WorstDay, hourly_kw, step_hours
 from ev_gym.rendering.picture import SOLD, SUN
 from ev_gym.runtime.arrays import Floats
+from ev_gym.runtime.durations import DAY_H, HOUR_MIN
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,12 +40,12 @@ def label(name: str) -> str:
 
 def rounded(values: Any, digits: int) -> list[float | None]:
     """Numbers for JSON, which knows no NaN."""
-    given = np.asarray(values, np.float64)
-    return [None if np.isnan(value) else round(float(value), digits) + 0.0 for value in given]
+    numbers = np.asarray(values, np.float64)
+    return [None if np.isnan(value) else round(float(value), digits) + 0.0 for value in numbers]
 
 
-def layout(height: int, **own: Any) -> Figure:
-    """What all figures share."""
+def layout(height: int, **more: Any) -> Figure:
+    """A layout with what all figures share."""
     return {
         "height": height,
         "paper_bgcolor": CLEAR,
@@ -54,14 +55,14 @@ def layout(height: int, **own: Any) -> Figure:
         "margin": {"l": 10, "r": 16, "t": 26, "b": 44},
         "modebar": {"bgcolor": CLEAR, "color": MUTED, "activecolor": INK},
         "showlegend": False,
-        **own,
+        **more,
     }
 
 
-def axis(title: str = "", **own: Any) -> Figure:
+def axis(title: str = "", **more: Any) -> Figure:
     """An axis with faint lines."""
     lines = {"gridcolor": GRID, "zerolinecolor": MUTED, "linecolor": MUTED, "automargin": True}
-    return {"title": {"text": title, "standoff": 8}, **lines, **own}
+    return {"title": {"text": title, "standoff": 8}, **lines, **more}
 
 
 def _name_axis(names: list[str]) -> Figure:
@@ -77,13 +78,13 @@ def _name_axis(names: list[str]) -> Figure:
 
 
 def _dots(names: list[str], rows: pd.DataFrame, column: str, currency: str) -> Figure:
-    """A dot a policy with its interval, in rows from the top."""
+    """A dot with its interval for each policy, in rows from the top."""
     middle, low, high = (
         rows[f"{column}{part}"].to_numpy(np.float64) for part in ("", "_low", "_high")
     )
-    told = [
-        f"{escape(name)}<br>{one:.2f} {currency} a day<br>95 %: {least:.2f} to {most:.2f}"
-        for name, one, least, most in zip(names, middle, low, high, strict=True)
+    hover_texts = [
+        f"{escape(name)}<br>{mean:.2f} {currency} a day<br>95 %: {least:.2f} to {most:.2f}"
+        for name, mean, least, most in zip(names, middle, low, high, strict=True)
     ]
     bars = {"type": "data", "symmetric": False, "color": MUTED, "thickness": 2, "width": 5}
     return {
@@ -101,7 +102,7 @@ def _dots(names: list[str], rows: pd.DataFrame, column: str, currency: str) -> F
             "color": [policy_color(name) for name in names],
             "line": {"color": INK, "width": 1},
         },
-        "text": told,
+        "text": hover_texts,
         "hovertemplate": "%{text}<extra></extra>",
     }
 
@@ -117,15 +118,15 @@ def money(rows: pd.DataFrame, column: str, title: str, bound: float | None = Non
     """
     names = [str(name) for name in rows["policy"]]
     currency = escape(str(rows["currency"].iloc[0]))
-    own: Figure = {"xaxis": axis(f"{title} ({currency} a day)"), "yaxis": _name_axis(names)}
+    more: Figure = {"xaxis": axis(f"{title} ({currency} a day)"), "yaxis": _name_axis(names)}
     if bound is not None:
         line = {"color": INK, "width": 1.5, "dash": "dash"}
-        own["shapes"] = [{"type": "line", "x0": bound, "x1": bound, "yref": "paper", "y0": 0,
-                          "y1": 1, "line": line}]  # fmt: skip
-        own["annotations"] = [{"x": bound, "yref": "paper", "y": 1, "yanchor": "bottom",
-                               "text": f"lower bound {bound:.2f}", "showarrow": False}]  # fmt: skip
+        more["shapes"] = [{"type": "line", "x0": bound, "x1": bound, "yref": "paper", "y0": 0,
+                           "y1": 1, "line": line}]  # fmt: skip
+        text = {"text": f"lower bound {bound:.2f}", "showarrow": False}
+        more["annotations"] = [{"x": bound, "yref": "paper", "y": 1, "yanchor": "bottom", **text}]
     height = 90 + ROW_PX * len(names)
-    return {"data": [_dots(names, rows, column, currency)], "layout": layout(height, **own)}
+    return {"data": [_dots(names, rows, column, currency)], "layout": layout(height, **more)}
 
 
 def paired(differences: pd.DataFrame, names: list[str], currency: str) -> Figure:
@@ -139,21 +140,21 @@ def paired(differences: pd.DataFrame, names: list[str], currency: str) -> Figure
     """
     data, currency = [], escape(currency)
     for other in names:
-        own = differences[differences["other"] == other].set_index("policy").reindex(names)
-        data.append({**_dots(names, own, "difference_per_day", currency), "visible": False})
+        rows = differences[differences["other"] == other].set_index("policy").reindex(names)
+        data.append({**_dots(names, rows, "difference_per_day", currency), "visible": False})
+    height = 90 + ROW_PX * len(names)
     title = f"more than the policy chosen ({currency} a day)"
-    own_layout = layout(
-        90 + ROW_PX * len(names),
-        xaxis=axis(title, zeroline=True, zerolinewidth=2),
-        yaxis=_name_axis(names),
-    )
-    return {"data": data, "layout": own_layout}
+    money_axis = axis(title, zeroline=True, zerolinewidth=2)
+    return {"data": data, "layout": layout(height, xaxis=money_axis, yaxis=_name_axis(names))}
 
 
 def _stairs(
-    x: list[float], values: Any, clocks: list[str], name: str, color: str, unit: str, **own: Any
+    x: list[float], values: Any, clocks: list[str], name: str, color: str, unit: str, **more: Any
 ) -> Figure:
-    """Means of steps, each drawn level over its step; x and clocks hold the last one's end too."""
+    """Means of steps, each drawn as a level over its step.
+
+    `x` and `clocks` hold the starts of the steps, and the end of the last one.
+    """
     heights = rounded(values, 4)
     return {
         "type": "scatter",
@@ -165,7 +166,7 @@ def _stairs(
         "line": {"shape": "hv", "color": color, "width": 1.5},
         "customdata": clocks,
         "hovertemplate": f"%{{customdata}} {name} %{{y}} {unit}<extra></extra>",
-        **own,
+        **more,
     }
 
 
@@ -180,8 +181,8 @@ def _day_traces(
     starts = [f"{stamp:%H:%M}" for stamp in steps["time"]]
     clocks = [*starts, starts[-1]]
 
-    def stairs(values: Any, name: str, line: str, unit: str = "kW", **own: Any) -> Figure:
-        return _stairs(x, values, clocks, name, line, unit, **own)
+    def stairs(values: Any, name: str, line: str, unit: str = "kW", **more: Any) -> Figure:
+        return _stairs(x, values, clocks, name, line, unit, **more)
 
     filled = {"fill": "tozeroy", **power}
     sun = [stairs(steps["pv_kw"], "sun", SOLD, fillcolor=SUN, **filled)]
@@ -206,20 +207,20 @@ def _soc_traces(
 ) -> list[Figure]:
     """The state of charge of each car at the steps' ends, with gaps while it is away.
 
-    What a departing car buys at a public charger is in its state, but not in this line.
+    What a departing car buys at a public charger is in its state of charge, but not in this line.
     """
     plugged, soc = per_car(steps, "plugged") > 0, per_car(steps, "soc")
     energy_kwh, topup_kwh = per_car(steps, "energy_kwh"), per_car(steps, "topup_kwh")
-    charged = 1.0 - topup_kwh / np.where(topup_kwh > 0, energy_kwh, 1.0)
-    percent = np.where(plugged, 100 * soc * charged, np.nan)
+    charged_share = 1.0 - topup_kwh / np.where(topup_kwh > 0, energy_kwh, 1.0)
+    percent = np.where(plugged, 100 * soc * charged_share, np.nan)
     traces: list[Figure] = []
-    for k, own in enumerate(percent.T):
+    for k, of_car in enumerate(percent.T):
         name = "state of charge" if len(percent.T) == 1 else f"state of charge, car {k}"
         line = {"color": color, "width": 2.5, "dash": DASHES[k % len(DASHES)]}
-        told = f"from %{{customdata}} {name} %{{y:.0f}} %<extra></extra>"
-        traces.append({"type": "scatter", "mode": "lines", "x": ends, "y": rounded(own, 2),
+        hover_text = f"from %{{customdata}} {name} %{{y:.0f}} %<extra></extra>"
+        traces.append({"type": "scatter", "mode": "lines", "x": ends, "y": rounded(of_car, 2),
                        "name": name, "legendgroup": name, "line": line, "customdata": clocks,
-                       "hovertemplate": told, **place})  # fmt: skip
+                       "hovertemplate": hover_text, **place})  # fmt: skip
     return traces
 
 
@@ -227,7 +228,7 @@ def _top_hour(steps: pd.DataFrame, place: Figure) -> Figure:
     """A bar over the hour with the highest mean power at the meter."""
     hours = hourly_kw(steps)
     top_kw, place_of_top = float(hours.max()), int(hours.to_numpy().argmax())
-    begins_h = (int(hours.index[place_of_top]) - int(steps["now_min"].iloc[0])) / 60
+    begins_h = (int(hours.index[place_of_top]) - int(steps["now_min"].iloc[0])) / HOUR_MIN
     return {
         "type": "scatter",
         "mode": "lines+text",
@@ -244,35 +245,35 @@ def _top_hour(steps: pd.DataFrame, place: Figure) -> Figure:
     }
 
 
-def _clock_axis(steps: pd.DataFrame, domain: tuple[float, float], **own: Any) -> Figure:
+def _clock_axis(steps: pd.DataFrame, domain: tuple[float, float], **more: Any) -> Figure:
     """Elapsed hours of a day, marked with the local clock's time every six hours."""
     import pandas as pd
 
     first = steps["time"].iloc[0]
-    marks = range(0, 24, 6)
+    marks = range(0, DAY_H, 6)
     clocks = [f"{first + pd.Timedelta(hours=hour):%H:%M}" for hour in marks]
-    ticks: Figure = {"tickvals": list(marks), "ticktext": clocks, "range": [0, 24]}
-    return axis(domain=list(domain), zeroline=False, **ticks, **own)
+    ticks: Figure = {"tickvals": list(marks), "ticktext": clocks, "range": [0, DAY_H]}
+    return axis(domain=list(domain), zeroline=False, **ticks, **more)
 
 
 def _limits(*series: Any) -> list[float]:
-    """An axis from zero, or below where there is less, to the highest value, with some air."""
-    values = np.concatenate([np.asarray(one, np.float64) for one in series])
+    """Ends of an axis: zero or the lowest value, and the highest value, with a margin."""
+    values = np.concatenate([np.asarray(part, np.float64) for part in series])
     low, high = min(0.0, float(values.min())), max(0.0, float(values.max())) or 1.0
-    air = 0.12 * (high - low)
-    return [round(low - (air if low < 0 else 0.0), 4), round(high + air, 4)]
+    margin = 0.12 * (high - low)
+    return [round(low - (margin if low < 0 else 0.0), 4), round(high + margin, 4)]
 
 
-def day(worst: WorstDay, own: pd.DataFrame, others: pd.DataFrame, currency: str) -> Figure:
-    """A day under a policy, left, and under another, right: price, power, SoC; the same axes.
+def day(worst: WorstDay, steps: pd.DataFrame, other_steps: pd.DataFrame, currency: str) -> Figure:
+    """A day under a policy, left, and under another, right: price, power, SoC on the same axes.
 
     Args:
         worst: The day.
-        own: Its steps under the policy.
-        others: Those under `worst.other`.
+        steps: Its steps under the policy.
+        other_steps: Those under `worst.other`.
         currency: Of the price.
     """
-    sides, currency = (own, others), escape(currency)
+    sides, currency = (steps, other_steps), escape(currency)
     prices = _limits(*(side["price_per_kwh"] for side in sides))
     powers = [side[name] for side in sides for name in ("grid_kw", "load_kw", "pv_kw")]
     panels = {
@@ -280,25 +281,29 @@ def day(worst: WorstDay, own: pd.DataFrame, others: pd.DataFrame, currency: str)
         "3": (POWER, "kW", _limits(*powers, *map(_charge_kw, sides))),
         "5": (CHARGE, "% SoC", [0.0, 105.0]),
     }
-    whole: Figure = {}
+    content: Figure = {}
     for number, (domain, title, limits) in panels.items():
         right = str(int(number or 1) + 1)
         left = axis(title, domain=list(domain), range=limits)
-        whole[f"yaxis{number}"] = {**left, "anchor": "x"}
-        follows = {"matches": f"y{number}", "showticklabels": False, "anchor": "x2"}
-        whole[f"yaxis{right}"] = {**left, "title": {"text": ""}, **follows}
-    whole["xaxis"] = _clock_axis(own, (0.0, 0.485), anchor="y5")
-    whole["xaxis2"] = _clock_axis(others, (0.515, 1.0), anchor="y6", matches="x")
+        content[f"yaxis{number}"] = {**left, "anchor": "x"}
+        as_left = {"matches": f"y{number}", "showticklabels": False, "anchor": "x2"}
+        content[f"yaxis{right}"] = {**left, "title": {"text": ""}, **as_left}
+    content["xaxis"] = _clock_axis(steps, (0.0, 0.485), anchor="y5")
+    content["xaxis2"] = _clock_axis(other_steps, (0.515, 1.0), anchor="y6", matches="x")
     costs = ((worst.policy, worst.cost, 0.0), (worst.other, worst.other_cost, 0.515))
-    whole["annotations"] = [
+    content["annotations"] = [
         {"text": f"<b>{label(name)}</b> {cost:.2f} {currency}", "x": x, "y": 1.0,
          "xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom",
          "showarrow": False}
         for name, cost, x in costs
     ]  # fmt: skip
-    left_traces = _day_traces(own, worst.policy, currency, ("x", "y", "y3", "y5"))
-    right_traces = _day_traces(others, worst.other, currency, ("x2", "y2", "y4", "y6"))
-    whole |= {"showlegend": True, "legend": {"orientation": "h", "y": -0.1}, "hovermode": "closest"}
-    whole["margin"] = {"l": 10, "r": 10, "t": 28, "b": 60}
+    left_traces = _day_traces(steps, worst.policy, currency, ("x", "y", "y3", "y5"))
+    right_traces = _day_traces(other_steps, worst.other, currency, ("x2", "y2", "y4", "y6"))
+    content |= {
+        "showlegend": True,
+        "legend": {"orientation": "h", "y": -0.1},
+        "hovermode": "closest",
+    }
+    content["margin"] = {"l": 10, "r": 10, "t": 28, "b": 60}
     data = [*left_traces, *({**trace, "showlegend": False} for trace in right_traces)]
-    return {"data": data, "layout": layout(520, **whole)}
+    return {"data": data, "layout": layout(520, **content)}

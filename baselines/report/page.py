@@ -1,8 +1,8 @@
 """A comparison as one HTML file that opens without a network: table, figures, worst days, manifest.
 
-plotly.js (about 4.8 MB, most of the file's size; the Python package carries no smaller bundle)
-stands in the file once, so that a reader can zoom; a content security policy in the page forbids
-the browser to fetch anything. The same comparison gives the same bytes.
+plotly.js stands in the file once, so that a reader can zoom: about 4.8 MB, most of the file, since
+the Python package has no smaller bundle. A content security policy in the page forbids the browser
+to fetch anything. The same comparison gives the same bytes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from baselines.comparison import manifest
+from baselines.comparison.benchmark import Comparison, cell_text, panel
 from baselines.comparison.statistics import REFERENCE, caveats
 from baselines.plot_style import policy_color
 from baselines.report import figures
@@ -23,13 +25,11 @@ from baselines.report.worst_days import WorstDay, account, day_steps, why, worst
 if TYPE_CHECKING:
     import pandas as pd
 
-    from baselines.comparison.benchmark import Comparison
-
     Steps = Callable[[str, int, int], pd.DataFrame]  # of a policy, seed and household
 
 TEMPLATE = "report.html.jinja"
-# Pictures of the benchmark, where they lie beside the report: file, what one sees in it.
-PICTURES = {
+# Pictures of the benchmark that the page shows where they lie beside it: file, what one sees in it.
+PICTURE_TEXTS = {
     "bills.png": "Cost of charging a day under each policy, as bars stacked by term of the bill",
     "cost_against_missing.png": "Cost without what is missing against energy missing at departure",
     "heat_map.png": "Energy charged by local hour and rank of the hour's price, for each policy",
@@ -45,7 +45,7 @@ class Column(NamedTuple):
     form: str
     interval: bool = False
     bar: bool = False
-    always: bool = False  # also where it is zero under every policy
+    always: bool = False  # also shown where it is zero under every policy
 
 
 COLUMNS = (
@@ -62,7 +62,7 @@ COLUMNS = (
 
 
 def plotly_js() -> str:
-    """The source of plotly.js; call it before a long run, to know that it is there.
+    """The source of plotly.js; to be called before a long run too, lest it is missing afterwards.
 
     Raises:
         ValueError: where the package plotly is missing.
@@ -77,7 +77,7 @@ def plotly_js() -> str:
 
 
 def write(comparison: Comparison, folder: Path) -> Path:
-    """Write `report.html`: into it go `manifest.json` and the pictures that lie in the folder.
+    """Write `report.html`; it includes `manifest.json` and pictures where these lie in the folder.
 
     Args:
         comparison: What a benchmark found.
@@ -99,19 +99,19 @@ def write(comparison: Comparison, folder: Path) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    manifest = folder / "manifest.json"
+    manifest_path = folder / manifest.NAME
     page = environment.get_template(TEMPLATE).render(
         title=title(comparison),
         parts=list(parts(comparison)),
         pictures=[
             (base64.b64encode((folder / name).read_bytes()).decode(), alt)
-            for name, alt in PICTURES.items()
+            for name, alt in PICTURE_TEXTS.items()
             if (folder / name).is_file()
         ],
-        manifest=manifest.read_text(encoding="utf-8") if manifest.is_file() else None,
+        manifest=(manifest_path.read_text(encoding="utf-8") if manifest_path.is_file() else None),
         plotly_js=source,
     )
-    path = folder / "report.html"
+    path = folder / manifest.REPORT
     path.write_text(page, encoding="utf-8", newline="\n")
     return path
 
@@ -127,16 +127,14 @@ def title(comparison: Comparison) -> str:
 
 
 def parts(comparison: Comparison) -> Iterator[dict[str, Any]]:
-    """What the page says of each scenario, and each split of it, in the summary's order."""
-    from baselines.comparison.benchmark import panel
-
+    """What the page says of each scenario and split, in the summary's order."""
     key = ["scenario", "split"]
     summary = comparison.summary.merge(
         comparison.ranks.drop(columns="rank"), on=[*key, "policy"], validate="1:1"
     )
-    for number, (names, own) in enumerate(summary.groupby(key, sort=False)):
+    for number, (names, group) in enumerate(summary.groupby(key, sort=False)):
         scenario, split = map(str, names)
-        rows = own.sort_values("cost_per_day", kind="stable")
+        rows = group.sort_values("cost_per_day", kind="stable")
         paired, days = (
             frame[(frame["scenario"] == scenario) & (frame["split"] == split)]
             for frame in (comparison.paired, comparison.days)
@@ -155,11 +153,11 @@ def parts(comparison: Comparison) -> Iterator[dict[str, Any]]:
 
 def bound_of(rows: pd.DataFrame) -> float | None:
     """The mean lower bound a day, or None where none was computed."""
-    return float(rows["bound_per_day"].iloc[0]) if known(rows, "bound_per_day") else None
+    return float(rows["bound_per_day"].iloc[0]) if has_numbers(rows, "bound_per_day") else None
 
 
-def known(rows: pd.DataFrame, column: str) -> bool:
-    """Whether the table has such a column, and a number in it."""
+def has_numbers(rows: pd.DataFrame, column: str) -> bool:
+    """Whether the table has such a column with a number in it."""
     return column in rows and bool(rows[column].notna().any())
 
 
@@ -173,11 +171,11 @@ def findings(rows: pd.DataFrame) -> str:
     sentences = [f"Cheapest: {costs} {first['currency']} a day."]
     if bound is not None:
         sentences.append(f"No policy can pay less than {bound:.2f} here: a proven bound.")
-    free = rows.loc[rows["policy"] == REFERENCE, "cost_per_day"]
-    if bound is not None and len(free):
+    reference = rows.loc[rows["policy"] == REFERENCE, "cost_per_day"]
+    if bound is not None and len(reference):
         sentences.append(
-            f"Charging without control pays {free.iloc[0]:.2f}, so at most "
-            f"{free.iloc[0] - bound:.2f} can be avoided."
+            f"Charging without control pays {reference.iloc[0]:.2f}, so at most "
+            f"{reference.iloc[0] - bound:.2f} can be avoided."
         )
     if first["seeds"] > 1 and not np.isnan(first["tau"]):
         sentences.append(
@@ -189,20 +187,20 @@ def findings(rows: pd.DataFrame) -> str:
 
 
 def table(rows: pd.DataFrame) -> dict[str, Any]:
-    """Headings and cells of the table; of columns that say nothing in this scenario, none."""
-    shown = [
+    """Headings and cells of the table, without columns that say nothing in this scenario."""
+    columns = [
         column
         for column in COLUMNS
-        if known(rows, column.name) and (column.always or rows[column.name].any())
+        if has_numbers(rows, column.name) and (column.always or rows[column.name].any())
     ]
     lines = []
     for _, row in rows.iterrows():
         name = str(row["policy"])
-        cells = [cell(column, row) for column in shown]
+        cells = [cell(column, row) for column in columns]
         lines.append({"name": name, "color": policy_color(name), "cells": cells})
     bound = bound_of(rows)
     return {
-        "headings": [column.heading for column in shown],
+        "headings": [column.heading for column in columns],
         "rows": lines,
         "bound": None if bound is None else f"{bound:.2f}",
     }
@@ -211,50 +209,47 @@ def table(rows: pd.DataFrame) -> dict[str, Any]:
 def cell(column: Column, row: pd.Series[Any]) -> dict[str, Any]:
     """One cell: the number, its interval, and how much of the cell its bar fills (percent)."""
     value = float(row[column.name])
-    shown = {"text": figure_text(value, column), "interval": "", "bar": None}
+    interval, bar = "", None
     ends = [f"{column.name}_low", f"{column.name}_high"]
     if column.interval and all(end in row for end in ends):
-        shown["interval"] = " to ".join(figure_text(float(row[end]), column) for end in ends)
+        interval = " to ".join(figure_text(float(row[end]), column) for end in ends)
     if column.bar and not np.isnan(value):
-        shown["bar"] = f"{min(max(value, 0.0), 100.0):.1f}"
-    return shown
+        bar = f"{min(max(value, 0.0), 100.0):.1f}"
+    return {"text": figure_text(value, column), "interval": interval, "bar": bar}
 
 
 def figure_text(value: float, column: Column) -> str:
-    """A number as the table shows it, without the sign of a zero; a dash for none."""
-    if np.isnan(value):
-        return "\u2013"
-    text = f"{value:{column.form}}"
-    return text if text.strip("-0.%") else text.removeprefix("-")
+    """A number as the table shows it; a dash for none."""
+    return cell_text(value, column.form, missing="\u2013")
 
 
 def money_figures(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Cost, and regret where there is a bound, as dots with intervals."""
-    shown = [("cost_per_day", "cost", bound_of(rows))]
-    if known(rows, "regret_per_day"):
-        shown.append(("regret_per_day", "regret above the bound", None))
+    money = [("cost_per_day", "cost", bound_of(rows))]
+    if has_numbers(rows, "regret_per_day"):
+        money.append(("regret_per_day", "regret above the bound", None))
     return [
         {
             "figure": figures.money(rows, column, words, bound),
             "alt": f"{words} a day of each policy; the numbers are in the table",
             "caption": f"{words.capitalize()} a day with its 95 % interval.",
         }
-        for column, words, bound in shown
+        for column, words, bound in money
     ]
 
 
 def both_ways(paired: pd.DataFrame) -> pd.DataFrame:
-    """Every ordered pair once, from every pair once."""
+    """Paired differences in both directions, from those in one."""
     import pandas as pd
 
-    turned = paired.assign(
+    opposite = paired.assign(
         policy=paired["other"],
         other=paired["policy"],
         difference_per_day=-paired["difference_per_day"],
         difference_per_day_low=-paired["difference_per_day_high"],
         difference_per_day_high=-paired["difference_per_day_low"],
     )
-    return pd.concat([paired, turned], ignore_index=True)
+    return pd.concat([paired, opposite], ignore_index=True)
 
 
 def paired_part(paired: pd.DataFrame, rows: pd.DataFrame) -> dict[str, Any] | None:
@@ -265,7 +260,7 @@ def paired_part(paired: pd.DataFrame, rows: pd.DataFrame) -> dict[str, Any] | No
     both = both_ways(paired)
     ends = ["difference_per_day", "difference_per_day_low", "difference_per_day_high"]
     pairs = zip(both["policy"], both["other"], both[ends].to_numpy(np.float64), strict=True)
-    cells = {(policy, other): pair_cell(*found) for policy, other, found in pairs}
+    cells = {(policy, other): pair_cell(*numbers) for policy, other, numbers in pairs}
     return {
         "figure": figures.paired(both, names, currency),
         "alt": "Paired differences in cost a day with 95 % intervals; the numbers are in the table",
@@ -279,7 +274,7 @@ def paired_part(paired: pd.DataFrame, rows: pd.DataFrame) -> dict[str, Any] | No
 
 
 def pair_cell(middle: float, low: float, high: float) -> dict[str, Any]:
-    """A difference, its interval, and whether that leaves out 0."""
+    """A difference, its interval, and whether 0 lies outside that."""
     return {
         "text": f"{middle:+.2f}",
         "interval": f"{low:+.2f} to {high:+.2f}",
@@ -288,19 +283,19 @@ def pair_cell(middle: float, low: float, high: float) -> dict[str, Any]:
 
 
 def worst_part(days: pd.DataFrame, rows: pd.DataFrame, steps: Steps) -> list[dict[str, Any]]:
-    """Each policy's worst day beside the optimum's same day, the dearest policies last."""
+    """Each policy's worst day beside the same day under the optimum, the dearest policies last."""
     names, currency = [str(name) for name in rows["policy"]], str(rows["currency"].iloc[0])
     steps = lru_cache(maxsize=8)(steps)  # several policies often share a worst day
-    found = worst_days(days, yardstick(names))
+    worst = worst_days(days, yardstick(names))
     return [
-        worst_day(worst, steps, currency)
-        for worst in sorted(found, key=lambda worst: names.index(worst.policy))
+        worst_day(day, steps, currency)
+        for day in sorted(worst, key=lambda day: names.index(day.policy))
     ]
 
 
 def worst_day(worst: WorstDay, steps: Steps, currency: str) -> dict[str, Any]:
     """The figure of one day and the words beneath it."""
-    own, others = (
+    of_policy, of_other = (
         day_steps(steps(policy, worst.seed, worst.household), worst.day)
         for policy in (worst.policy, worst.other)
     )
@@ -309,8 +304,8 @@ def worst_day(worst: WorstDay, steps: Steps, currency: str) -> dict[str, Any]:
         "other": worst.other,
         "color": policy_color(worst.policy),
         "heading": f"{worst.date}, seed {worst.seed}, household {worst.household}",
-        "why": why(worst, account(own), account(others), currency),
-        "figure": figures.day(worst, own, others, currency),
+        "why": why(worst, account(of_policy), account(of_other), currency),
+        "figure": figures.day(worst, of_policy, of_other, currency),
         "alt": f"Price, power and state of charge on {worst.date} under {worst.policy}, left, and "
         f"{worst.other}, right; the text says what differs",
     }

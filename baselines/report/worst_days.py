@@ -6,13 +6,13 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from baselines.plot_style import names_in, per_car
-from ev_gym.runtime.durations import DAY_MIN
+from ev_gym.runtime.durations import DAY_MIN, HOUR_MIN
 from ev_gym.simulation.state_fields import REWARD_TERMS
 
 if TYPE_CHECKING:
     import pandas as pd
 
-NOTHING = 0.005  # less than half a hundredth of money, or of a kWh, is not worth a word
+WORTH_A_WORD = 0.005  # less money, or energy (kWh), is not spoken of
 WORDS = {
     "energy": "energy from the grid",
     "power": "power charge",
@@ -24,7 +24,7 @@ WORDS = {
 
 
 class WorstDay(NamedTuple):
-    """The day on which a policy paid most more than another one on the same day and household."""
+    """The day on which a policy paid most beyond what another one paid in the same household."""
 
     policy: str
     other: str
@@ -67,7 +67,7 @@ def is_optimal(policy: str) -> bool:
 
 
 def yardstick(policies: Iterable[str]) -> str:
-    """Whom to hold the others against: the optimum, or where it did not run the first named.
+    """The policy to compare the others with: the optimum, or the first where that did not run.
 
     Args:
         policies: Policies of one scenario, the cheapest first.
@@ -77,7 +77,7 @@ def yardstick(policies: Iterable[str]) -> str:
 
 
 def worst_days(days: pd.DataFrame, other: str) -> list[WorstDay]:
-    """The worst day of every policy but `other`; of equal ones the first.
+    """The worst day of every policy but `other`; of equally bad ones the first.
 
     Args:
         days: Of one scenario: `policy`, `seed`, `household`, `day` (24 hours each, from the
@@ -88,14 +88,15 @@ def worst_days(days: pd.DataFrame, other: str) -> list[WorstDay]:
         One a policy, in the order in which they come.
     """
     same = ["seed", "household", "day"]
-    theirs = days[days["policy"] == other].set_index(same)["cost"].rename("other_cost")
-    found = []
+    other_costs = days[days["policy"] == other].set_index(same)["cost"].rename("other_cost")
+    worst_days = []
     for policy in names_in(days["policy"]):
-        own = days[days["policy"] == policy].join(theirs, on=same, how="inner").sort_values(same)
-        if policy == other or own.empty:
+        of_policy = days[days["policy"] == policy]
+        rows = of_policy.join(other_costs, on=same, how="inner").sort_values(same)
+        if policy == other or rows.empty:
             continue
-        worst = own.iloc[(own["cost"] - own["other_cost"]).to_numpy().argmax()]
-        found.append(
+        worst = rows.iloc[(rows["cost"] - rows["other_cost"]).to_numpy().argmax()]
+        worst_days.append(
             WorstDay(
                 policy=policy,
                 other=other,
@@ -107,26 +108,26 @@ def worst_days(days: pd.DataFrame, other: str) -> list[WorstDay]:
                 other_cost=float(worst["other_cost"]),
             )
         )
-    return found
+    return worst_days
 
 
 def day_steps(steps: pd.DataFrame, day: int) -> pd.DataFrame:
     """The steps of one day of an episode, counted from 0 in 24 hours from its start."""
     elapsed_min = steps["now_min"] - steps["now_min"].iloc[0]
-    own: pd.DataFrame = steps[elapsed_min // DAY_MIN == day]
-    return own if "time" in own else own.reset_index()
+    rows: pd.DataFrame = steps[elapsed_min // DAY_MIN == day]
+    return rows if "time" in rows else rows.reset_index()
 
 
 def hourly_kw(steps: pd.DataFrame) -> pd.Series[float]:
     """Mean power at the meter over each clock hour, by that hour's first minute."""
-    hour_min = (steps["now_min"] // 60 * 60).to_numpy()
+    hour_min = (steps["now_min"] // HOUR_MIN * HOUR_MIN).to_numpy()
     mean: pd.Series[float] = steps["grid_kw"].groupby(hour_min).mean()
     return mean
 
 
 def step_hours(steps: pd.DataFrame) -> float:
     """Length of a step (h)."""
-    return float(steps["now_min"].iloc[1] - steps["now_min"].iloc[0]) / 60
+    return float(steps["now_min"].iloc[1] - steps["now_min"].iloc[0]) / HOUR_MIN
 
 
 def account(steps: pd.DataFrame) -> Account:
@@ -151,66 +152,68 @@ def account(steps: pd.DataFrame) -> Account:
     )
 
 
-def _energy_words(own: Account, currency: str) -> str:
-    if own.charged_kwh < NOTHING and own.returned_kwh < NOTHING:
+def _energy_words(account: Account, currency: str) -> str:
+    if account.charged_kwh < WORTH_A_WORD and account.returned_kwh < WORTH_A_WORD:
         return "nothing charged"
-    words = f"{own.charged_kwh:.1f} kWh charged"
-    if own.returned_kwh >= NOTHING:
-        return f"{words}, {own.returned_kwh:.1f} kWh fed back"
-    return f"{words} at {own.money['energy'] / own.charged_kwh:.2f} {currency}/kWh"
+    words = f"{account.charged_kwh:.1f} kWh charged"
+    if account.returned_kwh >= WORTH_A_WORD:
+        return f"{words}, {account.returned_kwh:.1f} kWh fed back"
+    return f"{words} at {account.money['energy'] / account.charged_kwh:.2f} {currency}/kWh"
 
 
-def _term_words(term: str, own: Account, currency: str) -> str:
+def _term_words(term: str, account: Account, currency: str) -> str:
     if term == "energy":
-        return _energy_words(own, currency)
+        return _energy_words(account, currency)
     if term == "power":
-        return f"{own.money[term]:.2f}, highest hour {own.top_hour_kw:.1f} kW"
-    return f"{own.kwh[term]:.3f} kWh of capacity" if term == "wear" else f"{own.kwh[term]:.1f} kWh"
+        return f"{account.money[term]:.2f}, highest hour {account.top_hour_kw:.1f} kW"
+    kwh = account.kwh[term]
+    return f"{kwh:.3f} kWh of capacity" if term == "wear" else f"{kwh:.1f} kWh"
 
 
-def reasons(own: Account, others: Account, other: str, currency: str) -> tuple[str, str]:
+def reasons(account: Account, other_account: Account, other: str, currency: str) -> tuple[str, str]:
     """Where the money went: terms that were dearer than under `other`, and those cheaper.
 
     Each with its difference in money and the energies or powers behind it, the largest first.
     """
     sides: dict[bool, list[tuple[float, str]]] = {True: [], False: []}
     for term in REWARD_TERMS:
-        more = own.money[term] - others.money[term]
-        if abs(more) < NOTHING:
+        more = account.money[term] - other_account.money[term]
+        if abs(more) < WORTH_A_WORD:
             continue
-        ours, theirs = (_term_words(term, one, currency) for one in (own, others))
+        ours, theirs = (_term_words(term, one, currency) for one in (account, other_account))
         words = f"{WORDS[term]} by {abs(more):.2f} ({ours}; {other}: {theirs})"
         sides[more > 0].append((abs(more), words))
     dearer, cheaper = (
-        ", ".join(words for _, words in sorted(side, key=lambda one: -one[0]))
+        ", ".join(words for _, words in sorted(side, key=lambda reason: -reason[0]))
         for side in (sides[True], sides[False])
     )
     return dearer, cheaper
 
 
-def why(worst: WorstDay, own: Account, others: Account, currency: str) -> str:
+def why(worst: WorstDay, account: Account, other_account: Account, currency: str) -> str:
     """One paragraph on the day, made from its numbers.
 
     Args:
         worst: The day.
-        own: The policy's account of it.
-        others: That of `worst.other`.
+        account: The policy's account of it.
+        other_account: That of `worst.other`.
         currency: Of the money.
     """
-    dearer, cheaper = reasons(own, others, worst.other, currency)
-    more = own.cost - others.cost
+    dearer, cheaper = reasons(account, other_account, worst.other, currency)
+    more = account.cost - other_account.cost
     sentences = [
-        f"It paid {own.cost:.2f} {currency}, {worst.other} {others.cost:.2f}: "
+        f"It paid {account.cost:.2f} {currency}, {worst.other} {other_account.cost:.2f}: "
         f"{abs(more):.2f} {'more' if more >= 0.0 else 'less, as on no day it paid more'}"
     ]
     if dearer:
         sentences.append(f"Dearer: {dearer}")
     if cheaper:
         sentences.append(f"Cheaper: {cheaper}")
-    kept_kwh = own.stored_kwh - others.stored_kwh
-    if abs(kept_kwh) >= 0.05:
+    stored_kwh = account.stored_kwh - other_account.stored_kwh
+    if abs(stored_kwh) >= 0.05:
         sentences.append(
-            f"It ended the day with {abs(kept_kwh):.1f} kWh {'more' if kept_kwh > 0 else 'less'} in"
-            " the battery, which the day's bill does not value"
+            f"It ended the day with {abs(stored_kwh):.1f} kWh "
+            f"{'more' if stored_kwh > 0 else 'less'} in the battery, which the day's bill does not "
+            "value"
         )
     return ". ".join(sentences) + "."

@@ -27,7 +27,7 @@ import pytest
 
 from baselines.comparison import benchmark, workers
 from baselines.comparison.plan import RULE_ROWS, Plan
-from baselines.comparison.tasks import Task, drive, make_env, run_task
+from baselines.comparison.tasks import Task, make_env, run_days, run_task
 from ev_gym.scenario import Scenario, preset
 
 DAYS = 28
@@ -72,7 +72,7 @@ def test_a_comparison_costs_little_more_than_the_env(
     env_alone, through = bare_env(task), make_env(task)
 
     def driven() -> None:
-        for _ in drive(task, through):
+        for _ in run_days(task, through):
             pass
 
     works = (env_alone, driven, lambda: run_task(task))

@@ -16,7 +16,6 @@ from matplotlib.figure import Figure
 
 from baselines import plot_style
 from baselines.comparison import pictures
-from baselines.comparison.regret_picture import regret
 from baselines.comparison.sums import ChargedEnergy
 from baselines.one_run.picture import battery
 from ev_gym.env import EVChargingEnv
@@ -59,7 +58,7 @@ def everything(folder: Path) -> dict[str, Callable[[], Figure]]:
         "cost_against_missing": lambda: pictures.cost_against_missing(summary(), path),
         "week": lambda: pictures.week(steps(), path),
         "heat_map": lambda: pictures.heat_map(heats(), path),
-        "regret": lambda: regret(with_bound(), path),
+        "regret": lambda: pictures.regret(with_bound(), path),
         "battery": lambda: battery(env.history, env.scenario, path),
     }
 
@@ -319,7 +318,7 @@ def test_a_year_is_written_only_where_it_is_known(tmp_path: Path) -> None:
 
 def test_regret_stands_with_its_interval_and_share(tmp_path: Path) -> None:
     frame = with_bound()
-    (axes,) = regret(frame, tmp_path / "regret.png").axes
+    (axes,) = pictures.regret(frame, tmp_path / "regret.png").axes
     order = [label.get_text() for label in axes.get_yticklabels()]
     assert order == ["uncontrolled", "price_based", "own_idea"]  # bottom to top, least on top
     for place, row in enumerate(frame.set_index("policy").loc[order].itertuples()):
@@ -330,5 +329,5 @@ def test_regret_stands_with_its_interval_and_share(tmp_path: Path) -> None:
         np.testing.assert_allclose(ends, [row.regret_per_day_low, row.regret_per_day_high])
     assert "10.00 (72 %)" in texts(axes)
     assert "13.80 (100 %)" in texts(axes)
-    bare = regret(frame.drop(columns="regret_percent"), tmp_path / "regret.png")
+    bare = pictures.regret(frame.drop(columns="regret_percent"), tmp_path / "regret.png")
     assert "10.00" in texts(bare)

@@ -133,7 +133,7 @@ def test_energy_stands_at_its_hour_and_the_rank_of_its_price() -> None:
     expected = np.zeros((24, 24))
     expected[0, 0] = 3.0  # the cheapest, at noon
     expected[20, 21] = 2.0  # twenty hours later it is 09:00
-    np.testing.assert_array_equal(sums.heat_kwh, expected)
+    np.testing.assert_array_equal(sums.charged_kwh, expected)
     assert list(sums.dates[:, 0].astype(str)) == ["2023-03-25", "2023-03-26"]
     figures = sums.figures(np.zeros(1))
     assert figures["cheap_kwh_per_day"][0] == 1.5
@@ -150,7 +150,7 @@ def test_quarters_are_parts_of_hours_and_of_equal_prices_the_earlier_is_cheaper(
     sums.add(*day_of(price, charge_kw, 0, 15))
     expected = np.zeros((24, 24))
     expected[23, 2], expected[22, 23] = 1.5, 0.25
-    np.testing.assert_allclose(sums.heat_kwh, expected)
+    np.testing.assert_allclose(sums.charged_kwh, expected)
 
 
 def test_each_episode_is_a_member_of_the_archive(

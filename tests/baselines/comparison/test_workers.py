@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import os
 import pickle
 import re
@@ -10,12 +12,17 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
+from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from joblib._dask import DaskDistributedBackend
 
 from baselines.cli.benchmark import benchmark
-from baselines.comparison.workers import check, clear_parts, run_all
+from baselines.comparison.workers import check, clear_parts, dask_backend, run_all
 from tests.support.repository import ROOT
 from tests.support.worker_tasks import (
     Task,
@@ -224,3 +231,66 @@ def test_the_commands_of_the_scaling_page_are_understood() -> None:
     for command in commands:
         options = benchmark.make_context("benchmark", shlex.split(command)).params
         check(options["jobs"], options["backend"], options["ray_address"] or options["scheduler"])
+
+
+class DaskTask:
+    """What joblib reads of a future of Dask."""
+
+    def __init__(self, status: str) -> None:
+        self.status = status
+
+
+class Waiting:
+    """Tasks of Dask with their results, one after the other; then the backend stops."""
+
+    def __init__(self, backend: Any, results: dict[DaskTask, Any]) -> None:
+        self.backend, self.results = backend, results
+
+    async def __aiter__(self) -> AsyncIterator[tuple[DaskTask, Any]]:
+        for pair in self.results.items():
+            yield pair
+        self.backend._continue = False
+
+
+def test_joblib_still_keeps_silent_about_tasks_that_dask_has_given_up() -> None:
+    """Why `dask_backend` changes a class of a private module, and what it changes.
+
+    If this fails, joblib has changed. See whether the change is still needed and still works
+    (`test_clusters`), and move the end of the range of versions in `pyproject.toml`.
+    """
+    changed = {"submit": ["func", "callback"], "effective_n_jobs": ["n_jobs"]}
+    for method, arguments in changed.items():
+        parameters = inspect.signature(getattr(DaskDistributedBackend, method)).parameters
+        assert list(parameters) == ["self", *arguments]
+    made_with = inspect.signature(DaskDistributedBackend).parameters
+    assert {"client", "wait_for_workers_timeout"} < set(made_with)
+    lost, finished = DaskTask("error"), DaskTask("finished")
+    called: list[Any] = []
+    backend = SimpleNamespace(
+        _continue=True,
+        _results={lost: Future(), finished: Future()},
+        _callbacks={lost: called.append, finished: called.append},
+    )
+    answers = dict(backend._results)
+    error = ConnectionError("its workers died")
+    backend.waiting_futures = Waiting(backend, {lost: (None, error, None), finished: "result"})
+    asyncio.run(DaskDistributedBackend._collect(backend))
+    assert answers[lost].exception() is error
+    assert answers[finished].result() == "result"
+    assert called == ["result"]  # and nothing of the other
+
+
+def test_the_changed_backend_reports_them_and_never_has_one_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same two answers, from joblib's own methods for a client without a cluster."""
+    answer: Future[Any] = Future()
+    monkeypatch.setattr(DaskDistributedBackend, "__init__", lambda self, **_: None)
+    monkeypatch.setattr(DaskDistributedBackend, "submit", lambda self, func, callback: answer)
+    monkeypatch.setattr(DaskDistributedBackend, "effective_n_jobs", lambda self, n_jobs: 1)
+    workers, called = dask_backend(None), []
+    assert workers.effective_n_jobs(-1) == 2
+    assert workers.submit(None, called.append) is answer
+    error = ConnectionError("its workers died")
+    answer.set_exception(error)
+    assert called == [error]

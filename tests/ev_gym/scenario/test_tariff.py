@@ -6,6 +6,7 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ev_gym.scenario import ScenarioError, Tariff
@@ -71,6 +72,21 @@ def test_energy_tax_by_year() -> None:
     assert energy_tax(Tariff(), 2018) == energy_tax(Tariff(), 1900) == 0.439
     with pytest.raises(ScenarioError, match="hold the year 2017; allowed: years from 2018"):
         energy_tax(by_year, 2017)
+
+
+def test_hours_that_count_in_full_in_the_power_charge() -> None:
+    """Of Sollentuna those from 7 to 19 on workdays, of single hours and of many."""
+    seom, hours = tariff("seom"), np.arange(24)
+    on_workday = seom.counts_in_full(hours, np.ones(24, bool))
+    assert np.flatnonzero(on_workday).tolist() == list(range(7, 19))
+    assert not seom.counts_in_full(hours, np.zeros(24, bool)).any()
+    assert [seom.counts_in_full(hour, True) for hour in (6, 7, 18, 19)] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+    assert not seom.counts_in_full(12, False)
 
 
 def test_an_unknown_tariff_is_named_with_what_is_allowed() -> None:
