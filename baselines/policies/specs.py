@@ -177,9 +177,11 @@ def _load(spec: Spec, point: EntryPoint) -> Any:
 
 
 def _import(spec: Spec, point: EntryPoint) -> ModuleType:
-    here = os.getcwd()
-    if here not in sys.path:
-        sys.path.append(here)  # behind all others: a file there shadows no library
+    # Behind all others, so that a file of the current folder shadows no library; and behind this
+    # package's folder, which an editable install does not put on the path that workers inherit.
+    for folder in (str(Path(__file__).parents[2]), os.getcwd()):
+        if folder not in sys.path:
+            sys.path.append(folder)
     importlib.invalidate_caches()  # the file may be younger than the last look into its folder
     try:
         return importlib.import_module(point.module)
