@@ -82,8 +82,8 @@ _gym.register(
 )
 _gym.register(
     id="EVChargingRemote-v0",
-    entry_point="baselines.remote:RemoteEnv",
-    vector_entry_point="baselines.remote:RemoteVectorEnv",
+    entry_point="ev_gym.remote:RemoteEnv",
+    vector_entry_point="ev_gym.remote:RemoteVectorEnv",
 )
 
 

@@ -247,10 +247,12 @@ def _load(spec: Spec, point: EntryPoint) -> Any:
 
 
 def _import(spec: Spec, point: EntryPoint) -> ModuleType:
-    folder = os.getcwd()
-    if folder not in sys.path:
-        sys.path.append(folder)  # behind all others: a file in it shadows no library
-    importlib.invalidate_caches()  # the file may be younger than what Python knows of its folder
+    # Behind all others, so that a file of the current folder shadows no library; and behind this
+    # package's folder, which an editable install does not put on the path that workers inherit.
+    for folder in (str(Path(__file__).parents[2]), os.getcwd()):
+        if folder not in sys.path:
+            sys.path.append(folder)
+    importlib.invalidate_caches()  # the file may be younger than the last look into its folder
     try:
         return importlib.import_module(point.module)
     except Exception as error:  # the module's code may raise anything

@@ -101,10 +101,10 @@ class Reading(NamedTuple):
 
 
 class _Stretch(NamedTuple):
-    """Up to m ticks in a row: the state before the first of them, and after each.
+    """Up to m ticks in a row: the state at the start of each, and after the last.
 
     Attributes:
-        actions: (m, 1) float32, what the ticks are stepped by.
+        actions: (m, 1) float32, by which the ticks are stepped.
         households: (m + 1,) records of the simulator.
         vehicles: (m + 1, 1) VEHICLE_DTYPE.
         observations: (m + 1, D) float32.
@@ -116,31 +116,42 @@ class _Stretch(NamedTuple):
     observations: NDArray[np.float32]
 
 
+class _History(NamedTuple):
+    """The results of the last r ticks; that of tick t stands in row t modulo r.
+
+    Attributes:
+        results: (r,) STEP_DTYPE.
+        vehicle_results: (r, 1) VEHICLE_STEP_DTYPE.
+    """
+
+    results: NDArray[Any]
+    vehicle_results: NDArray[Any]
+
+
 @compiled
 def _step_ticks(
     actions: Any,
     households: Any,
     vehicles: Any,
     observations: Any,
-    now: int,
-    ticks: int,
-    until_kwh: float,
-    tables: Any,
     results: Any,
     vehicle_results: Any,
-    place: int,
+    tables: Any,
+    row: int,
+    tick: int,
+    ticks: int,
+    until_kwh: float,
 ) -> int:
     """Step a household through the ticks of a `_Stretch`; how many of them it took.
 
-    Its state stands in row `now`, where the last stretch led to, and goes to row 0. The household
-    stops after the tick that fills the car to `until_kwh`, and before an action that is no
-    number of the action space. The results of the first tick go to row `place` of the (r,) and
-    (r, 1) histories, those of the others to the rows behind it and, from the last one on, to row 0.
+    Its state stands in row `row`, where the last stretch led, and goes to row 0. It stops after the
+    tick that fills the car to `until_kwh`, and before an action that is no number of the action
+    space. `tick` is the number of the first tick in the `_History` of results.
     """
-    households[0] = households[now]
-    vehicles[0, 0] = vehicles[now, 0]
+    households[0] = households[row]
+    vehicles[0, 0] = vehicles[row, 0]
     for j in range(observations.shape[1]):
-        observations[0, j] = observations[now, j]
+        observations[0, j] = observations[row, j]
     for i in range(ticks):
         households[i + 1] = households[i]
         vehicles[i + 1, 0] = vehicles[i, 0]
@@ -152,7 +163,7 @@ def _step_ticks(
             observations[i + 1],
             results,
             vehicle_results,
-            (place + i) % results.shape[0],
+            (tick + i) % results.shape[0],
         )
         if over < 0:
             return i
@@ -163,9 +174,9 @@ def _step_ticks(
 
 @compiled
 def _mend_guess(actions: Any, decided: Any, stepped: int) -> int:
-    """How many guessed `actions` (m, 1) were as decided; what was decided then is the next guess.
+    """How many guessed `actions` (m, 1) were right; from there on the decisions are the next guess.
 
-    `decided` (n, 1) are the decisions for the `stepped` ticks, and perhaps for the next one.
+    `decided` (n, 1) are the decisions for the `stepped` ticks, and perhaps for the one after them.
     """
     right = 0
     while right < stepped and actions[right, 0] == decided[right, 0]:
@@ -176,7 +187,7 @@ def _mend_guess(actions: Any, decided: Any, stepped: int) -> int:
 
 
 def _policy_in_charge(spec: str, scenario: Scenario) -> Policy:
-    """The policy that decides at a station, as of a stretch of ticks at once.
+    """The policy that decides at a station.
 
     Raises:
         ConfigError: for one that does not exist, or needs more than the present observation.
@@ -200,13 +211,13 @@ def _policy_in_charge(spec: str, scenario: Scenario) -> Policy:
 class StationHousehold:
     """One household with one car, stepped tick by tick.
 
-    A station that nobody asked for a week is brought to now in one go: 604,800 ticks at the default
-    speed, four times as many at the highest. Compiled code takes 0.2 us for a tick, but a policy
-    takes 10 to 40 us, whether it is asked about one tick or about a hundred. So a stretch of ticks
-    is stepped by a guess of the policy's actions, the policy is asked about all that was seen, and
-    the ticks up to its first other decision count; it goes on from there, with what the policy said
-    about the rest as the next guess. That equals asking at every tick, for policies that look at
-    nothing but the observation.
+    After a week without a request there are 604,800 ticks to catch up with at the default speed,
+    four times as many at the highest. Compiled code takes 0.2 us for a tick; a policy takes 10 to
+    40 us, whether it is asked about one tick or about a hundred. So a stretch of ticks is stepped
+    by guessed actions, and the policy is then asked about all the observations on the way. Up to
+    the first decision that differs from the guess, all is as if it had been asked at every tick; a
+    new stretch begins there, for which the other decisions are the guess. This needs a policy that
+    decides by the observation alone.
 
     Args:
         scenario: The scenario; its start hour does not count.
@@ -229,13 +240,13 @@ class StationHousehold:
         self.kept_ticks = KEPT_DAYS * DAY_MIN // scenario.time_step_min
         self._simulator = Simulator(self.world, 1)
         self._out = self._simulator.outputs()
+        self.observation = np.zeros(self._simulator.width, np.float32)
         self._stretch = _Stretch(
             np.zeros((STRETCH_TICKS, 1), np.float32),
             as_records(np.zeros(STRETCH_TICKS + 1, self._simulator.households.dtype)),
             as_records(np.zeros((STRETCH_TICKS + 1, 1), VEHICLE_DTYPE)),
             np.zeros((STRETCH_TICKS + 1, self._simulator.width), np.float32),
         )
-        self._now = 0  # the stretch's row of the present state
         self._compiled_steps: Callable[..., int] | None = None
         self._available = observation_slices(self.scenario)["available_kw"].start
         self._policy: Policy | None = None
@@ -264,12 +275,6 @@ class StationHousehold:
         saved_state.restore(self._simulator, state)
         self.control = control
         self._observe()
-
-    @property
-    def observation(self) -> NDArray[np.float32]:
-        """What a policy sees in the present tick, (D,)."""
-        observation: NDArray[np.float32] = self._stretch.observations[self._now]
-        return observation
 
     def _observe(self) -> None:
         self._simulator.report(_ROW, self._out)
@@ -309,95 +314,88 @@ class StationHousehold:
             ActionError: for a policy that answers what is no action.
         """
         kept = min(ticks, self.kept_ticks)
-        results = as_records(np.empty(kept, STEP_DTYPE))
-        vehicle_results = as_records(np.empty((kept, 1), VEHICLE_STEP_DTYPE))
+        history = _History(
+            as_records(np.empty(kept, STEP_DTYPE)),
+            as_records(np.empty((kept, 1), VEHICLE_STEP_DTYPE)),
+        )
         self._load_stretch()
         policy = self._deciding_policy()
         if isinstance(policy, Random):
-            self._advance_at_random(policy, ticks, results, vehicle_results)
+            row = self._advance_at_random(policy, ticks, history)
         elif policy is not None:
-            self._advance_by_policy(policy, ticks, results, vehicle_results)
+            row = self._advance_by_policy(policy, ticks, history)
         else:
-            self._advance_by_switch(ticks, results, vehicle_results)
-        now = slice(self._now, self._now + 1)
-        self._simulator.households[:] = self._stretch.households[now]
-        self._simulator.vehicles[:] = self._stretch.vehicles[now]
+            row = self._advance_by_switch(ticks, history)
+        self._simulator.households[:] = self._stretch.households[row : row + 1]
+        self._simulator.vehicles[:] = self._stretch.vehicles[row : row + 1]
+        self.observation[:] = self._stretch.observations[row]
         records = np.empty(kept, RECORD_DTYPE)
-        records["house"], records["car"] = results, vehicle_results[:, 0]
+        records["house"], records["car"] = history.results, history.vehicle_results[:, 0]
         # Where there are more ticks than rows, the oldest stands where the next one would go.
         return np.roll(records, -(ticks % kept)) if ticks > kept else records
 
-    def _advance_by_switch(
-        self, ticks: int, results: NDArray[Any], vehicle_results: NDArray[Any]
-    ) -> None:
-        """Step so many ticks with the switch as it is; a full car turns it off, unless forced."""
+    def _advance_by_switch(self, ticks: int, history: _History) -> int:
+        """Step so many ticks with the switch as it is; a full car turns it off, unless forced.
+
+        Returns:
+            The row of the stretch where the household then stands.
+        """
         limit_kwh = float(self.world.tables.cars["limit_kwh"][0] - FULL_KWH)
-        done = 0
+        row = done = 0
         while done < ticks:
             self._stretch.actions[:] = self.control.switch
             turns_off = self.control.switch and self.control.override == AUTO
             count = min(ticks - done, STRETCH_TICKS)
-            until_kwh = limit_kwh if turns_off else math.inf
-            stepped = self._step(count, results, vehicle_results, done, until_kwh)
-            self._now = stepped
-            done += stepped
-            if turns_off and self._stretch.vehicles["energy_kwh"][stepped, 0] >= limit_kwh:
+            row = self._step(history, row, done, count, limit_kwh if turns_off else math.inf)
+            done += row
+            if turns_off and self._stretch.vehicles["energy_kwh"][row, 0] >= limit_kwh:
                 self.control = self.control._replace(switch=False)
+        return row
 
-    def _advance_at_random(
-        self, policy: Random, ticks: int, results: NDArray[Any], vehicle_results: NDArray[Any]
-    ) -> None:
-        """Step so many ticks by numbers that are drawn ahead."""
-        decisions = int(self._simulator.households["steps"][0])
+    def _advance_at_random(self, policy: Random, ticks: int, history: _History) -> int:
+        """Step so many ticks by numbers that are drawn ahead; the row, as above."""
+        decisions, row = int(self._simulator.households["steps"][0]), 0
         for done in range(0, ticks, STRETCH_TICKS):
             count = min(ticks - done, STRETCH_TICKS)
             self._stretch.actions[:count] = policy.ahead(decisions + done, count)
-            self._step(count, results, vehicle_results, done)
-            self._now = count
+            row = self._step(history, row, done, count)
+        return row
 
-    def _advance_by_policy(
-        self, policy: Policy, ticks: int, results: NDArray[Any], vehicle_results: NDArray[Any]
-    ) -> None:
-        """Step so many ticks by a policy, as the class describes."""
-        actions = self._stretch.actions
-        done, length = 0, STRETCH_TICKS
+    def _advance_by_policy(self, policy: Policy, ticks: int, history: _History) -> int:
+        """Step so many ticks by a policy, as the class describes; the row, as above."""
+        actions, observations = self._stretch.actions, self._stretch.observations
+        row = done = 0
+        length = STRETCH_TICKS
         while done < ticks:
             count = min(length, ticks - done)
-            stepped = self._step(count, results, vehicle_results, done)
-            # Where a guess was no action, the tick before which the stretch ended was seen, too.
-            decided = _decide(policy, self._stretch.observations[: min(stepped + 1, count)])
-            right = _mend_guess(actions, decided, stepped)
-            if right < len(decided):
-                _check_action(policy, decided[right])
-            self._now = right
-            done += right
+            stepped = self._step(history, row, done, count)
+            # A guess that is no action ends the stretch; what its tick saw is known, too.
+            decided = _decide(policy, observations[: min(stepped + 1, count)])
+            row = _mend_guess(actions, decided, stepped)
+            if row < len(decided):
+                _check_action(policy, decided[row])
+            done += row
             # A policy whose decisions cannot be guessed is asked about few ticks at a time.
-            length = min(max(4, (7 * length + 4 * right) // 8), STRETCH_TICKS)
+            length = min(max(4, (7 * length + 4 * row) // 8), STRETCH_TICKS)
+        return row
 
     def _load_stretch(self) -> None:
-        """Put the household's state beside its observation, where the next stretch begins."""
-        now = slice(self._now, self._now + 1)
-        self._stretch.households[now] = self._simulator.households
-        self._stretch.vehicles[now] = self._simulator.vehicles
+        """Begin a stretch at the household's state."""
+        self._stretch.households[:1] = self._simulator.households
+        self._stretch.vehicles[:1] = self._simulator.vehicles
+        self._stretch.observations[0] = self.observation
 
     def _step(
-        self,
-        ticks: int,
-        results: NDArray[Any],
-        vehicle_results: NDArray[Any],
-        place: int,
-        until_kwh: float = math.inf,
+        self, history: _History, row: int, tick: int, ticks: int, until_kwh: float = math.inf
     ) -> int:
-        """`_step_ticks` of the stretch; its first row is then the present one."""
-        counts = (self._now, ticks, until_kwh)
-        args = (*self._stretch, *counts, self.world.tables, results, vehicle_results, place)
+        """`_step_ticks` of the stretch."""
+        args = (*self._stretch, *history, self.world.tables, row, tick, ticks, until_kwh)
         if self._compiled_steps is None:
             self._compiled_steps = entry_point(_step_ticks, *args)
-        self._now = 0
         return self._compiled_steps(*args)
 
     def _action(self) -> NDArray[np.float32]:
-        """What the present tick is stepped by, as things stand: (1,) float32."""
+        """The action of the present tick, as things stand: (1,) float32."""
         policy = self._deciding_policy()
         if policy is None:
             return np.full(1, self.control.switch, np.float32)
@@ -411,7 +409,7 @@ class StationHousehold:
         house, stretch = self._simulator.households, self._stretch
         self._load_stretch()
         stretch.actions[0] = self._action()
-        self._step(1, self._out.results, self._out.vehicle_results, 0)
+        self._step(_History(self._out.results, self._out.vehicle_results), 0, 0, 1)
         flows = self._out.vehicle_results["charge_kw"][0, 0] != 0.0
         offered_kw = float(stretch.vehicles["offered_kw"][1, 0])
         available_kw = float(self.observation[self._available])

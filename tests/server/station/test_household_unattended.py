@@ -95,6 +95,8 @@ def test_a_policy_that_answers_no_action() -> None:
     message = r"policy 'tests.*:failing' answers nan; allowed: a number from 0 to 1"
     with pytest.raises(ActionError, match=message):
         household.advance(9)
+    with pytest.raises(ActionError, match=message):
+        household.advance(900)
     assert household.state_bytes() == before[0]
     np.testing.assert_array_equal(household.observation, before[1])
     minutes = household.advance(8)["house"]["now_min"] % 1440
