@@ -28,7 +28,9 @@ SOURCES = [
 @functools.cache
 def compiled_in(path: Path) -> list[Callable[..., Any]]:
     """The compiled functions of a source file, found by their decorators."""
-    decorated = re.compile(r"^@(?:compiled\w*|\w+_field\(.*\))\ndef (\w+)", re.MULTILINE)
+    decorated = re.compile(
+        r"^@(?:compiled\w*|(?:house|hourly|vehicle)_field\(.*\))\ndef (\w+)", re.MULTILINE
+    )
     names = decorated.findall(path.read_text(encoding="utf-8"))
     if not names:
         return []

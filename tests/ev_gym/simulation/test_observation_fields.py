@@ -129,8 +129,8 @@ def test_a_parameter_that_nothing_gives_is_refused() -> None:
 
 
 # Prints the fields of a villa, their bounds in the space, and an observation with 20 kWh in a car
-# at the charger and 10 kWh in one that is away. The reference page and power charge are left out
-# where code is interpreted, and the steps of an env where it is compiled: each would take a minute.
+# at the charger and 10 kWh in one that is away. The reference page and the power charge are left
+# out where code is interpreted, the steps of an env where it is compiled: each would take a minute.
 REPORT = """
 import json
 import numpy as np
