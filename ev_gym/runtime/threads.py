@@ -9,12 +9,10 @@ import itertools
 import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-T = TypeVar("T")
 
 # With fewer rows than this for each thread, waking it costs more time than it saves.
 ROWS_A_THREAD = 4096
@@ -56,9 +54,9 @@ def shares(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     return [rows if part is None else rows[part] for part in parts(len(rows))]
 
 
-def run_parts(work: Callable[..., T], calls: list[tuple[Any, ...]]) -> list[T]:
-    """What `work(*call)` gives for each call, the first on this thread, the others beside it."""
+def run_parts(work: Callable[..., int], calls: list[tuple[Any, ...]]) -> int:
+    """The sum of `work(*call)` over the calls; the first runs on this thread."""
     if len(calls) == 1:
-        return [work(*calls[0])]
-    others: list[Future[T]] = [_pool().submit(work, *call) for call in calls[1:]]
-    return [work(*calls[0]), *(other.result() for other in others)]
+        return work(*calls[0])
+    others: list[Future[int]] = [_pool().submit(work, *call) for call in calls[1:]]
+    return work(*calls[0]) + sum(other.result() for other in others)

@@ -150,18 +150,19 @@ class Simulator:
         calls = [self._step_args(part, actions, out, autoreset) for part in self._parts]
         if self._step_rows is None:
             self._step_rows = entry_point(loops.step_rows, *calls[0])
-        over: int = sum(threads.run_parts(self._step_rows, calls))
+        over = threads.run_parts(self._step_rows, calls)
         if not over or not autoreset:
             return over
+        # The rows that were over before have waited; a new episode begins there.
         waiting = np.flatnonzero((self.households["over"] != 0) & ~out.truncated)
-        if waiting.size:
-            shares = [(rows, out) for rows in threads.shares(waiting)]
-            threads.run_parts(self._begin_anew, shares)
-        return over - int(waiting.size)
+        shares = [(rows, out) for rows in threads.shares(waiting)]
+        return over - threads.run_parts(self._begin_anew, shares)
 
-    def _begin_anew(self, rows: NDArray[np.int64], out: Outputs) -> None:
+    def _begin_anew(self, rows: NDArray[np.int64], out: Outputs) -> int:
+        """Begin new episodes in rows (m,) and write what they show; how many rows."""
         self.begin(rows)
         self.report(rows, out)
+        return len(rows)
 
     def _step_args(
         self, part: slice | None, actions: NDArray[np.float32], out: Outputs, autoreset: bool

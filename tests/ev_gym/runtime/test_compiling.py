@@ -87,11 +87,14 @@ def _whole(rows):  # type: ignore[no-untyped-def]
 
 
 @needs_numba
-def test_only_entry_points_become_machine_code() -> None:
+def test_only_entry_points_become_machine_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The others lie in no execution engine; each is compiled once, whatever numbers it is given.
 
     Fails where Numba's private parts are no longer what `compiling` takes them for.
     """
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))  # so that nothing is found there
     rows = np.zeros(1, STEP_DTYPE)
     rows["load_kw"] = 1.5
     assert _whole(rows) == 1.5

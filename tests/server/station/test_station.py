@@ -212,7 +212,7 @@ def test_a_station_saved_in_the_layout_of_before_begins_anew_and_names_both_vers
         with caplog.at_level(logging.WARNING, "server.station.station"):
             again = Station(store, Config(clock=clock))
         assert [told in message for message in caplog.messages] == [True]
-        assert again.shown().energy_kwh == 9.26
+        assert again.reading().energy_kwh == 9.26
 
 
 def test_each_scenario_has_a_station_of_its_own_under_one_name(store: Store) -> None:
