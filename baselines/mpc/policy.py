@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.mpc.follow import CarSettings, Follower, last_ampere
-from baselines.mpc.memory import Forecast, Memory
+from baselines.mpc.forecast import Forecast, Memory
 from baselines.mpc.plan import Outlook, Plan, Stay, make_plan, site_of
 from baselines.policies.base import Future, Policy
 from baselines.policies.view import HouseholdView, View

@@ -11,7 +11,7 @@ import pytest
 
 from baselines import make_policy
 from baselines.foresight import foresee, tell_future
-from baselines.mpc.memory import Forecast
+from baselines.mpc.forecast import Forecast
 from ev_gym.scenario import Solar, Tariff
 from ev_gym.vector_env import EVChargingVectorEnv
 from tests.baselines.mpc.test_policy import daily

@@ -11,7 +11,7 @@ import pytest
 from baselines.foresight import foresee
 from baselines.mpc import Mpc
 from baselines.mpc.follow import Follower, LastAmpere
-from baselines.mpc.memory import Forecast, Memory
+from baselines.mpc.forecast import Forecast, Memory
 from baselines.mpc.plan import Outlook, Plan, Site, Stay, make_plan, site_of
 from baselines.policies.view import HouseholdView
 from ev_gym.scenario import Scenario

@@ -94,7 +94,7 @@ def test_there_is_compiled_code_where_we_know_it() -> None:
         ),
         (
             "ev_gym/runtime/counter_random.py",
-            ["ev_gym.drivers.draws.draw_session", "baselines.mpc.memory._draw_noise"],
+            ["ev_gym.drivers.draws.draw_session", "baselines.mpc.forecast._draw_noise"],
             ["ev_gym.physics.household.charge_cars"],
         ),
         (
