@@ -93,15 +93,18 @@ def test_a_server_with_a_policy_of_the_folder(folder: Path) -> None:
         (command("ev-gym-server"), *words),
         cwd=folder, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     ) as server:  # fmt: skip
-        assert server.stdout is not None
-        line = server.stdout.readline()
-        while "compiling" in line:
+        try:
+            assert server.stdout is not None
             line = server.stdout.readline()
-        station = re.fullmatch(r"station +(http.*)\n", line)
-        assert station, server.stderr and server.stderr.read()
-        assert requests.get(station[1], timeout=20).text == "9.26"
-        server.send_signal(signal.SIGTERM)
-        assert server.communicate(timeout=60)[0].endswith("stopped\n")
+            while "compiling" in line:
+                line = server.stdout.readline()
+            station = re.fullmatch(r"station +(http.*)\n", line)
+            assert station, line
+            assert requests.get(station[1], timeout=60).text == "9.26"
+            server.send_signal(signal.SIGTERM)
+            assert server.communicate(timeout=60)[0].endswith("stopped\n")
+        finally:
+            server.kill()  # a failed test would otherwise wait for it
 
 
 def test_envs_of_a_script_in_the_folder(
