@@ -88,7 +88,9 @@ def test_a_benchmark_whose_workers_inherit_the_path(folder: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a signal ends the server")
 def test_a_server_with_a_policy_of_the_folder(folder: Path) -> None:
-    words = ("--port", "0", "--policy", "mine:half", "--store", f"sqlite:///{folder / 'a.db'}")
+    slowly = ("--seconds-per-hour", "3600")  # so that the first tick lasts a quarter of an hour
+    store = ("--store", f"sqlite:///{folder / 'a.db'}")
+    words = ("--port", "0", "--policy", "mine:half", *store, *slowly)
     with subprocess.Popen(
         (command("ev-gym-server"), *words),
         cwd=folder, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
