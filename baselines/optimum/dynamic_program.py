@@ -145,7 +145,7 @@ class Run(NamedTuple):
     cost: float
 
 
-@compiled_apart
+@compiled
 def _worth(
     problem: Problem,
     household: HouseholdState,
