@@ -122,7 +122,7 @@ class _WithoutMachineCode:
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
-class _PartLowering(NativeLowering):  # type: ignore[misc]
+class _PartLowering(NativeLowering):  # type: ignore[misc]  # numba ships no types
     """Numba's last pass, which writes LLVM's code, into a library for callers."""
 
     _name = "ev_gym_part_lowering"
@@ -134,7 +134,7 @@ class _PartLowering(NativeLowering):  # type: ignore[misc]
         return bool(super().run_pass(state))
 
 
-class _PartCompiler(CompilerBase):  # type: ignore[misc]
+class _PartCompiler(CompilerBase):  # type: ignore[misc]  # numba ships no types
     """Numba's passes, with the last one replaced."""
 
     def define_pipelines(self) -> list[Any]:
@@ -147,7 +147,7 @@ class _PartCompiler(CompilerBase):  # type: ignore[misc]
         return [passes]
 
 
-class Announcement(event.Listener):  # type: ignore[misc]
+class Announcement(event.Listener):  # type: ignore[misc]  # numba ships no types
     """Says on standard error, once a process, that a compile takes long."""
 
     done = False
@@ -201,7 +201,7 @@ def cache_folder() -> Path | None:
     return packages if folder.name == "__pycache__" else folder.parent
 
 
-class _EntryPoint(CPUDispatcher):  # type: ignore[misc]
+class _EntryPoint(CPUDispatcher):  # type: ignore[misc]  # numba ships no types
     """A function as Python calls it: machine code, which is cached on disk."""
 
     def __init__(self, function: Any) -> None:
@@ -218,7 +218,7 @@ class _EntryPoint(CPUDispatcher):  # type: ignore[misc]
             announcement.cancel()
 
 
-class _Compiled(CPUDispatcher):  # type: ignore[misc]
+class _Compiled(CPUDispatcher):  # type: ignore[misc]  # numba ships no types
     """A function as compiled code calls it: a part of its callers.
 
     Args:
@@ -291,7 +291,7 @@ def entry_point(function: Callable[..., Any], *args: Any) -> Callable[..., Any]:
     if INTERPRETED:
         return function
     signature = tuple(numba.typeof(arg) for arg in args)
-    code: Callable[..., Any] = function.entry.compile(signature)  # type: ignore[attr-defined]
+    code: Callable[..., Any] = function.entry.compile(signature)  # type: ignore[attr-defined]  # _Compiled
     return code
 
 
