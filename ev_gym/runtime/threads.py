@@ -42,6 +42,8 @@ def parts(rows: int) -> list[slice] | list[None]:
 
     [None], for all rows, where the calling thread is enough.
     """
+    if rows < 2 * ROWS_A_THREAD:
+        return [None]
     count = min(available_cpus(), rows // ROWS_A_THREAD, MOST_THREADS)
     if count < 2:
         return [None]

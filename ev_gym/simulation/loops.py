@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ev_gym.runtime.arrays import Bools, Floats, Ints
-from ev_gym.runtime.compiling import compiled, compiled_apart
+from ev_gym.runtime.compiling import compiled
 from ev_gym.runtime.records import (
     EpisodeStart,
     HouseholdState,
@@ -91,7 +91,7 @@ def bad_actions(actions: NDArray[np.float32], lowest: float) -> int:
     return bad
 
 
-@compiled_apart
+@compiled
 def _step_all(
     households: Records[HouseholdState],
     vehicles: Records[Records[VehicleState]],
@@ -107,7 +107,7 @@ def _step_all(
         )
 
 
-@compiled_apart
+@compiled
 def _read_series_all(households: Records[HouseholdState], tables: Tables, truncated: Bools) -> int:
     """What the coming step of each row brings; how many rows have reached their horizon."""
     over = 0
@@ -118,7 +118,7 @@ def _read_series_all(households: Records[HouseholdState], tables: Tables, trunca
     return over
 
 
-@compiled_apart
+@compiled
 def _observe_all(
     households: Records[HouseholdState],
     vehicles: Records[Records[VehicleState]],
@@ -129,36 +129,18 @@ def _observe_all(
         observe(households[i], vehicles[i], tables, observations[i])
 
 
-@compiled_apart
-def _step_others(
-    households: Records[HouseholdState],
-    vehicles: Records[Records[VehicleState]],
-    tables: Tables,
-    actions: NDArray[np.float32],
-    results: Records[StepResult],
-    vehicle_results: Records[Records[VehicleResult]],
-    rewards: Floats,
-    truncated: Bools,
-) -> int:
-    """Step the rows whose episode is not over, one by one; how many episodes are over then."""
-    over = 0
-    for i in range(households.shape[0]):
-        row = households[i : i + 1]
-        if row[0].over != 0:
-            rewards[i], truncated[i] = 0.0, False
-            over += 1
-        else:
-            _step_all(
-                row,
-                vehicles[i : i + 1],
-                tables,
-                actions[i : i + 1],
-                results[i : i + 1],
-                vehicle_results[i : i + 1],
-                rewards[i : i + 1],
-            )
-            over += _read_series_all(row, tables, truncated[i : i + 1])
-    return over
+@compiled
+def _block_end(households: Records[HouseholdState], first: int, autoreset: bool) -> int:
+    """Where the block that begins with row `first` ends: at most BLOCK_ROWS on.
+
+    With `autoreset` it ends before the next row whose episode was over before.
+    """
+    end = min(first + BLOCK_ROWS, households.shape[0])
+    if autoreset:
+        for i in range(first + 1, end):
+            if households[i].over != 0:
+                return i
+    return end
 
 
 @compiled
@@ -198,38 +180,27 @@ def step_rows(
         In how many rows the episode is over.
     """
     over = 0
-    for first in range(0, households.shape[0], BLOCK_ROWS):
-        end = min(first + BLOCK_ROWS, households.shape[0])
+    first = 0
+    while first < households.shape[0]:
+        if autoreset and households[first].over != 0:
+            rewards[first], truncated[first] = 0.0, False
+            over += 1
+            first += 1
+            continue
+        end = _block_end(households, first, autoreset)
         block, block_vehicles = households[first:end], vehicles[first:end]
-        block_actions, block_rewards = actions[first:end], rewards[first:end]
-        block_results, block_vehicle_results = results[first:end], vehicle_results[first:end]
-        block_truncated = truncated[first:end]
-        waiting = 0
-        for i in range(block.shape[0]):
-            waiting += block[i].over
-        if autoreset and waiting > 0:
-            over += _step_others(
-                block,
-                block_vehicles,
-                tables,
-                block_actions,
-                block_results,
-                block_vehicle_results,
-                block_rewards,
-                block_truncated,
-            )
-        else:
-            _step_all(
-                block,
-                block_vehicles,
-                tables,
-                block_actions,
-                block_results,
-                block_vehicle_results,
-                block_rewards,
-            )
-            over += _read_series_all(block, tables, block_truncated)
+        _step_all(
+            block,
+            block_vehicles,
+            tables,
+            actions[first:end],
+            results[first:end],
+            vehicle_results[first:end],
+            rewards[first:end],
+        )
+        over += _read_series_all(block, tables, truncated[first:end])
         _observe_all(block, block_vehicles, tables, observations[first:end])
+        first = end
     return int(over)
 
 

@@ -69,9 +69,12 @@ class Simulator:
         self._bad_actions: Callable[..., int] | None = None
         self._step_rows: Callable[..., int] | None = None
         self._step_one: Callable[..., tuple[int, float]] | None = None
+        self._begin_rows: Callable[..., None] | None = None
+        self._report_rows: Callable[..., None] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_bad_actions": None, "_step_rows": None, "_step_one": None}
+        machine_code = ("_bad_actions", "_step_rows", "_step_one", "_begin_rows", "_report_rows")
+        return vars(self) | dict.fromkeys(machine_code)
 
     def outputs(self) -> Outputs:
         """Fresh arrays for what a reset or a step writes."""
@@ -104,7 +107,7 @@ class Simulator:
             house: The house for all these rows, or AS_DRAWN.
             socs: (K,) SoC of each car at the start, or None for as drawn.
         """
-        loops.begin_rows(
+        args = (
             self.households,
             self.vehicles,
             self.world.tables,
@@ -113,10 +116,13 @@ class Simulator:
             house,
             self._no_socs if socs is None else socs,
         )
+        if self._begin_rows is None:
+            self._begin_rows = entry_point(loops.begin_rows, *args)
+        self._begin_rows(*args)
 
     def report(self, rows: NDArray[np.int64], out: Outputs) -> None:
         """Write what rows (m,) show before a step: observations, and results without any flow."""
-        loops.report_rows(
+        args = (
             self.households,
             self.vehicles,
             self.world.tables,
@@ -125,6 +131,9 @@ class Simulator:
             out.results,
             out.vehicle_results,
         )
+        if self._report_rows is None:
+            self._report_rows = entry_point(loops.report_rows, *args)
+        self._report_rows(*args)
 
     def step(self, actions: NDArray[np.float32], out: Outputs, autoreset: bool) -> int:
         """Step every row, or with `autoreset` begin a new episode where the last one is over.
@@ -154,7 +163,9 @@ class Simulator:
         if not over or not autoreset:
             return over
         # The rows that were over before have waited; a new episode begins there.
-        waiting = np.flatnonzero((self.households["over"] != 0) & ~out.truncated)
+        waiting = np.flatnonzero(self.households["over"] > out.truncated)
+        if waiting.size == 0:
+            return over
         shares = [(rows, out) for rows in threads.shares(waiting)]
         return over - threads.run_parts(self._begin_anew, shares)
 
