@@ -76,5 +76,5 @@ def metrics_of(app: Flask) -> Metrics:
 
 def count_steps(count: int, protocol: Literal["v1", "classic"]) -> None:
     """Count steps of households that the present request took; outside of a request do nothing."""
-    if has_app_context() and EXTENSION in current_app.extensions:
+    if has_app_context():
         metrics_of(current_app).steps.labels(protocol).inc(count)
