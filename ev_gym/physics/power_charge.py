@@ -33,11 +33,16 @@ All energies are imports at the meter, in kWh; an export does not lower an hour'
 
 from __future__ import annotations
 
-from typing import Any
-
 from ev_gym.runtime.arrays import Floats, Ints
 from ev_gym.runtime.compiling import compiled, compiled_apart
 from ev_gym.runtime.durations import HOUR_MIN, QUARTER_MIN
+from ev_gym.runtime.records import (
+    HourRecord,
+    HouseholdState,
+    Records,
+    Settings,
+    StepResult,
+)
 
 # What begins with an hour of the series, `hour.opens`.
 NOTHING, PEAK_SPAN, MONTH = 0, 1, 2
@@ -58,7 +63,7 @@ def tariff_period(peaks_kw: Floats, rates: Floats, power_class: int) -> int:
 
 
 @compiled
-def lowest_peak_kw(household: Any, rates: Floats) -> float:
+def lowest_peak_kw(household: HouseholdState, rates: Floats) -> float:
     """The lowest of the N peaks (kW) of the running hour's period: above it the invoice grows."""
     peaks_kw = household.peaks_kw
     return float(peaks_kw[tariff_period(peaks_kw, rates, household.power_class), LOWEST])
@@ -83,12 +88,12 @@ def sort_peaks(peaks_kw: Floats, count: int) -> None:
 
 @compiled
 def charge_power(
-    household: Any,
-    settings: Any,
+    household: HouseholdState,
+    settings: Settings,
     rates: Floats,
     import_kwh: float,
     alone_kwh: float,
-    result: Any,
+    result: StepResult,
 ) -> None:
     """Add a step to the running hour and write what that adds to both invoices.
 
@@ -122,9 +127,9 @@ def charge_power(
 
 @compiled
 def open_hour(
-    household: Any,
-    hour: Any,
-    settings: Any,
+    household: HouseholdState,
+    hour: HourRecord,
+    settings: Settings,
     rates: Floats,
     minute: int,
     peak_rows: Ints,
@@ -156,7 +161,13 @@ def open_hour(
 
 
 @compiled_apart
-def _open_span(household: Any, hour: Any, settings: Any, row: int, house_peaks_kw: Floats) -> None:
+def _open_span(
+    household: HouseholdState,
+    hour: HourRecord,
+    settings: Settings,
+    row: int,
+    house_peaks_kw: Floats,
+) -> None:
     peaks_kw = household.peaks_kw
     if hour.opens == MONTH:
         for period in range(peaks_kw.shape[0]):
@@ -171,8 +182,8 @@ def _open_span(household: Any, hour: Any, settings: Any, row: int, house_peaks_k
 
 @compiled
 def _hour_alone_kwh(
-    settings: Any,
-    hours: Any,
+    settings: Settings,
+    hours: Records[HourRecord],
     rates: Floats,
     alone_import_kw: Floats,
     house: int,
@@ -191,8 +202,8 @@ def _hour_alone_kwh(
 @compiled
 def _take_in_hours(
     peaks_kw: Floats,
-    settings: Any,
-    hours: Any,
+    settings: Settings,
+    hours: Records[HourRecord],
     rates: Floats,
     alone_import_kw: Floats,
     house: int,
@@ -208,9 +219,9 @@ def _take_in_hours(
 
 @compiled_apart
 def begin_power(
-    household: Any,
-    settings: Any,
-    hours: Any,
+    household: HouseholdState,
+    settings: Settings,
+    hours: Records[HourRecord],
     rates: Floats,
     alone_import_kw: Floats,
     peak_rows: Ints,
@@ -252,8 +263,8 @@ def begin_power(
 
 @compiled
 def tabulate_peaks(
-    settings: Any,
-    hours: Any,
+    settings: Settings,
+    hours: Records[HourRecord],
     rates: Floats,
     alone_import_kw: Floats,
     peak_rows: Ints,
