@@ -42,7 +42,7 @@ def postgres_database() -> Iterator[Callable[[], str]]:
 
     The test is skipped where PostgreSQL cannot be started.
     """
-    with postgres_server.running() as server:
+    with postgres_server.postgres_server() as server:
         numbers = itertools.count()
         yield lambda: postgres_server.new_database(server, f"test_{next(numbers)}")
 

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 
-def drawn(within: Any, gid: str) -> list[Any]:
+def artists(within: Any, gid: str) -> list[Any]:
     return list(within.findobj(lambda artist: artist.get_gid() == gid))
 
 
 def bar_widths(axes: Any, gid: str) -> list[float]:
-    return [bar.get_width() for bar in drawn(axes, gid)]
+    return [bar.get_width() for bar in artists(axes, gid)]
 
 
 def texts(within: Any) -> list[str]:

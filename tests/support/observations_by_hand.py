@@ -22,7 +22,7 @@ def names_for(names: tuple[str, ...], scenario: Scenario) -> list[str]:
     ]
 
 
-def seen(policy: Policy, hour: float = 0.0, **fields: Any) -> NDArray[np.float32]:
+def observation_with(policy: Policy, hour: float = 0.0, **fields: Any) -> NDArray[np.float32]:
     """An observation (D,) with these fields, at a local hour; the others are 0.
 
     `prices` are the hourly ones from the running hour on, all known, and the last of them for the

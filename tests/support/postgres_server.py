@@ -36,7 +36,7 @@ def _other_user() -> list[str]:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """A fresh server on a socket in a folder of its own; the URL of its database `postgres`."""
     if sys.platform == "win32":
         pytest.skip("needs a PostgreSQL on a Unix socket")

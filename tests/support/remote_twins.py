@@ -11,17 +11,17 @@ import pytest
 from tests.support.rollouts import same
 
 
-def drawn(space: gym.Space[Any], step: int) -> Any:
+def action_for_step(space: gym.Space[Any], step: int) -> Any:
     """An action of a space, the same for the same step."""
     space.seed(step)
     return space.sample()
 
 
-def live_alike(local: Any, remote: Any, steps: int) -> int:
+def step_both(local: Any, remote: Any, steps: int) -> int:
     """So many steps of both, compared whole, with a reset where an episode ends; how many did."""
     ended = 0
     for step in range(steps):
-        action = drawn(local.action_space, step)
+        action = action_for_step(local.action_space, step)
         result = remote.step(action)
         assert same(result, local.step(action)), step
         if result[3]:

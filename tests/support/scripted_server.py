@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 
-class Asked(NamedTuple):
+class Request(NamedTuple):
     """One request as it arrived."""
 
     method: str
@@ -22,13 +22,13 @@ class Asked(NamedTuple):
     body: bytes
 
 
-Act = Callable[[BaseHTTPRequestHandler, Asked], None]
+Act = Callable[[BaseHTTPRequestHandler, Request], None]
 
 
 def answer(status: int, body: Any = None, kind: str = "application/json", **headers: str) -> Act:
     """Answer with a status and JSON."""
 
-    def act(handler: BaseHTTPRequestHandler, _: Asked) -> None:
+    def act(handler: BaseHTTPRequestHandler, _: Request) -> None:
         text = body if isinstance(body, bytes) else json.dumps(body).encode()
         handler.send_response(status)
         for name, value in {"Content-Type": kind, "Content-Length": len(text), **headers}.items():
@@ -45,12 +45,12 @@ def problem(status: int, detail: str, **extra: Any) -> Act:
     return answer(status, body, "application/problem+json")
 
 
-def drop(handler: BaseHTTPRequestHandler, _: Asked) -> None:
+def drop(handler: BaseHTTPRequestHandler, _: Request) -> None:
     """Close the connection without an answer."""
     handler.close_connection = True
 
 
-def cut(handler: BaseHTTPRequestHandler, _: Asked) -> None:
+def cut(handler: BaseHTTPRequestHandler, _: Request) -> None:
     """Begin an answer, and close the connection within its body."""
     handler.send_response(200)
     handler.send_header("Content-Length", "1000")
@@ -59,16 +59,16 @@ def cut(handler: BaseHTTPRequestHandler, _: Asked) -> None:
     handler.close_connection = True
 
 
-def hang(handler: BaseHTTPRequestHandler, _: Asked) -> None:
+def hang(handler: BaseHTTPRequestHandler, _: Request) -> None:
     """Answer nothing for longer than a test waits."""
     time.sleep(0.3)
     handler.close_connection = True
 
 
 @contextmanager
-def scripted(*acts: Act, port: int = 0) -> Iterator[tuple[str, list[Asked]]]:
-    """Serve one act a request, the last one again and again: the URL, and what was asked."""
-    asked: list[Asked] = []
+def scripted(*acts: Act, port: int = 0) -> Iterator[tuple[str, list[Request]]]:
+    """Serve one act a request, the last one again and again: the URL, and what arrived."""
+    requests: list[Request] = []
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -76,8 +76,8 @@ def scripted(*acts: Act, port: int = 0) -> Iterator[tuple[str, list[Asked]]]:
 
         def handle_any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            asked.append(Asked(self.command, self.path, dict(self.headers), body))
-            acts[min(len(asked), len(acts)) - 1](self, asked[-1])
+            requests.append(Request(self.command, self.path, dict(self.headers), body))
+            acts[min(len(requests), len(acts)) - 1](self, requests[-1])
 
         do_GET = do_POST = do_DELETE = handle_any  # noqa: N815  # http.server's names
 
@@ -87,7 +87,7 @@ def scripted(*acts: Act, port: int = 0) -> Iterator[tuple[str, list[Asked]]]:
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}", asked
+        yield f"http://127.0.0.1:{server.server_port}", requests
     finally:
         server.shutdown()
         thread.join()
@@ -98,13 +98,13 @@ def relay(upstream: str, lose: bool = False) -> Act:
     """Pass a request on to another server, and its answer back, unless that is to be lost."""
     host = urlsplit(upstream)
 
-    def act(handler: BaseHTTPRequestHandler, asked: Asked) -> None:
+    def act(handler: BaseHTTPRequestHandler, request: Request) -> None:
         connection = HTTPConnection(str(host.hostname), host.port, timeout=30)
-        connection.request(asked.method, asked.path, asked.body, asked.headers)
+        connection.request(request.method, request.path, request.body, request.headers)
         told = connection.getresponse()
         body, kind = told.read(), told.getheader("Content-Type", "")
         connection.close()
         pass_on = drop if lose else answer(told.status, body, kind)
-        pass_on(handler, asked)
+        pass_on(handler, request)
 
     return act

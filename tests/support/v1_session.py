@@ -19,7 +19,7 @@ NPY = {"Accept": "application/x-npy"}
 JSON_TYPE = "application/json"
 
 
-class Remote:
+class SessionClient:
     """A session on the server."""
 
     def __init__(self, http: requests.Session, url: str, **spec: Any) -> None:
@@ -33,14 +33,14 @@ class Remote:
     def post(self, what: str, body: Any = None, **more: Any) -> requests.Response:
         return self.http.post(f"{self.url}/{what}", json=body, **more)
 
-    def told(self, what: str, body: Any = None) -> Any:
+    def answer_to(self, what: str, body: Any = None) -> Any:
         answer = self.post(what, body)
         assert answer.status_code == 200, answer.text
         assert answer.headers["Content-Type"] == "application/json"
         assert answer.headers["Session-Index"] == str(answer.json()["index"])
         return answer.json()
 
-    def look(self) -> Any:
+    def state(self) -> Any:
         return self.http.get(self.url).json()
 
 
@@ -49,18 +49,18 @@ def text(value: Any) -> str:
     return json.dumps(value, sort_keys=True, default=lambda array: array.tolist())
 
 
-def single_text(index: int, told: tuple[Any, ...]) -> str:
-    if len(told) == 2:
-        return text({"index": index, "observation": told[0], "info": told[1]})
+def single_text(index: int, result: tuple[Any, ...]) -> str:
+    if len(result) == 2:
+        return text({"index": index, "observation": result[0], "info": result[1]})
     names = ("observation", "reward", "terminated", "truncated", "info")
-    return text({"index": index, **dict(zip(names, told, strict=True))})
+    return text({"index": index, **dict(zip(names, result, strict=True))})
 
 
-def rows_text(index: int, told: tuple[Any, ...]) -> str:
-    if len(told) == 2:
-        return text({"index": index, "observations": told[0], "infos": told[1]})
+def rows_text(index: int, result: tuple[Any, ...]) -> str:
+    if len(result) == 2:
+        return text({"index": index, "observations": result[0], "infos": result[1]})
     names = ("observations", "rewards", "terminated", "truncated", "infos")
-    return text({"index": index, **dict(zip(names, told, strict=True))})
+    return text({"index": index, **dict(zip(names, result, strict=True))})
 
 
 def arrays(answer: requests.Response) -> list[np.ndarray[Any, Any]]:
@@ -78,10 +78,10 @@ def saved(array: Any) -> bytes:
     return stream.getvalue()
 
 
-def check_refusal(answer: requests.Response, status: int, where: str | None, told: str) -> None:
+def check_refusal(answer: requests.Response, status: int, where: str | None, words: str) -> None:
     problem = answer.json()
     assert answer.status_code == status, problem
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert problem["status"] == status
-    assert told.replace(",", "") in problem["detail"].replace(",", "")
+    assert words.replace(",", "") in problem["detail"].replace(",", "")
     assert [error["where"] for error in problem.get("errors", [])] == ([where] if where else [])

@@ -234,11 +234,11 @@ def sky_table() -> str:
     days = slice(first, first + (YEAR_H - first) // 24 * 24)
     month = utc_month(START, YEAR_H)[days]
 
-    def found(place: str, seed: int | None = None) -> dict[str, Any]:
+    def sky_at(place: str, seed: int | None = None) -> dict[str, Any]:
         clearness, clear = sky_of(place, seed)
         return sky_figures(clearness[days], clear[days], month)
 
     known = figures("sun")["figures"]
     measured = {f"measured Aarhus {year}": own for year, own in known.items()}
-    ours = {"built-in Stockholm": found("stockholm")}
-    return compare(SKY, measured, ours, [found("aarhus", SEED + k) for k in range(YEARS)])
+    ours = {"built-in Stockholm": sky_at("stockholm")}
+    return compare(SKY, measured, ours, [sky_at("aarhus", SEED + k) for k in range(YEARS)])

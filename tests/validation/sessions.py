@@ -51,14 +51,14 @@ HABITS = (
 
 
 @functools.cache
-def drawn() -> Sessions:
+def generated_sessions() -> Sessions:
     """Sessions as the package draws them."""
     return simulated(habits.habits_table())
 
 
 def pooled_table() -> str:
     """Distributions over all sessions: the measured figures and ours."""
-    measured, ours = figures("driving")["pooled"], trondheim.pooled(drawn())
+    measured, ours = figures("driving")["pooled"], trondheim.pooled(generated_sessions())
     rows = []
     for name, what, unit in SPREADS:
         for level in QUANTILES:
@@ -86,7 +86,7 @@ def _cells(measured: float, ours: float, digits: int) -> list[str]:
 
 def drivers_table() -> str:
     """What one driver does: mean and standard deviation over drivers."""
-    sessions = drawn()
+    sessions = generated_sessions()
     measured = figures("driving")["drivers"]
     ours = trondheim.drivers(sessions.where(sessions.user < CLOSE_DRIVERS))
     rows = [
@@ -127,7 +127,7 @@ def distances_table(measured: Sessions) -> str:
         picked = np.concatenate([of_user[user] for user in rng.integers(users, size=users)])
         for name, values in _columns(measured.where(picked)).items():
             again.setdefault(name, []).append(distance(values, whole[name]))
-    ours = _columns(drawn())
+    ours = _columns(generated_sessions())
     rows = [
         [
             name,
@@ -154,7 +154,7 @@ def _hours(axes: Axes, name: str, columns: list[dict[str, Floats]]) -> None:
 
 def picture(measured: Sessions, path: Path) -> None:
     """Draw `validation_driving.png`."""
-    columns = [_columns(own) for own in (measured, drawn())]
+    columns = [_columns(own) for own in (measured, generated_sessions())]
     with png(path, 9.6, 5.6) as drawing:
         panels = drawing.subplots(2, 6)
         for axes in panels.flat:

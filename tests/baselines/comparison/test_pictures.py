@@ -20,7 +20,7 @@ from baselines.comparison.sums import ChargedEnergy
 from baselines.one_run.picture import battery
 from ev_gym.env import EVChargingEnv
 from ev_gym.simulation.state_fields import REWARD_TERMS
-from tests.support.drawn_steps import bar_widths, drawn, steps, texts
+from tests.support.drawn_steps import artists, bar_widths, steps, texts
 
 TERMS = [f"{term}_per_day" for term in REWARD_TERMS]
 MONEY = {  # the terms in their order, settlement, half the interval's width
@@ -93,9 +93,9 @@ def test_bars_are_as_long_as_the_bill(tmp_path: Path) -> None:
     assert bar_widths(axes, "settlement_per_day") == pytest.approx(
         list(-rows["settlement_per_day"])
     )
-    (total,) = drawn(axes, "cost_per_day")
+    (total,) = artists(axes, "cost_per_day")
     assert list(total.get_xdata()) == pytest.approx(list(rows["cost_per_day"]))
-    (interval,) = drawn(axes, "interval")
+    (interval,) = artists(axes, "interval")
     ends = [(line[0][0], line[1][0]) for line in interval.get_segments()]
     expected = list(zip(rows["cost_per_day_low"], rows["cost_per_day_high"], strict=True))
     np.testing.assert_allclose(ends, expected)
@@ -107,15 +107,15 @@ def test_bars_of_either_sign_stand_on_each_other(tmp_path: Path) -> None:
     (axes,) = pictures.bills(summary(), tmp_path / "bills.png").axes
     edges = []
     for term in [*TERMS, "settlement_per_day"]:
-        bar = drawn(axes, term)[1]  # price_based: all positive, the settlement is a cost
+        bar = artists(axes, term)[1]  # price_based: all positive, the settlement is a cost
         edges.append((bar.get_x(), bar.get_x() + bar.get_width()))
     assert edges[0][0] == 0.0
     assert [end for _, end in edges[:-1]] == pytest.approx([begin for begin, _ in edges[1:]])
     assert edges[-1][1] == pytest.approx(7.0)
-    earned, wear = (drawn(axes, TERMS[i])[2] for i in (0, 2))  # own_idea: energy earned money
+    earned, wear = (artists(axes, TERMS[i])[2] for i in (0, 2))  # own_idea: energy earned money
     assert (earned.get_x(), earned.get_width()) == (0.0, -1.0)
     assert (wear.get_x(), wear.get_width()) == (0.0, 0.5)
-    stored = drawn(axes, "settlement_per_day")[0]  # uncontrolled: worth, left of all its costs
+    stored = artists(axes, "settlement_per_day")[0]  # uncontrolled: worth, left of all its costs
     assert (stored.get_x(), stored.get_width()) == (0.0, pytest.approx(-0.7))
 
 
@@ -149,7 +149,7 @@ def test_a_panel_for_each_scenario(tmp_path: Path) -> None:
     assert bar_widths(bills[1], "energy_per_day") == pytest.approx([0.9, 0.5, -0.1])
     scatter = pictures.cost_against_missing(both, tmp_path / "cost.png").axes
     assert len(scatter) == 2
-    assert drawn(scatter[1], "price_based")[0].get_ydata()[0] == pytest.approx(0.66)
+    assert artists(scatter[1], "price_based")[0].get_ydata()[0] == pytest.approx(0.66)
     assert "EUR" in scatter[1].get_ylabel()
 
 
@@ -168,7 +168,7 @@ def test_one_policy_alone_and_nothing_to_pay(tmp_path: Path) -> None:
 def test_points_stand_at_money_and_missing_energy(tmp_path: Path) -> None:
     figure = pictures.cost_against_missing(summary(), tmp_path / "cost.png")
     for row in summary().itertuples():
-        (point,) = drawn(figure, row.policy)
+        (point,) = artists(figure, row.policy)
         place = (point.get_xdata()[0], point.get_ydata()[0])
         others = row.cost_per_day - row.missing_per_day
         assert place == pytest.approx((row.missing_kwh_per_day, others))
@@ -252,7 +252,7 @@ def test_the_heat_map_shows_shares_and_says_how_much_is_cheap(tmp_path: Path) ->
     figure = pictures.heat_map(heats(), tmp_path / "heat.png")
     for heat in heats():
         share = heat.energy_kwh / (heat.energy_kwh.sum() or 1.0)
-        np.testing.assert_allclose(drawn(figure, f"one {heat.policy}")[0].get_array(), share)
+        np.testing.assert_allclose(artists(figure, f"one {heat.policy}")[0].get_array(), share)
     assert [text for text in texts(figure) if "cheapest hours" in text] == [
         "100% in the 8 cheapest hours",
         "0% in the 8 cheapest hours",
@@ -266,7 +266,7 @@ def test_the_heat_map_shows_shares_and_says_how_much_is_cheap(tmp_path: Path) ->
 def test_many_policies_stand_in_rows(tmp_path: Path) -> None:
     many = [ChargedEnergy("one", f"policy {i}", 12, np.ones((24, 24))) for i in range(8)]
     figure = pictures.heat_map([*many, *heats("two")], tmp_path / "heat.png")
-    boxes = {i: drawn(figure, f"one policy {i}")[0].axes.get_position() for i in range(8)}
+    boxes = {i: artists(figure, f"one policy {i}")[0].axes.get_position() for i in range(8)}
     assert boxes[0].y0 == pytest.approx(boxes[3].y0)  # four and four
     assert boxes[4].y1 < boxes[0].y0
     assert boxes[4].x0 == pytest.approx(boxes[0].x0)
@@ -280,8 +280,8 @@ def test_scenarios_with_other_zones_and_cars(tmp_path: Path) -> None:
         [steps("one"), steps("two", "UTC", cars=2).query("policy == 'late'")], ignore_index=True
     )
     week = pictures.week(table, tmp_path / "week.png")
-    assert len(drawn(week, "soc_0")) == 2
-    assert not drawn(week, "soc_1")
+    assert len(artists(week, "soc_0")) == 2
+    assert not artists(week, "soc_1")
 
 
 def with_bound() -> pd.DataFrame:
@@ -295,12 +295,12 @@ def with_bound() -> pd.DataFrame:
 
 def test_the_bound_is_a_line_that_no_bill_crosses(tmp_path: Path) -> None:
     figure = pictures.bills(with_bound(), tmp_path / "bills.png")
-    (line,) = drawn(figure, "bound_per_day")
+    (line,) = artists(figure, "bound_per_day")
     assert list(line.get_xdata()) == [-3.0, -3.0]
     assert figure.axes[0].get_xlim()[0] < -3.0
     assert "lower bound" in texts(figure.legends[0])
     bare = pictures.bills(summary(), tmp_path / "bills.png")
-    assert not drawn(bare, "bound_per_day")
+    assert not artists(bare, "bound_per_day")
     assert "lower bound" not in texts(bare.legends[0])
 
 
@@ -322,9 +322,9 @@ def test_regret_stands_with_its_interval_and_share(tmp_path: Path) -> None:
     order = [label.get_text() for label in axes.get_yticklabels()]
     assert order == ["uncontrolled", "price_based", "own_idea"]  # bottom to top, least on top
     for place, row in enumerate(frame.set_index("policy").loc[order].itertuples()):
-        (point,) = drawn(axes, row.Index)
+        (point,) = artists(axes, row.Index)
         assert (point.get_xdata()[0], point.get_ydata()[0]) == (row.regret_per_day, place)
-        (line,) = drawn(axes, f"interval {row.Index}")
+        (line,) = artists(axes, f"interval {row.Index}")
         ends = line.get_segments()[0][:, 0]
         np.testing.assert_allclose(ends, [row.regret_per_day_low, row.regret_per_day_high])
     assert "10.00 (72 %)" in texts(axes)

@@ -13,7 +13,7 @@ from matplotlib.dates import num2date
 
 from baselines import plot_style
 from baselines.comparison import pictures
-from tests.support.drawn_steps import drawn, steps, texts
+from tests.support.drawn_steps import artists, steps, texts
 
 
 def test_a_week_with_sun_and_discharging(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_a_week_with_sun_and_discharging(tmp_path: Path) -> None:
             "sold_kw": own["grid_kw"].clip(upper=0.0),
         }
         for gid, values in shown.items():
-            (artist,) = drawn(panels[i], gid)
+            (artist,) = artists(panels[i], gid)
             np.testing.assert_allclose(artist.get_data().values, values, atol=1e-12)
         assert shown["discharge_kw"].min() == -5.0
         low_kw, high_kw = panels[i].get_ylim()
@@ -49,7 +49,7 @@ def test_a_week_with_sun_and_discharging(tmp_path: Path) -> None:
     assert figure.legends[0].get_window_extent().x1 < figure.bbox.x1
     plain = pictures.week(steps(), tmp_path / "week.png")
     assert not {"sun", "fed into the grid"} & set(texts(plain.legends[0]))
-    assert not drawn(plain, "pv_kw")
+    assert not artists(plain, "pv_kw")
     panels = [axes for axes in plain.axes if axes.get_title(loc="left")]
     assert [axes.get_ylim()[0] for axes in panels] == [0.0, 0.0]
 
@@ -63,7 +63,7 @@ def test_a_week_is_that_of_the_first_household(cars: int, tmp_path: Path) -> Non
     for i, policy in enumerate(("early", "late")):
         own = table[(table["policy"] == policy) & (table["household"] == 0)].head(7 * 24)
         charging, load, price = (
-            drawn(figure, gid)[i] for gid in ("charge_kw", "load_kw", "price_per_kwh")
+            artists(figure, gid)[i] for gid in ("charge_kw", "load_kw", "price_per_kwh")
         )
         charge_kw = own.filter(like="charge_kw").sum(axis=1)
         np.testing.assert_allclose(charging.get_data().values, charge_kw)
@@ -74,10 +74,10 @@ def test_a_week_is_that_of_the_first_household(cars: int, tmp_path: Path) -> Non
         assert edges[-1] == own["time"].iloc[-1] + pd.Timedelta("1h")
         assert to_hex(charging.get_facecolor()) == plot_style.policy_color(policy).lower()
         for k in range(cars):
-            soc = drawn(figure, f"soc_{k}")[i]
+            soc = artists(figure, f"soc_{k}")[i]
             np.testing.assert_array_equal(soc.get_ydata(), own["soc" if cars == 1 else f"soc_{k}"])
             assert num2date(soc.get_xdata()[0], tz="UTC") == own["time"].iloc[1]
-            leaves, short = (drawn(figure, f"{gid}_{k}")[i] for gid in ("leaves", "short"))
+            leaves, short = (artists(figure, f"{gid}_{k}")[i] for gid in ("leaves", "short"))
             marked, empty = (leaves, short) if policy == "early" else (short, leaves)
             assert len(empty.get_xdata()) == 0
             at = [moment.hour for moment in num2date(marked.get_xdata(), tz="UTC")]

@@ -10,7 +10,7 @@ from matplotlib.dates import num2date
 
 from baselines.one_run.picture import battery
 from ev_gym.env import EVChargingEnv
-from tests.support.drawn_steps import drawn
+from tests.support.drawn_steps import artists
 
 
 @pytest.mark.parametrize("cars", [1, 2])
@@ -21,11 +21,11 @@ def test_a_battery_plot_is_the_history(cars: int, tmp_path: Path) -> None:
         env.step(np.ones(cars, np.float32))
     history = env.history
     figure = battery(history, env.scenario, tmp_path / "battery_plot.png", "uncontrolled")
-    (price,) = drawn(figure, "price_per_kwh")
+    (price,) = artists(figure, "price_per_kwh")
     np.testing.assert_array_equal(price.get_data().values, history["price_per_kwh"])
     below = np.zeros(60)
     for name in ["load_kw", *(f"charge_kw_{k}" for k in range(cars))]:
-        values, edges, baseline = drawn(figure, name)[0].get_data()
+        values, edges, baseline = artists(figure, name)[0].get_data()
         column = "charge_kw" if cars == 1 and name == "charge_kw_0" else name
         np.testing.assert_allclose(values - baseline, history[column], atol=1e-12)
         np.testing.assert_allclose(baseline, below, atol=1e-12)
@@ -33,13 +33,13 @@ def test_a_battery_plot_is_the_history(cars: int, tmp_path: Path) -> None:
         below = below + history[column].to_numpy()
     assert below.max() > 5.0
     for k in range(cars):
-        line = drawn(figure, f"soc_{k}")[0]
+        line = artists(figure, f"soc_{k}")[0]
         assert num2date(line.get_xdata()[0], tz="UTC") == history.index[0]
         assert line.get_ydata()[0] == pytest.approx(began["soc"][k])
         np.testing.assert_array_equal(
             line.get_ydata()[1:], history["soc" if cars == 1 else f"soc_{k}"]
         )
-    assert drawn(figure, "limit_kw")[0].get_ydata()[0] == pytest.approx(13.8)
+    assert artists(figure, "limit_kw")[0].get_ydata()[0] == pytest.approx(13.8)
     cost, power = -history["reward"].sum(), -history["power_term"].sum()
     named = f"stockholm, uncontrolled: charging cost {cost:.2f} SEK (power charge {power:.2f})"
     assert figure.axes[0].get_title(loc="left") == named
@@ -57,15 +57,15 @@ def test_sun_and_discharging(tmp_path: Path) -> None:
     for k in range(2):
         own = history[f"charge_kw_{k}"].to_numpy()
         assert own.min() < -1.0 < 1.0 < own.max()
-        values, _, baseline = drawn(figure, f"charge_kw_{k}")[0].get_data()
+        values, _, baseline = artists(figure, f"charge_kw_{k}")[0].get_data()
         np.testing.assert_allclose(baseline, above, atol=1e-12)
         np.testing.assert_allclose(values - baseline, own.clip(min=0.0), atol=1e-12)
         above = values
-        values, _, baseline = drawn(figure, f"discharge_kw_{k}")[0].get_data()
+        values, _, baseline = artists(figure, f"discharge_kw_{k}")[0].get_data()
         np.testing.assert_allclose(baseline, below, atol=1e-12)
         np.testing.assert_allclose(values - baseline, own.clip(max=0.0), atol=1e-12)
         below = values
-    (sun,), (sold,) = drawn(figure, "pv_kw"), drawn(figure, "sold_kw")
+    (sun,), (sold,) = artists(figure, "pv_kw"), artists(figure, "sold_kw")
     np.testing.assert_array_equal(sun.get_data().values, history["pv_kw"])
     np.testing.assert_array_equal(sold.get_data().values, history["grid_kw"].clip(upper=0.0))
     assert sun.get_data().values.max() > 2.0

@@ -15,7 +15,7 @@ from baselines.policies.base import Policy
 from baselines.policies.simple_rules import PriceBased
 from ev_gym.env import EVChargingEnv
 from ev_gym.scenario import Scenario
-from tests.support.observations_by_hand import seen
+from tests.support.observations_by_hand import observation_with
 
 # 16 A on three phases are 11.04 kW, and all of it is stored.
 CAR = {"battery_kwh": 60.0, "ac_max_kw": 11.04, "eta": 1.0, "aux_kw": 0.0, "taper_from_soc": 1.0}
@@ -40,7 +40,7 @@ def charged(
     step_h, done = policy.scenario.time_step_min / 60, []
     for step in range(round(left_h / step_h)):
         at_h = step * step_h
-        observation = seen(
+        observation = observation_with(
             policy,
             hour=at_h % 24,
             prices=prices[int(at_h) :] or prices[-1:],
@@ -112,12 +112,12 @@ def test_a_block_may_begin_within_an_hour() -> None:
     # Half of the first hour is over: half at 3 and one at 1, rather than one at 1 and half at 9.
     observation: dict[str, Any] = {"plugged": 1, "hours_to_departure": 2.5}
     observation["energy_to_wanted_kwh"] = 1.5 * FULL_KW
-    assert plan(seen(plan, 0.5, prices=[3.0, 1.0, 9.0], **observation)) == 1.0
+    assert plan(observation_with(plan, 0.5, prices=[3.0, 1.0, 9.0], **observation)) == 1.0
     plan.reset()
-    assert plan(seen(plan, 0.25, prices=[3.0, 1.0, 9.0], **observation)) == 0.0
+    assert plan(observation_with(plan, 0.25, prices=[3.0, 1.0, 9.0], **observation)) == 0.0
     # What is over of the hour is no choice: half at 1 and half at 3 is the best of what is left.
     observation["energy_to_wanted_kwh"] = FULL_KW
-    assert plan(seen(plan, 0.5, prices=[1.0, 3.0], **observation)) == 1.0
+    assert plan(observation_with(plan, 0.5, prices=[1.0, 3.0], **observation)) == 1.0
 
 
 def test_a_new_episode_or_a_new_stay_begins_a_new_block() -> None:
@@ -128,9 +128,9 @@ def test_a_new_episode_or_a_new_stay_begins_a_new_block() -> None:
         "hours_to_departure": 3.0,
         "energy_to_wanted_kwh": FULL_KW,
     }
-    cheap = np.array([seen(plan, prices=[1.0, 2.0, 3.0], **stay)] * 3)
-    dear = np.array([seen(plan, prices=[3.0, 2.0, 1.0], **stay)] * 3)
-    away = seen(plan, prices=[1.0])
+    cheap = np.array([observation_with(plan, prices=[1.0, 2.0, 3.0], **stay)] * 3)
+    dear = np.array([observation_with(plan, prices=[3.0, 2.0, 1.0], **stay)] * 3)
+    away = observation_with(plan, prices=[1.0])
     np.testing.assert_array_equal(plan(dear)[:, 0], [0.0, 0.0, 0.0])
     np.testing.assert_array_equal(plan(cheap)[:, 0], [1.0, 1.0, 1.0])
     np.testing.assert_array_equal(plan(dear)[:, 0], [1.0, 1.0, 1.0])
@@ -141,7 +141,7 @@ def test_a_new_episode_or_a_new_stay_begins_a_new_block() -> None:
     np.testing.assert_array_equal(plan(dear)[:, 0], [0.0, 0.0, 0.0])
 
 
-def lived(env: EVChargingEnv, policy: Policy, seed: int, **options: Any) -> Any:
+def history_of(env: EVChargingEnv, policy: Policy, seed: int, **options: Any) -> Any:
     """The history of an episode."""
     observation, _ = env.reset(seed=seed, options=options or None)
     policy.reset()
@@ -166,7 +166,7 @@ def test_a_continuous_plan_never_charges_twice_in_a_stay() -> None:
         policy = ChargingPlan(env.scenario, continuous=continuous)
         own = blocks[continuous] = []
         for seed in range(2):
-            for stay in stays(lived(env, policy, seed)):
+            for stay in stays(history_of(env, policy, seed)):
                 on = stay["current_a"].to_numpy() > 0
                 own.append(int((np.diff(on.astype(int), prepend=0) == 1).sum()))
     assert max(blocks[True]) == 1
@@ -211,8 +211,8 @@ def test_price_limit(limit: float | None, price: float, known_h: int, fraction: 
     policy = PriceLimit(scenario(), limit_per_kwh=limit)
     told = {"prices": [1.0, 2.0, 6.0, 9.0], "price_per_kwh": price, "hours_known": known_h}
     stay = {"plugged": 1, "hours_to_departure": 0.25, "energy_to_wanted_kwh": 20.0}
-    assert policy(seen(policy, **told, **stay)) == fraction
-    assert policy(seen(policy, **told, **{**stay, "energy_to_wanted_kwh": 0.0})) == 0.0
+    assert policy(observation_with(policy, **told, **stay)) == fraction
+    assert policy(observation_with(policy, **told, **{**stay, "energy_to_wanted_kwh": 0.0})) == 0.0
 
 
 def test_a_constant_price_is_not_above_its_mean() -> None:
@@ -220,13 +220,13 @@ def test_a_constant_price_is_not_above_its_mean() -> None:
     stay = {"plugged": 1, "hours_to_departure": 9.0, "energy_to_wanted_kwh": 20.0}
     for price in np.linspace(-3.0, 3.0, 61):
         for known_h in range(1, 37):
-            observation = seen(policy, prices=[price], hours_known=known_h, **stay)
+            observation = observation_with(policy, prices=[price], hours_known=known_h, **stay)
             assert policy(observation) == 1.0
 
 
 def test_nothing_is_bought_above_the_limit_and_nothing_is_guaranteed() -> None:
     env = EVChargingEnv({**PLAIN, "days": 28})
-    history = lived(env, PriceLimit(env.scenario, limit_per_kwh=1.0), seed=1)
+    history = history_of(env, PriceLimit(env.scenario, limit_per_kwh=1.0), seed=1)
     charging = history["charge_kw"] > 0
     assert charging.sum() > 20
     assert history["price_per_kwh"][charging].max() <= 1.0 + 1e-5
@@ -246,7 +246,7 @@ def test_delayed_begins_when_a_step_later_were_too_late(
 ) -> None:
     policy = Delayed(scenario(15), margin_h=margin_h)
     stay = {"plugged": 1, "energy_to_wanted_kwh": 2 * FULL_KW}
-    assert policy(seen(policy, hours_to_departure=left_h, **stay)) == fraction
+    assert policy(observation_with(policy, hours_to_departure=left_h, **stay)) == fraction
 
 
 @pytest.mark.parametrize("margin_h", [0.0, 0.25, 1.0])
@@ -254,7 +254,7 @@ def test_delayed_is_just_in_time(margin_h: float) -> None:
     """In every stay long enough: one block to the end, whose end is the margin's time ahead."""
     env = EVChargingEnv({**PLAIN, "days": 21})
     policy = Delayed(env.scenario, margin_h=margin_h)
-    history = lived(env, policy, seed=2)
+    history = history_of(env, policy, seed=2)
     assert history["missing_kwh"].sum() < 1e-6
     ends = []
     for stay in stays(history)[:-1]:
@@ -290,16 +290,16 @@ def test_night_keeps_to_its_hours(
 ) -> None:
     policy = Night(scenario(step_min), **hours)
     stay = {"plugged": 1, "hours_to_departure": 0.5, "energy_to_wanted_kwh": 20.0}
-    found = {hour: int(policy(seen(policy, hour, **stay))[0]) for hour in nights}
+    found = {hour: int(policy(observation_with(policy, hour, **stay))[0]) for hour in nights}
     assert found == nights
-    assert policy(seen(policy, 23.0, plugged=1)) == 0.0  # nothing is wanted
+    assert policy(observation_with(policy, 23.0, plugged=1)) == 0.0  # nothing is wanted
 
 
 def test_night_follows_the_local_clock_into_summer_time() -> None:
     """Clocks go from 2 to 3 or from 3 to 2 in the middle of two weeks."""
     env = EVChargingEnv({**PLAIN, "days": 14})
     for start in ("2023-03-18", "2023-10-21"):
-        history = lived(env, Night(env.scenario, from_h=2, to_h=5), 3, start=start)
+        history = history_of(env, Night(env.scenario, from_h=2, to_h=5), 3, start=start)
         on = history.index[history["current_a"] > 0]
         assert {stamp.utcoffset() for stamp in on} == {timedelta(hours=1), timedelta(hours=2)}
         for offset in (1, 2):
@@ -317,11 +317,11 @@ def test_they_stay_inside_the_headroom_and_take_levels(kind: type[Policy]) -> No
     stay = {"plugged": 1, "hours_to_departure": 1.0, "energy_to_wanted_kwh": 20.0}
     fractions, levels = kind(scenario(15, **two)), kind(scenario(15, **two), False)
     for headroom_kw, amperes in {5.0: (7, 0), 11.0: (15, 0), 12.0: (16, 0), 15.2: (16, 6)}.items():
-        observation = seen(fractions, 23.0, headroom_kw=headroom_kw, **stay)
+        observation = observation_with(fractions, 23.0, headroom_kw=headroom_kw, **stay)
         np.testing.assert_allclose(fractions(observation), np.array(amperes) / 16.0, rtol=1e-7)
         expected = [max(0, current_a - 5) for current_a in amperes]
         assert levels(observation).tolist() == expected
-    assert (fractions(seen(fractions, 23.0)) == 0.0).all()  # away
+    assert (fractions(observation_with(fractions, 23.0)) == 0.0).all()  # away
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from ev_gym.env import EVChargingEnv
 from ev_gym.scenario import Scenario, Solar
 from ev_gym.vector_env import EVChargingVectorEnv
 from tests.support import household_strategies
-from tests.support.observations_by_hand import seen
+from tests.support.observations_by_hand import observation_with
 from tests.support.scenario_strategies import examples
 
 CAR = {"ac_max_kw": 11.04}
@@ -32,7 +32,9 @@ def amperes(policy: Policy, sun_kw: float, **fields: Any) -> list[float]:
     """What a policy asks for on three phases, with 1 kW of base load and so much sun left over."""
     here = {"plugged": 1, "available_kw": 11.04, "energy_to_wanted_kwh": 20.0}
     load = {"load_kw": 1.0, "pv_kw": sun_kw + 1.0, "headroom_kw": 13.0 + sun_kw}
-    observation = seen(policy, 12.0, hours_to_departure=5.0, **{**here, **load, **fields})
+    observation = observation_with(
+        policy, 12.0, hours_to_departure=5.0, **{**here, **load, **fields}
+    )
     asked: list[float] = np.round(policy(observation) * 16.0, 5).tolist()
     return asked
 

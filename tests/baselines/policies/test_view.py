@@ -11,14 +11,14 @@ from baselines.policies.base import Policy
 from baselines.policies.view import View
 from ev_gym.scenario import as_scenario
 from ev_gym.vector_env import EVChargingVectorEnv
-from tests.support.observations_by_hand import seen
+from tests.support.observations_by_hand import observation_with
 
 
 def test_the_clock_of_every_minute() -> None:
     """Sine and cosine are float32; the minute that they show is exact."""
     policy = Policy(as_scenario("stockholm"))
     hours = np.arange(24 * 60) / 60.0
-    view = policy.view(np.stack([seen(policy, hour) for hour in hours]))
+    view = policy.view(np.stack([observation_with(policy, hour) for hour in hours]))
     np.testing.assert_array_equal(view.hour_of_day, hours)
     assert [household.hour_of_day for household in view.households()] == hours.tolist()
 

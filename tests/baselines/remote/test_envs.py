@@ -25,7 +25,7 @@ from baselines.remote.http_client import RemoteError
 from ev_gym.env import EVChargingEnv
 from ev_gym.scenario import Scenario
 from ev_gym.vector_env import EVChargingVectorEnv
-from tests.support.remote_twins import drawn, live_alike, raised_by
+from tests.support.remote_twins import action_for_step, raised_by, step_both
 from tests.support.rollouts import same
 
 TWO_CARS = {
@@ -60,9 +60,9 @@ def test_a_remote_env_is_the_local_one(url: str, scenario: Any, settings: Any) -
         assert remote.observation_space == local.observation_space
         assert remote.action_space == local.action_space
         assert same(remote.reset(seed=2**63 + 5), local.reset(seed=2**63 + 5))
-        assert live_alike(local, remote, 2 * local.scenario.horizon_steps + 10) == 2
+        assert step_both(local, remote, 2 * local.scenario.horizon_steps + 10) == 2
         assert same(remote.reset(seed=4), local.reset(seed=4))
-        assert live_alike(local, remote, 5) == 0
+        assert step_both(local, remote, 5) == 0
 
 
 def test_the_villa_s_cars_are_discharged_and_age_remotely_too(url: str) -> None:
@@ -87,7 +87,7 @@ def test_an_episode_goes_on_after_its_end_as_it_does_locally(url: str) -> None:
         local.reset(seed=1)
         remote.reset(seed=1)
         for step in range(30):
-            action = drawn(local.action_space, step)
+            action = action_for_step(local.action_space, step)
             assert same(remote.step(action), local.step(action)), step
 
 
@@ -109,7 +109,7 @@ def test_reset_options_reach_the_server(url: str, options: Any) -> None:
         for seed in (5, None):
             began = local.reset(seed=seed, options=options)
             assert same(remote.reset(seed=seed, options=options), began)
-            live_alike(local, remote, 3)
+            step_both(local, remote, 3)
 
 
 def test_an_unseeded_env_draws_from_its_own_generator(url: str) -> None:
@@ -195,7 +195,7 @@ def test_a_remote_vector_env_is_the_local_one(
         if step == 10:
             again: Any = {"reset_mask": mask, "soc": 0.5}
             assert same(remote.reset(options=again), local.reset(options=again))
-        actions = drawn(local.action_space, step)
+        actions = action_for_step(local.action_space, step)
         result = remote.step(actions)
         assert same(result, local.step(actions)), step
         ends += int(result[3].any())
@@ -243,7 +243,7 @@ def test_the_benchmark_of_a_server_is_the_local_one(
 ) -> None:
     """`ev-gym benchmark --url URL`: all policies on two scenarios, file by file the same bytes."""
     for name in ("bills", "cost_against_missing", "week", "heat_map"):
-        monkeypatch.setattr(pictures, name, lambda *drawn, **__: Path(drawn[1]).touch())
+        monkeypatch.setattr(pictures, name, lambda *paths, **__: Path(paths[1]).touch())
     args = ["benchmark", "--scenario", "classic", "--scenario", "stockholm", "--households", "3"]
     args += ["--days", "1", "--seed", "2", "--seed", "3", "--quiet", "--no-bound"]
     names = [name for name in POLICY_NAMES if not built_in(name).clairvoyant]

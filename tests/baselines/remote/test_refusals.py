@@ -16,7 +16,7 @@ from ev_gym.scenario import ScenarioError
 from ev_gym.simulation.reset_options import ResetError
 from ev_gym.simulation.simulator import ActionError
 from ev_gym.vector_env import EVChargingVectorEnv
-from tests.support.remote_twins import live_alike, raised_by
+from tests.support.remote_twins import raised_by, step_both
 from tests.support.rollouts import same
 
 TWO_CARS = {
@@ -41,7 +41,7 @@ def test_impossible_actions_are_refused_in_the_words_of_the_local_env(
         told = raised_by(lambda: remote.step(action))
         assert type(told) is ActionError
         assert str(told) == str(raised_by(lambda: local.step(action)))
-        live_alike(local, remote, 3)
+        step_both(local, remote, 3)
 
 
 def test_impossible_levels(url: str) -> None:
@@ -53,7 +53,7 @@ def test_impossible_levels(url: str) -> None:
             told = raised_by(lambda: remote.step(action))  # noqa: B023  # called at once
             assert type(told) is ActionError
             assert str(told) == str(raised_by(lambda: local.step(action)))  # noqa: B023
-        live_alike(local, remote, 3)
+        step_both(local, remote, 3)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_impossible_resets_are_refused_in_the_words_of_the_local_env(
         else:  # what was a date travels as text
             assert str(told).startswith("option start is '")
         assert remote.np_random_seed == local.np_random_seed == 1
-        live_alike(local, remote, 3)
+        step_both(local, remote, 3)
 
 
 def test_seeds_of_numpy_are_seeds(url: str) -> None:
@@ -100,7 +100,7 @@ def test_seeds_of_numpy_are_seeds(url: str) -> None:
     with closing(RemoteEnv(url)) as remote, closing(RemoteVectorEnv(2, url)) as remote_rows:
         assert same(remote.reset(seed=np.int64(3)), local.reset(seed=3))  # type: ignore[arg-type]  # not declared
         assert remote.np_random_seed == 3
-        live_alike(local, remote, 2)
+        step_both(local, remote, 2)
         assert same(remote_rows.reset(seed=np.int64(3)), rows.reset(seed=3))  # type: ignore[arg-type]  # likewise
         actions = np.ones((2, 1), np.float32)
         assert same(remote_rows.step(actions), rows.step(actions))
@@ -120,7 +120,7 @@ def test_options_of_another_kind_are_reset_errors_too(url: str, options: Any) ->
             local.reset(options=options)
         with pytest.raises(ResetError):
             remote.reset(options=options)
-        live_alike(local, remote, 3)
+        step_both(local, remote, 3)
 
 
 def test_impossible_envs(url: str) -> None:

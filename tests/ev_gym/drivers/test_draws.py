@@ -125,7 +125,7 @@ def begun(count: int, start: int, seed: int = 1, summer: bool = True) -> np.ndar
     return vehicles
 
 
-def lived(count: int, sessions: int, start: int = 0) -> tuple[np.ndarray[Any, Any], Any]:
+def draw_sessions(count: int, sessions: int, start: int = 0) -> tuple[np.ndarray[Any, Any], Any]:
     """Vehicles and their sessions: left, arrival, departure (minutes), trip (kWh)."""
     vehicles = begun(count, start)
     seen = np.zeros((count, sessions, 4))
@@ -133,9 +133,9 @@ def lived(count: int, sessions: int, start: int = 0) -> tuple[np.ndarray[Any, An
     return vehicles, seen
 
 
-def lived_bytes() -> bytes:
+def session_bytes() -> bytes:
     """Some sessions, down to the bit; another process in the other mode runs this too."""
-    vehicles, seen = lived(12, 25, start=30 * WEEK_MIN + 777)
+    vehicles, seen = draw_sessions(12, 25, start=30 * WEEK_MIN + 777)
     return bytes(vehicles.tobytes() + seen.tobytes())
 
 
@@ -143,18 +143,18 @@ def test_compiled_and_interpreted_draw_the_same() -> None:
     """Another process, in the other mode, draws the same sessions to the last bit."""
     code = (
         f"import sys; sys.path[:0] = {[str(ROOT), *sys.path]!r}\n"
-        "import tests.ev_gym.drivers.test_draws as t; sys.stdout.buffer.write(t.lived_bytes())"
+        "import tests.ev_gym.drivers.test_draws as t; sys.stdout.buffer.write(t.session_bytes())"
     )
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "0" if INTERPRETED else "1"}
     other = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, check=True
     )
-    assert other.stdout == lived_bytes()
+    assert other.stdout == session_bytes()
 
 
 def test_order_and_caps_hold_whatever_the_clock() -> None:
     """Stays and times away last 30 minutes to 7 days, across clock changes and the year's end."""
-    _, seen = lived(MANY // 50, 400, start=-3 * WEEK_MIN)
+    _, seen = draw_sessions(MANY // 50, 400, start=-3 * WEEK_MIN)
     left, arrival, departure, trip = np.moveaxis(seen, 2, 0)
     assert departure.max() > 52 * WEEK_MIN
     for minutes in (arrival - left, departure - arrival):
@@ -256,7 +256,7 @@ def test_local_clock_and_back() -> None:
 
 def test_habits_follow_the_local_clock() -> None:
     """In summer the morning departures are an hour earlier in series time, not in local time."""
-    _, seen = lived(MANY // 20, 200)
+    _, seen = draw_sessions(MANY // 20, 200)
     departure = seen[:, :, 2].astype(int).ravel()
     offset_min = offsets()[(departure // 60) % YEAR_H]
     local = (departure + offset_min) % 1440 / 60

@@ -31,7 +31,7 @@ from tests.support.physics_tables import (
 from tests.support.scenario_strategies import examples
 
 
-def asked(car: Any, action: float, levels_kw: Any = NO_LEVELS, plugged: int = 1) -> Any:
+def ask(car: Any, action: float, levels_kw: Any = NO_LEVELS, plugged: int = 1) -> Any:
     """The record of a car after an action."""
     vehicle = ready([car])
     vehicle["plugged"] = plugged
@@ -48,15 +48,15 @@ def test_an_action_of_k_parts_gives_k_amperes(max_a: int) -> None:
     """Every k of every maximum, from float32, and a hundredth of an ampere less gives k - 1."""
     car = table_of(Vehicle(ac_max_kw=50.0, phases=1), max_a, phases=1)
     assert car["max_current_a"] == max_a
-    assert asked(car, 0.0)["asked_a"] == 0
+    assert ask(car, 0.0)["asked_a"] == 0
     for k in range(1, max_a + 1):
         for action in (np.float32(k / max_a), np.float32(k) / np.float32(max_a)):
-            vehicle = asked(car, float(action))
+            vehicle = ask(car, float(action))
             current_a = k if k >= 6 else 0
             assert vehicle["asked_a"] == vehicle["current_a"] == current_a
             assert vehicle["offered_kw"] == min(0.23 * current_a, car["max_kw"])
         below_a = k - 1 if k > 6 else 0
-        assert asked(car, float(np.float32((k - 0.01) / max_a)))["asked_a"] == below_a
+        assert ask(car, float(np.float32((k - 0.01) / max_a)))["asked_a"] == below_a
 
 
 def test_k_parts_give_k_for_every_maximum() -> None:
@@ -65,22 +65,22 @@ def test_k_parts_give_k_for_every_maximum() -> None:
     for max_a in range(6, 81):
         car["max_current_a"] = max_a
         for k in range(6, max_a + 1):
-            assert asked(car[0], float(np.float32(k / max_a)))["asked_a"] == k
+            assert ask(car[0], float(np.float32(k / max_a)))["asked_a"] == k
 
 
 def test_power_of_an_ampere_and_of_the_nameplate() -> None:
     """16 A on three phases are 11.04 kW, of which the car takes its 11.0; 6 A are 4.14 kW."""
     car = table_of(Vehicle(), 16)
-    assert asked(car, 1.0)["asked_a"] == 16
-    assert asked(car, 1.0)["offered_kw"] == 11.0
-    assert asked(car, 6 / 16)["offered_kw"] == pytest.approx(4.14, abs=1e-12)
-    assert asked(car, 5.9 / 16)["offered_kw"] == 0.0
+    assert ask(car, 1.0)["asked_a"] == 16
+    assert ask(car, 1.0)["offered_kw"] == 11.0
+    assert ask(car, 6 / 16)["offered_kw"] == pytest.approx(4.14, abs=1e-12)
+    assert ask(car, 5.9 / 16)["offered_kw"] == 0.0
 
 
 @pytest.mark.parametrize("levels_kw", [NO_LEVELS, np.array([0.0, 7.4])])
 def test_a_car_that_is_away_asks_for_nothing(levels_kw: Any) -> None:
     """Neither current nor power, even with the largest action."""
-    vehicle = asked(table_of(Vehicle()), 1.0, levels_kw, plugged=0)
+    vehicle = ask(table_of(Vehicle()), 1.0, levels_kw, plugged=0)
     assert [vehicle[name] for name in ("asked_a", "current_a", "offered_kw")] == [0.0, 0.0, 0.0]
 
 
@@ -88,17 +88,20 @@ def test_an_action_below_zero_asks_for_discharging() -> None:
     """The same whole amperes, none below 6 A; 16 A of 0.69 kW are cut to the car's 11 kW."""
     car = table_of(Vehicle(), 16)
     for k in range(17):
-        vehicle, mirrored = asked(car, float(np.float32(-k / 16))), asked(car, k / 16)
+        vehicle, mirrored = (
+            ask(car, float(np.float32(-k / 16))),
+            ask(car, k / 16),
+        )
         assert vehicle["asked_a"] == vehicle["current_a"] == (-k if k >= 6 else 0)
         assert vehicle["offered_kw"] == -mirrored["offered_kw"]
-    assert asked(car, -1.0)["offered_kw"] == -11.0
-    assert asked(car, -5.9 / 16)["asked_a"] == 0.0
+    assert ask(car, -1.0)["offered_kw"] == -11.0
+    assert ask(car, -5.9 / 16)["asked_a"] == 0.0
     for nothing in (-0.0, -0.3):  # and not minus zero, whose bytes are others
-        vehicle = asked(car, nothing)
+        vehicle = ask(car, nothing)
         for name in ("asked_a", "current_a", "offered_kw"):
             assert math.copysign(1.0, vehicle[name]) == 1.0
-    assert asked(car, -1.0, plugged=0)["asked_a"] == 0.0
-    assert asked(classic_car(), -1.0, np.array([0.0, 7.4]))["offered_kw"] == 0.0
+    assert ask(car, -1.0, plugged=0)["asked_a"] == 0.0
+    assert ask(classic_car(), -1.0, np.array([0.0, 7.4]))["offered_kw"] == 0.0
 
 
 def test_levels_switch_in_the_middle() -> None:
@@ -107,11 +110,11 @@ def test_levels_switch_in_the_middle() -> None:
     on_off, three = np.array([0.0, 7.4]), np.array([0.0, 3.7, 7.4])
     below = float(np.nextafter(np.float32(0.5), np.float32(0)))
     for action, power_kw in ((0.0, 0.0), (below, 0.0), (0.5, 7.4), (1.0, 7.4)):
-        assert asked(car, action, on_off)["offered_kw"] == power_kw
+        assert ask(car, action, on_off)["offered_kw"] == power_kw
     for action, power_kw in ((0.2, 0.0), (0.25, 3.7), (0.74, 3.7), (0.75, 7.4), (1.0, 7.4)):
-        assert asked(car, action, three)["offered_kw"] == power_kw
+        assert ask(car, action, three)["offered_kw"] == power_kw
     # 7.4 kW are 10.72 A on the three phases that the preset's car uses by default.
-    assert asked(car, 1.0, on_off)["current_a"] == pytest.approx(7.4 / 0.69, abs=1e-12)
+    assert ask(car, 1.0, on_off)["current_a"] == pytest.approx(7.4 / 0.69, abs=1e-12)
 
 
 def test_limits_of_all_cars_at_four_chargers(measured_folder: Path) -> None:

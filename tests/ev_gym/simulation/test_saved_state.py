@@ -26,7 +26,7 @@ from tests.support.small_series import PLAIN, series
 SCENARIOS = ["stockholm", "stockholm-villa", "classic", THREE_CARS]
 
 
-def lived(scenario: Any = "stockholm", steps: int = 150, seed: int = 41) -> EVChargingEnv:
+def second_episode(scenario: Any = "stockholm", steps: int = 150, seed: int = 41) -> EVChargingEnv:
     """An env in the midst of its second episode."""
     env = EVChargingEnv(scenario)
     env.reset(seed=seed)
@@ -37,7 +37,7 @@ def lived(scenario: Any = "stockholm", steps: int = 150, seed: int = 41) -> EVCh
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 def test_the_continuation_is_identical(scenario: Any) -> None:
     """Through two further episodes, in the same env and in another that lived elsewhere."""
-    env = lived(scenario)
+    env = second_episode(scenario)
     saved = env.get_state()
     assert isinstance(saved, bytes)
     assert env.get_state() == saved
@@ -48,7 +48,7 @@ def test_the_continuation_is_identical(scenario: Any) -> None:
     assert env.get_state() == saved
     assert same(live(env, 250), went)
     assert env.get_state() == after
-    for other in (EVChargingEnv(scenario), lived(scenario, 10, seed=3)):
+    for other in (EVChargingEnv(scenario), second_episode(scenario, 10, seed=3)):
         other.set_state(saved)
         assert other.get_state() == saved
         assert same(live(other, 250), went)
@@ -71,7 +71,7 @@ def test_every_moment_can_be_saved(scenario: Any) -> None:
 
 
 def test_history_begins_anew_there() -> None:
-    env = lived()
+    env = second_episode()
     saved = env.get_state()
     live(env, 5)
     env.set_state(saved)
@@ -81,7 +81,7 @@ def test_history_begins_anew_there() -> None:
 
 
 def test_another_process_goes_on_alike(tmp_path: Path) -> None:
-    env = lived(THREE_CARS)
+    env = second_episode(THREE_CARS)
     (tmp_path / "state").write_bytes(env.get_state())
     code = (
         "import pathlib, pickle, sys\n"
@@ -101,13 +101,18 @@ def test_another_process_goes_on_alike(tmp_path: Path) -> None:
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 def test_equal_states_are_equal_bytes(scenario: Any) -> None:
     """However they came about: lived twice, copied, pickled, restored; gaps in records included."""
-    env = lived(scenario)
+    env = second_episode(scenario)
     saved = env.get_state()
     junk = [np.full(200, 255, np.uint8) for _ in range(100)]
     del junk  # freed memory that is not zero, for the copies to stand in
     restored = EVChargingEnv(scenario)
     restored.set_state(saved)
-    same_ones = [lived(scenario), copy.deepcopy(env), pickle.loads(pickle.dumps(env)), restored]
+    same_ones = [
+        second_episode(scenario),
+        copy.deepcopy(env),
+        pickle.loads(pickle.dumps(env)),
+        restored,
+    ]
     for other in same_ones:
         assert other.get_state() == saved
     env.simulator.vehicles.view(np.uint8)[...] = 0xFF  # gaps and all
@@ -118,7 +123,7 @@ def test_equal_states_are_equal_bytes(scenario: Any) -> None:
 
 def test_state_of_many_rows() -> None:
     """The number of rows is part of a state."""
-    env, rows = lived(), EVChargingVectorEnv(3)
+    env, rows = second_episode(), EVChargingVectorEnv(3)
     rows.reset(seed=7)
     saved = saved_state.save(rows.simulator)
     again = EVChargingVectorEnv(3)
@@ -140,9 +145,9 @@ def version_of(saved: bytes, version: int) -> bytes:
 
 
 SAVED_ELSEWHERE = {
-    "other preset": lambda: lived("classic").get_state(),
-    "other parameter": lambda: lived({"days": 2}).get_state(),
-    "other number of cars": lambda: lived(THREE_CARS).get_state(),
+    "other preset": lambda: second_episode("classic").get_state(),
+    "other parameter": lambda: second_episode({"days": 2}).get_state(),
+    "other number of cars": lambda: second_episode(THREE_CARS).get_state(),
     "other series": lambda: series_state(),
 }
 
@@ -166,7 +171,7 @@ def refused(env: EVChargingEnv, saved: Any) -> str:
 
 @pytest.mark.parametrize("elsewhere", list(SAVED_ELSEWHERE))
 def test_states_of_something_else_are_refused(elsewhere: str) -> None:
-    message = refused(lived(), SAVED_ELSEWHERE[elsewhere]())
+    message = refused(second_episode(), SAVED_ELSEWHERE[elsewhere]())
     assert message.startswith(
         "saved state belongs to another scenario, data set or split; allowed: one"
     )
@@ -174,7 +179,7 @@ def test_states_of_something_else_are_refused(elsewhere: str) -> None:
 
 
 def test_other_layouts_are_refused() -> None:
-    env = lived()
+    env = second_episode()
     saved = env.get_state()
     assert refused(env, version_of(saved, 1)) == "saved state has layout version 1; allowed: 3"
     assert refused(env, layout_2.STATE) == "saved state has layout version 2; allowed: 3"
@@ -194,7 +199,7 @@ def test_other_layouts_are_refused() -> None:
 
 def test_damaged_states_are_refused() -> None:
     """Cut short anywhere, lengthened, or with any one bit flipped."""
-    env = lived()
+    env = second_episode()
     saved = env.get_state()
     assert "5 bytes are no saved state: they lack the magic word" in refused(env, b"state")
     assert "0 bytes are no saved state" in refused(env, b"")
@@ -218,7 +223,7 @@ def test_damaged_states_are_refused() -> None:
 @pytest.mark.parametrize("wrong", [None, "state", 5, [1, 2], np.zeros(300, np.uint8)], ids=repr)
 def test_what_is_not_bytes_is_refused(wrong: Any) -> None:
     name = type(wrong).__name__
-    assert refused(lived(steps=3), wrong) == f"saved state is a {name}; allowed: bytes"
+    assert refused(second_episode(steps=3), wrong) == f"saved state is a {name}; allowed: bytes"
 
 
 def test_own_series_are_part_of_a_state() -> None:
@@ -232,5 +237,5 @@ def test_own_series_are_part_of_a_state() -> None:
 
 def test_a_restored_env_needs_no_reset() -> None:
     env = EVChargingEnv()
-    env.set_state(lived().get_state())
+    env.set_state(second_episode().get_state())
     env.step([0.0])

@@ -49,14 +49,14 @@ def port(ended: threading.Event, monkeypatch: pytest.MonkeyPatch) -> Iterator[in
     thread.join(10)
 
 
-def asked(port: int, path: bytes) -> socket.socket:
+def connection_asking(port: int, path: bytes) -> socket.socket:
     client = socket.create_connection(("127.0.0.1", port), timeout=10)
     client.sendall(ASK % path)
     return client
 
 
 def test_a_client_that_does_not_read_is_cut_off(port: int, ended: threading.Event) -> None:
-    with asked(port, b"endless") as client:
+    with connection_asking(port, b"endless") as client:
         assert client.recv(12) == b"HTTP/1.1 200"
         answer = requests.get(f"http://127.0.0.1:{port}/short", timeout=10)
         assert answer.text == "short"
@@ -67,7 +67,7 @@ def test_a_client_that_does_not_read_is_cut_off(port: int, ended: threading.Even
 
 
 def test_a_slow_client_gets_all_of_it(port: int) -> None:
-    with asked(port, b"long") as client:
+    with connection_asking(port, b"long") as client:
         count, begun = 0, time.monotonic()
         while data := client.recv(1_500_000):
             count += len(data)

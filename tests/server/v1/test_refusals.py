@@ -14,7 +14,7 @@ from tests.support.real_server import serving
 from tests.support.v1_session import (
     CLASSIC,
     JSON_TYPE,
-    Remote,
+    SessionClient,
     check_refusal,
     saved,
     single_text,
@@ -179,17 +179,17 @@ REQUESTS: list[tuple[str, str, dict[str, str], bytes, int, str | None, str]] = [
 
 
 @pytest.fixture(scope="module")
-def bystander(url: str, http: requests.Session) -> Remote:
+def bystander(url: str, http: requests.Session) -> SessionClient:
     """A session that is sent all that is refused."""
-    remote = Remote(http, url, scenario=CLASSIC, seed=6)
-    remote.told("reset")
-    remote.told("step", {"action": [1.0]})
+    remote = SessionClient(http, url, scenario=CLASSIC, seed=6)
+    remote.answer_to("reset")
+    remote.answer_to("step", {"action": [1.0]})
     return remote
 
 
 @pytest.mark.parametrize(("method", "path", "headers", "body", "status", "where", "told"), REQUESTS)
 def test_bad_requests_are_refused_and_change_nothing(
-    bystander: Remote,
+    bystander: SessionClient,
     method: str,
     path: str,
     headers: dict[str, str],
@@ -198,11 +198,11 @@ def test_bad_requests_are_refused_and_change_nothing(
     where: str | None,
     told: str,
 ) -> None:
-    before = bystander.look()
+    before = bystander.state()
     sent = {"Content-Type": JSON_TYPE, **headers}
     answer = bystander.http.request(method, bystander.url + path, data=body, headers=sent)
     check_refusal(answer, status, where, told)
-    assert bystander.look() == before
+    assert bystander.state() == before
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_bad_requests_are_refused_and_change_nothing(
     ],
 )
 def test_long_values_are_told_in_short(
-    bystander: Remote, what: str, body: object, begin: str, end: str
+    bystander: SessionClient, what: str, body: object, begin: str, end: str
 ) -> None:
     answer = bystander.post(what, body)
     assert answer.status_code == 422
@@ -227,13 +227,13 @@ def test_long_values_are_told_in_short(
 
 
 def test_after_all_that_the_session_goes_on_as_if_nothing_had_happened(
-    bystander: Remote,
+    bystander: SessionClient,
 ) -> None:
     env = EVChargingEnv(CLASSIC)
     env.reset(seed=6)
     env.step(np.ones(1, np.float32))
     local = env.step(np.ones(1, np.float32))
-    assert text(bystander.told("step", {"action": [1], "index": 2})) == single_text(3, local)
+    assert text(bystander.answer_to("step", {"action": [1], "index": 2})) == single_text(3, local)
 
 
 def test_too_many_sessions_are_refused(tmp_path: Path) -> None:
@@ -258,16 +258,16 @@ def test_too_many_sessions_are_refused(tmp_path: Path) -> None:
     ],
 )
 def test_accept_chooses_the_form(
-    url: str, http: requests.Session, bystander: Remote, accept: str | None, kind: str
+    url: str, http: requests.Session, bystander: SessionClient, accept: str | None, kind: str
 ) -> None:
-    remote = Remote(http, url, scenario=CLASSIC)
+    remote = SessionClient(http, url, scenario=CLASSIC)
     answer = remote.post("reset", headers={"Accept": accept})  # None: requests sends none
     assert answer.headers["Content-Type"] == kind
 
 
 @pytest.mark.parametrize("kind", [None, "application/json; charset=utf-8", "Application/JSON"])
 def test_json_is_read_with_parameters_and_where_no_type_is_named(
-    bystander: Remote, kind: str | None
+    bystander: SessionClient, kind: str | None
 ) -> None:
     sent = {"Content-Type": kind} if kind else {}
     answer = bystander.http.post(bystander.url + "/reset", data=b'{"seed": 3}', headers=sent)

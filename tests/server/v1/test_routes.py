@@ -26,7 +26,7 @@ from tests.support.v1_session import (
     HOURLY,
     NPY,
     VILLA,
-    Remote,
+    SessionClient,
     arrays,
     rows_text,
     saved,
@@ -48,13 +48,13 @@ def test_a_single_session_answers_what_the_local_env_returns(
 ) -> None:
     split = None if scenario is CLASSIC else "test"
     env = EVChargingEnv(scenario, continuous=continuous, split=split)
-    remote = Remote(http, url, scenario=scenario, continuous=continuous, split=split, seed=9)
-    assert text(remote.told("reset")) == single_text(1, env.reset(seed=9))
+    remote = SessionClient(http, url, scenario=scenario, continuous=continuous, split=split, seed=9)
+    assert text(remote.answer_to("reset")) == single_text(1, env.reset(seed=9))
     index = 1
     for step in range(24):
         action, index = action_of(env, step), index + 1
         local = env.step(action)
-        told = remote.told("step", {"action": action.tolist(), "index": index - 1})
+        told = remote.answer_to("step", {"action": action.tolist(), "index": index - 1})
         assert text(told) == single_text(index, local)
     assert local[3]
     assert told["info"]["settlement"] == local[4]["settlement"]
@@ -62,7 +62,7 @@ def test_a_single_session_answers_what_the_local_env_returns(
     for body in ({}, {"seed": 2**64 - 1}, {"options": {"start": day, "soc": 0.25}}):
         index += 1
         begun = env.reset(**body)
-        assert text(remote.told("reset", body)) == single_text(index, begun)
+        assert text(remote.answer_to("reset", body)) == single_text(index, begun)
 
 
 @pytest.mark.parametrize("mode", ["NextStep", "SameStep", "Disabled"])
@@ -70,26 +70,26 @@ def test_a_vector_session_answers_what_the_vector_env_returns(
     url: str, http: requests.Session, mode: str
 ) -> None:
     env = EVChargingVectorEnv(3, CARS, autoreset_mode=mode)
-    remote = Remote(http, url, scenario=CARS, num_envs=3, seed=4, autoreset_mode=mode)
-    assert text(remote.told("reset")) == rows_text(1, env.reset(seed=4))
+    remote = SessionClient(http, url, scenario=CARS, num_envs=3, seed=4, autoreset_mode=mode)
+    assert text(remote.answer_to("reset")) == rows_text(1, env.reset(seed=4))
     rng = np.random.default_rng(0)
     index, ends = 1, 0
     for step in range(30):
         mask = np.array([True, False, step > 26])
         if step == 5 or (mode == "Disabled" and step in (24, 27)):
             index += 1
-            told = remote.told("reset", {"options": {"reset_mask": mask.tolist(), "soc": 0.5}})
+            told = remote.answer_to("reset", {"options": {"reset_mask": mask.tolist(), "soc": 0.5}})
             begun = env.reset(options={"reset_mask": mask, "soc": 0.5})
             assert text(told) == rows_text(index, begun)
         index += 1
         actions = rng.uniform(0, 1, (3, 3)).astype(np.float32)
-        told = remote.told("step", {"action": actions.tolist()})
+        told = remote.answer_to("step", {"action": actions.tolist()})
         local = env.step(actions)
         assert text(told) == rows_text(index, local)
         ends += local[3].any()
     assert ends >= 2
     begun = env.reset(seed=[5, None, 7])
-    assert text(remote.told("reset", {"seed": [5, None, 7]})) == rows_text(index + 1, begun)
+    assert text(remote.answer_to("reset", {"seed": [5, None, 7]})) == rows_text(index + 1, begun)
 
 
 @pytest.mark.parametrize("rows", [None, 2])
@@ -98,7 +98,7 @@ def test_the_binary_form_holds_the_same_numbers(
 ) -> None:
     env = EVChargingVectorEnv(rows or 1, CARS, autoreset_mode="SameStep" if rows else "Disabled")
     spec = {"num_envs": rows, "autoreset_mode": "SameStep"}
-    remote = Remote(http, url, scenario=CARS, seed=3, **spec)
+    remote = SessionClient(http, url, scenario=CARS, seed=3, **spec)
     observations, _ = env.reset(seed=3)
     answer = remote.post("reset", {}, headers=NPY)
     assert answer.headers["Session-Index"] == "1"
@@ -138,7 +138,7 @@ def test_the_binary_form_holds_the_same_numbers(
 def test_a_session_is_described_by_the_declared_tables(
     url: str, http: requests.Session, scenario: Any, continuous: bool
 ) -> None:
-    told = Remote(http, url, scenario=scenario, continuous=continuous, num_envs=2).spec
+    told = SessionClient(http, url, scenario=scenario, continuous=continuous, num_envs=2).spec
     env = EVChargingEnv(scenario, continuous=continuous)
     assert told["index"] == 0
     assert as_scenario(told["scenario"]) == env.scenario
@@ -191,24 +191,24 @@ def test_a_session_is_described_by_the_declared_tables(
 
 
 def test_a_look_shows_the_state_and_the_last_answer(url: str, http: requests.Session) -> None:
-    remote = Remote(http, url, scenario=CARS, num_envs=2, seed=1)
-    look = remote.look()
-    assert look["last"] is None
-    assert {key: look[key] for key in remote.spec} == remote.spec
+    remote = SessionClient(http, url, scenario=CARS, num_envs=2, seed=1)
+    state = remote.state()
+    assert state["last"] is None
+    assert {key: state[key] for key in remote.spec} == remote.spec
     env = EVChargingVectorEnv(2, CARS)
     env.reset(seed=1)
-    remote.told("reset")
+    remote.answer_to("reset")
     env.step(np.ones((2, 3), np.float32))
-    told = remote.told("step", {"action": [[1, 1, 1], [1.0, 1, 1]]})
-    look = remote.look()
-    assert look["index"] == 2
-    assert look["last"] == told
+    told = remote.answer_to("step", {"action": [[1, 1, 1], [1.0, 1, 1]]})
+    state = remote.state()
+    assert state["index"] == 2
+    assert state["last"] == told
     households, vehicles = env.simulator.households, env.simulator.vehicles
     names, own = households.dtype.names, vehicles.dtype.names
-    peaks_kw = look["state"]["households"][0]["peaks_kw"]
+    peaks_kw = state["state"]["households"][0]["peaks_kw"]
     assert [len(row) for row in peaks_kw] == [3]
     assert peaks_kw[0][0] > 0.0
-    assert look["state"] == {
+    assert state["state"] == {
         "households": [
             {name: household[name].tolist() for name in names} for household in households
         ],
@@ -222,18 +222,18 @@ def test_a_look_shows_the_state_and_the_last_answer(url: str, http: requests.Ses
 def test_every_number_of_a_villa_is_one(url: str, http: requests.Session, rows: int | None) -> None:
     """None is NaN or infinite, which JSON could only tell as null."""
     scenario = {**VILLA, "driving": {"pattern": "daily", "arrival_h": 17, "departure_h": 7}}
-    remote = Remote(http, url, scenario=scenario, num_envs=rows, autoreset_mode="SameStep")
-    told = [remote.spec, remote.told("reset")]
+    remote = SessionClient(http, url, scenario=scenario, num_envs=rows, autoreset_mode="SameStep")
+    told = [remote.spec, remote.answer_to("reset")]
     for step in range(24):
         fractions = [1.0 - step % 5 / 2, -1.0]
-        told.append(remote.told("step", {"action": [fractions] * rows if rows else fractions}))
+        told.append(remote.answer_to("step", {"action": [fractions] * rows if rows else fractions}))
     steps = http.get(f"{remote.url}/steps").json()["steps"]
     assert min(step["charge_kw"][0] for step in steps) < -1.0
     assert max(step["charge_kw"][0] for step in steps) > 1.0
-    for spec in (remote.spec, look := remote.look()):  # what may be null
+    for spec in (remote.spec, state := remote.state()):  # what may be null
         assert [spec.pop(name) for name in ("num_envs", "split")] == [rows, None]
         spec.pop("scenario")
-    for answer in (*told, look, steps):
+    for answer in (*told, state, steps):
         assert "null" not in json.dumps(answer)
     frame = pd.read_csv(io.StringIO(http.get(f"{remote.url}/steps.csv").text))
     assert len(frame) == 24 * (rows or 1)
@@ -243,13 +243,13 @@ def test_every_number_of_a_villa_is_one(url: str, http: requests.Session, rows: 
 def test_a_repeated_request_is_answered_again_and_does_nothing(
     url: str, http: requests.Session
 ) -> None:
-    remote = Remote(http, url, scenario=CLASSIC, seed=0)
+    remote = SessionClient(http, url, scenario=CLASSIC, seed=0)
     body = {"seed": 5, "index": 0}
     first = remote.post("reset", body)
     assert remote.post("reset", body).content == first.content
     body = {"action": [1.0], "index": 1}
     first = remote.post("step", body)
-    before = remote.look()
+    before = remote.state()
     assert remote.post("step", body).content == first.content
     assert remote.post("step", body, headers=NPY).headers["Session-Index"] == "2"
     for other in ({"action": [0.0], "index": 1}, {"action": [1.0], "index": 3}):
@@ -258,26 +258,26 @@ def test_a_repeated_request_is_answered_again_and_does_nothing(
         assert answer.json()["index"] == 2
         assert "2" in answer.json()["detail"]
     assert remote.post("reset", {"seed": 5, "index": 0}).status_code == 409
-    assert remote.look() == before
-    assert remote.told("step", {"action": [1.0]})["index"] == 3
+    assert remote.state() == before
+    assert remote.answer_to("step", {"action": [1.0]})["index"] == 3
 
 
 def test_a_step_before_the_first_reset_says_so(url: str, http: requests.Session) -> None:
-    answer = Remote(http, url, scenario=CLASSIC).post("step", {"action": [1.0]})
+    answer = SessionClient(http, url, scenario=CLASSIC).post("step", {"action": [1.0]})
     assert answer.status_code == 409
     assert "reset first" in answer.json()["detail"]
     assert answer.json()["index"] == 0
 
 
 def test_seeds_are_drawn_where_none_is_given(url: str, http: requests.Session) -> None:
-    one, other = (Remote(http, url, scenario=CLASSIC, num_envs=2) for _ in range(2))
+    one, other = (SessionClient(http, url, scenario=CLASSIC, num_envs=2) for _ in range(2))
     assert one.spec["seed"] != other.spec["seed"]
     env = EVChargingVectorEnv(2, CLASSIC)
-    assert text(one.told("reset")) == rows_text(1, env.reset(seed=one.spec["seed"]))
+    assert text(one.answer_to("reset")) == rows_text(1, env.reset(seed=one.spec["seed"]))
 
 
 def test_a_deleted_session_is_gone(url: str, http: requests.Session) -> None:
-    remote = Remote(http, url, scenario=CLASSIC)
+    remote = SessionClient(http, url, scenario=CLASSIC)
     answer = http.delete(remote.url)
     assert (answer.status_code, answer.content) == (204, b"")
     for method, what in [

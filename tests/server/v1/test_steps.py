@@ -19,7 +19,7 @@ from ev_gym.vector_env import EVChargingVectorEnv
 from server.v1 import routes, session_json
 from server.v1.step_answer import StepResults
 from tests.support.real_server import serving
-from tests.support.v1_session import CLASSIC, VILLA, Remote, check_refusal
+from tests.support.v1_session import CLASSIC, VILLA, SessionClient, check_refusal
 
 
 @pytest.fixture(scope="module")
@@ -45,15 +45,15 @@ def test_steps_are_listed_across_resets(
     url: str, http: requests.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session_json, "ROWS_PER_PIECE", 3)
-    env, remote = EVChargingEnv(VILLA), Remote(http, url, scenario=VILLA, seed=2)
+    env, remote = EVChargingEnv(VILLA), SessionClient(http, url, scenario=VILLA, seed=2)
     frames, indices, index = [], [], 0
     for count in (4, 0, 3):
         env.reset(seed=2)
-        remote.told("reset", {"seed": 2})
+        remote.answer_to("reset", {"seed": 2})
         index += 1
         for _ in range(count):
             env.step(np.array([1.0, -1.0], np.float32))
-            remote.told("step", {"action": [1, -1]})
+            remote.answer_to("step", {"action": [1, -1]})
             indices.append(index)
             index += 1
         frames.append(env.history)
@@ -85,15 +85,15 @@ def test_steps_are_listed_across_resets(
 
 def test_the_steps_of_rows_are_those_that_were_taken(url: str, http: requests.Session) -> None:
     env = EVChargingVectorEnv(2, CLASSIC)
-    remote = Remote(http, url, scenario=CLASSIC, num_envs=2, seed=8)
+    remote = SessionClient(http, url, scenario=CLASSIC, num_envs=2, seed=8)
     empty = http.get(f"{remote.url}/steps.csv").text
     assert empty.splitlines()[0].startswith("index,row,time,now_min,")
     env.reset(seed=8)
-    remote.told("reset")
+    remote.answer_to("reset")
     rows, indices = [], []
     for step in range(26):
         env.step(np.ones((2, 1), np.float32))
-        remote.told("step", {"action": [[1], [1]]})
+        remote.answer_to("step", {"action": [[1], [1]]})
         if step != 24:  # the step in which both begin anew
             rows.append((env.outputs.results, env.outputs.vehicle_results))
             indices += [step + 1] * 2
@@ -107,11 +107,11 @@ def test_a_page_has_at_most_100_000_steps_of_households(
     url: str, http: requests.Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a limit it has as many as fit."""
-    remote = Remote(http, url, scenario=CLASSIC, num_envs=200)
+    remote = SessionClient(http, url, scenario=CLASSIC, num_envs=200)
     assert http.get(f"{remote.url}/steps?limit=500").status_code == 200
     monkeypatch.setattr(routes, "MOST_STEPS", 500)  # as for a session of many rows
     for _ in range(3):
-        remote.told("reset")
+        remote.answer_to("reset")
     assert http.get(f"{remote.url}/steps").json() == {"steps": [], "next": 2}
     check_refusal(http.get(f"{remote.url}/steps?limit=3"), 422, None, "200 rows: at most 2")
     monkeypatch.undo()
