@@ -101,7 +101,7 @@ def test_seeds_of_numpy_are_seeds(url: str) -> None:
         assert same(remote.reset(seed=np.int64(3)), local.reset(seed=3))  # type: ignore[arg-type]  # not declared
         assert remote.np_random_seed == 3
         step_both(local, remote, 2)
-        assert same(remote_rows.reset(seed=np.int64(3)), rows.reset(seed=3))  # type: ignore[arg-type]  # likewise
+        assert same(remote_rows.reset(seed=np.int64(3)), rows.reset(seed=3))  # type: ignore[arg-type]  # not declared
         actions = np.ones((2, 1), np.float32)
         assert same(remote_rows.step(actions), rows.step(actions))
 
