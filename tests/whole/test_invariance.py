@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ev_gym.env import EVChargingEnv
@@ -204,7 +204,7 @@ def test_driving_depends_neither_on_the_time_step_nor_on_actions(seed: int, kind
         actions = (np.ones(shape, np.float32), some_actions(seed, shape))[step_min % 2]
         found.append(sessions_of(scenario, seed, actions))
     finest = found[0]
-    assert len(finest) > 2
+    assume(len(finest) > 2)  # five days of drivers who seldom drive may hold fewer sessions
     for coarser in found[1:]:
         # A long step can hide a short session; those seen are the same, the last one among them.
         assert coarser.items() <= finest.items()

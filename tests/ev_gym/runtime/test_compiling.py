@@ -119,7 +119,7 @@ def test_python_calls_what_compiled_code_calls() -> None:
 def _run(code: str, folder: Path) -> str:
     """What a fresh Python tells on standard error, with a cache of its own."""
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
+        [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", code],
         cwd=folder,
         env=environment(NUMBA_CACHE_DIR=str(folder / "cache")),
         capture_output=True,
