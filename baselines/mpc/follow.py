@@ -108,7 +108,7 @@ class Follower:
         self._step_h, self._managed, self._bidirectional = step_h, managed, site.bidirectional
         self._left_h = 1.0 - household.hour_of_day % 1.0
         load_kw, pv_kw = household.load_kw, household.pv_kw
-        self._headroom_kw = site.limit_kw - load_kw + pv_kw
+        self._headroom_kw = site.headroom_kw(load_kw, pv_kw)
         self._net_kw = load_kw - (pv_kw if site.netted else 0.0)
         # Imports (kWh) that the planned peak leaves the cars in this hour, if the load stays.
         self._budget_kwh = math.inf

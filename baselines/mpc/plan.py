@@ -78,6 +78,10 @@ class Site(NamedTuple):
     different_days: bool  # whether each peak is of another day
     peaks: int  # how many count in the power charge, N
 
+    def headroom_kw(self, load_kw: float, pv_kw: float) -> float:
+        """What the connection leaves to the cars; sun that is cut off without them is no room."""
+        return self.limit_kw - load_kw + min(pv_kw, self.export_limit_kw + load_kw)
+
 
 class Stay(NamedTuple):
     """A car that is plugged in: its number, its energy, and how long it stays."""
@@ -218,7 +222,7 @@ def _stay_columns(program: Program, site: Site, outlook: Outlook, stay: Stay) ->
         at_charger_h = min(slot_h, left_h)
         if at_charger_h <= 0.0 and columns:
             break
-        headroom_kw = car.line_share * (site.limit_kw - outlook.load_kw[h] + outlook.pv_kw[h])
+        headroom_kw = car.line_share * site.headroom_kw(outlook.load_kw[h], outlook.pv_kw[h])
         most_kwh = max(0.0, min(car.max_kw, headroom_kw)) * at_charger_h
         charge = program.column(0.0, upper=most_kwh)
         energy = program.column(0.0, lowest_kwh, highest_kwh)
@@ -264,7 +268,7 @@ def _meter(
     """The rows of a slot: connection, meter, and power charge with its column `excess` or -1."""
     slot_h, load_kw, pv_kw = outlook.slot_h[h], outlook.load_kw[h], outlook.pv_kw[h]
     if len(in_slot) > 1:
-        headroom_kwh = max(0.0, site.limit_kw - load_kw + pv_kw) * slot_h
+        headroom_kwh = max(0.0, site.headroom_kw(load_kw, pv_kw)) * slot_h
         program.row(-math.inf, [(car.charge, 1.0) for car in in_slot], headroom_kwh)
     if site.produces and site.netted:
         imports, base_kwh = _netted(program, site, outlook, h, in_slot), 0.0

@@ -154,14 +154,17 @@ def _connection(future: Future) -> Connection:
     limits = LINES if _by_line(future) else 1
     managed, free = settings["load_management"] != 0, np.full((future.steps, limits), np.inf)
     feed_kw = load_kw - pv_kw + settings["export_limit_kw"] + SLACK_KW
+    # Of the sun, load management counts what is not cut off without the cars.
+    used_kw = np.minimum(pv_kw, settings["export_limit_kw"] + load_kw)
     if not _by_line(future):
         excess_kw = (load_kw - pv_kw - settings["limit_kw"])[:, None]
+        headroom_kw = (settings["limit_kw"] - load_kw + used_kw)[:, None]
         ones = np.ones((1, len(cars)))
         return Connection(
             unit_kw=1.0,
             excess_units=excess_kw,
             overload_units=np.maximum(excess_kw[:, 0], 0.0),
-            headroom_units=SLACK_KW - excess_kw if managed else free,
+            headroom_units=SLACK_KW + headroom_kw if managed else free,
             feed_headroom_units=free,
             feed_kw=feed_kw,
             least_units_per_kw=ones,
@@ -170,8 +173,6 @@ def _connection(future: Future) -> Connection:
     of_load = [float(settings[f"load_{line}_a_per_kw"]) for line in range(1, LINES + 1)]
     load_a = load_kw[:, None] * np.array(of_load)
     pv_a = (pv_kw * settings["sun_a_per_kw"])[:, None]
-    # Of the sun the charger counts what is not cut off.
-    used_kw = np.minimum(pv_kw, settings["export_limit_kw"] + load_kw)
     used_a = (used_kw * settings["sun_a_per_kw"])[:, None]
     excess_a = load_a - used_a - settings["fuse_a"]
     a_per_kw = [np.array([lines / kw for kw, _, lines in _phase_modes(car)]) for car in cars]
@@ -227,12 +228,31 @@ def _charge_kw(future: Future, connection: Connection, discharge_kw: Floats) -> 
             for power_kw in level_kw(future, k):
                 takes = power_kw * connection.least_units_per_kw[:, k]
                 charge_kw[np.all(takes <= np.maximum(headroom, 0.0), axis=1), k] = power_kw
+            if car["taper_kwh"] < car["limit_kwh"]:
+                units_per_kw = connection.least_units_per_kw[:, k]
+                on = units_per_kw > 0.0
+                tapering_kw = _tapering_kw(car, headroom[:, on] / units_per_kw[on])
+                charge_kw[:, k] = np.maximum(charge_kw[:, k], tapering_kw)
         elif _by_line(future):
             charge_kw[:, k] = _granted_kw(car, np.full(future.steps, np.inf), headroom)
         else:
             charge_kw[:, k] = _granted_kw(car, headroom[:, 0], None)
         charge_kw[car["eta"] * charge_kw[:, k] <= car["aux_kw"], k] = 0.0
     return np.where(future.charge_h > 0.0, charge_kw, 0.0)
+
+
+def _tapering_kw(car: Any, headroom_kw: Floats) -> Floats:
+    """(T,) largest power of a nearly full car at a charger with power levels.
+
+    It counts by the whole amperes that it still takes, from 6 on, so a level may be granted of
+    which it draws only what fits.
+
+    Args:
+        car: Its parameters.
+        headroom_kw: (T, limits) power that each line, or all together, would let it take.
+    """
+    current_a = np.floor(np.clip(headroom_kw.min(axis=1), 0.0, car["max_kw"]) / car["kw_per_a"])
+    return np.where(current_a >= FLOOR_A, current_a * car["kw_per_a"], 0.0)
 
 
 def _discharge_kw(future: Future, connection: Connection) -> Floats:

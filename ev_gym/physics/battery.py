@@ -150,7 +150,7 @@ def come_home(vehicle: VehicleState, car: CarParams) -> float:
     `trip_kwh`; of the vehicle, `energy_kwh` and `home` are written.
     """
     before_kwh = vehicle.energy_kwh
-    floor_kwh = min(before_kwh, car.min_soc * car.battery_kwh)
+    floor_kwh = car.min_soc * car.battery_kwh
     vehicle.energy_kwh = max(floor_kwh, before_kwh - vehicle.trip_kwh)
     vehicle.home = 1
     return float(max(0.0, vehicle.trip_kwh - (before_kwh - floor_kwh)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from ev_gym.physics.battery import FULL_KWH
+from ev_gym.physics.battery import FULL_KWH, acceptable_ac_kw
 from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import compiled, compiled_apart
 from ev_gym.runtime.records import CarParams, Records, VehicleState
@@ -24,6 +24,7 @@ ROUNDING_A = 1e-3
 HEADROOM_ROUNDING_KW = 1e-9
 HEADROOM_ROUNDING_A = 1e-9
 ABOVE_ALL = 10  # above every priority
+CHARGING, DISCHARGING = 1, -1  # directions, the signs of their currents
 
 LineCurrents = tuple[float, float, float]  # A on each line of the house
 NO_CURRENT: LineCurrents = (0.0, 0.0, 0.0)
@@ -106,17 +107,51 @@ def _choose_phases(vehicle: VehicleState, car: CarParams, now_min: int, wanted_a
 
 @compiled
 def will_charge(vehicle: VehicleState, car: CarParams) -> bool:
-    """Whether a car charges with what it is offered; one at its limit needs no share."""
-    return bool(vehicle.offered_kw > 0.0 and vehicle.energy_kwh < car.limit_kwh - FULL_KWH)
+    """Whether a car charges with what it is offered: not at its limit, and above its own needs."""
+    below_limit = vehicle.energy_kwh < car.limit_kwh - FULL_KWH
+    return bool(below_limit and car.eta * vehicle.offered_kw > car.aux_kw)
 
 
 @compiled
-def offered_to_all_kw(vehicles: Records[VehicleState], cars: Records[CarParams]) -> float:
-    """Sum of what the cars that charge are offered (kW)."""
+def will_discharge(vehicle: VehicleState, car: CarParams) -> bool:
+    """Whether a car that is to be discharged has something to give above its floor."""
+    above_floor = vehicle.energy_kwh > car.floor_kwh + FULL_KWH
+    return bool(above_floor and vehicle.offered_kw < 0.0)
+
+
+@compiled
+def drop_idle(vehicle: VehicleState, car: CarParams) -> None:
+    """Take the current back from a car in which none can flow: it is full, or at its floor."""
+    if not will_charge(vehicle, car) and not will_discharge(vehicle, car):
+        vehicle.current_a = 0.0
+        vehicle.offered_kw = 0.0
+
+
+@compiled
+def usable_a(vehicle: VehicleState, car: CarParams) -> float:
+    """Current (A) that a charging car can use of what it asks for: whole, from 6 on.
+
+    A battery that is nearly full takes less than it asks for, so others can have the rest. What it
+    takes less in the course of a step is theirs from the next step on.
+    """
+    asked_a = vehicle.asked_a
+    if vehicle.energy_kwh <= car.taper_kwh:
+        return float(asked_a)
+    accepted_a = acceptable_ac_kw(vehicle.energy_kwh, car) / vehicle.kw_per_a
+    needed_a = float(math.ceil(accepted_a - HEADROOM_ROUNDING_A))
+    return float(min(asked_a, max(FLOOR_A, needed_a)))
+
+
+@compiled
+def used_by_all_kw(vehicles: Records[VehicleState], cars: Records[CarParams]) -> float:
+    """What the currents that charging cars can use come to (kW), each line at its 230 V.
+
+    Amperes count, not what a car takes of them: 16 A on three phases are 11.04 kW of a car's 11.
+    """
     total_kw = 0.0
     for k in range(vehicles.shape[0]):
         if will_charge(vehicles[k], cars[k]):
-            total_kw += vehicles[k].offered_kw
+            total_kw += usable_a(vehicles[k], cars[k]) * vehicles[k].kw_per_a
     return total_kw
 
 
@@ -141,40 +176,27 @@ def on_lines(
 # --- what the connection leaves ---
 
 
-@compiled_apart
-def limit_discharge(
+@compiled
+def share_discharge(
     vehicles: Records[VehicleState],
     cars: Records[CarParams],
+    levels_kw: Floats,
     headroom_kw: float,
     headroom_a: LineCurrents,
 ) -> None:
     """Cut discharging down to what the house uses and the grid takes.
 
-    Cars in vehicle order (priorities are for charging) get as many whole amperes as fit, none below
-    6 A.
+    The rule of `share_connection` and `share_lines`, mirrored. A car at its floor gets nothing.
 
     Args:
         vehicles: (K,) state; current and power of the cars that are to discharge are cut.
         cars: (K,) parameters.
+        levels_kw: (0,), for a charger with power levels never discharges.
         headroom_kw: What all cars together may give, kW.
         headroom_a: What they may give on each line, A; infinite where no fuse is looked at.
     """
-    left_kw, left_a = max(0.0, headroom_kw), headroom_a
-    for k in range(vehicles.shape[0]):
-        vehicle, car = vehicles[k], cars[k]
-        if vehicle.asked_a < 0.0:
-            current_a = 0.0 - vehicle.asked_a
-            if 0.0 - vehicle.offered_kw > left_kw:
-                current_a = min(current_a, math.floor(left_kw / vehicle.kw_per_a))
-            taken_a = on_lines(vehicle, car, 1.0, NO_CURRENT)
-            for line in range(LINES):
-                if taken_a[line] > 0.0 and left_a[line] < current_a:
-                    current_a = math.floor(left_a[line])
-            current_a = float(current_a * (current_a >= FLOOR_A))
-            left_a = on_lines(vehicle, car, -current_a, left_a)
-            vehicle.current_a = 0.0 - current_a
-            vehicle.offered_kw = 0.0 - min(current_a * vehicle.kw_per_a, car.max_kw)
-            left_kw += vehicle.offered_kw
+    left_a = (max(0.0, headroom_a[0]), max(0.0, headroom_a[1]), max(0.0, headroom_a[2]))
+    _share(vehicles, cars, levels_kw, max(0.0, headroom_kw), left_a, DISCHARGING)
 
 
 @compiled
@@ -192,7 +214,7 @@ def share_connection(
     one in vehicle order. A car at its charge limit gets nothing. With power levels each car in
     order takes the highest level that fits.
     """
-    _share(vehicles, cars, levels_kw, max(0.0, headroom_kw), UNLIMITED_A)
+    _share(vehicles, cars, levels_kw, max(0.0, headroom_kw), UNLIMITED_A, CHARGING)
 
 
 @compiled
@@ -208,11 +230,12 @@ def share_lines(
     car stops growing when one of its lines is full; the others go on.
     """
     left_a = (max(0.0, headroom_a[0]), max(0.0, headroom_a[1]), max(0.0, headroom_a[2]))
-    _share(vehicles, cars, levels_kw, math.inf, left_a)
+    _share(vehicles, cars, levels_kw, math.inf, left_a, CHARGING)
 
 
 # Below, `left_kw` is what the connection still leaves in all and `left_a` what it leaves on each
-# line. Only one of them limits; the other is infinite and not looked at.
+# line; what does not limit is infinite. `direction` says which cars share; while they do, the
+# currents of those that discharge are above 0, too.
 
 
 @compiled_apart
@@ -222,6 +245,7 @@ def _share(
     levels_kw: Floats,
     left_kw: float,
     left_a: LineCurrents,
+    direction: int,
 ) -> None:
     """Share what is left among the cars, those of the highest priority first."""
     priority = _next_priority(cars, ABOVE_ALL)
@@ -229,14 +253,18 @@ def _share(
         if levels_kw.shape[0] > 0:
             left_kw, left_a = _grant_levels(vehicles, cars, levels_kw, priority, left_kw, left_a)
         else:
-            left_kw, left_a = _admit(vehicles, cars, priority, left_kw, left_a)
-            left_kw, left_a = _grow(vehicles, cars, priority, left_kw, left_a)
+            left_kw, left_a = _admit(vehicles, cars, priority, left_kw, left_a, direction)
+            left_kw, left_a = _grow(vehicles, cars, priority, left_kw, left_a, direction)
         priority = _next_priority(cars, priority)
     if levels_kw.shape[0] == 0:
         for k in range(vehicles.shape[0]):
             vehicle = vehicles[k]
-            if vehicle.asked_a > 0.0:
-                vehicle.offered_kw = min(vehicle.current_a * vehicle.kw_per_a, cars[k].max_kw)
+            if direction * vehicle.asked_a > 0.0:
+                power_kw = min(vehicle.current_a * vehicle.kw_per_a, cars[k].max_kw)
+                # Subtracted from 0 instead of negated, because of the bytes of -0.0.
+                if direction == DISCHARGING:
+                    power_kw, vehicle.current_a = 0.0 - power_kw, 0.0 - vehicle.current_a
+                vehicle.offered_kw = power_kw
 
 
 @compiled
@@ -254,8 +282,8 @@ def _fits(
     vehicle: VehicleState, car: CarParams, more_a: float, left_kw: float, left_a: LineCurrents
 ) -> bool:
     """Whether a car can draw `more_a` (A) more."""
-    if left_kw < math.inf:
-        return bool(more_a * vehicle.kw_per_a <= left_kw)
+    if more_a * vehicle.kw_per_a > left_kw:
+        return False
     taken_a = on_lines(vehicle, car, more_a, NO_CURRENT)
     return taken_a[0] <= left_a[0] and taken_a[1] <= left_a[1] and taken_a[2] <= left_a[2]
 
@@ -265,9 +293,16 @@ def _left(
     vehicle: VehicleState, car: CarParams, more_a: float, left_kw: float, left_a: LineCurrents
 ) -> tuple[float, LineCurrents]:
     """What is left after a car draws `more_a` (A) more."""
-    if left_kw < math.inf:
-        return left_kw - more_a * vehicle.kw_per_a, left_a
-    return left_kw, on_lines(vehicle, car, -more_a, left_a)
+    return left_kw - more_a * vehicle.kw_per_a, on_lines(vehicle, car, -more_a, left_a)
+
+
+@compiled
+def _request_a(vehicle: VehicleState, car: CarParams, direction: int) -> float:
+    """Current (A) that a car can use in a direction; 0 if it asks for none or has no use for it."""
+    if direction == CHARGING:
+        asks = vehicle.asked_a > 0.0 and will_charge(vehicle, car)
+        return usable_a(vehicle, car) if asks else 0.0
+    return float(-vehicle.asked_a) if will_discharge(vehicle, car) else 0.0
 
 
 @compiled
@@ -283,15 +318,17 @@ def _grant_levels(
     for k in range(vehicles.shape[0]):
         vehicle, car = vehicles[k], cars[k]
         if car.priority == priority:
-            granted_kw = 0.0
+            granted_kw, used_a = 0.0, 0.0
+            most_a = _request_a(vehicle, car, CHARGING)
             for level in range(levels_kw.shape[0]):
                 power_kw = min(levels_kw[level], car.max_kw)
-                fits = _fits(vehicle, car, power_kw / car.kw_per_a, left_kw, left_a)
-                if power_kw <= vehicle.offered_kw and fits and will_charge(vehicle, car):
-                    granted_kw = power_kw
+                level_a = min(power_kw / car.kw_per_a, most_a)
+                fits = _fits(vehicle, car, level_a, left_kw, left_a)
+                if power_kw <= vehicle.offered_kw and fits and most_a > 0.0:
+                    granted_kw, used_a = power_kw, level_a
             vehicle.offered_kw = granted_kw
             vehicle.current_a = granted_kw / car.kw_per_a
-            left_kw, left_a = _left(vehicle, car, vehicle.current_a, left_kw, left_a)
+            left_kw, left_a = _left(vehicle, car, used_a, left_kw, left_a)
     return left_kw, left_a
 
 
@@ -302,13 +339,15 @@ def _admit(
     priority: int,
     left_kw: float,
     left_a: LineCurrents,
+    direction: int,
 ) -> tuple[float, LineCurrents]:
     """6 A for each car of a priority that asks, as long as they fit; what is left after them."""
     for k in range(vehicles.shape[0]):
         vehicle, car = vehicles[k], cars[k]
-        if car.priority == priority and vehicle.asked_a > 0.0:
+        if car.priority == priority and direction * vehicle.asked_a > 0.0:
             vehicle.current_a = 0.0
-            if will_charge(vehicle, car) and _fits(vehicle, car, FLOOR_A, left_kw, left_a):
+            asks = _request_a(vehicle, car, direction) > 0.0
+            if asks and _fits(vehicle, car, FLOOR_A, left_kw, left_a):
                 vehicle.current_a = FLOOR_A
                 left_kw, left_a = _left(vehicle, car, FLOOR_A, left_kw, left_a)
     return left_kw, left_a
@@ -321,6 +360,7 @@ def _grow(
     priority: int,
     left_kw: float,
     left_a: LineCurrents,
+    direction: int,
 ) -> tuple[float, LineCurrents]:
     """As many amperes more for everybody who can grow as fit everybody, else one by one."""
     growing = True
@@ -328,14 +368,15 @@ def _grow(
         # What an ampere more for everybody takes, and how many more everybody still asks for.
         more_a, everybody_kw, everybody_a = math.inf, 0.0, NO_CURRENT
         for k in range(vehicles.shape[0]):
-            if _can_grow(vehicles[k], cars[k], priority, left_kw, left_a):
-                more_a = min(more_a, vehicles[k].asked_a - vehicles[k].current_a)
+            if _can_grow(vehicles[k], cars[k], priority, left_kw, left_a, direction):
+                request_a = _request_a(vehicles[k], cars[k], direction)
+                more_a = min(more_a, request_a - vehicles[k].current_a)
                 everybody_kw += vehicles[k].kw_per_a
                 everybody_a = on_lines(vehicles[k], cars[k], 1.0, everybody_a)
         growing = more_a < math.inf
         if growing and left_kw < math.inf:
             more_a = min(more_a, math.floor(left_kw / everybody_kw))
-        elif growing:
+        if growing and left_a[0] < math.inf:
             for line in range(LINES):
                 if everybody_a[line] > 0.0:
                     more_a = min(more_a, math.floor(left_a[line] / everybody_a[line]))
@@ -344,7 +385,7 @@ def _grow(
         for k in range(vehicles.shape[0]):
             free_kw = before_kw if all_together else left_kw
             free_a = before_a if all_together else left_a
-            if _can_grow(vehicles[k], cars[k], priority, free_kw, free_a):
+            if _can_grow(vehicles[k], cars[k], priority, free_kw, free_a, direction):
                 vehicles[k].current_a += max(1.0, more_a)
                 left_kw, left_a = _left(vehicles[k], cars[k], max(1.0, more_a), left_kw, left_a)
     return left_kw, left_a
@@ -352,8 +393,16 @@ def _grow(
 
 @compiled
 def _can_grow(
-    vehicle: VehicleState, car: CarParams, priority: int, left_kw: float, left_a: LineCurrents
+    vehicle: VehicleState,
+    car: CarParams,
+    priority: int,
+    left_kw: float,
+    left_a: LineCurrents,
+    direction: int,
 ) -> bool:
-    """Whether a car of a priority is admitted, asks for more than it has, and an ampere fits."""
-    wants_more = car.priority == priority and 0.0 < vehicle.current_a < vehicle.asked_a
+    """Whether a car of a priority is admitted, can use more than it has, and an ampere fits."""
+    admitted = car.priority == priority and direction * vehicle.asked_a > 0.0
+    if not admitted or vehicle.current_a <= 0.0:
+        return False
+    wants_more = vehicle.current_a < _request_a(vehicle, car, direction)
     return bool(wants_more and _fits(vehicle, car, 1.0, left_kw, left_a))

@@ -48,22 +48,32 @@ def charge_cars(
     """
     for k in range(vehicles.shape[0]):
         charger.ask(vehicles[k], cars[k], levels_kw, now_min, float(actions[k]))
-    house_kw = load_kw - pv_kw
-    discharged_kw = 0.0
+        charger.drop_idle(vehicles[k], cars[k])
+    discharged_kw, lasting_kw = 0.0, 0.0
     if settings.bidirectional != 0 and _any_discharges(vehicles):
-        discharged_kw = _discharge_all(
-            now_min, vehicles, cars, settings, load_kw, pv_kw, vehicle_results
+        discharged_kw, lasting_kw = _discharge_all(
+            now_min, vehicles, cars, levels_kw, settings, load_kw, pv_kw, vehicle_results
         )
     if settings.load_management != 0:
         if settings.by_line != 0:
             _manage_lines(vehicles, cars, levels_kw, settings, load_kw, pv_kw, vehicle_results)
         else:
-            headroom_kw = settings.limit_kw - house_kw + discharged_kw
+            headroom_kw = charging_headroom_kw(settings, load_kw, pv_kw) + lasting_kw
             headroom_kw += charger.HEADROOM_ROUNDING_KW
-            if charger.offered_to_all_kw(vehicles, cars) > headroom_kw:
+            if charger.used_by_all_kw(vehicles, cars) > headroom_kw:
                 charger.share_connection(vehicles, cars, levels_kw, headroom_kw)
     charged_kw = _charge_all(now_min, vehicles, cars, settings, vehicle_results)
     return charged_kw, discharged_kw
+
+
+@compiled
+def charging_headroom_kw(settings: Settings, load_kw: float, pv_kw: float) -> float:
+    """What the connection leaves to cars (kW): its limit less the base load, with the sun.
+
+    Sun that is cut off at the export limit without them is no room: whether more of it could be had
+    would be seen only once they charge.
+    """
+    return float(settings.limit_kw - load_kw + _used_sun_kw(settings, pv_kw, load_kw))
 
 
 @compiled
@@ -144,14 +154,18 @@ def _discharge_all(
     now_min: int,
     vehicles: Records[VehicleState],
     cars: Records[CarParams],
+    levels_kw: Floats,
     settings: Settings,
     load_kw: float,
     pv_kw: float,
     vehicle_results: Records[VehicleResult],
-) -> float:
-    """Discharge the cars that are asked to, within the export limit; the mean power (kW) of all.
+) -> tuple[float, float]:
+    """Discharge the cars that are asked to, within the export limit.
 
     With load management no line exports more than its fuse carries.
+
+    Returns:
+        The mean power (kW) of all, and of it what lasts through the whole step.
     """
     headroom_kw = load_kw - pv_kw + settings.export_limit_kw + charger.HEADROOM_ROUNDING_KW
     headroom_a = charger.UNLIMITED_A
@@ -159,8 +173,9 @@ def _discharge_all(
         alone_a = house_a(settings, load_kw, pv_kw)
         most_a = settings.fuse_a + charger.HEADROOM_ROUNDING_A
         headroom_a = (most_a + alone_a[0], most_a + alone_a[1], most_a + alone_a[2])
-    charger.limit_discharge(vehicles, cars, headroom_kw, headroom_a)
-    total_kw = 0.0
+    if _discharge_exceeds(vehicles, cars, headroom_kw, headroom_a):
+        charger.share_discharge(vehicles, cars, levels_kw, headroom_kw, headroom_a)
+    total_kw, lasting_kw = 0.0, 0.0
     for k in range(vehicles.shape[0]):
         vehicle, car = vehicles[k], cars[k]
         if vehicle.offered_kw < 0.0:
@@ -175,7 +190,41 @@ def _discharge_all(
                 vehicle, settings, 0.0 - delivered_kwh, 0.0 - taken_kwh, vehicle_results[k]
             )
             total_kw -= vehicle_results[k].charge_kw
-    return total_kw
+            lasting_kw += _lasting_kw(vehicle, vehicle_results[k])
+    return total_kw, lasting_kw
+
+
+@compiled
+def _discharge_exceeds(
+    vehicles: Records[VehicleState],
+    cars: Records[CarParams],
+    headroom_kw: float,
+    headroom_a: LineCurrents,
+) -> bool:
+    """Whether the currents asked for exceed what may be fed in, in all or on a line."""
+    total_kw, lines_a = 0.0, charger.NO_CURRENT
+    for k in range(vehicles.shape[0]):
+        if vehicles[k].current_a < 0.0:
+            total_kw -= vehicles[k].current_a * vehicles[k].kw_per_a
+            lines_a = charger.on_lines(vehicles[k], cars[k], -vehicles[k].current_a, lines_a)
+    return bool(
+        total_kw > headroom_kw
+        or lines_a[0] > headroom_a[0]
+        or lines_a[1] > headroom_a[1]
+        or lines_a[2] > headroom_a[2]
+    )
+
+
+@compiled
+def _lasting_kw(vehicle: VehicleState, vehicle_result: VehicleResult) -> float:
+    """What of a car's discharging (kW) lasts through the whole step: all, or nothing.
+
+    Only that makes room for others. A car that leaves, pauses or reaches its floor in the step has
+    fed in less on average than it was granted; for some time it feeds in nothing.
+    """
+    delivered_kw = -vehicle_result.charge_kw
+    lasts = delivered_kw >= -vehicle.offered_kw - charger.HEADROOM_ROUNDING_KW
+    return float(delivered_kw) if lasts else 0.0
 
 
 @compiled
@@ -212,9 +261,10 @@ def _manage_lines(
     charged_a, discharged_a = charger.NO_CURRENT, charger.NO_CURRENT
     for k in range(vehicles.shape[0]):
         if charger.will_charge(vehicles[k], cars[k]):
-            charged_a = charger.on_lines(vehicles[k], cars[k], vehicles[k].current_a, charged_a)
+            used_a = charger.usable_a(vehicles[k], cars[k])
+            charged_a = charger.on_lines(vehicles[k], cars[k], used_a, charged_a)
         elif vehicles[k].current_a < 0.0:
-            fed_a = -vehicle_results[k].charge_kw / vehicles[k].kw_per_a
+            fed_a = _lasting_kw(vehicles[k], vehicle_results[k]) / vehicles[k].kw_per_a
             discharged_a = charger.on_lines(vehicles[k], cars[k], fed_a, discharged_a)
     if charged_a[0] + charged_a[1] + charged_a[2] > 0.0:
         alone_a = house_a(settings, load_kw, _used_sun_kw(settings, pv_kw, load_kw))

@@ -28,6 +28,8 @@ from ev_gym.runtime.records import CarParams, HourRecord, Records
 # kWh per mile by deg F, the highest power first
 COEFFICIENTS = (-2.0659e-10, 5.2918e-8, -3.9249e-6, 9.1978e-5, -0.0022, 0.3950)
 COLDEST_F, HOTTEST_F = -15.0, 110.0
+# The limit on most Swedish motorways; a distance that would need more on average is cut down to it.
+FASTEST_KMH = 110.0
 
 
 def kwh_per_mile(fahrenheit: float) -> float:
@@ -75,10 +77,12 @@ def planned_kwh(
     """Energy (kWh) of a trip by its minutes of departure and return.
 
     Args:
-        km: Distance.
+        km: Distance; no more than can be driven between the two counts.
         car: Its `kwh_per_km`, at 20 deg C, is read.
         hours: (H,) the hours of the series, which repeats for ever; `temperature_c` is read.
         left_min: Departure, in minutes since the series began.
         arrival_min: Return, in minutes since the series began.
     """
-    return energy_kwh(km, car, _temperature_c(hours, left_min), _temperature_c(hours, arrival_min))
+    driven_km = min(km, FASTEST_KMH * (arrival_min - left_min) / 60.0)
+    out_c, back_c = _temperature_c(hours, left_min), _temperature_c(hours, arrival_min)
+    return energy_kwh(driven_km, car, out_c, back_c)

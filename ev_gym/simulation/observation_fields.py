@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from ev_gym.drivers.habits import MAX_MINUTES
 from ev_gym.physics.battery import acceptable_ac_kw
+from ev_gym.physics.household import charging_headroom_kw
 from ev_gym.physics.power_charge import FACTOR, PRICE, lowest_peak_kw
 from ev_gym.runtime.durations import HOUR_MIN
 from ev_gym.runtime.records import (
@@ -277,8 +278,8 @@ def load_kw(household: HouseholdState) -> Number:
 
 @house_field("kW", lambda ranges: ranges.headroom_kw)
 def headroom_kw(household: HouseholdState, settings: Settings) -> Number:
-    """connection's limit less the base load, with the sun"""
-    return settings.limit_kw - household.load_kw + household.pv_kw
+    """connection's limit less the base load, with the sun that is not cut off"""
+    return charging_headroom_kw(settings, household.load_kw, household.pv_kw)
 
 
 @house_field("deg C", lambda ranges: ranges.temperature_c)

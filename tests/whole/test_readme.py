@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import pkgutil
 import re
@@ -21,6 +20,7 @@ from baselines.cli.commands import main
 from baselines.comparison.plan import PLANNERS, default_policies
 from ev_gym.reference import markdown
 from ev_gym.scenario import preset
+from tests.support.readme_table import UNKNOWN, shown_rows, table_rows
 from tests.support.real_server import serving
 from tests.support.repository import ROOT
 
@@ -151,44 +151,32 @@ def test_reference_page_is_what_the_tables_say() -> None:
     assert (ROOT / "docs" / "reference.md").read_text(encoding="utf-8") == markdown()
 
 
-def row_pattern(row: dict[str, str]) -> str:
-    """A policy's row as the README shows it; any regret where the summary has none."""
-    figures = {name: float(value) for name, value in list(row.items())[4:] if value}
-    low, high = figures["cost_per_day_low"], figures["cost_per_day_high"]
-    cells = [f"`{row['policy']}`", f"{figures['cost_per_day']:.2f}", f"{low:.2f} to {high:.2f}"]
-    terms = [f"{figures[f'{term}_per_day']:.2f}" for term in ("energy", "power", "wear", "missing")]
-    terms += [f"{figures['missing_kwh_per_day']:.2f}", f"{figures['peak_kw']:.1f}"]
-    regret = [r"[\d.]+", r"\d+%"]
-    if "regret_per_day" in figures:
-        found = f"{figures['regret_per_day']:.2f}", f"{figures['regret_percent']:.0f}%"
-        regret = [re.escape(cell) for cell in found]
-    return r" \| ".join([*map(re.escape, cells), *regret, *map(re.escape, terms)])
-
-
 @pytest.mark.parametrize("everything", [False, True], ids=["rules", "all"])
 def test_the_table_of_the_readme_is_what_the_benchmark_prints(
     everything: bool, tmp_path: Path
 ) -> None:
     """The README's bills against a benchmark run with its defaults, to the last digit shown.
 
-    Every run compares the rules; the planners, and the regret against the bound, take half a minute
-    and are compared only where EV_GYM_REQUIRE_TABLE is set.
+    `python -m tests.support.readme_table` writes them anew. Every run compares the rules; the
+    planners, and the regret against the bound, take half a minute and are compared only where
+    EV_GYM_REQUIRE_TABLE is set.
     """
     if everything and not os.environ.get("EV_GYM_REQUIRE_TABLE"):
         pytest.skip("takes half a minute; EV_GYM_REQUIRE_TABLE=1 runs it")
     command = ["benchmark", "--quiet", "--no-steps", "--out", str(tmp_path)]
-    shown = re.findall(r"^\| `(\w+)` \| [\d.]+ \|", README, flags=re.MULTILINE)
+    shown = shown_rows()
     names = [name for name in shown if everything or name not in PLANNERS]
     command += [part for name in names for part in ("--policy", name)]
     command += [] if everything else ["--no-bound"]
     result = CliRunner().invoke(main, command)
     assert result.exit_code == 0, result.output
     assert set(shown) == set(default_policies((preset("stockholm"),)))
-    with (tmp_path / "summary.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == len(names)
-    for row in rows:
-        assert re.search(row_pattern(row), README), row["policy"]
+    found = table_rows(tmp_path / "summary.csv")
+    assert set(found) == set(names)
+    for name, cells in found.items():
+        known = [(cell, mine) for cell, mine in zip(cells, shown[name], strict=True)
+                 if cell != UNKNOWN]  # fmt: skip
+        assert [cell for cell, _ in known] == [mine for _, mine in known]
 
 
 def test_the_scenario_on_own_files_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

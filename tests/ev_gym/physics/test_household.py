@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ev_gym.scenario import Charger, Household, Scenario, Vehicle
-from tests.support.physics_tables import cars_at, ready, step, tables_of
+from tests.support.physics_tables import NEVER_MIN, cars_at, ready, step, tables_of
 from tests.support.scenario_strategies import examples, vehicles
 
 V2G = Charger(bidirectional=True, max_current_a=32)
@@ -112,16 +112,16 @@ def test_nothing_is_discharged_below_the_floor() -> None:
 @pytest.mark.parametrize(
     ("load_kw", "pv_kw", "currents_a"),
     [
-        (5.5, 0.0, [-10.0, 0.0]),  # 7.5 kW are 10 A of three phases, and 2 A of one
-        (7.5, 0.0, [-13.0, 0.0]),  # 9.5: 13, and 2 A
-        (9.5, 0.0, [-16.0, 0.0]),  # 11.5: 16 A are 11.0 kW, and 2 A
-        (10.4, 0.0, [-16.0, -6.0]),  # 12.4: and 6 A of one
+        (5.5, 0.0, [-8.0, -8.0]),  # an ampere of both is 0.92 kW; 7.5 kW are 8 of each
+        (7.5, 0.0, [-10.0, -11.0]),  # 9.5: 10 of each, and one more of one phase
+        (9.5, 0.0, [-12.0, -14.0]),  # 11.5: 12 of each, and two more
+        (10.4, 0.0, [-13.0, -14.0]),  # 12.4: 13 of each, and one more
         (2.0, 0.0, [0.0, -17.0]),  # 4 kW are 5 A of three phases, below 6; 17 of one
         (1.0, 3.0, [0.0, 0.0]),  # the sun uses up what may be exported
     ],
 )
 def test_the_export_limit(load_kw: float, pv_kw: float, currents_a: list[float]) -> None:
-    """At most the house's use and 2 kW more, in vehicle order and whole amperes from 6 on."""
+    """At most the house's use and 2 kW more, in equal shares and whole amperes from 6 on."""
     house = Household(fuse_a=63.0, export_limit_kw=2.0)
     tables = cars_at(TRIPLE, SINGLE, charger=V2G, household=house)
     taken = step(ready(tables.cars, 40.0), tables, [-1.0, -1.0], load_kw=load_kw, pv_kw=pv_kw)
@@ -139,13 +139,21 @@ def test_no_line_exports_more_than_its_fuse() -> None:
 def test_discharging_makes_room_for_charging() -> None:
     """Of 11.04 kW the house leaves 5.04, 7 A. 11 kW from the other car make it 16.04 kW, 16 A.
 
-    With 0.6 kWh above its floor it gives a mean of 2.2157 kW: 7.2557 kW in all, 10 A.
+    What ends within the step makes no room: with 0.6 kWh above its floor the other car gives a mean
+    of 2.2157 kW, one that leaves after 6 of 15 minutes 4.4 kW. It would be missing afterwards.
     """
     tables = cars_at(TRIPLE, TRIPLE, charger=V2G, household=FUSE_16)
-    for other_kwh, action, current_a in ((40.0, 0.0, 7.0), (40.0, -1.0, 16.0), (18.0, -1.0, 10.0)):
+    for other_kwh, action, leaves_min, current_a, other_kw in (
+        (40.0, 0.0, NEVER_MIN, 7.0, 0.0),
+        (40.0, -1.0, NEVER_MIN, 16.0, 11.0),
+        (18.0, -1.0, NEVER_MIN, 7.0, 2.2157),
+        (40.0, -1.0, 6, 7.0, 4.4),
+    ):
         cars = ready(tables.cars, [20.0, other_kwh])
+        cars["departure_min"][1] = leaves_min
         taken = step(cars, tables, [1.0, action], load_kw=6.0)
         assert taken.vehicle_results["current_a"][0] == current_a
+        assert taken.discharged_kw == pytest.approx(other_kw, abs=1e-4)
         assert taken.over_kw == 0.0
 
 
@@ -158,6 +166,50 @@ def test_discharging_makes_room_on_its_own_line(line: int, other_line: int) -> N
     taken = step(ready(tables.cars, 40.0), tables, [-20 / 32, 1.0], load_kw=3.0)
     expected_a = 31.0 if line == other_line else 11.0
     assert taken.vehicle_results["current_a"].tolist() == [-20.0, expected_a]
+
+
+def test_a_car_at_its_floor_leaves_the_export_to_others() -> None:
+    """6.3 kW of the house are 9 A, 6.21 kW, of the second car; the first has nothing to give."""
+    house = Household(fuse_a=63.0, export_limit_kw=0.0)
+    tables = cars_at(TRIPLE, TRIPLE, charger=V2G, household=house)
+    records = ready(tables.cars, [0.3 * 58.0, 0.9 * 58.0])
+    taken = step(records, tables, [-1.0, -1.0], load_kw=6.3)
+    assert taken.vehicle_results["current_a"].tolist() == [0.0, -9.0]
+    assert taken.discharged_kw == pytest.approx(6.21, abs=1e-12)
+
+
+# --- amperes against amperes, and what is no room ---
+
+
+@pytest.mark.parametrize("shares", [None, (0.334, 0.333, 0.333)])
+def test_16_a_do_not_fit_into_15_99(shares: tuple[float, ...] | None) -> None:
+    """On even lines and uneven ones, though 16 A of this car are its 11.0 kW, within 11.033."""
+    house = Household(fuse_a=20.0, line_shares=shares)
+    tables = cars_at(TRIPLE, charger=Charger(), household=house)
+    room_kw = 15.99 * 0.69 if shares is None else 15.99 * 0.23 / 0.334
+    load_kw = 13.8 - room_kw if shares is None else (20.0 - 15.99) * 0.23 / 0.334
+    taken = step(ready(tables.cars), tables, [1.0], load_kw=load_kw)
+    assert taken.vehicle_results["current_a"][0] == 15.0
+
+
+@pytest.mark.parametrize("car", [TRIPLE, SINGLE])
+def test_sun_that_is_cut_off_is_no_room(car: Vehicle) -> None:
+    """Nothing may be exported: of 9 kW of sun 3 cover the house, and 16 A of the fuse are left."""
+    house = replace(FUSE_16, export_limit_kw=0.0)
+    tables = cars_at(car, car, charger=Charger(max_current_a=32), household=house)
+    taken = step(ready(tables.cars), tables, [1.0, 1.0], load_kw=3.0, pv_kw=9.0)
+    assert taken.vehicle_results["current_a"].tolist() == [8.0, 8.0]
+
+
+def test_a_car_in_which_nothing_flows_shows_no_current() -> None:
+    """Full, at its floor, or offered less than it needs itself; alone, where nothing is shared."""
+    tables = cars_at(TRIPLE, charger=V2G, household=Household(fuse_a=63.0))
+    for energy_kwh, action in ((58.0, 1.0), (0.3 * 58.0, -1.0)):
+        taken = step(ready(tables.cars, energy_kwh), tables, [action])
+        assert taken.vehicle_results["current_a"][0] == taken.vehicle_results["charge_kw"][0] == 0.0
+    thirsty = cars_at(replace(TRIPLE, aux_kw=1.0), charger=Charger(levels_kw=(0.0, 1.0, 7.4)))
+    taken = step(ready(thirsty.cars), thirsty, [0.5])
+    assert taken.vehicle_results["current_a"][0] == taken.vehicle_results["charge_kw"][0] == 0.0
 
 
 # --- what always holds ---

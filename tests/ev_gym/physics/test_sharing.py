@@ -27,6 +27,7 @@ def asking(cars: Any, amperes: list[float], levels_kw: Any = NO_LEVELS) -> Any:
     for k, wanted in enumerate(amperes):
         if levels_kw.size:
             records["offered_kw"][k] = min(wanted, cars[k]["max_kw"])
+            records["asked_a"][k] = records["offered_kw"][k] / cars[k]["kw_per_a"]
         else:
             records["asked_a"][k] = records["current_a"][k] = wanted
             records["offered_kw"][k] = min(wanted * cars[k]["kw_per_a"], cars[k]["max_kw"])
@@ -123,6 +124,27 @@ def test_higher_priorities_come_first(
     first = int(priorities[2] > priorities[1])
     granted_kw = shared(7.5, by_level, [7.4, 7.4], levels_kw)["offered_kw"]
     assert granted_kw.tolist() == ([0.0, 7.4] if first else [7.4, 0.0])
+
+
+def test_a_nearly_full_car_leaves_what_it_cannot_use() -> None:
+    """At 99.5 % a car of 11 kW takes 3.23 kW, so 6 A (4.14 kW) are enough for it.
+
+    From 97.5 % on acceptance falls to a tenth: 10.14 kW * (1 - 0.9 * 0.8) are 2.84 kW in the
+    battery. Of 20 A the other gets 14. With a level of 7.4 kW it counts as 6 A, not as 10.7, and of
+    17 A the other gets its 10.7.
+    """
+    nearly_full = replace(TRIPLE, ac_max_kw=11.0)
+    table = cars_at(nearly_full, TRIPLE, charger=LARGE).cars
+    records = asking(table, [16, 16])
+    records["energy_kwh"][0] = 0.995 * 58.0
+    charger.share_connection(records, table, NO_LEVELS, 20.5 * 0.69)
+    assert records["current_a"].tolist() == [6, 14]
+    levels_kw = np.array([0.0, 7.4])
+    by_level = cars_at(nearly_full, TRIPLE, charger=Charger(levels_kw=(0.0, 7.4))).cars
+    records = asking(by_level, [7.4, 7.4], levels_kw)
+    records["energy_kwh"][0] = 0.995 * 58.0
+    charger.share_connection(records, by_level, levels_kw, 17.0 * 0.69)
+    assert records["offered_kw"].tolist() == [7.4, 7.4]
 
 
 # --- each line by itself ---
@@ -248,6 +270,33 @@ def test_sharing_the_connection_is_the_rule(
         if got_a < asked_a[k]:
             assert (1 if got_a else 6) * table["kw_per_a"][k] > left_kw
     assert np.all(records["offered_kw"] <= table["max_kw"])
+
+
+@settings(max_examples=examples(100))
+@given(households(), HUNDREDTHS, st.tuples(HUNDREDTHS, HUNDREDTHS, HUNDREDTHS), st.data())
+def test_sharing_what_is_fed_in_is_the_rule(
+    case: tuple[list[Vehicle], list[int]],
+    headroom_kw: float,
+    headroom_a: tuple[float, float, float],
+    data: st.DataObject,
+) -> None:
+    """The same rule mirrored, in all and on each line at once; a car at its floor gets nothing."""
+    cars, asked_a = case
+    table = cars_at(*cars, charger=Charger(max_current_a=32, bidirectional=True)).cars
+    records = asking(table, [-current_a for current_a in asked_a])
+    records["offered_kw"] = np.maximum(records["offered_kw"], -table["max_kw"])
+    empty = data.draw(st.integers(0, len(cars) - 1))
+    records["energy_kwh"][empty] = table["floor_kwh"][empty]
+    charger.drop_idle(records[empty], table[empty])
+    charger.share_discharge(records, table, NO_LEVELS, headroom_kw, headroom_a)
+    lines = [{(car.line - 1 + more) % 3 for more in range(car.phases)} for car in cars]
+    costs = [[kw, *(float(line in own) for line in range(3))]
+             for kw, own in zip(table["kw_per_a"], lines, strict=True)]  # fmt: skip
+    can_give = [0 if k == empty else current_a for k, current_a in enumerate(asked_a)]
+    granted_a = one_by_one(cars, can_give, np.array(costs), [headroom_kw, *headroom_a])
+    assert (-records["current_a"]).tolist() == granted_a
+    powers_kw = np.minimum(np.array(granted_a) * table["kw_per_a"], table["max_kw"])
+    assert (-records["offered_kw"]).tolist() == powers_kw.tolist()
 
 
 @settings(max_examples=examples(100))

@@ -89,3 +89,11 @@ def test_a_planned_trip_takes_the_hours_of_departure_and_return(turn: int) -> No
     ):
         kwh = trip.planned_kwh(100.0, CAR, hours, left + 60 * turn, arrival + 60 * turn)
         assert kwh == pytest.approx(expected, abs=1e-3)
+
+
+def test_nobody_drives_farther_than_the_time_allows() -> None:
+    """At 110 km/h: 30 minutes are 55 km, 9.35 kWh at 20 deg C, and no time is no trip."""
+    hours = as_records(np.full(168, 20.0, [("temperature_c", "f4")]))
+    for minutes, expected_kwh in ((0, 0.0), (30, 9.35), (163, 50.802), (164, 51.0)):
+        kwh = trip.planned_kwh(300.0, CAR, hours, 600, 600 + minutes)
+        assert kwh == pytest.approx(expected_kwh, abs=1e-3)
