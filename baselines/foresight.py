@@ -155,7 +155,7 @@ def foresee(simulator: Simulator, row: int = 0) -> Future:
         row: The household.
     """
     world, cars = simulator.world, simulator.vehicles.shape[1]
-    steps = int(world.tables.settings["horizon_steps"][0] - simulator.households["steps"][row])
+    steps = int(simulator.households["horizon_steps"][row] - simulator.households["steps"][row])
     households = as_records(np.zeros(steps + 1, simulator.households.dtype))
     vehicles = as_records(np.zeros((steps + 1, cars), VEHICLE_DTYPE))
     households[0], vehicles[0] = simulator.households[row], simulator.vehicles[row]

@@ -20,11 +20,11 @@ from ev_gym.simulation.state_fields import (
     VEHICLE_STEP_DTYPE,
     household_dtype,
 )
-from ev_gym.world.episode_starts import start_minutes, start_table
+from ev_gym.world.episode_starts import episode_starts, start_table
 from ev_gym.world.tables import build_tables
 
 STEPS = (begin_rows, report_rows, step_one, step_rows)
-TABLES = (build_tables, start_minutes, start_table)
+TABLES = (build_tables, episode_starts, start_table)
 LAYOUTS = (household_dtype(1, 3), VEHICLE_DTYPE, STEP_DTYPE, VEHICLE_STEP_DTYPE)
 
 

@@ -153,9 +153,13 @@ def _describe(name: str, scenario: Scenario) -> list[str]:
         f"{tariff.transfer_per_kwh:g} {scenario.currency}/kWh, VAT {tariff.vat:.0%}",
         *_describe_power_charge(scenario),
         f"  series       {data.source}, {data.weeks} weeks from {data.start}, {data.zone}",
-        f"  step         {scenario.time_step_min} min, {scenario.days} day(s) from "
+        f"  step         {scenario.time_step_min} min, {_describe_horizon(scenario)} from "
         f"{scenario.start_hour}:00",
     ]
+
+
+def _describe_horizon(scenario: Scenario) -> str:
+    return "a calendar month" if scenario.by_month else f"{scenario.days} day(s)"
 
 
 def _describe_sun(scenario: Scenario) -> list[str]:

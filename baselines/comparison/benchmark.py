@@ -94,7 +94,7 @@ def yearly(scenario: Scenario) -> bool:
     too much a day: four weeks touch two months. A year that begins within a month touches 13, so
     even there the charge is up to a twelfth too high.
     """
-    return scenario.days >= WHOLE_YEAR_DAYS or not scenario.tariff.has_power_charge
+    return scenario.longest_days >= WHOLE_YEAR_DAYS or not scenario.tariff.has_power_charge
 
 
 def one_after_another(work: Callable[[Task], Part], tasks: list[Task]) -> list[Part]:

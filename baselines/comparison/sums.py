@@ -83,8 +83,8 @@ class Sums:
 
     def __init__(self, scenario: Scenario, count: int, clock: LocalHours) -> None:
         self.scenario, self.clock = scenario, clock
-        self.day_costs = np.zeros((scenario.days, count))
-        self.dates = np.zeros((scenario.days, count), "datetime64[D]")
+        self.day_costs = np.zeros((scenario.longest_days, count))
+        self.dates = np.zeros((scenario.longest_days, count), "datetime64[D]")
         self.charged_kwh = np.zeros((DAY_H, DAY_H))
         self.first_hour = 0
         self._day = 0
@@ -130,7 +130,7 @@ class Sums:
         Args:
             settlement: (n,) money, the worth of the change in stored energy over the episode.
         """
-        days, count = self.scenario.days, len(settlement)
+        days, count = self.scenario.longest_days, len(settlement)
         figures: dict[str, Floats] = {}
         cost = np.zeros(count)
         for term, total in zip(REWARD_TERMS, self._terms, strict=True):

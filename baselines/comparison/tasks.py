@@ -143,13 +143,13 @@ def run_days(task: Task, env: Any) -> Iterator[Day]:
     """Let the policy act in all episodes; each day overwrites the records of the one before."""
     policy = make_policy(str(task.policy), env, seed=task.seed)
     rows, cars = len(task.episodes), len(task.scenario.vehicles)
-    steps = task.scenario.horizon_steps // task.scenario.days
+    steps = task.scenario.horizon_steps // task.scenario.longest_days
     results = np.empty((steps, rows), STEP_DTYPE)
     vehicle_results = np.empty((steps, rows, cars), VEHICLE_STEP_DTYPE)
     observations, infos = reset_env(task, env)
     policy.reset(np.arange(rows))
     tell_future(policy, env)
-    for _ in range(task.scenario.days):
+    for _ in range(task.scenario.longest_days):
         for step in range(steps):
             observations, _, _, _, infos = env.step(policy(observations))
             if task.url is None:
@@ -174,7 +174,7 @@ def _run(task: Task, env: Any) -> Part:
     sums, week, settlement = None, [], np.zeros(0)
     for number, day in enumerate(run_days(task, env)):
         if sums is None:
-            last_min = int(day.results["now_min"].max()) + scenario.days * DAY_MIN
+            last_min = int(day.results["now_min"].max()) + scenario.longest_days * DAY_MIN
             clock = LocalHours(start, zone, last_min // HOUR_MIN + 1)
             sums = Sums(scenario, len(task.episodes), clock)
         sums.add(day.results, day.vehicle_results)
@@ -197,7 +197,7 @@ def _run(task: Task, env: Any) -> Part:
 
 def _has_few_levels(scenario: Scenario) -> bool:
     levels = np.count_nonzero(scenario.charger.levels_kw or ())
-    return bool(0 < scenario.days * len(scenario.vehicles) * levels <= MOST_WHOLE_LEVELS)
+    return bool(0 < scenario.longest_days * len(scenario.vehicles) * levels <= MOST_WHOLE_LEVELS)
 
 
 def _bounds(task: Task, env: Any) -> Part:
@@ -208,7 +208,7 @@ def _bounds(task: Task, env: Any) -> Part:
     whole = _has_few_levels(task.scenario)
     futures = (foresee(env.simulator, row) for row in range(len(task.episodes)))
     costs = [lower_bound(future, whole_levels=whole).cost for future in futures]
-    return Part({"bound_per_day": np.array(costs) / task.scenario.days})
+    return Part({"bound_per_day": np.array(costs) / task.scenario.longest_days})
 
 
 def _most_driven_week(task: Task, week: list[Day], start: Any) -> pd.DataFrame:

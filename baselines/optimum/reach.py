@@ -308,8 +308,7 @@ def _journey(future: Future, k: int, charge_kwh: Floats, discharges: Bools) -> J
         if i < len(events):
             least_kwh[i] = wanted_kwh
             if events["kind"][i] != LEAVES:
-                # Only a car that was away from the start can hold less than its minimum here.
-                least_kwh[i] = min(low, float(car["min_soc"] * car["battery_kwh"]))
+                least_kwh[i] = float(car["min_soc"] * car["battery_kwh"])
                 trip_kwh[i] = float(events["trip_kwh"][i])
             bought_kwh[i] = max(0.0, least_kwh[i] - (low - trip_kwh[i]))
             low, high = (max(least_kwh[i], energy_kwh - trip_kwh[i]) for energy_kwh in (low, high))

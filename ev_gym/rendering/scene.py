@@ -140,7 +140,7 @@ def current_scene(simulator: Simulator, history: pd.DataFrame) -> Scene:
     edges_h = np.append(past["now_min"].to_numpy(np.float64) / 60.0, now_h)
     cars, window_h = len(scenario.vehicles), scenario.price_window_h
     window = [observation[f"price_h{h:02d}"] for h in range(window_h)]
-    right_h = float(edges_h[0]) + min(PAST_H, 24 * scenario.days) + window_h
+    right_h = float(edges_h[0]) + min(PAST_H, 24 * scenario.longest_days) + window_h
     names = [f"{k}: {vehicle.name}" for k, vehicle in enumerate(scenario.vehicles)]
     return Scene(
         title=_title(scenario, _local_time(dataset, now_h), history),

@@ -31,10 +31,11 @@ def number(
     *,
     whole: bool = False,
     optional: bool = False,
+    word: str | None = None,
 ) -> Any:
     """A parameter that is a number from `low` to `high`, both included.
 
-    With `whole` it is an integer, with `optional` it may also be None.
+    With `whole` it is an integer, with `optional` it may also be None; or it is `word`.
     """
     rule = {
         "unit": unit,
@@ -43,6 +44,7 @@ def number(
         "high": high,
         "whole": whole,
         "optional": optional,
+        "word": word,
     }
     return dataclasses.field(default=default, metadata=rule)
 
@@ -85,6 +87,8 @@ def _allowed(rule: Mapping[str, Any]) -> str:
         words = f"{kind} from {rule['low']:g} to {rule['high']:g} {rule['unit']}".rstrip()
         if rule.get("many"):
             words = f"a list of at most {rule['many']}, each entry {words}"
+        if rule.get("word"):
+            words += f", or {rule['word']!r}"
     return words + (", or None" if rule.get("optional") else "")
 
 
@@ -104,6 +108,8 @@ def _is_allowed(value: Any, rule: Mapping[str, Any]) -> bool:
         return any(type(value) is type(known) and value == known for known in rule["allowed"])
     if rule.get("text"):
         return isinstance(value, str) and 0 < len(value) <= rule["text"]
+    if isinstance(value, str):
+        return bool(rule.get("word") == value)
     if rule.get("many"):
         fits = isinstance(value, tuple) and len(value) <= rule["many"]
         return fits and all(_is_number(entry, rule) for entry in value)
@@ -112,7 +118,7 @@ def _is_allowed(value: Any, rule: Mapping[str, Any]) -> bool:
 
 def _in_standard_form(value: Any, rule: Mapping[str, Any]) -> Any:
     """An allowed value in the form that all values equal to it take: 16 as 16.0, -0.0 as 0.0."""
-    if value is None or "low" not in rule:
+    if value is None or isinstance(value, str) or "low" not in rule:
         return value
     if rule.get("many"):
         return tuple(_in_standard_form(entry, {**rule, "many": 0}) for entry in value)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ev_gym.physics.charger import VOLT
-from ev_gym.runtime.durations import DAY_MIN
+from ev_gym.runtime.durations import DAY_MIN, HOUR_MIN
 from ev_gym.scenario.charger import Charger, at_charger
 from ev_gym.scenario.parameters import (
     ScenarioError,
@@ -34,6 +34,8 @@ from ev_gym.scenario.tariff import TARIFFS, Tariff, tariff
 from ev_gym.scenario.vehicle import Driving, Vehicle
 
 MAX_VEHICLES = 8
+MONTH = "month"  # as `Scenario.days`
+LONGEST_MONTH_DAYS = 31
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,15 @@ class Scenario:
     currency: str = text("SEK", "currency of every price and bill")
     time_step_min: int = choice(15, "length of a step in minutes", (1, 5, 15, 30, 60))
     start_hour: int = number(12, "h", "local hour at which an episode starts", 0, 23, whole=True)
-    days: int = number(1, "d", "horizon of an episode, in days of 24 hours", 1, 366, whole=True)
+    days: int | str = number(
+        1,
+        "d",
+        "horizon of an episode: days of 24 hours, or a calendar month",
+        1,
+        366,
+        whole=True,
+        word=MONTH,
+    )
     price_window_h: int = number(36, "h", "hours of prices in the observation", 1, 48, whole=True)
 
     def __post_init__(self) -> None:
@@ -159,6 +169,11 @@ class Scenario:
             raise ScenarioError(
                 f"Charger.count is {self.charger.count}; allowed: at most one for each of the "
                 f"{len(vehicles)} vehicles"
+            )
+        if self.by_month and self.start_hour != 0:
+            raise ScenarioError(
+                f"Scenario.start_hour is {self.start_hour}, but Scenario.days is {MONTH!r}, and a "
+                "month begins at 00:00; allowed then: 0"
             )
         for vehicle in vehicles:
             at_charger(vehicle, self.charger)
@@ -185,9 +200,20 @@ class Scenario:
             )
 
     @property
+    def by_month(self) -> bool:
+        """Whether an episode is a calendar month."""
+        return self.days == MONTH
+
+    @property
+    def longest_days(self) -> int:
+        """Days of an episode; where it is a month, of the longest one."""
+        return LONGEST_MONTH_DAYS if isinstance(self.days, str) else self.days
+
+    @property
     def horizon_steps(self) -> int:
-        """Steps of one episode."""
-        return self.days * DAY_MIN // self.time_step_min
+        """Steps of an episode; of a month the most, with the hour by which autumn's is longer."""
+        autumn_min = HOUR_MIN if self.by_month else 0
+        return (self.longest_days * DAY_MIN + autumn_min) // self.time_step_min
 
     @property
     def step_h(self) -> float:

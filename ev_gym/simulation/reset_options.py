@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from ev_gym.runtime.durations import DAY_MIN
 from ev_gym.scenario.parameters import check_keys
+from ev_gym.series.dataset import Dataset
 from ev_gym.simulation.step import AS_DRAWN
+from ev_gym.world.episode_starts import month_of
 from ev_gym.world.world import World
 
 OPTIONS = ("start", "soc", "house")
@@ -110,7 +112,8 @@ def fixed_draws(options: Mapping[str, Any] | None, world: World) -> FixedDraws:
 
     Args:
         options: `start`, a date (the episode begins at the scenario's start hour) or a time, as an
-            ISO string or an object of `datetime`, local unless it has a zone; `soc`, one number for
+            ISO string or an object of `datetime`, local unless it has a zone; where episodes are
+            months, of any day of the month; `soc`, one number for
             all cars or one for each; `house`, the number of a house from 0.
         world: The world of the scenario.
 
@@ -121,7 +124,10 @@ def fixed_draws(options: Mapping[str, Any] | None, world: World) -> FixedDraws:
     options = given_options(options)
     starts = None
     if "start" in options:
-        starts = world.start_at(_minute_of(options["start"], world))
+        minute = _minute_of(options["start"], world)
+        if world.scenario.by_month:
+            minute = _first_of_month(minute, options["start"], world)
+        starts = world.start_at(minute)
     return FixedDraws(starts, _house(options.get("house"), world), _socs(options.get("soc"), world))
 
 
@@ -149,6 +155,23 @@ def _socs(soc: Any, world: World) -> NDArray[np.float64] | None:
     if not numeric or not np.all((values >= 0) & (values <= 1)):
         raise ResetError(f"option soc is {soc!r}; allowed: a number from 0 to 1, or {cars} of them")
     return np.full(cars, values, np.float64)
+
+
+def _first_of_month(minute: int, start: Any, world: World) -> int:
+    """The first minute of the month in which a minute of the series lies."""
+    month = month_of(world.scenario, world.dataset, minute)
+    if month is None:
+        raise ResetError(
+            f"option start is {start!r}, but of its month some, or the look-ahead of "
+            f"{world.scenario.price_window_h} hours, lies outside the series of "
+            f"{world.dataset.weeks} weeks from {_first_day(world.dataset)}; allowed: a day of a "
+            "whole month, or a scenario with days=7"
+        )
+    return month[0]
+
+
+def _first_day(dataset: Dataset) -> date:
+    return dataset.start.astimezone(ZoneInfo(dataset.zone)).date()
 
 
 def _minute_of(start: Any, world: World) -> int:

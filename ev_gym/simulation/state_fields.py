@@ -14,7 +14,7 @@ import numpy as np
 from ev_gym.drivers.habits import DRIVER_FIELDS
 from ev_gym.physics.ageing import AGEING_STATE
 
-LAYOUT_VERSION = 3
+LAYOUT_VERSION = 4
 
 
 class Field(NamedTuple):
@@ -47,6 +47,7 @@ def household_state(periods: int, places: int) -> tuple[Field, ...]:
         Field("temperature_c", "f8", "deg C", "outdoor temperature of the coming step"),
         Field("steps", "i8", "", "steps of this episode taken"),
         Field("over", "i8", "", "1 when the horizon is reached"),
+        Field("horizon_steps", "i8", "", "steps of this episode in all"),
         Field("pv_kw", "f8", "kW", "what the sun gives in the coming step"),
         Field(
             "export_price_per_kwh", "f8", "per kWh", "price of an exported kWh in the coming step"

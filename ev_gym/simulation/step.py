@@ -219,7 +219,7 @@ def step_household(
     else:
         health.report_no_wear(result, vehicle_results)
     stored_kwh = _report_energies(vehicles, cars, vehicle_results)
-    if household.steps >= settings.horizon_steps:
+    if household.steps >= household.horizon_steps:
         household.over = 1
         change_kwh = stored_kwh - household.start_stored_kwh
         household.settlement = change_kwh * household.settlement_price
@@ -284,6 +284,7 @@ def begin_episode(
     start = starts[int(uniform(key, 1) * starts.shape[0])]
     start_min = start.minute
     household.settlement_price = start.settlement_price
+    household.horizon_steps = start.horizon_steps
     household.start_min = start_min
     household.now_min = start_min
     household.place_min = start_min % settings.series_min

@@ -21,7 +21,6 @@ SETTINGS_DTYPE = np.dtype(
         ("step_min", "i8"),
         ("step_h", "f8"),
         ("steps_per_h", "f8"),
-        ("horizon_steps", "i8"),
         ("limit_kw", "f8"),
         ("by_line", "i1"),  # 1: the fuse of each line counts; 0: all lines carry the same
         ("fuse_a", "f8"),
@@ -121,7 +120,6 @@ def settings_record(
             "step_min": scenario.time_step_min,
             "step_h": scenario.step_h,
             "steps_per_h": 60 / scenario.time_step_min,
-            "horizon_steps": scenario.horizon_steps,
             "limit_kw": house.limit_kw,
             "fuse_a": house.fuse_a,
             "export_limit_kw": (

@@ -18,7 +18,7 @@ from ev_gym.runtime.compiling import as_records
 from ev_gym.scenario import Driving, Scenario, ScenarioError
 from ev_gym.series.dataset import Dataset
 from ev_gym.series.of_scenario import dataset_of
-from ev_gym.world.episode_starts import start_minutes, start_table
+from ev_gym.world.episode_starts import episode_starts, horizon_min, start_table
 from ev_gym.world.tables import Tables, build_tables
 
 
@@ -62,8 +62,16 @@ class World:
         return _rebuild, (self.scenario, None if built_in else self.dataset, self.split)
 
     def start_at(self, minute: int) -> NDArray[Any]:
-        """A table of one start, at that minute of the series."""
-        return as_records(start_table(np.array([minute]), self.hourly_price, self.scenario))
+        """A table of one start, at that minute of the series; where episodes are months, a first.
+
+        Raises:
+            ValueError: where episodes are months and none begins there.
+        """
+        length_min = horizon_min(self.scenario, self.dataset, minute)
+        table = start_table(
+            np.array([minute]), np.array([length_min]), self.hourly_price, self.scenario
+        )
+        return as_records(table)
 
 
 def _rebuild(scenario: Scenario, dataset: Dataset | None, split: str | None) -> World:
@@ -93,9 +101,9 @@ def build_world(scenario: Scenario, dataset: Dataset, split: str | None) -> Worl
             the scenario needs, or the split does not fit.
     """
     _check_fits(scenario, dataset)
-    minutes = start_minutes(scenario, dataset, split)
+    minutes, horizons_min = episode_starts(scenario, dataset, split)
     tables, hourly = build_tables(scenario, dataset)
-    starts = start_table(minutes, hourly, scenario)
+    starts = start_table(minutes, horizons_min, hourly, scenario)
     starts.flags.writeable = False
     return World(scenario, dataset, split, tables, hourly, as_records(starts))
 

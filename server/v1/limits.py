@@ -25,9 +25,9 @@ def check_limits(spec: Spec, config: Config) -> None:
             "or null",
         )
     scenario = spec.scenario
-    if scenario.days > config.max_days:
+    if scenario.longest_days > config.max_days:
         raise Problem(
-            422, f"days is {scenario.days}; allowed on this server: 1 to {config.max_days}"
+            422, f"days is {scenario.days!r}; allowed on this server: 1 to {config.max_days}"
         )
     data = scenario.data
     if data.source == "files":

@@ -35,6 +35,8 @@ def _type_of(rule: Mapping[str, Any]) -> Any:
     else:
         bounds = Field(ge=rule["low"], le=rule["high"])
         kind = Annotated[int, bounds, WHOLE] if rule.get("whole") else Annotated[float, bounds]
+        if rule.get("word"):
+            kind = kind | Literal[rule["word"]]
         if rule.get("many"):
             kind = Annotated[FailFastList[kind], Field(max_length=rule["many"])]
     return kind | None if rule.get("optional") else kind

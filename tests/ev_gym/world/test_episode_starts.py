@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 
 from ev_gym.env import EVChargingEnv
 from ev_gym.scenario import ScenarioError, Tariff
+from ev_gym.simulation.reset_options import ResetError
+from ev_gym.vector_env import EVChargingVectorEnv
 from ev_gym.world.world import build_world
 from tests.support.small_series import PLAIN, SUMMER, WINTER, local_times, series
 
@@ -103,3 +109,105 @@ def test_splits_that_are_refused() -> None:
         build_world(PLAIN, series(6), "test")
     with pytest.raises(ScenarioError, match=r"split is 'dev'; allowed: None, 'train' or 'test'"):
         build_world(PLAIN, series(), "dev")
+
+
+# --- calendar months ---
+
+MONTHLY = dataclasses.replace(PLAIN, days="month", start_hour=0)
+
+
+def test_months_are_those_of_the_calendar() -> None:
+    """2024 to its last Monday: January to November, in whole hours of the local clock."""
+    starts = build_world(MONTHLY, series(), None).starts
+    locals_ = local_times(series(), 52 * 168)
+    begins = [locals_[minute // 60] for minute in starts["minute"]]
+    assert [(when.month, when.day, when.hour) for when in begins] == [
+        (month, 1, 0) for month in range(1, 12)
+    ]
+    hours = [31 * 24, 29 * 24, 31 * 24 - 1, 30 * 24, 31 * 24, 30 * 24, 31 * 24, 31 * 24, 30 * 24]
+    hours += [31 * 24 + 1, 30 * 24]
+    assert (starts["horizon_steps"] * MONTHLY.time_step_min / 60).tolist() == hours
+    assert max(starts["horizon_steps"]) == MONTHLY.horizon_steps
+
+
+def test_a_month_settles_at_the_price_of_its_own_cheapest_quarter() -> None:
+    """Of 743 hours in March 185, of 745 in October 186."""
+    scenario = dataclasses.replace(MONTHLY, tariff=Tariff())
+    dataset = series()
+    hourly = [1.25 * (spot + 0.489) for spot in dataset.price_per_kwh.tolist()]
+    for start in build_world(scenario, dataset, None).starts:
+        first, hours = int(start["minute"]) // 60, int(start["horizon_steps"]) // 4
+        cheapest = sorted(hourly[first : first + hours])[: hours // 4]
+        expected = math.fsum(cheapest) / len(cheapest)
+        assert start["settlement_price"] == pytest.approx(expected, abs=1e-12)
+
+
+def test_train_and_test_months_share_nothing() -> None:
+    """Of four months three train and one tests; another year tests others, four years all."""
+    found: dict[str, set[tuple[int, int]]] = {}
+    dataset = series(4 * 53)
+    locals_ = local_times(dataset, 4 * 53 * 168)
+    for split in ("train", "test"):
+        starts = build_world(MONTHLY, dataset, split).starts["minute"]
+        found[split] = {(locals_[m // 60].year, locals_[m // 60].month) for m in starts}
+    assert found["train"].isdisjoint(found["test"])
+    every = build_world(MONTHLY, dataset, None).starts
+    assert len(found["train"] | found["test"]) == len(every)
+    assert {month for _, month in found["test"]} == set(range(1, 13))
+    assert {month for year, month in found["test"] if year == 2024} == {4, 8, 12}
+
+
+def test_series_without_a_whole_month_are_refused() -> None:
+    """The message names what to do instead."""
+    message = (
+        "days is 'month', but no whole month with a look-ahead of 36 hours lies in this series of "
+        "4 weeks from 2024-01-01; allowed: a longer series, or days=7"
+    )
+    with pytest.raises(ScenarioError, match=f"^{re.escape(message)}$"):
+        build_world(MONTHLY, series(4), None)
+    with pytest.raises(ScenarioError, match="no whole month of split 'test' with"):
+        build_world(MONTHLY, series(10), "test")
+    with pytest.raises(ScenarioError, match=r"start_hour is 12, but Scenario\.days is 'month'"):
+        dataclasses.replace(PLAIN, days="month", start_hour=12)
+
+
+def test_any_day_of_a_month_means_its_first() -> None:
+    """As a date or a time; a month that does not lie in the series is refused, nothing changes."""
+    env = EVChargingEnv(MONTHLY, dataset=series())
+    first = env.reset(seed=0, options={"start": "2024-05-01"})[1]["now_min"]
+    for start in ("2024-05-31", "2024-05-17T11:45", datetime(2024, 5, 31, 23, 45)):
+        assert env.reset(seed=0, options={"start": start})[1]["now_min"] == first
+    before = env.get_state()
+    with pytest.raises(ResetError, match=r"a day of a whole month, or a scenario with days=7$"):
+        env.reset(options={"start": "2024-12-24"})
+    assert env.get_state() == before
+
+
+def test_an_episode_is_its_month() -> None:
+    """Alone and in rows that end at different steps; each row is what it is alone."""
+    env = EVChargingEnv(MONTHLY, dataset=series())
+    rows = EVChargingVectorEnv(3, MONTHLY, dataset=series())
+    rows.reset(seed=5)
+    actions, ends = np.full((3, 1), 0.7, np.float32), {}
+    returns = np.zeros(3)
+    for step in range(MONTHLY.horizon_steps):
+        _, rewards, _, truncated, infos = rows.step(actions)
+        for row in range(3):
+            if row not in ends:
+                returns[row] += rewards[row]
+            if truncated[row] and row not in ends:
+                ends[row] = step + 1, float(infos["settlement"][row])
+    assert len(set(ends.values())) == 3
+    for row in range(3):
+        _, info = env.reset(seed=5 + row)
+        begins = env.series_start + timedelta(minutes=info["now_min"])
+        total, steps, over = 0.0, 0, False
+        while not over:
+            _, reward, _, over, info = env.step(actions[row])
+            total, steps = total + reward, steps + 1
+        assert (steps, info["settlement"]) == ends[row]
+        assert total == returns[row]
+        local = begins.astimezone(ZoneInfo("Europe/Stockholm"))
+        end = (begins + timedelta(minutes=15 * steps)).astimezone(ZoneInfo("Europe/Stockholm"))
+        assert (local.day, local.hour, end.day, end.hour) == (1, 0, 1, 0)
+        assert (end.month - local.month) % 12 == 1

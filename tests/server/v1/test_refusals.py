@@ -99,6 +99,12 @@ CREATIONS: list[tuple[bytes, int, str | None, str]] = [
     (b'{"scenario": {"data": {"start": "0001-01-01"}}}', 422, None, "from 1900-01-01 to 2200"),
     (b'{"scenario": {"data": {"start": "9999-12-27", "weeks": 1}}}', 422, None, "'9999-12-27'"),
     (b'{"scenario": {"days": 4}}', 422, None, "days is 4; allowed on this server: 1 to 3"),
+    (
+        b'{"scenario": {"days": "month", "start_hour": 0}}',
+        422,
+        None,
+        "days is 'month'; allowed on this server: 1 to 3",
+    ),
     (b'{"scenario": {"data": {"houses": 101}}}', 422, None, "52 x 101"),
     (
         b'{"scenario": {"data": {"source": "files", "price_file": "/etc/passwd",'
