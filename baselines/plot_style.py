@@ -51,6 +51,7 @@ POLICY_COLORS = {
     "pv_surplus": "#C9A800",
     "min_pv": "#8DB600",
     "random": "#8C8C8C",
+    "never": "#D9A5B3",
     "optimal": "#009E73",
     "mpc": "#CC79A7",
 }
@@ -121,11 +122,17 @@ def edge_days(frame: pd.DataFrame) -> Floats:
     return np.append(days, days[-1] + step)
 
 
+FORTNIGHT_DAYS, LONG_DAYS = 14, 63  # between them, Mondays are marked
+
+
 def local_days(axes: Axes, frame: pd.DataFrame) -> None:
     """Mark local times on an axis that counts days in UTC."""
     zone, edges = frame["time"].iloc[0].tzinfo, edge_days(frame)
     axes.set_xlim(edges[0], edges[-1])
-    locator = _dates.AutoDateLocator(tz=zone, minticks=4, maxticks=9)
+    locator: Any = _dates.AutoDateLocator(tz=zone, minticks=4, maxticks=9)
+    if FORTNIGHT_DAYS < edges[-1] - edges[0] <= LONG_DAYS:
+        # By itself it would mark every fourth day and the next first, which meet.
+        locator = _dates.WeekdayLocator(_dates.MO, tz=zone)
     formatter = _dates.ConciseDateFormatter(locator, tz=zone, show_offset=False)
     day, clock = "%a %d %b", "%H:%M"
     formatter.formats = ["%Y", "%b %Y", day, clock, clock, "%S.%f"]

@@ -64,10 +64,10 @@ class EVChargingEnv(gym.Env[NDArray[Any], Any]):
     ## Episode
     An episode begins at the scenario's start hour; its day, its house and its drivers are drawn at
     random. With `days="month"` it is a calendar month, from its first midnight to the next one's,
-    so its length differs from month to month. It is truncated when the scenario's horizon is reached and is never terminated. The last
-    `info` holds `settlement`: the change of the energy in all batteries since the start, at the
-    mean price of the cheapest quarter of the episode's hours. The score of an episode is its return
-    plus its settlement.
+    so its length differs from month to month. It is truncated when the scenario's horizon is
+    reached and is never terminated. The last `info` holds `settlement`: the change of the energy in
+    all batteries since the start, at the mean price of the cheapest quarter of the episode's hours.
+    The score of an episode is its return plus its settlement.
 
     ## Reset options
     `{"start": <date or time>, "soc": ..., "house": ...}`: each one that is given replaces what the

@@ -103,8 +103,8 @@ def invoices(
 
     Example:
         >>> import gymnasium, ev_gym, ev_gym.invoice
-        >>> env = gymnasium.make("EVCharging-v0", scenario={"days": 30, "start_hour": 0})
-        >>> _ = env.reset(seed=0, options={"start": "2023-11-01"})
+        >>> env = gymnasium.make("EVCharging-v0")
+        >>> _ = env.reset(seed=0, options={"start": "2025-11-01"})
         >>> for _ in range(30 * 96):
         ...     _ = env.step(env.action_space.high)
         >>> bills = ev_gym.invoice.invoices(env.unwrapped.scenario, env.unwrapped.history)

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from baselines.cli.options import POLICY, POLICY_HELP, SCENARIO_HELP, named_scenario
+from baselines.cli.options import (
+    HORIZON,
+    HORIZON_HELP,
+    POLICY,
+    POLICY_HELP,
+    SCENARIO_HELP,
+    named_scenario,
+)
 
 if TYPE_CHECKING:
     from baselines.comparison.plan import Plan
@@ -30,10 +37,10 @@ PARTS = "parts"  # the folder of finished tasks, inside the folder of results
               help=POLICY_HELP + " May be repeated. Default: all by name that fit.")  # fmt: skip
 @click.option("--seed", "seeds", type=click.IntRange(min=0), multiple=True, default=[0],
               show_default=True, help="May be repeated.")  # fmt: skip
-@click.option("--households", type=click.IntRange(min=1), default=32, show_default=True,
-              help="Households drawn for each seed.")  # fmt: skip
-@click.option("--days", type=click.IntRange(1, 366), help="Default: 28; 7 with test weeks.")
-@click.option("--split", type=click.Choice(["train", "test", "both"]), help="Default: all weeks.")
+@click.option("--households", type=click.IntRange(min=1), default=36, show_default=True,
+              help="Households drawn for each seed; months are dealt out to them.")  # fmt: skip
+@click.option("--days", type=HORIZON, help=f"{HORIZON_HELP} Default: the scenario's.")
+@click.option("--split", type=click.Choice(["train", "test", "both"]), help="Default: all.")
 @click.option("--no-bound", is_flag=True, help="No lower bound, so no regret: for huge runs.")
 @click.option("--steps/--no-steps", default=None,
               help="Whether to write every step. Default: up to ten million.")  # fmt: skip
@@ -110,7 +117,7 @@ def _plan(options: dict[str, Any]) -> Plan:
         policies=options["policies"] or default_policies(scenarios, remote),
         seeds=options["seeds"],
         households=options["households"],
-        days=options["days"] or (7 if split in ("test", "both") else 28),
+        days=options["days"],
         split=split,
         bound=not options["no_bound"] and not remote,
         steps=options["steps"],

@@ -9,7 +9,14 @@ from typing import Any
 import click
 
 from baselines.cli.benchmark import benchmark
-from baselines.cli.options import POLICY, POLICY_HELP, SCENARIO_HELP, named_scenario
+from baselines.cli.options import (
+    HORIZON,
+    HORIZON_HELP,
+    POLICY,
+    POLICY_HELP,
+    SCENARIO_HELP,
+    named_scenario,
+)
 from ev_gym import __version__
 from ev_gym.scenario import Scenario, preset, preset_names
 from ev_gym.scenario.scenario import preset_summary
@@ -39,9 +46,9 @@ def main() -> None:
 @click.option("--scenario", default="stockholm", show_default=True, help=SCENARIO_HELP)
 @click.option("--policy", type=POLICY, default="price_based", show_default=True, help=POLICY_HELP)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--days", type=click.IntRange(1, 366), help="Default: the scenario's horizon.")
+@click.option("--days", type=HORIZON, help=f"{HORIZON_HELP} Default: the scenario's.")
 @click.option("--out", type=click.Path(path_type=Path), default="run", show_default=True)
-def run(scenario: str, policy: str, seed: int, days: int | None, out: Path) -> None:
+def run(scenario: str, policy: str, seed: int, days: int | str | None, out: Path) -> None:
     """Drive one household and write battery_log.csv, charging_log.txt and battery_plot.png."""
     from baselines.one_run import money, run
 

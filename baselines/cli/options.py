@@ -8,8 +8,10 @@ import click
 
 from baselines.policies.specs import POLICY_NAMES, entry_point_of, parse_spec
 from ev_gym.scenario import Scenario, preset, preset_names
+from ev_gym.scenario.scenario import MONTH
 
 SCENARIO_HELP = f"{', '.join(preset_names())}, or a .json file of overrides."
+MOST_DAYS = 366
 POLICY_HELP = (
     f"{', '.join(POLICY_NAMES)}; with arguments, such as 'night(from_h=22)'; module:Class of your "
     "own; or the .zip of a Stable-Baselines3 model."
@@ -30,6 +32,27 @@ def policy(spec: str) -> str:
 
 
 POLICY = policy  # click calls it with the option's value, and shows its name in the help
+
+
+def horizon(text: str) -> int | str:
+    """The length of an episode: a number of days, or "month".
+
+    Raises:
+        click.BadParameter: for anything else.
+    """
+    if text == MONTH:
+        return MONTH
+    try:
+        days = int(text)
+    except ValueError:
+        days = 0
+    if not 1 <= days <= MOST_DAYS:
+        raise click.BadParameter(f"{text!r} is no number from 1 to {MOST_DAYS}, nor {MONTH!r}")
+    return days
+
+
+HORIZON = horizon
+HORIZON_HELP = f"Length of an episode in days, or {MONTH!r} for a calendar month."
 
 
 def named_scenario(name: str) -> Scenario:

@@ -16,7 +16,6 @@ from baselines.comparison.steps_file import EPISODE, header, read_member, step_c
 from baselines.comparison.sums import ChargedEnergy
 from baselines.comparison.tasks import ALL_WEEKS, Part, Task, episode_steps, run_task
 from ev_gym.runtime.durations import DAY_H
-from ev_gym.scenario import Scenario
 from ev_gym.simulation.state_fields import REWARD_TERMS
 
 if TYPE_CHECKING:
@@ -24,20 +23,19 @@ if TYPE_CHECKING:
 
     Runner = Callable[[Callable[[Task], Part], list[Task]], Iterable[Part]]
 
-WHOLE_YEAR_DAYS = 360
 # Columns of the printed table: heading, column of the summary, its sign in the table, format.
 COLUMNS = (
-    ("a day", "cost_per_day", 1, ".2f"),
-    ("from", "cost_per_day_low", 1, ".2f"),
-    ("to", "cost_per_day_high", 1, ".2f"),
+    ("cost", "cost", 1, ".2f"),
+    ("from", "cost_low", 1, ".2f"),
+    ("to", "cost_high", 1, ".2f"),
     ("a year", "cost_per_year", 1, ".0f"),
-    ("regret", "regret_per_day", 1, ".2f"),
+    ("regret", "regret", 1, ".2f"),
     ("in %", "regret_percent", 1, ".1f"),
-    *((term, f"{term}_per_day", 1, ".2f") for term in REWARD_TERMS),
-    ("stored", "settlement_per_day", -1, ".2f"),
-    ("miss", "missing_kwh_per_day", 1, ".2f"),
-    ("V2G", "discharge_kwh_per_day", 1, ".2f"),
-    ("sold", "exported_kwh_per_day", 1, ".2f"),
+    *((term, f"{term}", 1, ".2f") for term in REWARD_TERMS),
+    ("stored", "settlement", -1, ".2f"),
+    ("miss", "missing_kwh", 1, ".2f"),
+    ("V2G", "discharge_kwh", 1, ".2f"),
+    ("sold", "exported_kwh", 1, ".2f"),
     ("peak", "peak_kw", 1, ".1f"),
     ("cheap", "cheap_share", 1, ".0%"),
 )
@@ -51,10 +49,11 @@ class Comparison:
 
     Attributes:
         plan: What was compared.
-        episodes: One row a scenario, split, policy, seed and household: money per day by term,
-            energies per day, the peak; with a bound, `bound_per_day` and `regret_per_day`.
-        days: One row for each of their days: `day` from 0 on, `date` on which its 24 hours begin,
-            `cost`.
+        episodes: One row a scenario, split, policy, seed and household: `month`, money by term,
+            energies, the peak; with a bound, `bound` and `regret`. Money and energies are those of
+            a day or, where episodes are months, of a month, as `per` says.
+        days: One row for each of their days: `day` from 0 on, `date` on which it begins, `first_h`
+            and `hours` (when it begins in the episode, and its length), `cost`.
         summary: One row a scenario, split and policy: means and intervals, see `statistics`.
         paired: One row a scenario, split and pair of policies.
         ranks: One row a scenario, split and policy: how firm its rank is.
@@ -85,16 +84,6 @@ class Comparison:
                     return read_member(part.steps[row], task.columns, zone)
                 return episode_steps(task, row)
         raise ValueError(f"seed {seed}, household {household} was not run")
-
-
-def yearly(scenario: Scenario) -> bool:
-    """Whether 365 times the cost of a day is the cost of a year.
-
-    A power charge is owed for each calendar month that an episode touches, so a short episode owes
-    too much a day: four weeks touch two months. A year that begins within a month touches 13, so
-    even there the charge is up to a twelfth too high.
-    """
-    return scenario.longest_days >= WHOLE_YEAR_DAYS or not scenario.tariff.has_power_charge
 
 
 def one_after_another(work: Callable[[Task], Part], tasks: list[Task]) -> list[Part]:
@@ -136,9 +125,7 @@ def compare(plan: Plan, run: Runner = one_after_another, code: str = "") -> Comp
         plan=plan,
         episodes=episodes,
         days=pd.concat(map(_days, batches.values()), ignore_index=True),
-        summary=statistics.summarise(
-            episodes, seed, {scenario.name: yearly(scenario) for scenario in plan.horizons}
-        ),
+        summary=statistics.summarise(episodes, seed),
         paired=statistics.paired(episodes, seed),
         ranks=statistics.rank_stability(episodes, seed),
         charged=[_charged_energy(pairs) for pairs in batches.values()],
@@ -148,11 +135,13 @@ def compare(plan: Plan, run: Runner = one_after_another, code: str = "") -> Comp
 
 
 def episode_figures(task: Task, part: Part) -> pd.DataFrame:
-    """One row an episode of a task: names, currency and figures."""
+    """One row an episode of a task: names, currency, month, and figures."""
     import pandas as pd
 
     frame = pd.DataFrame(task.names, columns=list(EPISODE))
-    return frame.assign(currency=task.scenario.currency, **part.figures)
+    months = [first[:7] for first in task.months] or ""
+    named = frame.assign(currency=task.scenario.currency, per=task.per, month=months)
+    return named.assign(**part.figures)
 
 
 def _episodes(pairs: list[tuple[Task, Part]], bounds: list[tuple[Task, Part]] | None) -> Any:
@@ -162,8 +151,8 @@ def _episodes(pairs: list[tuple[Task, Part]], bounds: list[tuple[Task, Part]] | 
     frame = pd.concat([episode_figures(*pair) for pair in pairs], ignore_index=True)
     if bounds is None:
         return frame
-    bound = np.concatenate([part.figures["bound_per_day"] for _, part in bounds])
-    return frame.assign(bound_per_day=bound, regret_per_day=frame["cost_per_day"] - bound)
+    bound = np.concatenate([part.figures["bound"] for _, part in bounds])
+    return frame.assign(bound=bound, regret=frame["cost"] - bound)
 
 
 def _days(pairs: list[tuple[Task, Part]]) -> pd.DataFrame:
@@ -179,6 +168,8 @@ def _days(pairs: list[tuple[Task, Part]]) -> pd.DataFrame:
         frame = names.loc[np.repeat(np.arange(count), days)].reset_index(drop=True)
         frame["day"] = np.tile(np.arange(days), count)
         frame["date"] = part.dates.T.ravel().astype(str)
+        frame["first_h"] = np.tile(np.cumsum(task.day_hours) - task.day_hours, count)
+        frame["hours"] = np.tile(task.day_hours, count)
         frame["cost"] = part.day_costs.T.ravel()
         frames.append(frame)
     return pd.concat(frames, ignore_index=True)
@@ -197,7 +188,7 @@ def _charged_energy(pairs: list[tuple[Task, Part]]) -> ChargedEnergy:
 
 def panel(scenario: Any, split: Any) -> str:
     """What a scenario and split are called in pictures."""
-    return str(scenario) if split in (None, ALL_WEEKS) else f"{scenario}, {split} weeks"
+    return str(scenario) if split in (None, ALL_WEEKS) else f"{scenario}, {split}"
 
 
 def write(comparison: Comparison, folder: Path) -> list[Path]:
@@ -239,7 +230,7 @@ def _write_pictures(comparison: Comparison, folder: Path) -> list[Path]:
     pictures.cost_against_missing(panels, cost_against_missing)
     pictures.week(comparison.week, week, currency=summary["currency"].iloc[0])
     pictures.heat_map(comparison.charged, heat_map)
-    if "regret_per_day" in summary:
+    if "regret" in summary:
         pictures.regret(panels, regret)
         paths.append(regret)
     return paths
@@ -250,7 +241,7 @@ def table(summary: pd.DataFrame) -> str:
     lines = []
     keys = ["scenario", "split", "currency"]
     for (scenario, split, currency), group in summary.groupby(keys, sort=False):
-        rows = group.sort_values("cost_per_day", kind="stable")
+        rows = group.sort_values("cost", kind="stable")
         lines.append(f"{panel(scenario, split)}: {_caption(rows, currency)}")
         columns = [["policy", *rows["policy"]]]
         for heading, column, sign, form in COLUMNS:
@@ -271,15 +262,14 @@ def table(summary: pd.DataFrame) -> str:
 
 def _caption(rows: pd.DataFrame, currency: Any) -> str:
     """What the numbers of the table mean, in a line or two."""
+    per = rows["per"].iloc[0]
     caption = (
-        f"{currency} a day for charging, mean of {rows['episodes'].iloc[0]} episodes, from and to "
-        "with 95 %; energies in kWh a day"
+        f"{currency} a {per} for charging, mean of {rows['episodes'].iloc[0]} episodes, from and "
+        f"to with 95 %; energies in kWh a {per}"
     )
-    if "regret_per_day" not in rows or rows["regret_per_day"].isna().all():
+    if "regret" not in rows or rows["regret"].isna().all():
         return caption
-    caption += (
-        f"\n(regret: above the proven bound of {cell_text(rows['bound_per_day'].iloc[0], '.2f')}"
-    )
+    caption += f"\n(regret: above the proven bound of {cell_text(rows['bound'].iloc[0], '.2f')}"
     if "regret_percent" in rows and rows["regret_percent"].notna().any():
         caption += "; in %: of what is avoidable, uncontrolled less the bound"
     return caption + ")"

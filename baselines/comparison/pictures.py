@@ -37,27 +37,28 @@ if TYPE_CHECKING:
 
 # Parts of a bill: column of the summary, its sign in the cost, colour, words.
 TERMS = (
-    ("energy_per_day", 1.0, "#7F93AD", "energy from the grid"),
-    ("power_per_day", 1.0, "#2C4A6E", "power charge"),
-    ("wear_per_day", 1.0, "#A6983F", "battery wear"),
-    ("missing_per_day", 1.0, "#A50F15", "missing at departure"),
-    ("public_per_day", 1.0, "#F4A582", "bought on the road"),
-    ("overload_per_day", 1.0, "#1A1A1A", "overload"),
-    ("settlement_per_day", -1.0, "#D9D9D9", "change of the energy stored"),
+    ("energy", 1.0, "#7F93AD", "energy from the grid"),
+    ("power", 1.0, "#2C4A6E", "power charge"),
+    ("wear", 1.0, "#A6983F", "battery wear"),
+    ("missing", 1.0, "#A50F15", "missing at departure"),
+    ("public", 1.0, "#F4A582", "bought on the road"),
+    ("overload", 1.0, "#1A1A1A", "overload"),
+    ("settlement", -1.0, "#D9D9D9", "change of the energy stored"),
 )
 MOST_COLUMNS = 7  # of the heat map
 BOUND_COLOR = "#009E73"  # that of the optimum, which comes nearest to it
 
 
 def bills(summary: pd.DataFrame, path: str | Path) -> Figure:
-    """What charging costs a day under each policy, as bars stacked by term, the cheapest on top.
+    """What charging costs under each policy, as bars stacked by term, the cheapest on top.
 
     Args:
-        summary: One row per scenario and policy, with `scenario`, `policy`, `currency`, the terms
-            `energy_per_day`, `power_per_day`, `wear_per_day`, `missing_per_day`, `public_per_day`,
-            `overload_per_day` (cost is positive) and `settlement_per_day` (worth is positive),
-            `cost_per_day` (the terms less the settlement), its 95 % interval `cost_per_day_low` and
-            `cost_per_day_high`; where they are known `cost_per_year`, and `bound_per_day`, below
+        summary: One row per scenario and policy, with `scenario`, `policy`, `currency`, `per` (a
+            day or a month, of which all figures are), the terms
+            `energy`, `power`, `wear`, `missing`, `public`,
+            `overload` (cost is positive) and `settlement` (worth is positive),
+            `cost` (the terms less the settlement), its 95 % interval `cost_low` and
+            `cost_high`; where they are known `cost_per_year`, and `bound`, below
             which no policy can come.
         path: Where the PNG goes.
     """
@@ -66,13 +67,13 @@ def bills(summary: pd.DataFrame, path: str | Path) -> Figure:
     with png(path, 8.0, 0.5 + 0.34 * sum(heights)) as figure:
         for axes, scenario in zip(stacked(figure, heights), scenarios, strict=True):
             rows = summary[summary["scenario"] == scenario]
-            _bars(axes, rows.sort_values("cost_per_day", ascending=False, kind="stable"))
+            _bars(axes, rows.sort_values("cost", ascending=False, kind="stable"))
             axes.set_title(f"Cost of charging, {scenario}")
         terms = [term for term in TERMS if summary[term[0]].abs().max() > 0]
         handles: list[Any] = [Patch(color=color, label=words) for _, _, color, words in terms]
         handles.append(Line2D([], [], marker="D", mfc="white", color=INK, ms=4,
                               label="total, 95 % interval"))  # fmt: skip
-        if "bound_per_day" in summary:
+        if "bound" in summary:
             handles.append(Line2D([], [], color=BOUND_COLOR, lw=1.4, ls="--", label="lower bound"))
         figure.legend(handles=handles, loc="outside lower left", ncols=3, fontsize=8)
     return figure
@@ -86,32 +87,30 @@ def _bars(axes: Axes, rows: pd.DataFrame) -> None:
         start = np.where(money >= 0, right, left)
         axes.barh(places, money, left=start, height=0.6, color=color, gid=column)
         right, left = right + np.maximum(money, 0), left + np.minimum(money, 0)
-    total, low, high = (
-        rows[f"cost_per_day{part}"].to_numpy(np.float64) for part in ("", "_low", "_high")
-    )
+    total, low, high = (rows[f"cost{part}"].to_numpy(np.float64) for part in ("", "_low", "_high"))
     axes.hlines(places, low, high, color=INK, lw=1.2, gid="interval")
-    axes.plot(total, places, "D", ms=4, color=INK, mfc="white", gid="cost_per_day")
+    axes.plot(total, places, "D", ms=4, color=INK, mfc="white", gid="cost")
     ends, begin = np.maximum(right, high), float(min(left.min(), low.min(), 0.0))
-    if "bound_per_day" in rows:
-        bound = float(rows["bound_per_day"].iloc[0])
-        axes.axvline(bound, color=BOUND_COLOR, lw=1.4, ls="--", gid="bound_per_day")
+    if "bound" in rows:
+        bound = float(rows["bound"].iloc[0])
+        axes.axvline(bound, color=BOUND_COLOR, lw=1.4, ls="--", gid="bound")
         begin = min(begin, bound)
-    span = float(ends.max()) - begin or 1.0
+    span, per = float(ends.max()) - begin or 1.0, rows["per"].iloc[0]
     years = rows["cost_per_year"] if "cost_per_year" in rows else np.full(len(rows), np.nan)
     for place, (end, cost, year) in enumerate(zip(ends, total, years, strict=True)):
-        words = f"{cost:.2f} a day" + ("" if np.isnan(year) else f", {year:.0f} a year")
+        words = f"{cost:.2f} a {per}" + ("" if np.isnan(year) else f", {year:.0f} a year")
         axes.text(end + 0.015 * span, place, words, va="center", fontsize=8)
     with_words = 1.18 if np.isnan(years).all() else 1.37
     axes.set_xlim(begin - 0.01 * span, begin + with_words * span)
     name_rows(axes, list(rows["policy"]))
-    axes.set_xlabel(f"{rows['currency'].iloc[0]} per day")
+    axes.set_xlabel(f"{rows['currency'].iloc[0]} per {per}")
 
 
 def cost_against_missing(summary: pd.DataFrame, path: str | Path) -> Figure:
     """What a policy pays, but for missing energy, against the energy missing at departures.
 
     Args:
-        summary: As for `bills`, with `missing_kwh_per_day`.
+        summary: As for `bills`, with `missing_kwh`.
         path: Where the PNG goes.
     """
     scenarios = names_in(summary["scenario"])
@@ -121,13 +120,14 @@ def cost_against_missing(summary: pd.DataFrame, path: str | Path) -> Figure:
             rows = summary[summary["scenario"] == scenario]
             _labelled_points(
                 axes,
-                rows["missing_kwh_per_day"].to_numpy(np.float64),
-                (rows["cost_per_day"] - rows["missing_per_day"]).to_numpy(np.float64),
+                rows["missing_kwh"].to_numpy(np.float64),
+                (rows["cost"] - rows["missing"]).to_numpy(np.float64),
                 list(rows["policy"]),
             )
             axes.set_title(f"{scenario}: lower left is better")
-            axes.set_xlabel("energy missing at departure (kWh per day)")
-            axes.set_ylabel(f"cost without what is missing ({rows['currency'].iloc[0]} per day)")
+            currency, per = rows[["currency", "per"]].iloc[0]
+            axes.set_xlabel(f"energy missing at departure (kWh per {per})")
+            axes.set_ylabel(f"cost without what is missing ({currency} per {per})")
     return figure
 
 
@@ -329,11 +329,11 @@ def _heat_panels(rows: Any, charged: list[ChargedEnergy]) -> Any:
 
 
 def regret(summary: pd.DataFrame, path: str | Path) -> Figure:
-    """What each policy pays a day above the lower bound, with 95 % intervals, the least on top.
+    """What each policy pays above the lower bound, with 95 % intervals, the least on top.
 
     Args:
         summary: One row per scenario and policy, with `scenario`, `policy`, `currency`,
-            `regret_per_day` with `_low` and `_high`, and where it is known `regret_percent`.
+            `regret` with `_low` and `_high`, and where it is known `regret_percent`.
         path: Where the PNG goes.
     """
     scenarios = names_in(summary["scenario"])
@@ -341,14 +341,14 @@ def regret(summary: pd.DataFrame, path: str | Path) -> Figure:
     with png(path, 7.0, 0.3 + 0.28 * sum(heights)) as figure:
         for axes, scenario in zip(stacked(figure, heights), scenarios, strict=True):
             rows = summary[summary["scenario"] == scenario]
-            _regrets(axes, rows.sort_values("regret_per_day", ascending=False, kind="stable"))
+            _regrets(axes, rows.sort_values("regret", ascending=False, kind="stable"))
             axes.set_title(f"Regret: what is paid above the lower bound, {scenario}")
     return figure
 
 
 def _regrets(axes: Axes, rows: pd.DataFrame) -> None:
     middle, low, high = (
-        rows[f"regret_per_day{part}"].to_numpy(np.float64) for part in ("", "_low", "_high")
+        rows[f"regret{part}"].to_numpy(np.float64) for part in ("", "_low", "_high")
     )
     shares = rows["regret_percent"] if "regret_percent" in rows else np.full(len(rows), np.nan)
     names = [str(name) for name in rows["policy"]]
@@ -361,4 +361,5 @@ def _regrets(axes: Axes, rows: pd.DataFrame) -> None:
         axes.text(high[place] + 0.015 * span, place, words, va="center", fontsize=8)
     name_rows(axes, names)
     axes.set(xlim=(min(0.0, 1.05 * float(low.min())), 1.2 * span), ylim=(-0.6, len(names) - 0.4))
-    axes.set_xlabel(f"{rows['currency'].iloc[0]} per day (percent of what is avoidable)")
+    currency, per = rows[["currency", "per"]].iloc[0]
+    axes.set_xlabel(f"{currency} per {per} (percent of what is avoidable)")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,8 +13,12 @@ from baselines.comparison.steps_file import step_columns
 from baselines.comparison.tasks import LEAST_ROWS, Task
 from baselines.policies.specs import POLICY_NAMES, built_in, parse_spec
 from ev_gym.scenario import Scenario
+from ev_gym.scenario.scenario import with_horizon
+from ev_gym.series.of_scenario import dataset_of
+from ev_gym.world.episode_starts import Month, episode_months
 
 SPLITS = (None, "train", "test", "both")
+Episode = tuple[int, int]  # seed and household
 LOWER_BOUND = None  # stands in the place of a policy
 # Rows of a task. A rule takes little time for a row, so many rows share the work around a step. A
 # policy that plans each row apart gains nothing by that; small tasks spread better over workers and
@@ -28,12 +33,14 @@ class Plan:
     """What to compare on what.
 
     Attributes:
-        scenarios: Scenarios; their horizon is replaced by `days`.
+        scenarios: Scenarios; their horizon is replaced by `days`, where given.
         policies: Specs of policies. One that needs what a scenario lacks is left out there.
         seeds: Seeds; with each of the households one episode.
-        households: Number of households drawn for each seed.
-        days: Length of each episode in days.
-        split: Which weeks episodes come from: None, "train", "test", or "both" one after the other.
+        households: Number of households drawn for each seed. Where episodes are months, these are
+            dealt out in rotation: the first household has the first month of the series.
+        days: Length of each episode in days, or "month"; None: the scenario's.
+        split: Which part of the series episodes come from: None, "train", "test", or "both" one
+            after the other.
         bound: Whether to compute the lower bound of each episode; never with a url.
         steps: Whether to keep every step; None: where there are at most MOST_STEPS.
         url: Address of a server whose households to drive; None: local ones.
@@ -46,8 +53,8 @@ class Plan:
     scenarios: tuple[Scenario, ...]
     policies: tuple[str, ...]
     seeds: tuple[int, ...] = (0,)
-    households: int = 32
-    days: int = 28
+    households: int = 36
+    days: int | str | None = None
     split: str | None = None
     bound: bool = True
     steps: bool | None = None
@@ -84,7 +91,9 @@ class Plan:
     @property
     def horizons(self) -> tuple[Scenario, ...]:
         """The scenarios with this plan's days."""
-        return tuple(replace(scenario, days=self.days) for scenario in self.scenarios)
+        if self.days is None:
+            return self.scenarios
+        return tuple(with_horizon(scenario, self.days) for scenario in self.scenarios)
 
     @property
     def total_steps(self) -> int:
@@ -146,24 +155,54 @@ class Plan:
         """One policy (or the bound) on one scenario, in batches; `week`: whether to keep a week."""
         rows = _rows(policy)
         keeps = self.keeps_steps and policy is not LOWER_BOUND
+        parts = [
+            (months, episodes[first : first + rows], month_hours)
+            for month_hours, months, episodes in self._alike(scenario, split)
+            for first in range(0, len(episodes), rows)
+        ]
         return [
             Task(
                 scenario=scenario,
                 policy=policy,
                 split=split,
-                episodes=tuple(self.episodes[first : first + rows]),
+                episodes=tuple(episodes),
+                months=tuple(months[episode] for episode in episodes) if months else (),
+                month_hours=month_hours,
                 seed=batch_seed(self.seeds[0], batch),
                 columns=step_columns(self.horizons) if keeps else (),
                 week=week and batch == 0 and policy is not LOWER_BOUND,
                 url=self.url,
                 token=self.token,
             )
-            for batch, first in enumerate(range(0, len(self.episodes), rows))
+            for batch, (months, episodes, month_hours) in enumerate(parts)
         ]
+
+    def _alike(
+        self, scenario: Scenario, split: str | None
+    ) -> Iterator[tuple[tuple[int, ...], dict[Episode, str], list[Episode]]]:
+        """Of months with days of the same lengths: these lengths, first days, and episodes.
+
+        Where episodes are no months, all of them, without lengths and first days.
+        """
+        if not scenario.by_month:
+            yield (), {}, self.episodes
+            return
+        months = months_of(scenario, split)
+        of_episode = {(seed, h): months[h % len(months)] for seed, h in self.episodes}
+        firsts = {episode: month.first for episode, month in of_episode.items()}
+        for hours in dict.fromkeys(month.day_hours for month in of_episode.values()):
+            alike = [episode for episode, month in of_episode.items() if month.day_hours == hours]
+            yield hours, firsts, alike
 
 
 _LISTS = ("policies", "seeds")
 _SIMPLE = ("households", "days", "split", "bound", "steps", "url")
+
+
+@functools.lru_cache(maxsize=16)
+def months_of(scenario: Scenario, split: str | None) -> list[Month]:
+    """The months of a scenario's series, or of a split, in which episodes may take place."""
+    return episode_months(scenario, dataset_of(scenario), split)
 
 
 def _rows(policy: str | None) -> int:

@@ -6,6 +6,10 @@ set, which episodes share (16 houses and one year in the built-in one): for othe
 the uncertainty is larger than these intervals say. The same episodes are drawn for every policy, so
 differences between policies are paired (common random numbers), and what episodes have in common
 cancels.
+
+Where episodes are months, the bootstrap is stratified: of each calendar month it draws as many
+episodes as there are, for the months of a year are no sample. Where a month has but one, all are
+drawn from together, which says too much rather than too little.
 """
 
 from __future__ import annotations
@@ -22,19 +26,36 @@ from ev_gym.runtime.arrays import Floats, Ints
 if TYPE_CHECKING:
     import pandas as pd
 
+Strata = list[Ints]
 
-DAYS_A_YEAR = 365
+MONTHS_A_YEAR = 12
 BOOTSTRAP_SAMPLES = 2000
 DRAWN_AT_ONCE = 2_000_000  # so many episodes, which bounds the memory
 FEW_EPISODES = 10
 REFERENCE = "uncontrolled"  # what it pays above the bound is what can be avoided
 SAME_MONEY = 1e-9  # costs closer than this are equal
-NAMES = (*EPISODE, "currency")
+NAMES = (*EPISODE, "currency", "per", "month")
 
 
-def resampled_means(values: Floats, seed: int) -> Floats:
-    """Means (samples,) of values (n,) drawn with replacement: for equal n from the same places."""
-    rng = np.random.default_rng(np.random.SeedSequence((seed, len(values))))
+def resampled_means(values: Floats, seed: int, strata: Strata | None = None) -> Floats:
+    """Means (samples,) of values (n,) drawn with replacement: for equal n from the same places.
+
+    Args:
+        values: (n,) of the episodes.
+        seed: Of the bootstrap.
+        strata: Places of the episodes of each calendar month; None: all are drawn from together.
+    """
+    if strata is None:
+        return _resampled(values, np.random.SeedSequence((seed, len(values))))
+    total = np.zeros(BOOTSTRAP_SAMPLES)
+    for number, places in enumerate(strata):
+        of_month = _resampled(values[places], np.random.SeedSequence((seed, len(values), number)))
+        total += of_month * len(places)
+    return total / len(values)
+
+
+def _resampled(values: Floats, seeds: np.random.SeedSequence) -> Floats:
+    rng = np.random.default_rng(seeds)
     at_once = max(1, DRAWN_AT_ONCE // len(values))
     means = []
     for first in range(0, BOOTSTRAP_SAMPLES, at_once):
@@ -52,6 +73,12 @@ def interval(resampled: Floats) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def calendar_months(frame: pd.DataFrame) -> dict[str, Ints]:
+    """Places of the episodes of each calendar month, "01" to "12"; {} where they are no months."""
+    months = frame["month"].str[5:].to_numpy()
+    return {month: np.flatnonzero(months == month) for month in sorted(set(months) - {""})}
+
+
 class Group(NamedTuple):
     """The episodes of one scenario and split, by policy."""
 
@@ -65,13 +92,24 @@ class Group(NamedTuple):
         """The first columns of its rows."""
         return {"scenario": self.scenario, "split": self.split}
 
+    @property
+    def per(self) -> str:
+        """What its figures are of: a day or a month."""
+        return str(next(iter(self.episodes.values()))["per"].iloc[0])
+
+    @property
+    def strata(self) -> Strata | None:
+        """What a bootstrap draws from, each by itself; None: from all episodes together."""
+        months = list(calendar_months(next(iter(self.episodes.values()))).values())
+        return months if months and min(map(len, months)) > 1 else None
+
     def costs(self) -> Floats:
-        """(policies, n) money a day."""
-        return np.stack([frame["cost_per_day"].to_numpy() for frame in self.episodes.values()])
+        """(policies, n) money a day or a month."""
+        return np.stack([frame["cost"].to_numpy() for frame in self.episodes.values()])
 
     def resampled_costs(self, seed: int) -> Floats:
-        """(policies, samples) mean money a day."""
-        return np.stack([resampled_means(costs, seed) for costs in self.costs()])
+        """(policies, samples) mean money a day or a month."""
+        return np.stack([resampled_means(costs, seed, self.strata) for costs in self.costs()])
 
 
 def groups(episodes: pd.DataFrame) -> Iterator[Group]:
@@ -81,17 +119,17 @@ def groups(episodes: pd.DataFrame) -> Iterator[Group]:
         yield Group(str(scenario), str(split), str(rows["currency"].iloc[0]), by_policy)
 
 
-def summarise(episodes: pd.DataFrame, seed: int, yearly: dict[str, bool]) -> pd.DataFrame:
+def summarise(episodes: pd.DataFrame, seed: int) -> pd.DataFrame:
     """One row a scenario, split and policy: means over episodes, each with its 95 % interval.
 
-    `regret_percent` is regret in percent of what is avoidable, a ratio of two means: of cost minus
-    bound, and of the cost of `uncontrolled` minus bound; nan where that is not above zero.
+    `cost_per_year` is the sum over the twelve calendar months of each month's mean; nan where not
+    all twelve occur, and left out if it is nowhere. `regret_percent` is regret in percent of what
+    is avoidable, a ratio of two means: of cost minus bound, and of the cost of `uncontrolled` minus
+    bound; nan where that is not above zero.
 
     Args:
         episodes: One row a scenario, split, policy, seed and household.
         seed: Of the bootstrap.
-        yearly: By scenario, whether 365 days like these are a year (see `benchmark.yearly`);
-            `cost_per_year` is nan where they are not, and left out if they are nowhere.
     """
     import pandas as pd
 
@@ -100,7 +138,7 @@ def summarise(episodes: pd.DataFrame, seed: int, yearly: dict[str, bool]) -> pd.
         place = ranks_of(group.costs().mean(axis=1))
         for number, (policy, frame) in enumerate(group.episodes.items()):
             row = group.names | {"policy": policy, "currency": group.currency}
-            row |= {"episodes": len(frame), **_figures(frame, group, seed, yearly[group.scenario])}
+            row |= {"per": group.per, "episodes": len(frame), **_figures(frame, group, seed)}
             rows.append(row | {"rank": place[number]})
     summary = pd.DataFrame(rows)
     if summary["cost_per_year"].isna().all():
@@ -108,27 +146,41 @@ def summarise(episodes: pd.DataFrame, seed: int, yearly: dict[str, bool]) -> pd.
     return summary
 
 
-def _figures(frame: pd.DataFrame, group: Group, seed: int, year: bool) -> dict[str, float]:
+def _figures(frame: pd.DataFrame, group: Group, seed: int) -> dict[str, float]:
     """The means of one policy on one scenario, then the ends of their intervals."""
     figures = {str(n): frame[n].to_numpy(np.float64) for n in frame.columns if n not in NAMES}
     means = {name: float(values.mean()) for name, values in figures.items()}
-    resampled = {name: resampled_means(values, seed) for name, values in figures.items()}
-    cheap_kwh, charge_kwh = means.pop("cheap_kwh_per_day"), means["charge_kwh_per_day"]
+    strata = group.strata
+    resampled = {name: resampled_means(values, seed, strata) for name, values in figures.items()}
+    cheap_kwh, charge_kwh = means.pop("cheap_kwh"), means["charge_kwh"]
     means["cheap_share"] = cheap_kwh / charge_kwh if charge_kwh else np.nan
     with np.errstate(invalid="ignore"):
-        resampled["cheap_share"] = resampled["cheap_kwh_per_day"] / resampled["charge_kwh_per_day"]
-    days = DAYS_A_YEAR if year else np.nan
-    means["cost_per_year"] = means["cost_per_day"] * days
-    resampled["cost_per_year"] = resampled["cost_per_day"] * days
-    if "regret_per_day" in figures and REFERENCE in group.episodes:
-        most = group.episodes[REFERENCE]["regret_per_day"].to_numpy()
-        means["regret_percent"] = float(share(means["regret_per_day"], most.mean()))
-        most_resampled = resampled_means(most, seed)
-        resampled["regret_percent"] = share(resampled["regret_per_day"], most_resampled)
+        resampled["cheap_share"] = resampled["cheap_kwh"] / resampled["charge_kwh"]
+    means["cost_per_year"], resampled["cost_per_year"] = _year(figures["cost"], frame, seed)
+    if "regret" in figures and REFERENCE in group.episodes:
+        most = group.episodes[REFERENCE]["regret"].to_numpy()
+        means["regret_percent"] = float(share(means["regret"], most.mean()))
+        most_resampled = resampled_means(most, seed, strata)
+        resampled["regret_percent"] = share(resampled["regret"], most_resampled)
     row = dict(means)
     for name in means:
         row[f"{name}_low"], row[f"{name}_high"] = interval(resampled[name])
     return row
+
+
+def _year(costs: Floats, frame: pd.DataFrame, seed: int) -> tuple[float, Floats]:
+    """The cost of a year, and (samples,) such costs resampled; nan without all twelve months."""
+    months = calendar_months(frame)
+    if len(months) < MONTHS_A_YEAR:
+        return np.nan, np.full(1, np.nan)
+    year = float(sum(costs[places].mean() for places in months.values()))
+    if min(map(len, months.values())) == 1:
+        return year, MONTHS_A_YEAR * resampled_means(costs, seed)
+    # So weighted, the mean over all episodes is the sum of the months' means.
+    weighted = costs * len(costs)
+    for places in months.values():
+        weighted[places] /= len(places)
+    return year, resampled_means(weighted, seed, list(months.values()))
 
 
 def share(regret: Any, avoidable: Any) -> Floats:
@@ -140,7 +192,7 @@ def share(regret: Any, avoidable: Any) -> Floats:
 
 
 def paired(episodes: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """One row a scenario, split and pair: what `policy` pays a day more than `other`."""
+    """One row a scenario, split and pair: what `policy` pays more than `other`, as `per` says."""
     import pandas as pd
 
     rows = []
@@ -149,11 +201,12 @@ def paired(episodes: pd.DataFrame, seed: int) -> pd.DataFrame:
         for (i, policy), (j, other) in itertools.combinations(enumerate(group.episodes), 2):
             low, high = interval(resampled[i] - resampled[j])
             row: dict[str, Any] = {"policy": policy, "other": other, "currency": group.currency}
-            row |= {"difference_per_day": float(means[i] - means[j])}
-            row |= {"difference_per_day_low": low, "difference_per_day_high": high}
+            row["per"] = group.per
+            row |= {"difference": float(means[i] - means[j])}
+            row |= {"difference_low": low, "difference_high": high}
             rows.append(group.names | row)
-    ends = ["difference_per_day", "difference_per_day_low", "difference_per_day_high"]
-    columns = ["scenario", "split", "policy", "other", "currency", *ends]
+    ends = ["difference", "difference_low", "difference_high"]
+    columns = ["scenario", "split", "policy", "other", "currency", "per", *ends]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -195,7 +248,7 @@ def rank_stability(episodes: pd.DataFrame, seed: int) -> pd.DataFrame:
         rank = ranks_of(group.costs().mean(axis=1))
         resampled = ranks_of(group.resampled_costs(seed))
         by_seed = np.stack(
-            [frame.groupby("seed")["cost_per_day"].mean() for frame in group.episodes.values()]
+            [frame.groupby("seed")["cost"].mean() for frame in group.episodes.values()]
         )
         in_seeds, pairs = ranks_of(by_seed), itertools.combinations(by_seed.T, 2)
         taus = [kendall_tau(one, other) for one, other in pairs]
@@ -218,12 +271,11 @@ def caveats(rows: pd.DataFrame) -> list[str]:
     sentences, episodes = [], int(rows["episodes"].iloc[0])
     if episodes < FEW_EPISODES:
         sentences.append(f"Intervals and ranks of {episodes} episode(s) say little.")
-    by_year = "cost_per_year" in rows and rows["cost_per_year"].notna().any()
-    if rows["power_per_day"].any() and not by_year:
+    if rows["power"].any() and rows["per"].iloc[0] == "day":
         sentences.append(
-            "A power charge is owed for every calendar month that is touched: a day of a short "
-            "episode bears more of it than a day of a year (--days 364)."
+            "The power charge of every calendar month that an episode touches is counted in full: "
+            "a day of these costs more than a day of a whole month (--days month)."
         )
-    if rows["missing_per_day"].any():
+    if rows["missing"].any():
         sentences.append("What misses at a departure is paid at a public charger's price.")
     return sentences

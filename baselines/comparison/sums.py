@@ -1,7 +1,8 @@
 """Figures of a batch of episodes, added up day by day.
 
-So a year of many households needs the memory of one day. A day is 24 elapsed hours from the
-episode's start, as the horizon counts them.
+So a month of many households needs the memory of one day. A day is 24 elapsed hours from the
+episode's start, as the horizon counts them; of a month it is one of the local calendar, which has
+23 or 25 hours where clocks change.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def price_ranks(price_per_kwh: Floats) -> Ints:
     """The rank of each hour's price in its day, the cheapest 0; of equal ones the earlier first.
 
     Args:
-        price_per_kwh: (24, n).
+        price_per_kwh: (hours, n).
     """
     order = price_per_kwh.argsort(axis=0, kind="stable")
     ranks: Ints = order.argsort(axis=0, kind="stable")
@@ -76,15 +77,16 @@ class Sums:
         first_hour: Local hour in which the first episode starts.
 
     Args:
-        scenario: With its horizon.
+        scenario: Its step is read.
         count: Number of episodes n.
         clock: The local clock, to the end of the last episode.
+        days: Number of days of each episode.
     """
 
-    def __init__(self, scenario: Scenario, count: int, clock: LocalHours) -> None:
+    def __init__(self, scenario: Scenario, count: int, clock: LocalHours, days: int) -> None:
         self.scenario, self.clock = scenario, clock
-        self.day_costs = np.zeros((scenario.longest_days, count))
-        self.dates = np.zeros((scenario.longest_days, count), "datetime64[D]")
+        self.day_costs = np.zeros((days, count))
+        self.dates = np.zeros((days, count), "datetime64[D]")
         self.charged_kwh = np.zeros((DAY_H, DAY_H))
         self.first_hour = 0
         self._day = 0
@@ -113,7 +115,8 @@ class Sums:
 
     def _add_hours(self, results: NDArray[Any], charge_kw: Floats) -> None:
         """Where the day's energy went, by hour of the day and rank of the hour's price."""
-        shape = (DAY_H, HOUR_MIN // self.scenario.time_step_min, -1)
+        steps_an_hour = HOUR_MIN // self.scenario.time_step_min
+        shape = (len(results) // steps_an_hour, steps_an_hour, -1)
         hours = results["now_min"].reshape(shape)[:, 0] // HOUR_MIN
         energy_kwh = charge_kw.reshape(shape).sum(axis=1) * self.scenario.step_h
         rank = price_ranks(results["price_per_kwh"].reshape(shape).mean(axis=1))
@@ -121,26 +124,29 @@ class Sums:
         if self._day == 0:
             self.first_hour = int(local[0, 0])
         self.dates[self._day] = self.clock.date[hours[0]]
+        # The dearest hour of a day of 25 joins the one before it.
+        rank = np.minimum(rank, DAY_H - 1)
         np.add.at(self.charged_kwh, (rank, (local - self.first_hour) % DAY_H), energy_kwh)
         self._cheap_kwh += np.where(rank < CHEAP_HOURS, energy_kwh, 0.0).sum(axis=0)
 
-    def figures(self, settlement: Floats) -> dict[str, Floats]:
-        """By column, (n,): money a day by term, energies a day, and the peak.
+    def figures(self, settlement: Floats, parts: int) -> dict[str, Floats]:
+        """By column, (n,): money by term and energies, each a part of the episode, and the peak.
 
         Args:
             settlement: (n,) money, the worth of the change in stored energy over the episode.
+            parts: Into how many parts the episode is divided: its days, or 1.
         """
-        days, count = self.scenario.longest_days, len(settlement)
+        count = len(settlement)
         figures: dict[str, Floats] = {}
         cost = np.zeros(count)
         for term, total in zip(REWARD_TERMS, self._terms, strict=True):
-            figures[f"{term}_per_day"] = -total / days + 0.0
-            cost += figures[f"{term}_per_day"]
-        figures["settlement_per_day"] = settlement / days
-        figures["cost_per_day"] = cost - figures["settlement_per_day"]
+            figures[term] = -total / parts + 0.0
+            cost += figures[term]
+        figures["settlement"] = settlement / parts
+        figures["cost"] = cost - figures["settlement"]
         for name, total in self._kw.items():
-            figures[f"{name}_kwh_per_day"] = total * self.scenario.step_h / days
-        figures["missing_kwh_per_day"] = self._missing_kwh / days
+            figures[f"{name}_kwh"] = total * self.scenario.step_h / parts
+        figures["missing_kwh"] = self._missing_kwh / parts
         figures["peak_kw"] = self._peak_kw
-        figures["cheap_kwh_per_day"] = self._cheap_kwh / days
+        figures["cheap_kwh"] = self._cheap_kwh / parts
         return figures

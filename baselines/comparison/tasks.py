@@ -22,7 +22,7 @@ from baselines.comparison.sums import LocalHours, Sums
 from baselines.foresight import foresee, tell_future
 from baselines.policies.specs import make_policy
 from ev_gym.runtime.arrays import Floats
-from ev_gym.runtime.durations import DAY_MIN, HOUR_MIN
+from ev_gym.runtime.durations import DAY_H, HOUR_MIN
 from ev_gym.scenario import Scenario
 from ev_gym.simulation.results import record_infos, steps_frame
 from ev_gym.simulation.state_fields import STEP_DTYPE, VEHICLE_STEP_DTYPE
@@ -38,6 +38,7 @@ LEAST_ROWS = 8
 # tighter and takes up to a second for an episode; four at twice the product, ten at six times.
 MOST_WHOLE_LEVELS = 2
 ALL_WEEKS = "all"  # in tables, where there is no split
+PER_DAY, PER_MONTH = "day", "month"  # what figures are of
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,15 @@ class Task:
     Attributes:
         scenario: With its horizon.
         policy: Spec of the policy; None: the lower bound of each episode.
-        split: Which weeks episodes come from.
+        split: Which part of the series episodes come from.
         episodes: Seed and household of each.
         seed: Of the policy, where it draws.
         columns: Of the file of all steps; empty: steps are not kept.
         week: Whether to return a household's first week: of those in the first `LEAST_ROWS` rows
             the one that drives most in it.
         code: A digest of the code that computes it: tasks of other code are other tasks.
+        months: Where episodes are months, the first day of each; else empty: drawn by the seed.
+        month_hours: Of such months, the length of each day, the same for all episodes of a task.
         url: Address of a server; None: local.
         token: Its token.
     """
@@ -66,14 +69,35 @@ class Task:
     columns: tuple[str, ...] = ()
     week: bool = False
     code: str = ""
+    months: tuple[str, ...] = ()
+    month_hours: tuple[int, ...] = ()
     url: str | None = None
     token: str | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
         what = "the lower bound" if self.policy is None else self.policy
         (seed, first), (_, last) = self.episodes[0], self.episodes[-1]
-        weeks = "" if self.split is None else f", {self.split}"
-        return f"{what} on {self.scenario.name}{weeks}, seed {seed}, households {first} to {last}"
+        part = "" if self.split is None else f", {self.split}"
+        months = f", {self.months[0][:7]} to {self.months[-1][:7]}" if self.months else ""
+        return (
+            f"{what} on {self.scenario.name}{part}{months}, seed {seed}, households {first} to "
+            f"{last}"
+        )
+
+    @property
+    def day_hours(self) -> tuple[int, ...]:
+        """Length of each day of an episode."""
+        return self.month_hours or (DAY_H,) * self.scenario.longest_days
+
+    @property
+    def per(self) -> str:
+        """What its figures are of: a day, or where episodes are months, a month."""
+        return PER_MONTH if self.months else PER_DAY
+
+    @property
+    def parts(self) -> int:
+        """By how much its sums are divided: the days of an episode; a month is not divided."""
+        return 1 if self.months else len(self.day_hours)
 
     @property
     def names(self) -> list[tuple[Any, ...]]:
@@ -87,7 +111,7 @@ class Part:
     """What a task found out about its n episodes; of the bound only `figures`.
 
     Attributes:
-        figures: By column, (n,): as of `Sums.figures`, or `bound_per_day`.
+        figures: By column, (n,): as of `Sums.figures`, or `bound`.
         day_costs: (days, n), as of `Sums`.
         dates: (days, n), as of `Sums`.
         charged_kwh: (24, 24), as of `Sums`, from `first_hour` on.
@@ -136,6 +160,11 @@ def reset_env(task: Task, env: Any) -> tuple[NDArray[np.float32], dict[str, Any]
     """Reset every row of the task's env to its episode."""
     seeds = [episode_seed(seed, household) for seed, household in task.episodes]
     observations, infos = env.reset(seed=seeds)
+    for month in dict.fromkeys(task.months):
+        rows = np.array(task.months) == month
+        of_rows = [seed if row else None for seed, row in zip(seeds, rows, strict=True)]
+        options = {"start": month, "reset_mask": rows}
+        observations, infos = env.reset(seed=of_rows, options=options)
     return observations, infos
 
 
@@ -143,13 +172,16 @@ def run_days(task: Task, env: Any) -> Iterator[Day]:
     """Let the policy act in all episodes; each day overwrites the records of the one before."""
     policy = make_policy(str(task.policy), env, seed=task.seed)
     rows, cars = len(task.episodes), len(task.scenario.vehicles)
-    steps = task.scenario.horizon_steps // task.scenario.longest_days
-    results = np.empty((steps, rows), STEP_DTYPE)
-    vehicle_results = np.empty((steps, rows, cars), VEHICLE_STEP_DTYPE)
+    steps_an_hour = HOUR_MIN // task.scenario.time_step_min
+    longest = steps_an_hour * max(task.day_hours)
+    all_results = np.empty((longest, rows), STEP_DTYPE)
+    all_vehicle_results = np.empty((longest, rows, cars), VEHICLE_STEP_DTYPE)
     observations, infos = reset_env(task, env)
     policy.reset(np.arange(rows))
     tell_future(policy, env)
-    for _ in range(task.scenario.longest_days):
+    for hours in task.day_hours:
+        steps = steps_an_hour * hours
+        results, vehicle_results = all_results[:steps], all_vehicle_results[:steps]
         for step in range(steps):
             observations, _, _, _, infos = env.step(policy(observations))
             if task.url is None:
@@ -174,9 +206,9 @@ def _run(task: Task, env: Any) -> Part:
     sums, week, settlement = None, [], np.zeros(0)
     for number, day in enumerate(run_days(task, env)):
         if sums is None:
-            last_min = int(day.results["now_min"].max()) + scenario.longest_days * DAY_MIN
-            clock = LocalHours(start, zone, last_min // HOUR_MIN + 1)
-            sums = Sums(scenario, len(task.episodes), clock)
+            last_h = int(day.results["now_min"].max()) // HOUR_MIN + sum(task.day_hours)
+            clock = LocalHours(start, zone, last_h + 1)
+            sums = Sums(scenario, len(task.episodes), clock, len(task.day_hours))
         sums.add(day.results, day.vehicle_results)
         if writer is not None:
             writer.add(day.results, day.vehicle_results)
@@ -185,7 +217,7 @@ def _run(task: Task, env: Any) -> Part:
         settlement = day.infos.get("settlement", settlement)
     assert sums is not None  # a horizon has a day
     return Part(
-        figures=sums.figures(np.array(settlement)),
+        figures=sums.figures(np.array(settlement), task.parts),
         day_costs=sums.day_costs,
         dates=sums.dates,
         charged_kwh=sums.charged_kwh,
@@ -208,7 +240,7 @@ def _bounds(task: Task, env: Any) -> Part:
     whole = _has_few_levels(task.scenario)
     futures = (foresee(env.simulator, row) for row in range(len(task.episodes)))
     costs = [lower_bound(future, whole_levels=whole).cost for future in futures]
-    return Part({"bound_per_day": np.array(costs) / task.scenario.longest_days})
+    return Part({"bound": np.array(costs) / task.parts})
 
 
 def _most_driven_week(task: Task, week: list[Day], start: Any) -> pd.DataFrame:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +13,7 @@ from baselines.foresight import tell_future
 from baselines.one_run.money import bill, soc_before
 from baselines.policies.specs import make_policy
 from ev_gym.scenario import Scenario
+from ev_gym.scenario.scenario import with_horizon
 from ev_gym.simulation.results import vehicle_columns
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class EpisodeOutcome(NamedTuple):
 
 
 def run_episode(
-    scenario: Scenario, policy_name: str, seed: int, days: int | None
+    scenario: Scenario, policy_name: str, seed: int, days: int | str | None
 ) -> EpisodeOutcome:
     """Let a policy charge the cars of one household for one episode.
 
@@ -46,10 +46,10 @@ def run_episode(
         scenario: The scenario.
         policy_name: Spec of the policy, see `baselines.policies.specs`.
         seed: Of the episode.
-        days: Horizon in days; None: the scenario's.
+        days: Horizon in days, or "month"; None: the scenario's.
     """
     if days is not None:
-        scenario = replace(scenario, days=days)
+        scenario = with_horizon(scenario, days)
     env: Any = gym.make("EVCharging-v0", scenario=scenario)
     policy = make_policy(policy_name, env, seed=seed)
     observation, info = env.reset(seed=seed)

@@ -36,6 +36,20 @@ class Uncontrolled(Policy):
         return view.plugged.astype(np.float64)
 
 
+class Never(Policy):
+    """Charge nothing at home, and buy all at public chargers.
+
+    Knows nothing. It is no advice but a yardstick: where not charging is a good answer, the wrong
+    question is asked, and a policy that pays more than this one had better not be plugged in.
+    """
+
+    name = "never"
+
+    def decide(self, view: View) -> Floats:
+        """Nothing for any car."""
+        return np.zeros(view.plugged.shape)
+
+
 class LoadBased(Policy):
     """Charge while the house leaves headroom, to the wanted SoC: the teaching server's first task.
 

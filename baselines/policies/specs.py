@@ -58,6 +58,7 @@ _CLASSES = {
     "optimal": "baselines.optimal:Optimal",
     "mpc": "baselines.mpc:Mpc",
     "random": "baselines.policies.simple_rules:Random",
+    "never": "baselines.policies.simple_rules:Never",
 }
 POLICY_NAMES = tuple(_CLASSES)
 GROUP = "ev_gym.policies"

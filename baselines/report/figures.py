@@ -77,13 +77,13 @@ def _name_axis(names: list[str]) -> Figure:
     )
 
 
-def _dots(names: list[str], rows: pd.DataFrame, column: str, currency: str) -> Figure:
+def _dots(names: list[str], rows: pd.DataFrame, column: str, unit: str) -> Figure:
     """A dot with its interval for each policy, in rows from the top."""
     middle, low, high = (
         rows[f"{column}{part}"].to_numpy(np.float64) for part in ("", "_low", "_high")
     )
     hover_texts = [
-        f"{escape(name)}<br>{mean:.2f} {currency} a day<br>95 %: {least:.2f} to {most:.2f}"
+        f"{escape(name)}<br>{mean:.2f} {unit}<br>95 %: {least:.2f} to {most:.2f}"
         for name, mean, least, most in zip(names, middle, low, high, strict=True)
     ]
     bars = {"type": "data", "symmetric": False, "color": MUTED, "thickness": 2, "width": 5}
@@ -108,17 +108,17 @@ def _dots(names: list[str], rows: pd.DataFrame, column: str, currency: str) -> F
 
 
 def money(rows: pd.DataFrame, column: str, title: str, bound: float | None = None) -> Figure:
-    """Money a day under each policy with its 95 % interval, and the bound as a line.
+    """Money under each policy with its 95 % interval, and the bound as a line.
 
     Args:
         rows: Of the summary, one a policy, from the top down.
-        column: `cost_per_day` or `regret_per_day`, with `_low` and `_high` beside it.
+        column: `cost` or `regret`, with `_low` and `_high` beside it.
         title: Of the axis.
-        bound: Cost a day below which none can come; None: no line.
+        bound: Cost below which none can come; None: no line.
     """
     names = [str(name) for name in rows["policy"]]
-    currency = escape(str(rows["currency"].iloc[0]))
-    more: Figure = {"xaxis": axis(f"{title} ({currency} a day)"), "yaxis": _name_axis(names)}
+    unit = escape(f"{rows['currency'].iloc[0]} a {rows['per'].iloc[0]}")
+    more: Figure = {"xaxis": axis(f"{title} ({unit})"), "yaxis": _name_axis(names)}
     if bound is not None:
         line = {"color": INK, "width": 1.5, "dash": "dash"}
         more["shapes"] = [{"type": "line", "x0": bound, "x1": bound, "yref": "paper", "y0": 0,
@@ -126,24 +126,24 @@ def money(rows: pd.DataFrame, column: str, title: str, bound: float | None = Non
         text = {"text": f"lower bound {bound:.2f}", "showarrow": False}
         more["annotations"] = [{"x": bound, "yref": "paper", "y": 1, "yanchor": "bottom", **text}]
     height = 90 + ROW_PX * len(names)
-    return {"data": [_dots(names, rows, column, currency)], "layout": layout(height, **more)}
+    return {"data": [_dots(names, rows, column, unit)], "layout": layout(height, **more)}
 
 
-def paired(differences: pd.DataFrame, names: list[str], currency: str) -> Figure:
+def paired(differences: pd.DataFrame, names: list[str], unit: str) -> Figure:
     """Paired differences to one policy, of which the page shows one at a time.
 
     Args:
-        differences: `policy`, `other`, `difference_per_day` (policy less other) with `_low` and
+        differences: `policy`, `other`, `difference` (policy less other) with `_low` and
             `_high`; every ordered pair once.
         names: Policies from the top down; trace i compares with the i-th.
-        currency: Of the money.
+        unit: Of the money, such as "SEK a day".
     """
-    data, currency = [], escape(currency)
+    data, unit = [], escape(unit)
     for other in names:
         rows = differences[differences["other"] == other].set_index("policy").reindex(names)
-        data.append({**_dots(names, rows, "difference_per_day", currency), "visible": False})
+        data.append({**_dots(names, rows, "difference", unit), "visible": False})
     height = 90 + ROW_PX * len(names)
-    title = f"more than the policy chosen ({currency} a day)"
+    title = f"more than the policy chosen ({unit})"
     money_axis = axis(title, zeroline=True, zerolinewidth=2)
     return {"data": data, "layout": layout(height, xaxis=money_axis, yaxis=_name_axis(names))}
 

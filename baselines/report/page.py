@@ -25,12 +25,14 @@ from baselines.report.worst_days import WorstDay, account, day_steps, why, worst
 if TYPE_CHECKING:
     import pandas as pd
 
+    from baselines.comparison.plan import Plan
+
     Steps = Callable[[str, int, int], pd.DataFrame]  # of a policy, seed and household
 
 TEMPLATE = "report.html.jinja"
 # Pictures of the benchmark that the page shows where they lie beside it: file, what one sees in it.
 PICTURE_TEXTS = {
-    "bills.png": "Cost of charging a day under each policy, as bars stacked by term of the bill",
+    "bills.png": "Cost of charging under each policy, as bars stacked by term of the bill",
     "cost_against_missing.png": "Cost without what is missing against energy missing at departure",
     "heat_map.png": "Energy charged by local hour and rank of the hour's price, for each policy",
     "week.png": "The same week of one household under each policy: price, power and SoC",
@@ -50,13 +52,13 @@ class Column(NamedTuple):
 
 COLUMNS = (
     Column("rank", "rank", ".0f", interval=True, always=True),
-    Column("cost a day", "cost_per_day", ".2f", interval=True, always=True),
-    Column("regret a day", "regret_per_day", ".2f", interval=True, always=True),
+    Column("cost", "cost", ".2f", interval=True, always=True),
+    Column("regret", "regret", ".2f", interval=True, always=True),
     Column("% of the avoidable", "regret_percent", ".1f", interval=True, bar=True, always=True),
-    Column("missing kWh a day", "missing_kwh_per_day", ".2f", always=True),
+    Column("missing kWh", "missing_kwh", ".2f", always=True),
     Column("peak kW", "peak_kw", ".2f", always=True),
-    Column("power charge a day", "power_per_day", ".2f"),
-    Column("wear a day", "wear_per_day", ".2f"),
+    Column("power charge", "power", ".2f"),
+    Column("wear", "wear", ".2f"),
     Column("rank kept", "same_share", ".0%", always=True),
 )
 
@@ -122,8 +124,17 @@ def title(comparison: Comparison) -> str:
     return (
         f"{count} charging {'policy' if count == 1 else 'policies'} on "
         f"{', '.join(scenario.name for scenario in plan.scenarios)}: "
-        f"{len(plan.episodes)} episodes of {plan.days} days"
+        f"{len(plan.episodes)} episodes of {_lengths(plan)}"
     )
+
+
+def _lengths(plan: Plan) -> str:
+    """How long the episodes of a plan are, in words."""
+    words = dict.fromkeys(
+        "a calendar month" if scenario.by_month else f"{scenario.days} days"
+        for scenario in plan.horizons
+    )
+    return ", ".join(words)
 
 
 def parts(comparison: Comparison) -> Iterator[dict[str, Any]]:
@@ -134,7 +145,7 @@ def parts(comparison: Comparison) -> Iterator[dict[str, Any]]:
     )
     for number, (names, group) in enumerate(summary.groupby(key, sort=False)):
         scenario, split = map(str, names)
-        rows = group.sort_values("cost_per_day", kind="stable")
+        rows = group.sort_values("cost", kind="stable")
         paired, days = (
             frame[(frame["scenario"] == scenario) & (frame["split"] == split)]
             for frame in (comparison.paired, comparison.days)
@@ -143,7 +154,7 @@ def parts(comparison: Comparison) -> Iterator[dict[str, Any]]:
             "id": f"part-{number}",
             "heading": panel(scenario, split),
             "findings": findings(rows),
-            "currency": str(rows["currency"].iloc[0]),
+            "unit": unit_of(rows),
             "table": table(rows),
             "money": money_figures(rows),
             "paired": paired_part(paired, rows),
@@ -151,9 +162,14 @@ def parts(comparison: Comparison) -> Iterator[dict[str, Any]]:
         }
 
 
+def unit_of(rows: pd.DataFrame) -> str:
+    """What the figures of money are in, such as "SEK a month"."""
+    return f"{rows['currency'].iloc[0]} a {rows['per'].iloc[0]}"
+
+
 def bound_of(rows: pd.DataFrame) -> float | None:
-    """The mean lower bound a day, or None where none was computed."""
-    return float(rows["bound_per_day"].iloc[0]) if has_numbers(rows, "bound_per_day") else None
+    """The mean lower bound, or None where none was computed."""
+    return float(rows["bound"].iloc[0]) if has_numbers(rows, "bound") else None
 
 
 def has_numbers(rows: pd.DataFrame, column: str) -> bool:
@@ -166,12 +182,12 @@ def findings(rows: pd.DataFrame) -> str:
     first, bound = rows.iloc[0], bound_of(rows)
     costs = ", then ".join(
         f"{name} ({cost:.2f})"
-        for name, cost in zip(rows["policy"][:3], rows["cost_per_day"][:3], strict=True)
+        for name, cost in zip(rows["policy"][:3], rows["cost"][:3], strict=True)
     )
-    sentences = [f"Cheapest: {costs} {first['currency']} a day."]
+    sentences = [f"Cheapest: {costs} {unit_of(rows)}."]
     if bound is not None:
         sentences.append(f"No policy can pay less than {bound:.2f} here: a proven bound.")
-    reference = rows.loc[rows["policy"] == REFERENCE, "cost_per_day"]
+    reference = rows.loc[rows["policy"] == REFERENCE, "cost"]
     if bound is not None and len(reference):
         sentences.append(
             f"Charging without control pays {reference.iloc[0]:.2f}, so at most "
@@ -225,14 +241,14 @@ def figure_text(value: float, column: Column) -> str:
 
 def money_figures(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Cost, and regret where there is a bound, as dots with intervals."""
-    money = [("cost_per_day", "cost", bound_of(rows))]
-    if has_numbers(rows, "regret_per_day"):
-        money.append(("regret_per_day", "regret above the bound", None))
+    money = [("cost", "cost", bound_of(rows))]
+    if has_numbers(rows, "regret"):
+        money.append(("regret", "regret above the bound", None))
     return [
         {
             "figure": figures.money(rows, column, words, bound),
-            "alt": f"{words} a day of each policy; the numbers are in the table",
-            "caption": f"{words.capitalize()} a day with its 95 % interval.",
+            "alt": f"{words} of each policy; the numbers are in the table",
+            "caption": f"{words.capitalize()} in {unit_of(rows)}, with its 95 % interval.",
         }
         for column, words, bound in money
     ]
@@ -245,9 +261,9 @@ def both_ways(paired: pd.DataFrame) -> pd.DataFrame:
     opposite = paired.assign(
         policy=paired["other"],
         other=paired["policy"],
-        difference_per_day=-paired["difference_per_day"],
-        difference_per_day_low=-paired["difference_per_day_high"],
-        difference_per_day_high=-paired["difference_per_day_low"],
+        difference=-paired["difference"],
+        difference_low=-paired["difference_high"],
+        difference_high=-paired["difference_low"],
     )
     return pd.concat([paired, opposite], ignore_index=True)
 
@@ -256,14 +272,14 @@ def paired_part(paired: pd.DataFrame, rows: pd.DataFrame) -> dict[str, Any] | No
     """The figure of paired differences, and the same numbers as a table; None without a pair."""
     if paired.empty:
         return None
-    names, currency = [str(name) for name in rows["policy"]], str(rows["currency"].iloc[0])
+    names = [str(name) for name in rows["policy"]]
     both = both_ways(paired)
-    ends = ["difference_per_day", "difference_per_day_low", "difference_per_day_high"]
+    ends = ["difference", "difference_low", "difference_high"]
     pairs = zip(both["policy"], both["other"], both[ends].to_numpy(np.float64), strict=True)
     cells = {(policy, other): pair_cell(*numbers) for policy, other, numbers in pairs}
     return {
-        "figure": figures.paired(both, names, currency),
-        "alt": "Paired differences in cost a day with 95 % intervals; the numbers are in the table",
+        "figure": figures.paired(both, names, unit_of(rows)),
+        "alt": "Paired differences in cost with 95 % intervals; the numbers are in the table",
         "names": names,
         "chosen": names.index(yardstick(names)),
         "rows": [
@@ -296,7 +312,7 @@ def worst_part(days: pd.DataFrame, rows: pd.DataFrame, steps: Steps) -> list[dic
 def worst_day(worst: WorstDay, steps: Steps, currency: str) -> dict[str, Any]:
     """The figure of one day and the words beneath it."""
     of_policy, of_other = (
-        day_steps(steps(policy, worst.seed, worst.household), worst.day)
+        day_steps(steps(policy, worst.seed, worst.household), worst.first_h, worst.hours)
         for policy in (worst.policy, worst.other)
     )
     return {

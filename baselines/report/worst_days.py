@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from baselines.plot_style import names_in, per_car
-from ev_gym.runtime.durations import DAY_MIN, HOUR_MIN
+from ev_gym.runtime.durations import HOUR_MIN
 from ev_gym.simulation.state_fields import REWARD_TERMS
 
 if TYPE_CHECKING:
@@ -30,8 +30,9 @@ class WorstDay(NamedTuple):
     other: str
     seed: int
     household: int
-    day: int
     date: str
+    first_h: int
+    hours: int
     cost: float
     other_cost: float
 
@@ -80,8 +81,9 @@ def worst_days(days: pd.DataFrame, other: str) -> list[WorstDay]:
     """The worst day of every policy but `other`; of equally bad ones the first.
 
     Args:
-        days: Of one scenario: `policy`, `seed`, `household`, `day` (24 hours each, from the
-            episode's start on), `date`, `cost` (of the day; the settlement is not in it).
+        days: Of one scenario: `policy`, `seed`, `household`, `day` (from 0 on), `date`, `first_h`
+            and `hours` (when it begins in the episode, and its length), `cost` (of the day; the
+            settlement is not in it).
         other: The policy to compare with.
 
     Returns:
@@ -102,8 +104,9 @@ def worst_days(days: pd.DataFrame, other: str) -> list[WorstDay]:
                 other=other,
                 seed=int(worst["seed"]),
                 household=int(worst["household"]),
-                day=int(worst["day"]),
                 date=str(worst["date"]),
+                first_h=int(worst["first_h"]),
+                hours=int(worst["hours"]),
                 cost=float(worst["cost"]),
                 other_cost=float(worst["other_cost"]),
             )
@@ -111,10 +114,10 @@ def worst_days(days: pd.DataFrame, other: str) -> list[WorstDay]:
     return worst_days
 
 
-def day_steps(steps: pd.DataFrame, day: int) -> pd.DataFrame:
-    """The steps of one day of an episode, counted from 0 in 24 hours from its start."""
-    elapsed_min = steps["now_min"] - steps["now_min"].iloc[0]
-    rows: pd.DataFrame = steps[elapsed_min // DAY_MIN == day]
+def day_steps(steps: pd.DataFrame, first_h: int, hours: int) -> pd.DataFrame:
+    """The steps of one day of an episode, which begins so many hours after the episode."""
+    elapsed_min = steps["now_min"] - steps["now_min"].iloc[0] - HOUR_MIN * first_h
+    rows: pd.DataFrame = steps[(elapsed_min >= 0) & (elapsed_min < HOUR_MIN * hours)]
     return rows if "time" in rows else rows.reset_index()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ev_gym.scenario.charger import Charger
-from ev_gym.scenario.scenario import Household, Scenario, register
+from ev_gym.scenario.scenario import MONTH, Household, Scenario, register
 from ev_gym.scenario.series_source import Data
 from ev_gym.scenario.solar import Solar
 from ev_gym.scenario.tariff import Tariff
@@ -13,7 +13,7 @@ from ev_gym.scenario.vehicle import Driving, Vehicle
 @register("stockholm")
 def _stockholm() -> Scenario:
     """A Swedish house with Ellevio's tariff and one car; built-in series of sixteen houses."""
-    return Scenario()
+    return Scenario(days=MONTH, start_hour=0)
 
 
 @register("stockholm-villa")
@@ -21,6 +21,8 @@ def _stockholm_villa() -> Scenario:
     """A villa with two cars that can be discharged, and 10 kW of PV; otherwise as `stockholm`."""
     return Scenario(
         name="stockholm-villa",
+        days=MONTH,
+        start_hour=0,
         household=Household(fuse_a=25.0, annual_kwh=18_000.0),
         solar=Solar(peak_kw=10.0, inverter_kw=8.0),
         charger=Charger(bidirectional=True, phase_switching=True),
@@ -36,8 +38,11 @@ def _stockholm_measured() -> Scenario:
     """The same on measured series: SE3 prices, a house in Sceaux, Stockholm weather."""
     return Scenario(
         name="stockholm-measured",
+        days=MONTH,
+        start_hour=0,
         data=Data(
             source="files",
+            start="2023-01-02",
             weeks=104,
             price_file="price_dayahead_SE3_hourly_2016-2024.csv",
             price_column="price_ore_per_kwh",

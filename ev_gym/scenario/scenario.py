@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ev_gym.physics.charger import VOLT
@@ -252,6 +252,13 @@ class Scenario:
         """Hash of every parameter, as hexadecimal digits."""
         plain = json.dumps(self.to_dict(), sort_keys=True)
         return hashlib.sha256(plain.encode()).hexdigest()
+
+
+def with_horizon(scenario: Scenario, days: int | str) -> Scenario:
+    """The scenario with another horizon; one of a month begins at midnight."""
+    if days == MONTH:
+        return replace(scenario, days=days, start_hour=0)
+    return replace(scenario, days=days)
 
 
 def _vehicle(entry: Any, base: Vehicle) -> Vehicle:

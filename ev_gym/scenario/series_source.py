@@ -40,11 +40,11 @@ class Data:
     )
     zone: str = text("Europe/Stockholm", "IANA time zone of local hour, weekday and month")
     start: str | None = text(
-        "2023-01-02",
+        "2024-12-30",
         "first local Monday, as YYYY-MM-DD; series lie between 1900 and 2200",
         optional=True,
     )
-    weeks: int | None = number(52, "", "length in weeks", 1, 1000, whole=True, optional=True)
+    weeks: int | None = number(53, "", "length in weeks", 1, 1000, whole=True, optional=True)
     houses: int = number(16, "", "synthetic: number of houses", 1, 1000, whole=True)
     price_file: str | None = text(
         None, "files: day-ahead prices", longest=PATH_LENGTH, optional=True

@@ -190,8 +190,8 @@ def _minute_of(start: Any, world: World) -> int:
         moment = datetime.combine(moment, time(scenario.start_hour))
     if not isinstance(moment, datetime):
         raise ResetError(
-            f"option start is {start!r}; allowed: a date or time, such as '2023-06-01' or "
-            "'2023-06-01T12:00'"
+            f"option start is {start!r}; allowed: a date or time, such as '2025-06-01' or "
+            "'2025-06-01T12:00'"
         )
     if moment.tzinfo is None:
         local, moment = moment, moment.replace(tzinfo=zone)

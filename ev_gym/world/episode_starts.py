@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from datetime import timedelta
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -91,6 +92,42 @@ def _months(scenario: Scenario, dataset: Dataset) -> tuple[Ints, Ints, Ints]:
     first = np.flatnonzero(dates == month.astype("datetime64[D]"))
     minutes, horizons_min = start[first[:-1]], np.diff(start[first])
     return minutes, horizons_min, month[first[:-1]].astype(np.int64)
+
+
+class Month(NamedTuple):
+    """A calendar month of the household's zone in which an episode may take place.
+
+    Attributes:
+        first: Its first day, as YYYY-MM-DD.
+        day_hours: Length of each of its days: 24 hours, but for the days on which clocks change.
+    """
+
+    first: str
+    day_hours: tuple[int, ...]
+
+
+def episode_months(scenario: Scenario, dataset: Dataset, split: str | None) -> list[Month]:
+    """The months in which episodes may take place, where `scenario.days` says that they are months.
+
+    Raises:
+        ScenarioError: for an unknown split, where there is no month, or where a clock changes by
+            less than an hour.
+    """
+    minutes, horizons_min = episode_starts(scenario, dataset, split)
+    days_min = _day_minutes(scenario, dataset)
+    monday = dataset.start.astimezone(ZoneInfo(dataset.zone)).date()
+    months = []
+    for minute, length_min in zip(minutes.tolist(), horizons_min.tolist(), strict=True):
+        first, end = np.searchsorted(days_min, (minute, minute + length_min)).tolist()
+        lengths = np.diff(days_min[first : end + 1])
+        if np.any(lengths % HOUR_MIN):
+            raise ScenarioError(
+                f"days is {MONTH!r}, but in {dataset.zone} a clock changes by less than an hour; "
+                "allowed: a number of days"
+            )
+        hours = tuple((lengths // HOUR_MIN).tolist())
+        months.append(Month((monday + timedelta(days=first)).isoformat(), hours))
+    return months
 
 
 def month_of(scenario: Scenario, dataset: Dataset, minute: int) -> tuple[int, int] | None:

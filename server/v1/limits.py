@@ -9,7 +9,7 @@ from server.v1.replayed_env import Spec
 
 # The largest series takes 2 s to generate (10 ms for a house, 0.15 ms for a week of one), 1 s more
 # with PV (1 ms for a week, and 300 MB meanwhile), 0.5 s more with a power charge; then 80 MB.
-MAX_HOUSES, MAX_HOUSE_WEEKS = 100, 5200
+MAX_HOUSES, MAX_HOUSE_WEEKS = 100, 5300
 
 
 def check_limits(spec: Spec, config: Config) -> None:

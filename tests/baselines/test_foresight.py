@@ -69,7 +69,8 @@ def test_a_car_can_charge_until_the_minute_it_leaves() -> None:
     """At home from 17:00 to 07:10 in steps of an hour: ten minutes of the last one are left."""
     driving = {"pattern": "daily", "arrival_h": 17, "departure_h": 7 + 1 / 6}
     env: Any = gym.make(
-        "EVCharging-v0", scenario={"days": 1, "time_step_min": 60, "driving": driving}
+        "EVCharging-v0",
+        scenario={"days": 1, "start_hour": 12, "time_step_min": 60, "driving": driving},
     ).unwrapped
     env.reset(seed=0)
     hours = foresee(env.simulator).charge_h[:, 0]

@@ -17,9 +17,11 @@ from baselines.optimum.relaxation import lower_bound
 from ev_gym.env import EVChargingEnv
 from ev_gym.simulation.actions import level_fractions
 from ev_gym.vector_env import EVChargingVectorEnv
+from tests.support.one_day import A_DAY
 
 ID3 = "Volkswagen ID.3 58 kWh"
 PLAIN: dict[str, Any] = {
+    **A_DAY,
     "tariff": {"power_price_per_kw": 0.0},
     "vehicles": [{"model": ID3, "chemistry": None}],
 }

@@ -16,8 +16,9 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from ev_gym.env import EVChargingEnv
-from ev_gym.scenario import Scenario, preset_names
+from ev_gym.scenario import preset, preset_names
 from tests.support import golden_rollouts
+from tests.support.one_day import ONE_DAY, STOCKHOLM_DAY, THREE_CARS_DAY
 from tests.support.rollouts import THREE_CARS, action_of, live, same
 
 BUILT_IN = [name for name in preset_names() if name != "stockholm-measured"]
@@ -49,7 +50,7 @@ def test_unknown_arguments_are_refused() -> None:
         EVChargingEnv(split="dev")
 
 
-@pytest.mark.parametrize("scenario", [*BUILT_IN, THREE_CARS], ids=str)
+@pytest.mark.parametrize("scenario", ONE_DAY, ids=str)
 def test_one_seed_one_result(scenario: Any) -> None:
     """Two envs of one seed agree over three episodes, and so does one env that begins again."""
     one, other = EVChargingEnv(scenario), EVChargingEnv(scenario)
@@ -66,7 +67,7 @@ def test_one_seed_one_result(scenario: Any) -> None:
 
 def test_episodes_of_one_seed_differ() -> None:
     """`reset()` without a seed goes on drawing: another house, another day."""
-    env = EVChargingEnv()
+    env = EVChargingEnv(STOCKHOLM_DAY)
     env.reset(seed=3)
     drawn = []
     for _ in range(40):
@@ -77,7 +78,7 @@ def test_episodes_of_one_seed_differ() -> None:
 
 
 def test_unseeded_env_draws_its_own_seed() -> None:
-    starts = {EVChargingEnv().reset()[1]["now_min"] for _ in range(6)}
+    starts = {EVChargingEnv(STOCKHOLM_DAY).reset()[1]["now_min"] for _ in range(6)}
     assert len(starts) > 1
 
 
@@ -85,7 +86,7 @@ def test_global_generators_are_untouched_and_unused() -> None:
     np.random.seed(1)  # noqa: NPY002  # the global generator is what this is about
     random.seed(1)
     before = (repr(np.random.get_state()), random.getstate())  # noqa: NPY002
-    env = EVChargingEnv()
+    env = EVChargingEnv(STOCKHOLM_DAY)
     began = env.reset(seed=5)
     results = live(env, 150)
     assert (repr(np.random.get_state()), random.getstate()) == before  # noqa: NPY002
@@ -102,7 +103,7 @@ def arrays_in(result: Any) -> list[Any]:
 
 def test_what_was_returned_stays_as_it_was() -> None:
     """No array is written again, none shares memory with a later one, and none with the env."""
-    env, twin = EVChargingEnv(THREE_CARS), EVChargingEnv(THREE_CARS)
+    env, twin = EVChargingEnv(THREE_CARS_DAY), EVChargingEnv(THREE_CARS_DAY)
     results: list[Any] = [env.reset(seed=6)]
     twin.reset(seed=6)
     copies = [copy.deepcopy(results[0])]
@@ -167,7 +168,7 @@ def test_step_before_reset_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("make_copy", [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
-@pytest.mark.parametrize("scenario", ["stockholm", "classic", THREE_CARS], ids=str)
+@pytest.mark.parametrize("scenario", [STOCKHOLM_DAY, "classic", THREE_CARS_DAY], ids=str)
 def test_copies_continue_alike(scenario: Any, make_copy: Any) -> None:
     """Copied or pickled within an episode, for two more; stepping one leaves the other alone."""
     env = gym.make("EVCharging-v0", scenario=scenario)
@@ -218,7 +219,7 @@ def test_golden_rollout_on_measured_series(
 
 
 def test_default_is_stockholm() -> None:
-    assert EVChargingEnv().scenario == Scenario()
+    assert EVChargingEnv().scenario == preset("stockholm")
     made = gym.make("EVCharging-v0", scenario="classic", split=None, continuous=False)
     assert isinstance(made.unwrapped, EVChargingEnv)
     assert made.unwrapped.scenario.name == "classic"

@@ -16,12 +16,14 @@ from ev_gym.runtime import threads
 from ev_gym.simulation.reset_options import ResetError
 from ev_gym.simulation.simulator import ActionError
 from ev_gym.simulation.state_fields import REWARD_TERMS
+from tests.support.one_day import A_DAY, STOCKHOLM_DAY
 
 TWO_CARS = {
     "vehicles": [{"model": "Volkswagen ID.3 58 kWh"}, {"model": "Nissan Leaf 40 kWh"}],
     "household": {"fuse_a": 16},
+    **A_DAY,
 }
-SCENARIOS = ["stockholm", "classic", TWO_CARS]
+SCENARIOS = [STOCKHOLM_DAY, "classic", TWO_CARS]
 
 
 def make(n: int, **kwargs: Any) -> Any:
@@ -84,9 +86,8 @@ def test_row_i_equals_the_single_env_with_seed_plus_i(scenario: Any, continuous:
 
 def test_same_step_autoreset_hides_no_step() -> None:
     """The last step's reward and infos, then at once the next episode's first observation."""
-    scenario = "stockholm"
-    same = make(4, scenario=scenario, autoreset_mode=AutoresetMode.SAME_STEP)
-    off = make(4, scenario=scenario, autoreset_mode="Disabled")
+    same = make(4, scenario=STOCKHOLM_DAY, autoreset_mode=AutoresetMode.SAME_STEP)
+    off = make(4, scenario=STOCKHOLM_DAY, autoreset_mode="Disabled")
     assert same.metadata["autoreset_mode"] is AutoresetMode.SAME_STEP
     assert off.metadata["autoreset_mode"] is AutoresetMode.DISABLED
     same.reset(seed=5)
@@ -179,9 +180,9 @@ def test_threads_change_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
     """One thread or three, the same bytes; also in a strided batch of actions."""
     n = 3 * threads.ROWS_A_THREAD
     monkeypatch.setattr(threads, "available_cpus", lambda: 1)
-    alone = make(n)
+    alone = make(n, scenario=STOCKHOLM_DAY)
     monkeypatch.setattr(threads, "available_cpus", lambda: 3)
-    shared = make(n)
+    shared = make(n, scenario=STOCKHOLM_DAY)
     assert (len(alone.simulator._parts), len(shared.simulator._parts)) == (1, 3)
     alone.reset(seed=3)
     shared.reset(seed=3)

@@ -17,6 +17,7 @@ import numpy as np
 
 from ev_gym.env import EVChargingEnv
 from ev_gym.simulation.observation import observation_slices
+from tests.support.one_day import A_DAY
 from tests.support.rollouts import action_of
 
 FOLDER = Path(__file__).with_name("golden")
@@ -51,11 +52,11 @@ EVERY = 16  # steps from one recorded step to the next
 
 
 def rollout(name: str) -> dict[str, list[Any]]:
-    """Three episodes of a preset with a fixed sequence of actions.
+    """Three episodes of a preset, of a day each, with a fixed sequence of actions.
 
     For each episode where it began and its sums; for every 16th step what the step showed.
     """
-    env = EVChargingEnv(name)
+    env = EVChargingEnv(name if name == "classic" else {"preset": name, **A_DAY})
     slices = observation_slices(env.scenario)
     found: dict[str, list[Any]] = {key: [] for key in ("start_min", "house", "settlement")}
     sums = CLASSIC_SUMS if name == "classic" else SUMS

@@ -16,19 +16,21 @@ from ev_gym.vector_env import EVChargingVectorEnv
 from server.http.problems import Problem
 from server.v1.replayed_env import Spec
 from server.v1.step_answer import Answer
+from tests.support.one_day import A_DAY, VILLA_DAY
 from tests.support.rollouts import same_bits
 
 # A day has 24 steps, so a few operations meet several horizons.
-HOURLY = Scenario.from_dict({"time_step_min": 60})
+HOURLY = Scenario.from_dict({**A_DAY, "time_step_min": 60})
 # The car never leaves, so every action shows.
 HOME = Scenario.from_dict(
     {
+        **A_DAY,
         "time_step_min": 15,
         "driving": {"pattern": "daily", "arrival_h": 0, "departure_h": 24, "trip_kwh": 0},
     }
 )
 # Everything on: sun, two cars that can be discharged, switching of phases, power charge, ageing.
-TWO_CARS = Scenario.from_dict({"preset": "stockholm-villa", "time_step_min": 60})
+TWO_CARS = Scenario.from_dict({**VILLA_DAY, "time_step_min": 60})
 SCENARIOS = {"one car": HOURLY, "two cars": TWO_CARS}
 
 

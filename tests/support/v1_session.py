@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import requests
 
+from tests.support.one_day import A_DAY
 from tests.support.rollouts import THREE_CARS
 
-HOURLY = {"time_step_min": 60}
-CLASSIC = {"preset": "classic", **HOURLY}
+HOURLY = {**A_DAY, "time_step_min": 60}
+CLASSIC = {"preset": "classic", "time_step_min": 60}
 CARS = {**THREE_CARS, **HOURLY}
 VILLA = {"preset": "stockholm-villa", **HOURLY}
 NPY = {"Accept": "application/x-npy"}

@@ -31,10 +31,10 @@ POLICIES = tuple(
 )
 SUITES = tuple(range(8))  # seeds
 HOUSEHOLDS = 20
-DAYS, SHORT_DAYS = 28, 7  # the benchmark's own length, and a short one
+DAYS, SHORT_DAYS = 28, 7  # four weeks, which is nearly a month, and a short episode
 
 
-def costs(days: int, column: str = "cost_per_day") -> dict[str, pd.DataFrame]:
+def costs(days: int, column: str = "cost") -> dict[str, pd.DataFrame]:
     """By scenario: SEK a day, (suites, policies), means over the suite's episodes."""
     import pandas as pd
 
@@ -60,7 +60,7 @@ def _task(days: int, name: str, policy: str | None) -> Task:
 
 def bounds(days: int, name: str) -> Floats:
     """SEK a day, (suites,): the least that any policy can pay, means over the suite's episodes."""
-    by_episode = run_task(_task(days, name, None)).figures["bound_per_day"]
+    by_episode = run_task(_task(days, name, None)).figures["bound"]
     means: Floats = by_episode.reshape(len(SUITES), HOUSEHOLDS).mean(axis=1)
     return means
 
@@ -105,7 +105,7 @@ def costs_table(found: dict[str, pd.DataFrame], days: int) -> str:
     The lower bound stands above them, without a rank.
     """
     order = found[BUILT_IN].mean().sort_values().index
-    power = costs(days, "power_per_day")
+    power = costs(days, "power")
     least = ["lower bound"]
     for name in (BUILT_IN, MEASURED):
         own = bounds(days, name)

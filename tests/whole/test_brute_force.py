@@ -39,7 +39,7 @@ def brute(scenario: Scenario, seed: int, steps: int, most: int, **more: Any) -> 
         steps -= 1
     sequences = np.array(list(itertools.product(levels, repeat=steps)), np.float32)
     env = EVChargingVectorEnv(len(sequences), scenario, **more)
-    env.reset(seed=[seed] * len(sequences), options=None if more else {"start": "2023-12-05"})
+    env.reset(seed=[seed] * len(sequences), options=None if more else {"start": "2025-12-02"})
     for _ in range(scenario.horizon_steps - steps):
         env.step(np.zeros((len(sequences), 1), np.float32))
     future = foresee(env.simulator)
@@ -58,6 +58,7 @@ HOME = CAR | {"driving": DAY | {"departure_h": 15.0}}
 FREE = {"power_price_per_kw": 0.0}
 BASE: dict[str, Any] = {
     "time_step_min": 60,
+    "days": 1,
     "start_hour": 9,  # an hour after the departure
     "vehicles": [CAR],
     "tariff": FREE,

@@ -289,7 +289,7 @@ def year(time_step_min: int, only_at_night: bool) -> tuple[Floats, Floats]:
     """
     scenario: dict[str, Any] = {"time_step_min": time_step_min, "days": 365}
     env = EVChargingVectorEnv(8, scenario, copy=False)
-    observation, _ = env.reset(seed=3, options={"start": "2023-01-02"})
+    observation, _ = env.reset(seed=3, options={"start": "2024-12-30"})
     actions, charging, of_house = np.ones((8, 1), np.float32), np.zeros(8), np.zeros(8)
     for _ in range(env.scenario.horizon_steps):
         if only_at_night:

@@ -15,11 +15,15 @@ import pytest
 from ev_gym.env import EVChargingEnv
 from ev_gym.runtime.compiling import INTERPRETED
 from ev_gym.vector_env import EVChargingVectorEnv
+from tests.support.one_day import VILLA_DAY
 from tests.support.repository import ROOT
 from tests.support.rollouts import live, same, same_bits
 from tests.support.scenario_strategies import some_actions
 
-VILLA: dict[str, Any] = {"preset": "stockholm-villa", "data": {"houses": 3, "weeks": 8}}
+VILLA: dict[str, Any] = {
+    **VILLA_DAY,
+    "data": {"houses": 3, "weeks": 8},
+}
 MODELS = (
     *("Volkswagen ID.3 58", "Renault Zoe", "Nissan Leaf 40", "Tesla Model 3 LR", "Fiat 500e"),
     *("Volvo XC40 T5", "Volkswagen e-Golf", "Hyundai Kona 39"),
@@ -94,7 +98,7 @@ def test_a_row_equals_a_single_env(scenario: dict[str, Any]) -> None:
 def test_a_saved_state_continues_alike(scenario: dict[str, Any]) -> None:
     """Saved within an hour and a month; the power charge, heat and ageing go on bit for bit."""
     env, other = EVChargingEnv(scenario), EVChargingEnv(scenario)
-    env.reset(seed=3, options={"start": "2023-01-31"})
+    env.reset(seed=3, options={"start": "2025-01-31"})
     live(env, 38)
     saved = env.get_state()
     expected = live(env, 150, 38)
@@ -155,7 +159,7 @@ def rollout() -> list[Any]:
     seen: list[Any] = [[], []]
     for scenario in (VILLA, EIGHT):
         env = EVChargingEnv({**scenario, "time_step_min": 60, "data": {"houses": 1, "weeks": 8}})
-        seen[0].append(env.reset(seed=4, options={"start": "2023-02-01"})[0])
+        seen[0].append(env.reset(seed=4, options={"start": "2025-02-01"})[0])
         for action in some_actions(6, (24, len(env.scenario.vehicles)), -1.0):
             observation, reward, _, _, info = env.step(action)
             seen[0].append(observation)

@@ -124,13 +124,13 @@ def test_results_are_checked_by_running_them_again(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("no_pictures")
 def test_train_and_test_weeks_stand_apart(tmp_path: Path) -> None:
-    """Rows of their own, from weeks of their own; a week long where nothing else is said."""
-    arguments = ["benchmark", "--split", "both", "--households", "2", "--no-bound"]
+    """Rows of their own, from weeks of their own."""
+    arguments = ["benchmark", "--split", "both", "--households", "2", "--no-bound", "--days", "7"]
     arguments += ["--policy", "load_based", "--policy", "uncontrolled", "--out", str(tmp_path)]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
-    assert "stockholm, train weeks: SEK a day" in result.output
-    assert "stockholm, test weeks: SEK a day" in result.output
+    assert "stockholm, train: SEK a day" in result.output
+    assert "stockholm, test: SEK a day" in result.output
     summary = pd.read_csv(tmp_path / "summary.csv")
     assert list(summary["split"]) == ["train", "train", "test", "test"]
     steps = pd.read_csv(tmp_path / "steps.csv.gz")
@@ -146,7 +146,7 @@ def test_quiet_says_nothing_and_steps_can_be_left_out(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, arguments)
     assert (result.exit_code, result.output) == (0, "")
     assert {path.name for path in tmp_path.iterdir()} == FILES - PICTURES - {"steps.csv.gz"}
-    assert "regret_per_day" not in pd.read_csv(tmp_path / "summary.csv")
+    assert "regret" not in pd.read_csv(tmp_path / "summary.csv")
 
 
 @pytest.mark.parametrize(
@@ -275,10 +275,20 @@ def test_nothing_counts_twice(twice: list[str], said: str) -> None:
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_a_split_has_days_that_fit_by_default(tmp_path: Path) -> None:
+def test_a_split_has_months_by_default(tmp_path: Path) -> None:
+    """March 2025, with 743 hours, is the first for testing; days have to fit in two weeks."""
     arguments = ["benchmark", "--split", "test", "--households", "1", "--policy", "uncontrolled"]
     result = CliRunner().invoke(main, [*arguments, "--quiet", "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
-    assert len(pd.read_csv(tmp_path / "steps.csv.gz")) == 7 * 96
+    steps = pd.read_csv(tmp_path / "steps.csv.gz")
+    assert len(steps) == 743 * 4
+    assert steps["time"].iloc[0] == "2025-03-01T00:00:00+01:00"
+    assert steps["time"].iloc[-1] == "2025-03-31T23:45:00+02:00"
+    episodes = pd.read_csv(tmp_path / "episodes.csv")
+    assert (episodes["month"][0], episodes["per"][0]) == ("2025-03", "month")
     result = CliRunner().invoke(main, ["benchmark", "--split", "test", "--days", "13"])
     assert "allowed: at most 11 days" in result.output
+    for days in ("week", "0", "367", "1.5"):
+        result = CliRunner().invoke(main, ["benchmark", "--days", days])
+        assert result.exit_code == 2
+        assert f"'{days}' is no number from 1 to 366, nor 'month'" in result.output

@@ -22,7 +22,7 @@ from ev_gym.env import EVChargingEnv
 from ev_gym.simulation.state_fields import REWARD_TERMS
 from tests.support.drawn_steps import artists, bar_widths, steps, texts
 
-TERMS = [f"{term}_per_day" for term in REWARD_TERMS]
+TERMS = [f"{term}" for term in REWARD_TERMS]
 MONEY = {  # the terms in their order, settlement, half the interval's width
     "uncontrolled": (9.0, 2.0, 0.4, 0.0, 0.1, 0.0, 0.7, 1.0),
     "price_based": (5.0, 1.0, 0.3, 0.4, 0.2, 0.0, -0.1, 0.5),
@@ -33,16 +33,16 @@ MONEY = {  # the terms in their order, settlement, half the interval's width
 def summary(scenario: str = "one", scale: float = 1.0, currency: str = "SEK") -> pd.DataFrame:
     frame = pd.DataFrame(
         [(name, *values) for name, values in MONEY.items()],
-        columns=["policy", *TERMS, "settlement_per_day", "half"],
+        columns=["policy", *TERMS, "settlement", "half"],
     )
-    frame[[*TERMS, "settlement_per_day", "half"]] *= scale
+    frame[[*TERMS, "settlement", "half"]] *= scale
     frame.insert(0, "scenario", scenario)
-    frame["currency"] = currency
-    frame["cost_per_day"] = frame[TERMS].sum(axis=1) - frame["settlement_per_day"]
-    frame["cost_per_day_low"] = frame["cost_per_day"] - frame["half"]
-    frame["cost_per_day_high"] = frame["cost_per_day"] + 2 * frame["half"]
-    frame["cost_per_year"] = 365 * frame["cost_per_day"]
-    frame["missing_kwh_per_day"] = frame["missing_per_day"] / 5.0
+    frame["currency"], frame["per"] = currency, "day"
+    frame["cost"] = frame[TERMS].sum(axis=1) - frame["settlement"]
+    frame["cost_low"] = frame["cost"] - frame["half"]
+    frame["cost_high"] = frame["cost"] + 2 * frame["half"]
+    frame["cost_per_year"] = 365 * frame["cost"]
+    frame["missing_kwh"] = frame["missing"] / 5.0
     return frame.drop(columns="half")
 
 
@@ -90,14 +90,12 @@ def test_bars_are_as_long_as_the_bill(tmp_path: Path) -> None:
     rows = summary().set_index("policy").loc[order]
     for term in TERMS:
         assert bar_widths(axes, term) == pytest.approx(list(rows[term]))
-    assert bar_widths(axes, "settlement_per_day") == pytest.approx(
-        list(-rows["settlement_per_day"])
-    )
-    (total,) = artists(axes, "cost_per_day")
-    assert list(total.get_xdata()) == pytest.approx(list(rows["cost_per_day"]))
+    assert bar_widths(axes, "settlement") == pytest.approx(list(-rows["settlement"]))
+    (total,) = artists(axes, "cost")
+    assert list(total.get_xdata()) == pytest.approx(list(rows["cost"]))
     (interval,) = artists(axes, "interval")
     ends = [(line[0][0], line[1][0]) for line in interval.get_segments()]
-    expected = list(zip(rows["cost_per_day_low"], rows["cost_per_day_high"], strict=True))
+    expected = list(zip(rows["cost_low"], rows["cost_high"], strict=True))
     np.testing.assert_allclose(ends, expected)
     assert "7.00 a day, 2555 a year" in texts(axes)
     assert axes.get_xlabel() == "SEK per day"
@@ -106,7 +104,7 @@ def test_bars_are_as_long_as_the_bill(tmp_path: Path) -> None:
 def test_bars_of_either_sign_stand_on_each_other(tmp_path: Path) -> None:
     (axes,) = pictures.bills(summary(), tmp_path / "bills.png").axes
     edges = []
-    for term in [*TERMS, "settlement_per_day"]:
+    for term in [*TERMS, "settlement"]:
         bar = artists(axes, term)[1]  # price_based: all positive, the settlement is a cost
         edges.append((bar.get_x(), bar.get_x() + bar.get_width()))
     assert edges[0][0] == 0.0
@@ -115,7 +113,7 @@ def test_bars_of_either_sign_stand_on_each_other(tmp_path: Path) -> None:
     earned, wear = (artists(axes, TERMS[i])[2] for i in (0, 2))  # own_idea: energy earned money
     assert (earned.get_x(), earned.get_width()) == (0.0, -1.0)
     assert (wear.get_x(), wear.get_width()) == (0.0, 0.5)
-    stored = artists(axes, "settlement_per_day")[0]  # uncontrolled: worth, left of all its costs
+    stored = artists(axes, "settlement")[0]  # uncontrolled: worth, left of all its costs
     assert (stored.get_x(), stored.get_width()) == (0.0, pytest.approx(-0.7))
 
 
@@ -128,7 +126,7 @@ def test_all_words_of_the_bills_are_inside_the_picture(tmp_path: Path) -> None:
 
 
 def test_a_legend_names_only_what_is_on_the_bill(tmp_path: Path) -> None:
-    without = summary().assign(overload_per_day=0.0)
+    without = summary().assign(overload=0.0)
     words = texts(pictures.bills(without, tmp_path / "bills.png").legends[0])
     assert "overload" not in words
     assert {
@@ -146,7 +144,7 @@ def test_a_panel_for_each_scenario(tmp_path: Path) -> None:
         "Cost of charging, two",
     ]
     assert [axes.get_xlabel() for axes in bills] == ["SEK per day", "EUR per day"]
-    assert bar_widths(bills[1], "energy_per_day") == pytest.approx([0.9, 0.5, -0.1])
+    assert bar_widths(bills[1], "energy") == pytest.approx([0.9, 0.5, -0.1])
     scatter = pictures.cost_against_missing(both, tmp_path / "cost.png").axes
     assert len(scatter) == 2
     assert artists(scatter[1], "price_based")[0].get_ydata()[0] == pytest.approx(0.66)
@@ -159,7 +157,7 @@ def test_one_policy_alone_and_nothing_to_pay(tmp_path: Path) -> None:
     free = alone.assign(**dict.fromkeys(numbers, 0.0))
     for frame in (alone, free):
         (axes,) = pictures.bills(frame, tmp_path / "bills.png").axes
-        assert bar_widths(axes, "energy_per_day") == pytest.approx(list(frame["energy_per_day"]))
+        assert bar_widths(axes, "energy") == pytest.approx(list(frame["energy"]))
         pictures.cost_against_missing(frame, tmp_path / "cost.png")
     pictures.heat_map(heats()[2:], tmp_path / "heat.png")
     pictures.week(steps().query("policy == 'late'").assign(charge_kw=0.0), tmp_path / "week.png")
@@ -170,8 +168,8 @@ def test_points_stand_at_money_and_missing_energy(tmp_path: Path) -> None:
     for row in summary().itertuples():
         (point,) = artists(figure, row.policy)
         place = (point.get_xdata()[0], point.get_ydata()[0])
-        others = row.cost_per_day - row.missing_per_day
-        assert place == pytest.approx((row.missing_kwh_per_day, others))
+        others = row.cost - row.missing
+        assert place == pytest.approx((row.missing_kwh, others))
         assert to_hex(point.get_color()) == plot_style.policy_color(row.policy).lower()
     assert set(MONEY) <= set(texts(figure))
 
@@ -179,8 +177,8 @@ def test_points_stand_at_money_and_missing_energy(tmp_path: Path) -> None:
 def test_names_of_points_do_not_meet(tmp_path: Path) -> None:
     crowd = pd.concat([summary()] * 4, ignore_index=True).head(10)
     crowd["policy"] = [f"policy_{i}" for i in range(10)]
-    crowd["cost_per_day"] = 5.0 + 0.001 * np.arange(10) + crowd["missing_per_day"]
-    crowd["missing_kwh_per_day"] = [0.0] * 5 + [2.0] * 5
+    crowd["cost"] = 5.0 + 0.001 * np.arange(10) + crowd["missing"]
+    crowd["missing_kwh"] = [0.0] * 5 + [2.0] * 5
     figure = pictures.cost_against_missing(crowd, tmp_path / "cost.png")
     # Of the words alone; an annotation's own extent holds its line too.
     boxes = [mpl.text.Text.get_window_extent(text) for text in figure.axes[0].texts]
@@ -233,7 +231,7 @@ def lab(color: str, eyes: Any) -> Any:
 @pytest.mark.parametrize("eyes", EYES)
 def test_everybody_tells_the_parts_of_a_bill_apart(eyes: str) -> None:
     """A distance of 2.3 in CIELAB is just noticed; here it is more than six times that."""
-    assert {column for column, *_ in pictures.TERMS} == {*TERMS, "settlement_per_day"}
+    assert {column for column, *_ in pictures.TERMS} == {*TERMS, "settlement"}
     seen = [lab(color, EYES[eyes]) for _, _, color, _ in pictures.TERMS]
     for i, one in enumerate(seen):
         for other in seen[:i]:
@@ -286,21 +284,21 @@ def test_scenarios_with_other_zones_and_cars(tmp_path: Path) -> None:
 
 def with_bound() -> pd.DataFrame:
     """The summary with a bound of -3 a day below all costs."""
-    frame = summary().assign(bound_per_day=-3.0)
+    frame = summary().assign(bound=-3.0)
     for part in ("", "_low", "_high"):
-        frame[f"regret_per_day{part}"] = frame[f"cost_per_day{part}"] + 3.0
-    most = frame["regret_per_day"].iloc[0]
-    return frame.assign(regret_percent=100 * frame["regret_per_day"] / most)
+        frame[f"regret{part}"] = frame[f"cost{part}"] + 3.0
+    most = frame["regret"].iloc[0]
+    return frame.assign(regret_percent=100 * frame["regret"] / most)
 
 
 def test_the_bound_is_a_line_that_no_bill_crosses(tmp_path: Path) -> None:
     figure = pictures.bills(with_bound(), tmp_path / "bills.png")
-    (line,) = artists(figure, "bound_per_day")
+    (line,) = artists(figure, "bound")
     assert list(line.get_xdata()) == [-3.0, -3.0]
     assert figure.axes[0].get_xlim()[0] < -3.0
     assert "lower bound" in texts(figure.legends[0])
     bare = pictures.bills(summary(), tmp_path / "bills.png")
-    assert not artists(bare, "bound_per_day")
+    assert not artists(bare, "bound")
     assert "lower bound" not in texts(bare.legends[0])
 
 
@@ -323,10 +321,10 @@ def test_regret_stands_with_its_interval_and_share(tmp_path: Path) -> None:
     assert order == ["uncontrolled", "price_based", "own_idea"]  # bottom to top, least on top
     for place, row in enumerate(frame.set_index("policy").loc[order].itertuples()):
         (point,) = artists(axes, row.Index)
-        assert (point.get_xdata()[0], point.get_ydata()[0]) == (row.regret_per_day, place)
+        assert (point.get_xdata()[0], point.get_ydata()[0]) == (row.regret, place)
         (line,) = artists(axes, f"interval {row.Index}")
         ends = line.get_segments()[0][:, 0]
-        np.testing.assert_allclose(ends, [row.regret_per_day_low, row.regret_per_day_high])
+        np.testing.assert_allclose(ends, [row.regret_low, row.regret_high])
     assert "10.00 (72 %)" in texts(axes)
     assert "13.80 (100 %)" in texts(axes)
     bare = pictures.regret(frame.drop(columns="regret_percent"), tmp_path / "regret.png")

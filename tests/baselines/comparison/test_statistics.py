@@ -10,8 +10,6 @@ import pandas as pd
 import pytest
 
 from baselines.comparison import statistics
-from baselines.comparison.benchmark import yearly
-from ev_gym.scenario import Scenario
 
 COSTS = {  # by policy and household; the bound is 1, 2, 3
     "uncontrolled": (5.0, 10.0, 9.0),
@@ -19,7 +17,6 @@ COSTS = {  # by policy and household; the bound is 1, 2, 3
     "best": (1.0, 3.0, 3.5),
 }
 BOUNDS = (1.0, 2.0, 3.0)
-YEARLY = {"one": False}
 
 
 def episodes(costs: dict[str, tuple[float, ...]] | None = None, seeds: int = 1) -> pd.DataFrame:
@@ -29,11 +26,11 @@ def episodes(costs: dict[str, tuple[float, ...]] | None = None, seeds: int = 1) 
         each = len(own) // seeds
         for place, cost in enumerate(own):
             row = {"scenario": "one", "split": "all", "policy": policy, "seed": place // each}
-            row |= {"household": place % each, "currency": "SEK", "cost_per_day": cost}
-            row |= {"charge_kwh_per_day": 4.0, "cheap_kwh_per_day": 1.0}
-            rows.append(row | {"bound_per_day": BOUNDS[place % 3]})
+            row |= {"household": place % each, "currency": "SEK", "cost": cost}
+            row |= {"charge_kwh": 4.0, "cheap_kwh": 1.0, "per": "day", "month": ""}
+            rows.append(row | {"bound": BOUNDS[place % 3]})
     frame = pd.DataFrame(rows)
-    return frame.assign(regret_per_day=frame["cost_per_day"] - frame["bound_per_day"])
+    return frame.assign(regret=frame["cost"] - frame["bound"])
 
 
 def all_means(values: tuple[float, ...]) -> list[float]:
@@ -78,11 +75,11 @@ def test_an_interval_of_nothing_is_unknown() -> None:
 
 def test_regret_in_money_and_in_percent_of_the_avoidable() -> None:
     """Uncontrolled pays 8 a day, the bound is 2: 6 can be avoided."""
-    summary = statistics.summarise(episodes(), 0, YEARLY).set_index("policy")
-    assert list(summary["cost_per_day"]) == pytest.approx([8.0, 5.0, 2.5])
-    assert list(summary["regret_per_day"]) == pytest.approx([6.0, 3.0, 0.5])
+    summary = statistics.summarise(episodes(), 0).set_index("policy")
+    assert list(summary["cost"]) == pytest.approx([8.0, 5.0, 2.5])
+    assert list(summary["regret"]) == pytest.approx([6.0, 3.0, 0.5])
     assert list(summary["regret_percent"]) == pytest.approx([100.0, 50.0, 100 * 0.5 / 6])
-    assert list(summary["bound_per_day"]) == [2.0] * 3
+    assert list(summary["bound"]) == [2.0] * 3
     assert list(summary["rank"]) == [3, 2, 1]
     assert list(summary["cheap_share"]) == [0.25] * 3
     assert list(summary["episodes"]) == [3] * 3
@@ -105,11 +102,11 @@ def test_regret_in_money_and_in_percent_of_the_avoidable() -> None:
 
 def test_without_a_reference_there_is_regret_and_no_share() -> None:
     own = episodes().query("policy != 'uncontrolled'")
-    summary = statistics.summarise(own, 0, YEARLY)
-    assert list(summary["regret_per_day"]) == pytest.approx([3.0, 0.5])
+    summary = statistics.summarise(own, 0)
+    assert list(summary["regret"]) == pytest.approx([3.0, 0.5])
     assert "regret_percent" not in summary
-    bare = own.drop(columns=["bound_per_day", "regret_per_day"])
-    assert "regret_per_day" not in statistics.summarise(bare, 0, YEARLY)
+    bare = own.drop(columns=["bound", "regret"])
+    assert "regret" not in statistics.summarise(bare, 0)
 
 
 def test_where_nothing_can_be_avoided_there_is_no_share() -> None:
@@ -123,10 +120,10 @@ def test_pairs_are_compared_household_by_household() -> None:
     costs = {"a": (1.0, 50.0, 100.0), "b": (2.0, 51.5, 101.0)}
     (row,) = statistics.paired(episodes(costs), 0).to_dict("records")
     assert (row["policy"], row["other"]) == ("a", "b")
-    assert row["difference_per_day"] == pytest.approx(-3.5 / 3)
+    assert row["difference"] == pytest.approx(-3.5 / 3)
     means = all_means((-1.0, -1.5, -1.0))
-    assert row["difference_per_day_low"] == pytest.approx(min(means))
-    assert row["difference_per_day_high"] == pytest.approx(max(means))
+    assert row["difference_low"] == pytest.approx(min(means))
+    assert row["difference_high"] == pytest.approx(max(means))
     pairs = statistics.paired(episodes(), 0)
     assert list(zip(pairs["policy"], pairs["other"], strict=True)) == [
         ("uncontrolled", "middle"), ("uncontrolled", "best"), ("middle", "best"),
@@ -187,35 +184,48 @@ def test_one_seed_says_nothing_about_seeds() -> None:
     assert list(ranks["same_share"]) == [1.0, 1.0, 1.0]  # best in every house
 
 
-@pytest.mark.parametrize(
-    ("changes", "known"),
-    [
-        ({"days": 28}, False),
-        ({"days": 359}, False),
-        ({"days": 360}, True),
-        ({"days": 1, "tariff": {"power_price_per_kw": 0.0}}, True),
-        ({"days": 7, "tariff": {"power_price_per_kw": 0.0, "power_low_per_kw": 50.0}}, False),
-    ],
-)
-def test_a_year_is_told_where_its_power_charge_is_a_years(
-    changes: dict[str, Any], known: bool
-) -> None:
-    """Four weeks owe for the two months they touch, thirteen times a year."""
-    assert yearly(Scenario.from_dict(changes)) is known
-    summary = statistics.summarise(episodes(), 0, {"one": known})
-    if not known:
-        assert not list(summary.filter(like="cost_per_year"))
-        return
-    for part in ("", "_low", "_high"):
-        year, day = summary[f"cost_per_year{part}"], summary[f"cost_per_day{part}"]
-        np.testing.assert_allclose(year, 365 * day)
+def by_month(costs: dict[str, tuple[float, ...]], first: int = 1) -> pd.DataFrame:
+    """Such rows of months, dealt out in rotation from a month of 2025 on."""
+    frame = episodes(costs)
+    months = [f"2025-{(first - 1 + place) % 12 + 1:02d}" for place in frame["household"]]
+    return frame.assign(per="month", month=months)
+
+
+def test_a_year_is_the_sum_of_its_months() -> None:
+    """Of each month's mean: two households have each month, and January has a third."""
+    costs = tuple(100.0 * (place % 12) + place for place in range(25))
+    summary = statistics.summarise(by_month({"a": costs}), 0)
+    by_hand = sum((costs[k] + costs[k + 12]) / 2 for k in range(1, 12))
+    by_hand += (costs[0] + costs[12] + costs[24]) / 3
+    assert summary["cost_per_year"][0] == pytest.approx(by_hand, rel=1e-12)
+    assert summary["cost"][0] == pytest.approx(sum(costs) / 25, rel=1e-12)
+    # Drawn within each month, only what differs there spreads: 12 or 0 from month to month.
+    spread = summary["cost_per_year_high"][0] - summary["cost_per_year_low"][0]
+    theory = 2 * 1.96 * np.sqrt(11 * 12.0**2 / 4 / 2 + (24.0**2 / 6) / 3)
+    assert spread == pytest.approx(theory, rel=0.1)
+    assert summary["cost_high"][0] - summary["cost_low"][0] < theory / 12 * 1.15
+    # The same costs without months spread far more.
+    together = statistics.summarise(episodes({"a": costs}), 0)
+    assert together["cost_high"][0] - together["cost_low"][0] > 200.0
+
+
+def test_a_year_is_told_only_of_all_twelve_months() -> None:
+    """Neither of eleven months, nor of days, which times 365 are no year."""
+    for frame in (by_month({"a": (5.0,) * 11}), episodes()):
+        assert not list(statistics.summarise(frame, 0).filter(like="cost_per_year"))
+    whole = statistics.summarise(by_month({"a": tuple(range(12))}), 0)
+    assert whole["cost_per_year"][0] == 66.0
+    # With one household a month there is nothing to draw within it; all are drawn from together.
+    low, high = (12 * whole[f"cost_{end}"][0] for end in ("low", "high"))
+    assert (whole["cost_per_year_low"][0], whole["cost_per_year_high"][0]) == (low, high)
+    assert high > low
 
 
 def test_train_and_test_weeks_are_never_mixed() -> None:
     both = pd.concat(
         [episodes().assign(split="train"), episodes({"a": (1.0,) * 3}).assign(split="test")]
     )
-    summary = statistics.summarise(both, 0, YEARLY)
+    summary = statistics.summarise(both, 0)
     assert list(zip(summary["split"], summary["policy"], strict=True)) == [
         ("train", "uncontrolled"), ("train", "middle"), ("train", "best"), ("test", "a"),
     ]  # fmt: skip

@@ -28,7 +28,7 @@ from ev_gym.simulation.results import TERM_FIELDS
 from ev_gym.simulation.state_fields import STEP_DTYPE, VEHICLE_STEP_DTYPE
 
 CLASSIC = Scenario.from_dict({"preset": "classic"})
-VILLA = Scenario.from_dict({"preset": "stockholm-villa", "days": 3})
+VILLA = Scenario.from_dict({"preset": "stockholm-villa", "days": 3, "start_hour": 12})
 EPISODES = ((3, 0), (3, 1), (4, 0))
 
 
@@ -46,10 +46,9 @@ def test_sums_are_those_of_all_steps(villa: tuple[Task, list[pd.DataFrame], task
         cars = [steps["charge_kw_0"], steps["charge_kw_1"]]
         drawn_kw = sum(car.clip(lower=0.0) for car in cars)
         expected = {
-            f"{term.removesuffix('_term')}_per_day": -math.fsum(steps[term]) / 3
-            for term in TERM_FIELDS
+            f"{term.removesuffix('_term')}": -math.fsum(steps[term]) / 3 for term in TERM_FIELDS
         }
-        cost = math.fsum(expected.values()) - part.figures["settlement_per_day"][row]
+        cost = math.fsum(expected.values()) - part.figures["settlement"][row]
         powers = {
             "charge": drawn_kw,
             "discharge": sum(-car.clip(upper=0.0) for car in cars),
@@ -57,17 +56,17 @@ def test_sums_are_those_of_all_steps(villa: tuple[Task, list[pd.DataFrame], task
             "exported": -steps["grid_kw"].clip(upper=0.0),
         }
         for name, power_kw in powers.items():
-            expected[f"{name}_kwh_per_day"] = math.fsum(power_kw) * 0.25 / 3
-            assert expected[f"{name}_kwh_per_day"] > 0.0
+            expected[f"{name}_kwh"] = math.fsum(power_kw) * 0.25 / 3
+            assert expected[f"{name}_kwh"] > 0.0
         expected |= {
-            "cost_per_day": cost,
-            "missing_kwh_per_day": math.fsum(steps["missing_kwh"]) / 3,
+            "cost": cost,
+            "missing_kwh": math.fsum(steps["missing_kwh"]) / 3,
         }
         expected |= {"peak_kw": steps["grid_kw"].max()}
-        expected["cheap_kwh_per_day"] = cheap_kwh(steps, drawn_kw) / 3
+        expected["cheap_kwh"] = cheap_kwh(steps, drawn_kw) / 3
         for name, value in expected.items():
             assert part.figures[name][row] == pytest.approx(value, rel=1e-12, abs=1e-12), name
-        assert {*expected, "settlement_per_day"} == set(part.figures)
+        assert {*expected, "settlement"} == set(part.figures)
 
 
 def cheap_kwh(steps: pd.DataFrame, drawn_kw: Any) -> float:
@@ -101,8 +100,8 @@ def test_the_settlement_is_that_of_the_single_env() -> None:
         observation, reward, _, over, info = env.step(policy(observation))
         total += float(reward)
     figures = run_task(task).figures
-    assert figures["settlement_per_day"][0] == pytest.approx(info["settlement"] / 2, abs=1e-12)
-    assert figures["cost_per_day"][0] == pytest.approx(-(total + info["settlement"]) / 2, abs=1e-9)
+    assert figures["settlement"][0] == pytest.approx(info["settlement"] / 2, abs=1e-12)
+    assert figures["cost"][0] == pytest.approx(-(total + info["settlement"]) / 2, abs=1e-9)
 
 
 def day_of(price: Any, charge_kw: Any, start_min: int, step_min: int = 60) -> tuple[Any, Any]:
@@ -123,7 +122,7 @@ SPRING = datetime(2023, 3, 19, 23, tzinfo=timezone.utc)  # Monday 00:00 in Stock
 def test_energy_stands_at_its_hour_and_the_rank_of_its_price() -> None:
     """From noon on 25 March: at 02:00 of the 26th the clock is put forward."""
     scenario = replace(VILLA, days=2, time_step_min=60)
-    sums = Sums(scenario, 1, LocalHours(SPRING, "Europe/Stockholm", 24 * 9))
+    sums = Sums(scenario, 1, LocalHours(SPRING, "Europe/Stockholm", 24 * 9), 2)
     noon_min = (5 * 24 + 12) * 60
     hour = np.arange(24)
     charge_kw = np.where(hour == 0, 3.0, 0.0) + np.where(hour == 20, 2.0, 0.0)
@@ -135,15 +134,15 @@ def test_energy_stands_at_its_hour_and_the_rank_of_its_price() -> None:
     expected[20, 21] = 2.0  # twenty hours later it is 09:00
     np.testing.assert_array_equal(sums.charged_kwh, expected)
     assert list(sums.dates[:, 0].astype(str)) == ["2023-03-25", "2023-03-26"]
-    figures = sums.figures(np.zeros(1))
-    assert figures["cheap_kwh_per_day"][0] == 1.5
-    assert figures["charge_kwh_per_day"][0] == 2.5  # what the other car gives is not deducted
-    assert figures["discharge_kwh_per_day"][0] == 24.0
+    figures = sums.figures(np.zeros(1), 2)
+    assert figures["cheap_kwh"][0] == 1.5
+    assert figures["charge_kwh"][0] == 2.5  # what the other car gives is not deducted
+    assert figures["discharge_kwh"][0] == 24.0
 
 
 def test_quarters_are_parts_of_hours_and_of_equal_prices_the_earlier_is_cheaper() -> None:
     scenario = replace(VILLA, days=1, time_step_min=15)
-    sums = Sums(scenario, 1, LocalHours(SPRING, "Europe/Stockholm", 48))
+    sums = Sums(scenario, 1, LocalHours(SPRING, "Europe/Stockholm", 48), 1)
     price, charge_kw = np.ones(96), np.zeros(96)
     price[8:12] = [0.0, 0.0, 0.0, 4.1]  # in the mean of its hour it is the dearest
     charge_kw[[9, 10, 95]] = [2.0, 4.0, 1.0]
@@ -291,6 +290,56 @@ def test_batches_depend_on_the_plan_alone() -> None:
     assert seeds[0] == 2
     assert len(set(seeds)) == len(seeds) == 38
     assert seeds[3] == batch_seed(2, 3)
+
+
+STOCKHOLM = Scenario.from_dict({"preset": "stockholm", "time_step_min": 60})
+
+
+def test_months_are_dealt_out_in_rotation() -> None:
+    """Fourteen households: twelve months, then January and February again, alike for all policies.
+
+    A task has months whose days are alike: March and October are apart, where clocks change.
+    """
+    plan = Plan((STOCKHOLM,), ("uncontrolled", "optimal"), households=14)
+    expected = {(0, h): f"2025-{h % 12 + 1:02d}-01" for h in range(14)}
+    for policy in ("uncontrolled", "optimal", None):
+        own = [task for task in plan.tasks() if task.policy == policy]
+        dealt = {e: m for task in own for e, m in zip(task.episodes, task.months, strict=True)}
+        assert dealt == expected
+        for task in own:
+            lengths = {month[5:7]: sum(task.day_hours) for month in task.months}
+            for month, hours in lengths.items():
+                change = {"03": -1, "10": 1}.get(month, 0)
+                days = {"02": 28, "04": 30, "06": 30, "09": 30, "11": 30}.get(month, 31)
+                assert (hours, len(task.day_hours)) == (24 * days + change, days)
+    with pytest.raises(ScenarioError, match=r"no whole month with a look-ahead of 36 hours"):
+        Plan((CLASSIC,), ("night",), days="month").tasks()
+
+
+@pytest.mark.parametrize("month", ["2025-03-01", "2025-10-01", "2025-02-01"])
+def test_a_month_is_that_of_the_single_env(month: str) -> None:
+    """Its cost and settlement are of the whole month, its days those of the calendar."""
+    plan = Plan((STOCKHOLM,), ("price_based",), (2,), households=12, bound=False)
+    (task,) = (task for task in plan.tasks() if month in task.months)
+    part, row = run_task(task), task.months.index(month)
+    env = gym.make("EVCharging-v0", scenario=STOCKHOLM)
+    policy = make_policy("price_based", env)
+    seed = tasks.episode_seed(*task.episodes[row])
+    observation, _ = env.reset(seed=seed, options={"start": month})
+    rewards, over, info = list[float](), False, dict[str, Any]()
+    while not over:
+        observation, reward, _, over, info = env.step(policy(observation))
+        rewards.append(float(reward))
+    assert part.figures["settlement"][row] == pytest.approx(info["settlement"], abs=1e-12)
+    cost = -(math.fsum(rewards) + info["settlement"])
+    assert part.figures["cost"][row] == pytest.approx(cost, abs=1e-9)
+    assert part.day_costs is not None
+    assert part.dates is not None
+    by_day = env.unwrapped.history["reward"].groupby(env.unwrapped.history.index.date)
+    for day, (date, own) in enumerate(by_day):
+        assert str(part.dates[day, row]) == date.isoformat()
+        assert task.day_hours[day] == len(own)
+        assert part.day_costs[day, row] == pytest.approx(-math.fsum(own), abs=1e-9)
 
 
 def test_each_batch_draws_its_own_numbers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,7 +87,7 @@ def test_peaks_that_the_cars_have_set_count_if_it_is_told_later(
         7.0, days=days, start_hour=0, tariff={"power_days": power_days, "power_other_factor": 1.0}
     )
     env: Any = gym.make("EVCharging-v0", scenario=case, disable_env_checker=True).unwrapped
-    env.reset(seed=2, options={"start": "2023-11-01"})
+    env.reset(seed=2, options={"start": "2025-11-05"})
     for step in range(end):
         env.step(np.full(1, step >= begin, np.float32))
     future = foresee(env.simulator)

@@ -145,14 +145,14 @@ class Plans:
 
 
 def daily(departure_h: float, **changes: Any) -> dict[str, Any]:
-    """Plugged in from 17:15."""
+    """A day from noon on, plugged in from 17:15."""
     driving = {"pattern": "daily", "arrival_h": 17.25, "departure_h": departure_h}
-    return {"driving": driving, "start_hour": 12, **changes}
+    return {"driving": driving, "days": 1, "start_hour": 12, **changes}
 
 
 def test_it_plans_once_an_hour_and_when_a_car_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Until 7:00: 14 clock hours begun, not 55 quarter-hours."""
-    plans = Plans(monkeypatch, daily(7.0), "2023-11-01")
+    plans = Plans(monkeypatch, daily(7.0), "2025-11-05")
     assert len(plans.made) == 14
     first = plans.known[0]
     assert first.slot_h == [0.75] + [1.0] * 13
@@ -164,14 +164,14 @@ def test_a_perfect_forecast_holds_from_the_running_step_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """17:15 is 21 steps after noon; three quarters of the hour are left, then come whole ones."""
-    plans = Plans(monkeypatch, daily(7.0), "2023-11-01", "mpc(load_error=0)")
+    plans = Plans(monkeypatch, daily(7.0), "2025-11-05", "mpc(load_error=0)")
     load_kw = plans.env.history["load_kw"].to_numpy()
     hours = [load_kw[21:24].mean(), *load_kw[24:76].reshape(13, 4).mean(axis=1)]
     np.testing.assert_allclose(plans.known[plans.arrivals()[0]].load_kw, hours, rtol=1e-12)
 
 
 def test_prices_beyond_the_window_repeat_its_last_day(monkeypatch: pytest.MonkeyPatch) -> None:
-    plans = Plans(monkeypatch, daily(16.25, price_window_h=12), "2023-11-01")
+    plans = Plans(monkeypatch, daily(16.25, price_window_h=12), "2025-11-05")
     price = plans.known[plans.arrivals()[0]].price_per_kwh
     assert len(price) == 24
     assert price[12:] == price[:12]
@@ -179,15 +179,15 @@ def test_prices_beyond_the_window_repeat_its_last_day(monkeypatch: pytest.Monkey
 
 def test_only_of_today_it_is_known_to_be_a_weekend(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workdays from 7 to 19 count. On a Saturday the hours of Sunday are taken to count."""
-    plans = Plans(monkeypatch, daily(16.25, tariff="seom"), "2023-11-01")
+    plans = Plans(monkeypatch, daily(16.25, tariff="seom"), "2025-11-05")
     assert plans.known[plans.arrivals()[0]].hour_factor == [1.0, 1.0] + [0.0] * 12 + [1.0] * 10
-    plans = Plans(monkeypatch, daily(16.25, tariff="seom"), "2023-11-04")
+    plans = Plans(monkeypatch, daily(16.25, tariff="seom"), "2025-11-08")
     assert plans.known[plans.arrivals()[0]].hour_factor == [0.0] * 14 + [1.0] * 10
 
 
 def test_energy_is_worth_what_it_was_at_the_last_arrivals(monkeypatch: pytest.MonkeyPatch) -> None:
     """0.8 of the mean, once there are three of them."""
-    plans = Plans(monkeypatch, daily(7.0, days=4), "2023-11-01")
+    plans = Plans(monkeypatch, daily(7.0, days=4), "2025-11-05")
     arrivals = plans.arrivals()
     values = [plans.made[i].value_per_kwh[0] for i in arrivals]
     assert len(values) == 4

@@ -11,11 +11,12 @@ from matplotlib.dates import num2date
 from baselines.one_run.picture import battery
 from ev_gym.env import EVChargingEnv
 from tests.support.drawn_steps import artists
+from tests.support.one_day import A_DAY
 
 
 @pytest.mark.parametrize("cars", [1, 2])
 def test_a_battery_plot_is_the_history(cars: int, tmp_path: Path) -> None:
-    env = EVChargingEnv({"vehicles": [{}] * cars, "driving": {"pattern": "daily"}})
+    env = EVChargingEnv({**A_DAY, "vehicles": [{}] * cars, "driving": {"pattern": "daily"}})
     _, began = env.reset(seed=3)
     for _ in range(60):
         env.step(np.ones(cars, np.float32))
@@ -47,8 +48,8 @@ def test_a_battery_plot_is_the_history(cars: int, tmp_path: Path) -> None:
 
 def test_sun_and_discharging(tmp_path: Path) -> None:
     """Upwards what cars draw, downwards what they give, the sun, and what is fed into the grid."""
-    env = EVChargingEnv("stockholm-villa")
-    env.reset(seed=3, options={"start": "2023-07-01", "soc": 0.6})
+    env = EVChargingEnv({"preset": "stockholm-villa", **A_DAY})
+    env.reset(seed=3, options={"start": "2025-07-05", "soc": 0.6})
     for step in range(96):
         env.step(np.array([(1.0, -1.0), (-1.0, 1.0)][step // 6 % 2], np.float32))
     history = env.history

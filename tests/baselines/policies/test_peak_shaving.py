@@ -20,6 +20,7 @@ def night(soc: float, **changes: Any) -> dict[str, Any]:
         "household": {"fuse_a": 63},
         "vehicles": [car],
         "driving": {**driving, "trip_kwh": 20.0},
+        "days": 1,
         "start_hour": 20,
         **changes,
     }

@@ -13,6 +13,7 @@ import pytest
 from baselines import POLICY_NAMES, make_policy
 from ev_gym.scenario import Scenario, as_scenario
 from tests.support.observations_by_hand import names_for
+from tests.support.one_day import A_DAY
 
 ORE = 100.0
 
@@ -50,8 +51,13 @@ def test_price_based_on_classic_takes_the_four_cheapest_hours() -> None:
     assert sorted(set(history.index[charged].hour)) == [2, 3, 22, 23]
 
 
-PRESETS = ("stockholm", "stockholm-villa", "classic")  # stockholm-measured needs files
+DAYS = {  # of every preset but stockholm-measured, which needs files
+    "stockholm": A_DAY,
+    "stockholm-villa": {"preset": "stockholm-villa", **A_DAY},
+    "classic": {"preset": "classic"},
+}
 TWO_CARS = {
+    **A_DAY,
     "vehicles": [{"model": "Renault Zoe"}, {"model": "Nissan Leaf 40 kWh"}],
     "household": {"fuse_a": 16},
 }
@@ -59,7 +65,7 @@ TWO_CARS = {
 
 EVERY = [
     pytest.param(name, scenario, id=f"{name}-{label}")
-    for label, scenario in (*((preset, preset) for preset in PRESETS), ("two cars", TWO_CARS))
+    for label, scenario in (*DAYS.items(), ("two cars", TWO_CARS))
     for name in names_for(POLICY_NAMES, as_scenario(scenario))
 ]
 
@@ -69,7 +75,7 @@ EVERY = [
 def test_a_batch_of_rows_is_driven_like_each_row_alone(
     name: str, scenario: Any, continuous: bool
 ) -> None:
-    """An episode in every preset: each row's actions, and what came of the first row's."""
+    """A day in every preset: each row's actions, and what came of the first row's."""
     kind = {"scenario": scenario, "continuous": continuous}
     env: Any = gym.make_vec(
         "EVCharging-v0", num_envs=5, vectorization_mode="vector_entry_point", **kind
@@ -97,15 +103,16 @@ def test_every_policy_drives_the_measured_preset(
     continuous: bool, measured_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EV_GYM_DATA", str(measured_folder))
-    env = gym.make("EVCharging-v0", scenario="stockholm-measured", continuous=continuous)
+    scenario = {"preset": "stockholm-measured", **A_DAY}
+    env = gym.make("EVCharging-v0", scenario=scenario, continuous=continuous)
     for name in names_for(POLICY_NAMES, env.unwrapped.scenario):
         history, infos = drive(env, name, seed=4)
         assert len(infos) == 96
-        assert history["charge_kw"].sum() > 0.0
+        assert (history["charge_kw"].sum() > 0.0) == (name != "never"), name
 
 
 def test_uncontrolled_is_full_power_from_arrival_until_full() -> None:
-    history, _ = drive(gym.make("EVCharging-v0"), "uncontrolled", seed=1)
+    history, _ = drive(gym.make("EVCharging-v0", scenario=A_DAY), "uncontrolled", seed=1)
     plugged = history["plugged"] == 1
     assert (history["current_a"][plugged] == 16).all()
     assert (history["current_a"][~plugged] == 0).all()
@@ -114,6 +121,7 @@ def test_uncontrolled_is_full_power_from_arrival_until_full() -> None:
 def test_load_based_takes_what_the_house_leaves() -> None:
     """Without load management: whole amperes beside the base load, by hand."""
     scenario = {
+        **A_DAY,
         "charger": {"load_management": False},
         "household": {"fuse_a": 10},
         "driving": {"pattern": "daily", "arrival_h": 11.0, "departure_h": 7.0},
@@ -128,6 +136,7 @@ def test_load_based_takes_what_the_house_leaves() -> None:
 
 
 SWITCHING: dict[str, Any] = {
+    **A_DAY,
     "charger": {"load_management": False, "phase_switching": True, "switch_hold_min": 0},
     "household": {"connection_kw": 5.5},
     "driving": {"pattern": "daily", "arrival_h": 11.0, "departure_h": 7.0},
@@ -139,7 +148,7 @@ def test_load_based_charges_on_one_phase_where_three_do_not_fit(most_a: int) -> 
     """Below 4.14 kW, 6 A on three phases, whole amperes of 0.23 kW beside the base load."""
     charger = {**SWITCHING["charger"], "max_current_a": most_a}
     env = gym.make("EVCharging-v0", scenario={**SWITCHING, "charger": charger})
-    history, _ = drive(env, "load_based", seed=2, soc=0.2)
+    history, _ = drive(env, "load_based", seed=4, soc=0.2)
     wanting = history[(history["plugged"] == 1) & (history["soc"] < 0.8)]
     headroom_kw = 5.5 - wanting["load_kw"] + 1e-4
     on_three_a = np.floor(headroom_kw / 0.69).clip(0, 16)
@@ -161,7 +170,7 @@ def test_a_single_line_is_kept_by_load_management_alone(managed: bool) -> None:
     """A car on one phase of a house with 16 A on each: all lines together leave it 32 A."""
     charger = {"max_current_a": 32, "load_management": managed}
     car = {"phases": 1, "ac_max_kw": 7.36}
-    scenario = {"charger": charger, "household": {"fuse_a": 16}, "vehicles": [car]}
+    scenario = {**A_DAY, "charger": charger, "household": {"fuse_a": 16}, "vehicles": [car]}
     env = gym.make("EVCharging-v0", scenario={**scenario, "driving": SWITCHING["driving"]})
     history, _ = drive(env, "load_based", seed=2, soc=0.2)
     charging = history["charge_kw"] > 0
@@ -177,6 +186,7 @@ def test_price_based_charges_only_as_long_as_it_must(minutes: int) -> None:
     """A parked car with one night: the hours charged are the cheapest ones that suffice."""
     scenario = {
         "time_step_min": minutes,
+        "days": 1,
         "start_hour": 17,
         "driving": {"pattern": "daily", "arrival_h": 17.0, "departure_h": 7.0, "start_soc": 0.3},
         "household": {"fuse_a": 35},

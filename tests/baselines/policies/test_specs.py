@@ -23,6 +23,7 @@ from baselines.one_run import run
 from baselines.one_run.money import bill
 from baselines.policies.specs import digest_of, parse_spec, source_of
 from ev_gym.scenario import preset
+from tests.support.one_day import A_DAY
 
 # What a user may have in the current folder, next to the results.
 MINE = """
@@ -96,7 +97,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def rows(scenario: Any = "stockholm", continuous: bool = True, count: int = 5) -> Any:
+def rows(scenario: Any = A_DAY, continuous: bool = True, count: int = 5) -> Any:
     return gym.make_vec(
         "EVCharging-v0",
         num_envs=count,
@@ -163,7 +164,10 @@ def test_a_class_of_ones_own(folder: Path, continuous: bool) -> None:
 def test_what_is_no_policy_is_asked_row_by_row(folder: Path, continuous: bool) -> None:
     """A class that only can be called; a function; both drive rows and a single household."""
     level = 1 if continuous else len(make_policy("random", rows(continuous=False)).levels[0]) - 1
-    env, single = rows(continuous=continuous), gym.make("EVCharging-v0", continuous=continuous)
+    env, single = (
+        rows(continuous=continuous),
+        gym.make("EVCharging-v0", scenario=A_DAY, continuous=continuous),
+    )
     expected = rewards(env, "uncontrolled")
     for spec in (f"mine:Greedy(share={level})", f"mine:always(share={level})"):
         np.testing.assert_array_equal(rewards(env, spec), expected)
@@ -174,7 +178,7 @@ def test_what_is_no_policy_is_asked_row_by_row(folder: Path, continuous: bool) -
 
 
 def test_a_function_drives_two_cars(folder: Path) -> None:
-    cars = {"vehicles": [{"model": "Renault Zoe"}, {"model": "Nissan Leaf 40 kWh"}]}
+    cars = {**A_DAY, "vehicles": [{"model": "Renault Zoe"}, {"model": "Nissan Leaf 40 kWh"}]}
     env = rows(cars)
     np.testing.assert_array_equal(rewards(env, "mine:Greedy"), rewards(env, "uncontrolled"))
     with pytest.raises(ValueError, match=r"'mine:always' answers 1.0; .* for each of 2 car"):

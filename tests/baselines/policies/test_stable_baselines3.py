@@ -25,6 +25,7 @@ from baselines.remote.envs import RemoteEnv
 from ev_gym.env import EVChargingEnv
 from ev_gym.scenario import Scenario
 from ev_gym.vector_env import EVChargingVectorEnv
+from tests.support.one_day import A_DAY
 from tests.support.real_server import serving
 from tests.support.rollouts import THREE_CARS, same
 
@@ -96,14 +97,14 @@ def learnt(env: Any) -> tuple[dict[str, Any], list[Any]]:
 
 def test_a_model_learns_from_a_server_what_it_learns_here(url: str) -> None:
     """The same weights and the same day, bit for bit; and its checker says as little."""
-    assert same(learnt(rescaled_remote(url)), learnt(rescaled("stockholm")))
+    assert same(learnt(rescaled_remote(url)), learnt(rescaled(A_DAY)))
     env = rescaled_remote(url)
     assert said_of(env) == []
     env.close()
 
 
 def rescaled_remote(url: str) -> Any:
-    return RescaleAction(RemoteEnv(url), np.float32(-1), np.float32(1))
+    return RescaleAction(RemoteEnv(url, A_DAY), np.float32(-1), np.float32(1))
 
 
 ALGORITHMS = ("PPO", "A2C", "SAC", "TD3", "DDPG", "DQN")
@@ -141,19 +142,19 @@ def test_an_archive_is_a_policy(
     """
     monkeypatch.chdir(tmp_path)
     discrete = algorithm == "DQN"
-    trained_in = EVChargingEnv(continuous=False) if discrete else rescaled("stockholm")
+    trained_in = EVChargingEnv(A_DAY, continuous=False) if discrete else rescaled(A_DAY)
     model = saved(trained_in, algorithm, tmp_path)
     expected = day_of(trained_in, lambda seen: model.predict(seen, deterministic=True)[0])
-    env = EVChargingEnv()
+    env = EVChargingEnv(A_DAY)
     policy = make_policy("model.zip", env)
     assert policy.name == "model.zip"
     assert day_of(env, policy) == expected
     if algorithm in ("PPO", "A2C"):  # after so little training the others know all or nothing
         assert len(set(expected)) > 2
     if discrete:
-        levels = EVChargingEnv(continuous=False)
+        levels = EVChargingEnv(A_DAY, continuous=False)
         assert day_of(levels, make_policy("model.zip", levels)) == expected
-    rows = EVChargingVectorEnv(3)
+    rows = EVChargingVectorEnv(3, A_DAY)
     observations, _ = rows.reset(seed=3)
     batch = policy(observations)
     alone = [policy(own) for own in observations]
@@ -161,7 +162,9 @@ def test_an_archive_is_a_policy(
     assert rows.action_space.contains(batch)
 
 
-@pytest.mark.parametrize("scenario", ["stockholm-villa", THREE_CARS], ids=str)
+@pytest.mark.parametrize(
+    "scenario", [{"preset": "stockholm-villa", **A_DAY}, {**THREE_CARS, **A_DAY}], ids=str
+)
 def test_an_archive_of_the_env_itself(
     scenario: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,7 +181,7 @@ def test_an_archive_of_another_env_is_refused(
 ) -> None:
     """Both shapes are named, or both spaces; a broken archive is told from a good one."""
     monkeypatch.chdir(tmp_path)
-    saved(rescaled("stockholm"), "PPO", tmp_path)
+    saved(rescaled(A_DAY), "PPO", tmp_path)
     with pytest.raises(ValueError, match=r"shape \(\d+,\); allowed for scenario 'classic': \(\d+,"):
         make_policy("model.zip", EVChargingEnv("classic"))
     wide = RescaleAction(EVChargingEnv(), np.float32(-2), np.float32(2))
@@ -196,12 +199,12 @@ def test_an_archive_enters_the_benchmark(tmp_path: Path, monkeypatch: pytest.Mon
     import torch
 
     monkeypatch.chdir(tmp_path)
-    saved(rescaled("stockholm"), "PPO", tmp_path)
+    saved(rescaled(A_DAY), "PPO", tmp_path)
     task = Task(Scenario(days=1), "model.zip", None, tuple((0, k) for k in range(32)))
     threads, costs = torch.get_num_threads(), []
     for count in (1, 4):
         torch.set_num_threads(count)
-        costs.append(run_task(task).figures["cost_per_day"])
+        costs.append(run_task(task).figures["cost"])
         assert torch.get_num_threads() == count
     torch.set_num_threads(threads)
     np.testing.assert_array_equal(costs[0], costs[1])

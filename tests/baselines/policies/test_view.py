@@ -12,6 +12,7 @@ from baselines.policies.view import View
 from ev_gym.scenario import as_scenario
 from ev_gym.vector_env import EVChargingVectorEnv
 from tests.support.observations_by_hand import observation_with
+from tests.support.one_day import A_DAY, VILLA_DAY
 
 
 def test_the_clock_of_every_minute() -> None:
@@ -23,13 +24,11 @@ def test_the_clock_of_every_minute() -> None:
     assert [household.hour_of_day for household in view.households()] == hours.tolist()
 
 
-@pytest.mark.parametrize(
-    "scenario", ["stockholm-villa", "stockholm", {"tariff": "vattenfall_flat"}]
-)
+@pytest.mark.parametrize("scenario", [VILLA_DAY, A_DAY, {**A_DAY, "tariff": "vattenfall_flat"}])
 def test_a_household_sees_its_row(scenario: Any) -> None:
     """After a morning in which cars have charged; a field that the scenario lacks is 0."""
     env = EVChargingVectorEnv(4, scenario)
-    observations, _ = env.reset(seed=2, options={"start": "2023-06-03T00:00"})
+    observations, _ = env.reset(seed=2, options={"start": "2025-06-07T00:00"})
     for _ in range(40):
         observations, *_ = env.step(env.action_space.high)
     policy = Policy(env.scenario)
@@ -48,4 +47,4 @@ def test_a_household_sees_its_row(scenario: Any) -> None:
         assert household.minutes_to_departure == np.round(60.0 * left_h).tolist()
         plugged += sum(household.plugged)
     assert plugged > 0
-    assert view.pv_kw.any() == (scenario == "stockholm-villa")
+    assert view.pv_kw.any() == (scenario is VILLA_DAY)

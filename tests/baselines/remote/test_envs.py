@@ -25,25 +25,27 @@ from baselines.remote.http_client import RemoteError
 from ev_gym.env import EVChargingEnv
 from ev_gym.scenario import Scenario
 from ev_gym.vector_env import EVChargingVectorEnv
+from tests.support.one_day import A_DAY
 from tests.support.remote_twins import action_for_step, raised_by, step_both
 from tests.support.rollouts import same
 
 TWO_CARS = {
+    **A_DAY,
     "vehicles": [{"model": "Volkswagen ID.3 58 kWh"}, {"model": "Nissan Leaf 40 kWh"}],
     "household": {"fuse_a": 16},
     "time_step_min": 60,
 }
 # Sun, cars that can be discharged, switching of phases, power charge, ageing.
-VILLA = {"preset": "stockholm-villa", "time_step_min": 60}
+VILLA = {**A_DAY, "preset": "stockholm-villa", "time_step_min": 60}
 
 
 @pytest.mark.parametrize(
     ("scenario", "settings"),
     [
         ("classic", {}),
-        ("stockholm", {}),
+        (A_DAY, {}),
         (TWO_CARS, {}),
-        ("stockholm", {"continuous": False}),
+        (A_DAY, {"continuous": False}),
         (TWO_CARS, {"continuous": False, "split": "test"}),
         (VILLA, {}),
         (VILLA, {"continuous": False}),
@@ -70,7 +72,7 @@ def test_the_villa_s_cars_are_discharged_and_age_remotely_too(url: str) -> None:
     at_home = {**VILLA, "driving": {"pattern": "daily", "arrival_h": 17, "departure_h": 7}}
     with closing(RemoteEnv(url, at_home)) as remote:
         assert remote.action_space.low.tolist() == [-1.0, -1.0]
-        remote.reset(seed=5, options={"start": "2023-11-01"})
+        remote.reset(seed=5, options={"start": "2025-10-01"})
         infos = [remote.step(np.array([-1.0, 0.2], np.float32))[4] for _ in range(24)]
         history = remote.history
         assert history["charge_kw_0"].min() < -5.0
@@ -94,10 +96,10 @@ def test_an_episode_goes_on_after_its_end_as_it_does_locally(url: str) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"start": "2023-03-26"},
-        {"start": date(2023, 10, 29), "house": np.int64(3)},
-        {"start": datetime(2023, 6, 1, 18, 0), "soc": [0.25, 1 / 3]},
-        {"start": pd.Timestamp("2023-12-31T23:00+01:00"), "soc": np.array([0.1, 0.9], np.float32)},
+        {"start": "2025-03-30"},
+        {"start": date(2025, 10, 26), "house": np.int64(3)},
+        {"start": datetime(2025, 6, 5, 18, 0), "soc": [0.25, 1 / 3]},
+        {"start": pd.Timestamp("2026-01-04T23:00+01:00"), "soc": np.array([0.1, 0.9], np.float32)},
         {"soc": np.float32(0.7), "house": None},
         {},
     ],
@@ -114,8 +116,8 @@ def test_reset_options_reach_the_server(url: str, options: Any) -> None:
 
 def test_an_unseeded_env_draws_from_its_own_generator(url: str) -> None:
     """As the local one does: equal where those are equal, different where nobody sets them."""
-    local, local_rows = EVChargingEnv(), EVChargingVectorEnv(3)
-    with closing(RemoteEnv(url)) as one, closing(RemoteVectorEnv(3, url)) as rows:
+    local, local_rows = EVChargingEnv(A_DAY), EVChargingVectorEnv(3, A_DAY)
+    with closing(RemoteEnv(url, A_DAY)) as one, closing(RemoteVectorEnv(3, url, A_DAY)) as rows:
         for env in (local, local_rows, one, rows):
             env.np_random = np.random.default_rng(5)
         assert same(one.reset(), local.reset())
@@ -123,7 +125,7 @@ def test_an_unseeded_env_draws_from_its_own_generator(url: str) -> None:
         seeds = [None, 7, None]
         assert same(rows.reset(seed=seeds), local_rows.reset(seed=seeds))
         assert same(rows.reset(), local_rows.reset())
-    with closing(RemoteVectorEnv(8, url)) as env:
+    with closing(RemoteVectorEnv(8, url, A_DAY)) as env:
         assert len(set(env.reset()[1]["now_min"].tolist())) > 1
 
 
@@ -173,7 +175,7 @@ def test_a_remote_vector_env_is_the_local_one(
 ) -> None:
     """Whole answers in every autoreset mode, rows out of step with each other by a masked reset."""
     settings: dict[str, Any] = {"continuous": continuous, "autoreset_mode": mode}
-    scenario = VILLA if continuous else {"time_step_min": 60}
+    scenario = VILLA if continuous else {**A_DAY, "time_step_min": 60}
     local = EVChargingVectorEnv(4, scenario, **settings)
     mask = np.array([False, True, False, True])
     remote: Any = gym.make_vec(

@@ -19,6 +19,7 @@ from baselines.remote.envs import RemoteEnv, RemoteVectorEnv
 from baselines.remote.http_client import RemoteError
 from ev_gym.env import EVChargingEnv
 from ev_gym.vector_env import EVChargingVectorEnv
+from tests.support.one_day import A_DAY
 from tests.support.real_server import serving
 from tests.support.rollouts import same
 from tests.support.scripted_server import Act, answer, cut, drop, hang, relay, scripted
@@ -54,7 +55,7 @@ def test_no_lost_answer_makes_a_step_happen_twice(url: str) -> None:
     kinds = [relay(url), relay(url, lose=True), drop, cut, answer(503), answer(502)]
     chances = [0.5, 0.3, 0.05, 0.05, 0.05, 0.05]
     script = [relay(url), *(kinds[i] for i in rng.choice(6, 300, p=chances)), relay(url)]
-    local = EVChargingEnv({"time_step_min": 60})
+    local = EVChargingEnv({**A_DAY, "time_step_min": 60})
     with scripted(*script) as (proxy, asked), closing(RemoteEnv(proxy, local.scenario)) as env:
         assert same(env.reset(seed=3), local.reset(seed=3))
         for step in range(60):
@@ -68,9 +69,10 @@ def test_no_lost_answer_makes_a_step_happen_twice(url: str) -> None:
 
 def test_a_vector_env_rides_out_a_restart(tmp_path: Path) -> None:
     """The server goes down in the middle, and comes back a moment later on the same database."""
-    local = EVChargingVectorEnv(5, {"time_step_min": 60}, autoreset_mode="SameStep")
+    scenario = {**A_DAY, "time_step_min": 60}
+    local = EVChargingVectorEnv(5, scenario, autoreset_mode="SameStep")
     with serving(tmp_path) as url:
-        env = RemoteVectorEnv(5, url, {"time_step_min": 60}, autoreset_mode="SameStep")
+        env = RemoteVectorEnv(5, url, scenario, autoreset_mode="SameStep")
         assert same(env.reset(seed=3), local.reset(seed=3))
         for step in range(20):
             actions = np.full((5, 1), step % 7 / 6, np.float32)

@@ -16,10 +16,12 @@ from ev_gym.scenario import ScenarioError
 from ev_gym.simulation.reset_options import ResetError
 from ev_gym.simulation.simulator import ActionError
 from ev_gym.vector_env import EVChargingVectorEnv
+from tests.support.one_day import A_DAY
 from tests.support.remote_twins import raised_by, step_both
 from tests.support.rollouts import same
 
 TWO_CARS = {
+    **A_DAY,
     "vehicles": [{"model": "Volkswagen ID.3 58 kWh"}, {"model": "Nissan Leaf 40 kWh"}],
     "household": {"fuse_a": 16},
     "time_step_min": 60,
@@ -72,8 +74,8 @@ def test_impossible_levels(url: str) -> None:
         (None, {"house": -1}),
         (None, {"start": "yesterday"}),
         (None, {"start": "1999-01-01"}),
-        (None, {"start": "2023-03-26T02:30"}),
-        (3, {"start": datetime(2023, 6, 1, 12, 7)}),
+        (None, {"start": "2025-03-30T02:30"}),
+        (3, {"start": datetime(2025, 6, 5, 12, 7)}),
     ],
     ids=str,
 )

@@ -38,20 +38,21 @@ def comparison(policies: tuple[str, ...] = tuple(COSTS), bound: bool = True) -> 
         for household, cost in enumerate(COSTS[policy]):
             row = {"scenario": "one", "split": "all", "policy": policy, "seed": 0}
             row |= {"household": household}
-            money = dict.fromkeys((f"{term}_per_day" for term in REWARD_TERMS), 0.0)
-            figures = money | {"energy_per_day": cost, "settlement_per_day": 0.0}
-            figures |= {"cost_per_day": cost, "missing_kwh_per_day": 0.1 * cost, "peak_kw": 2.0}
-            figures |= {"charge_kwh_per_day": 8.0, "cheap_kwh_per_day": 4.0}
+            money = dict.fromkeys((f"{term}" for term in REWARD_TERMS), 0.0)
+            figures = money | {"energy": cost, "settlement": 0.0}
+            figures |= {"cost": cost, "missing_kwh": 0.1 * cost, "peak_kw": 2.0}
+            figures |= {"charge_kwh": 8.0, "cheap_kwh": 4.0}
             if bound:
-                figures |= {"bound_per_day": BOUND[household]}
-                figures |= {"regret_per_day": cost - BOUND[household]}
-            rows.append(row | {"currency": "SEK"} | figures)
+                figures |= {"bound": BOUND[household]}
+                figures |= {"regret": cost - BOUND[household]}
+            rows.append(row | {"currency": "SEK", "per": "day", "month": ""} | figures)
             for day, date in enumerate(("2023-03-24", "2023-03-25")):
-                days.append(row | {"day": day, "date": date, "cost": (0.9 + 0.2 * day) * cost})
+                when = {"day": day, "date": date, "first_h": 24 * day, "hours": 24}
+                days.append(row | when | {"cost": (0.9 + 0.2 * day) * cost})
     episodes = pd.DataFrame(rows)
     return SimpleNamespace(
         plan=Plan((preset("classic"),), ("uncontrolled",), households=3, days=2),
-        summary=statistics.summarise(episodes, 0, {"one": False}),
+        summary=statistics.summarise(episodes, 0),
         paired=statistics.paired(episodes, 0),
         ranks=statistics.rank_stability(episodes, 0),
         days=pd.DataFrame(days),
@@ -101,20 +102,20 @@ def test_table_shows_the_summary(page: Page) -> None:
     """Cheapest first; the bar of the avoidable fills as much of its cell."""
     summary = comparison().summary.set_index("policy")
     head, *lines = page.tables[0]
-    assert head == ["policy", "rank", "cost a day", "regret a day", "% of the avoidable",
-                    "missing kWh a day", "peak kW", "rank kept"]  # fmt: skip
+    assert head == ["policy", "rank", "cost", "regret", "% of the avoidable",
+                    "missing kWh", "peak kW", "rank kept"]  # fmt: skip
     assert [line[0] for line in lines] == ["optimal", NASTY, "uncontrolled", "proven lower bound"]
     for line in lines[:3]:
         row = summary.loc[line[0]]
         assert line[1].split("|")[0] == f"{row['rank']}"
         for cell, name, form in (
-            (line[2], "cost_per_day", ".2f"),
-            (line[3], "regret_per_day", ".2f"),
+            (line[2], "cost", ".2f"),
+            (line[3], "regret", ".2f"),
             (line[4], "regret_percent", ".1f"),
         ):
             low, high = row[f"{name}_low"], row[f"{name}_high"]
             assert cell == f"{row[name]:{form}}|{low:{form}} to {high:{form}}"
-        assert line[5] == f"{row['missing_kwh_per_day']:.2f}"
+        assert line[5] == f"{row['missing_kwh']:.2f}"
     assert lines[0][2].startswith("3.00|")
     assert lines[1][4].startswith("51.3|")  # 5.833 - 2.5 of 9 - 2.5
     assert lines[3][2] == "2.50"
@@ -130,8 +131,8 @@ def test_table_shows_the_summary(page: Page) -> None:
 
 
 def test_bound_and_intervals_are_drawn(page: Page) -> None:
-    summary = comparison().summary.sort_values("cost_per_day")
-    for place, name in ((1, "cost_per_day"), (2, "regret_per_day")):
+    summary = comparison().summary.sort_values("cost")
+    for place, name in ((1, "cost"), (2, "regret")):
         figure = page.figures[f"part-0-money-{place}"]
         (dots,) = figure["data"]
         assert dots["x"] == pytest.approx(summary[name], abs=1e-4)
@@ -148,7 +149,7 @@ def test_pairs_are_shown_both_ways(page: Page) -> None:
     assert to_optimal == pytest.approx([None, 17.5 / 3 - 3.0, 6.0], abs=1e-4)
     assert to_free == pytest.approx([-6.0, 17.5 / 3 - 9.0, None], abs=1e-4)
     assert [own for tag, own in page.tags if tag == "option"] == [{"selected": None}, {}, {}]
-    upwards = comparison().summary.sort_values("cost_per_day", ascending=False)
+    upwards = comparison().summary.sort_values("cost", ascending=False)
     part = report.paired_part(comparison().paired, upwards)
     assert part is not None
     assert part["names"][part["chosen"]] == "optimal"
@@ -190,7 +191,7 @@ def test_figures_are_plotly(page: Page) -> None:
 def test_without_bound_and_with_one_policy(tmp_path: Path) -> None:
     lone = comparison(("uncontrolled",), bound=False)
     page = Page(report.write(lone, tmp_path).read_text(encoding="utf-8"))
-    assert page.tables[0][0] == ["policy", "rank", "cost a day", "missing kWh a day", "peak kW",
+    assert page.tables[0][0] == ["policy", "rank", "cost", "missing kWh", "peak kW",
                                  "rank kept"]  # fmt: skip
     assert len(page.tables) == 1
     assert list(page.figures) == ["part-0-money-1"]
@@ -214,7 +215,7 @@ def test_day_is_drawn_beside_the_other(page: Page) -> None:
     assert layout["xaxis"]["ticktext"] == ["12:00", "18:00", "00:00", "07:00"]  # clocks go forward
     for axes, policy in (("y3", "uncontrolled"), ("y4", "optimal")):
         traces = {trace["name"]: trace for trace in figure["data"] if trace["yaxis"] == axes}
-        steps = day_steps(hours(policy, 2), 1)
+        steps = day_steps(hours(policy, 2), 24, 24)
         assert traces["charging"]["y"][:-1] == pytest.approx(steps["charge_kw"])
         assert traces["charging"]["x"] == list(range(25))
         assert traces["house"]["y"][0] == 0.7
@@ -227,13 +228,13 @@ def test_day_is_drawn_beside_the_other(page: Page) -> None:
 
 
 def test_day_with_two_cars_sun_and_a_sale() -> None:
-    steps = day_steps(hours("uncontrolled", 0), 1)
+    steps = day_steps(hours("uncontrolled", 0), 24, 24)
     for name in ("charge_kw", "soc", "energy_kwh", "topup_kwh", "plugged", "wear_kwh"):
         steps[f"{name}_0"] = steps.pop(name)
         steps[f"{name}_1"] = steps[f"{name}_0"]
     steps["charge_kw_1"] = -1.0
     steps["pv_kw"], steps["grid_kw"] = 3.0, -2.0
-    worst = WorstDay("a", "b", 0, 0, 1, "2023-03-25", 1.0, 1.0)
+    worst = WorstDay("a", "b", 0, 0, "2023-03-25", 24, 24, 1.0, 1.0)
     figure = report_figures.day(worst, steps, steps, "SEK")
     named = {trace["name"]: trace for trace in figure["data"]}
     assert named["sun"]["y"] == [3.0] * 25
@@ -249,10 +250,10 @@ def test_report_of_a_real_run(tmp_path: Path) -> None:
                 bound=False)  # fmt: skip
     found = benchmark.compare(plan)
     page = Page(report.write(found, tmp_path).read_text(encoding="utf-8"))
-    (worst,) = worst_days(
-        found.days, yardstick(found.summary.sort_values("cost_per_day")["policy"])
-    )
+    (worst,) = worst_days(found.days, yardstick(found.summary.sort_values("cost")["policy"]))
     own = found.steps("stockholm", "all", worst.policy, worst.seed, worst.household)
-    assert account(day_steps(own, worst.day)).cost == pytest.approx(worst.cost, abs=1e-3)
+    assert account(day_steps(own, worst.first_h, worst.hours)).cost == pytest.approx(
+        worst.cost, abs=1e-3
+    )
     assert f"It paid {worst.cost:.2f} SEK, {worst.other} {worst.other_cost:.2f}:" in page.text
     assert "2 charging policies on stockholm: 2 episodes of 2 days" in page.text

@@ -20,9 +20,10 @@ def test_worst_day_is_the_largest_difference() -> None:
     ]  # fmt: skip
     days = pd.DataFrame(rows, columns=["policy", "seed", "household", "day", "cost"])
     days["date"] = "2023-01-0" + (1 + days["day"]).astype(str)
+    days["first_h"], days["hours"] = 24 * days["day"], 24
     assert worst_days(days, "best") == [
-        WorstDay("a", "best", 0, 1, 0, "2023-01-01", 8.0, 3.0),
-        WorstDay("b", "best", 1, 0, 1, "2023-01-02", 4.5, 4.0),
+        WorstDay("a", "best", 0, 1, "2023-01-01", 0, 24, 8.0, 3.0),
+        WorstDay("b", "best", 1, 0, "2023-01-02", 24, 24, 4.5, 4.0),
     ]
     assert set(worst_days(days[::-1], "best")) == set(worst_days(days, "best"))
 
@@ -35,7 +36,7 @@ def test_yardstick_is_the_optimum_or_the_cheapest() -> None:
 
 def test_words_of_a_day_are_its_numbers() -> None:
     """Two hours by hand: 4 kWh at 2 and power charge, against the same at 1 and nothing missing."""
-    steps = day_steps(hours("uncontrolled", 0), 1)
+    steps = day_steps(hours("uncontrolled", 0), 24, 24)
     assert len(steps) == 24
     own = account(steps)
     assert own.money == pytest.approx(
@@ -48,7 +49,7 @@ def test_words_of_a_day_are_its_numbers() -> None:
     assert own.cost == pytest.approx(-sum(steps[f"{term}_term"].sum() for term in REWARD_TERMS))
     money = {**own.money, "energy": 4 * (1.0 + 1.1), "power": 0.0, "missing": 8.0}
     other = own._replace(money=money, charged_kwh=8.0, top_hour_kw=2.0, stored_kwh=16.0)
-    worst = WorstDay("uncontrolled", "optimal", 0, 0, 1, "2023-03-25", own.cost, other.cost)
+    worst = WorstDay("uncontrolled", "optimal", 0, 0, "2023-03-25", 24, 24, own.cost, other.cost)
     assert why(worst, own, other, "SEK") == (
         "It paid 47.90 SEK, optimal 16.40: 31.50 more. "
         "Dearer: power charge by 20.00 (20.00, highest hour 4.5 kW; optimal: 0.00, highest hour "

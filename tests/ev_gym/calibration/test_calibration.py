@@ -38,7 +38,7 @@ from ev_gym.series.synthetic import (
 )
 
 ZONE = "Europe/Stockholm"
-START = datetime(2023, 1, 1, 23, tzinfo=timezone.utc)  # Monday 2 January, 00:00 local
+START = datetime(2024, 12, 29, 23, tzinfo=timezone.utc)  # Monday 30 December, 00:00 local
 YEAR_H = 52 * 168
 YEARS = 24
 

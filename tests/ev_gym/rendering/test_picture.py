@@ -18,6 +18,7 @@ import ev_gym
 from ev_gym.env import EVChargingEnv
 from ev_gym.rendering.picture import picture
 from ev_gym.rendering.scene import Scene, current_scene
+from tests.support.one_day import A_DAY, STOCKHOLM_DAY, VILLA_DAY
 
 
 @pytest.fixture(autouse=True)
@@ -67,11 +68,11 @@ def texts(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.findobj(mpl.text.Text)]
 
 
-TWO_CARS = {"vehicles": [{}, {"name": "second", "wanted_soc": 0.9}], "days": 2}
+TWO_CARS = {**A_DAY, "vehicles": [{}, {"name": "second", "wanted_soc": 0.9}], "days": 2}
 
 
 @pytest.mark.parametrize(
-    ("scenario", "steps"), [("classic", 40), ("stockholm", 96), (TWO_CARS, 150)]
+    ("scenario", "steps"), [("classic", 40), (STOCKHOLM_DAY, 96), (TWO_CARS, 150)]
 )
 def test_the_past_is_the_history(scenario: Any, steps: int) -> None:
     env = env_after(scenario, steps)
@@ -105,8 +106,8 @@ def test_the_past_is_the_history(scenario: Any, steps: int) -> None:
 
 def test_sun_discharging_and_what_is_sold() -> None:
     """Sun and charging above zero, below it what cars give and what is fed into the grid."""
-    env = EVChargingEnv("stockholm-villa", render_mode="rgb_array")
-    env.reset(seed=3, options={"start": "2023-07-01", "soc": 0.6})
+    env = EVChargingEnv(VILLA_DAY, render_mode="rgb_array")
+    env.reset(seed=3, options={"start": "2025-07-05", "soc": 0.6})
     for step in range(90):
         action = [(1.0, -1.0), (-1.0, 1.0)][step // 6 % 2]
         observation, *_ = env.step(np.array(action, np.float32))
@@ -132,7 +133,7 @@ def test_sun_discharging_and_what_is_sold() -> None:
     assert figure.axes[1].get_ylim()[0] < min(below.min(), values["sold_kw"].min())
     assert {"sun (area)", "fed into the grid (line)"} <= set(texts(figure))
 
-    plain = picture_of(env_after("stockholm", 30))
+    plain = picture_of(env_after(STOCKHOLM_DAY, 30))
     assert all(absent(plain, gid) for gid in ("pv_kw", "sold_kw", "discharge_kw_0", "next_pv"))
     assert plain.axes[1].get_ylim()[0] == 0.0
 
@@ -144,7 +145,7 @@ def test_the_state_of_charge_begins_where_the_episode_did() -> None:
 
 
 def test_plugged_spans_are_the_steps_of_the_history() -> None:
-    env = env_after({"days": 3}, 260, 0.5)
+    env = env_after({**A_DAY, "days": 3}, 260, 0.5)
     history = env.history
     covered = np.zeros(len(history), bool)
     middle_h = history["now_min"].to_numpy() / 60.0 + env.scenario.step_h / 2
@@ -157,7 +158,7 @@ def test_plugged_spans_are_the_steps_of_the_history() -> None:
 
 
 def test_prices_ahead_are_those_of_the_observation() -> None:
-    env = env_after("stockholm", 0)
+    env = env_after(STOCKHOLM_DAY, 0)
     for _ in range(9):
         observation, *_ = env.step(np.zeros(1, np.float32))
     fields = {field.name: field.slice for field in ev_gym.observation_fields("stockholm")}
@@ -178,20 +179,22 @@ def test_prices_ahead_are_those_of_the_observation() -> None:
 
 
 def test_the_plan_is_that_of_the_car_at_the_charger() -> None:
-    env = env_after({"driving": {"pattern": "daily"}, "vehicles": [{"wanted_soc": 0.9}]}, 24)
+    daily = {**A_DAY, "driving": {"pattern": "daily"}}
+    env = env_after({**daily, "vehicles": [{"wanted_soc": 0.9}]}, 24)
     figure = picture_of(env)  # 18:00; it came at 17:00 and leaves at 7:00
     marker, now_h = artist_of(figure, "plan_0"), scene_of(env).edges_h[-1]
     assert (marker.get_xdata()[0] - now_h, marker.get_ydata()[0]) == (13.0, pytest.approx(0.9))
     assert spans(artist_of(figure, "stay_0")) == [(now_h, now_h + 13.0)]
     assert any("wants 90%" in text and "07:00" in text for text in texts(figure))
 
-    away = picture_of(env_after({"driving": {"pattern": "daily"}}, 4))
+    away = picture_of(env_after(daily, 4))
     assert absent(away, "plan_0")
     assert any(text.endswith("away") for text in texts(away))
 
 
 def test_a_departure_beyond_the_picture_is_marked_at_its_edge() -> None:
-    env = env_after({"price_window_h": 2, "driving": {"pattern": "daily", "arrival_h": 12.0}}, 0)
+    at_noon = {"pattern": "daily", "arrival_h": 12.0}
+    env = env_after({**A_DAY, "price_window_h": 2, "driving": at_noon}, 0)
     env.simulator.vehicles["departure_min"][0, 0] += 3 * 1440
     figure = picture_of(env)
     marker = artist_of(figure, "plan_0")
@@ -200,11 +203,11 @@ def test_a_departure_beyond_the_picture_is_marked_at_its_edge() -> None:
 
 
 def test_the_title_says_where_when_and_what_it_cost() -> None:
-    env = env_after("stockholm", 96, start="2023-03-14")
+    env = env_after(STOCKHOLM_DAY, 96, start="2025-03-11")
     cost = -env.history["reward"].sum()
     assert cost > 1.0
     title = scene_of(env).title
-    assert title == f"stockholm, Wed 15 Mar 2023 12:00, cost so far {cost:.2f} SEK"
+    assert title == f"stockholm, Wed 12 Mar 2025 12:00, cost so far {cost:.2f} SEK"
     weighted = env_after({"reward_weights": {"missing": 2.0}}, 0)
     assert scene_of(weighted).title.endswith("weighted cost so far 0.00 SEK")
 
@@ -224,7 +227,7 @@ def test_rendering_before_the_first_reset_is_refused() -> None:
 
 
 def test_a_long_run_shows_its_last_48_hours() -> None:
-    env = env_after({"days": 365, "time_step_min": 60}, 1000)
+    env = env_after({**A_DAY, "days": 365, "time_step_min": 60}, 1000)
     figure, history = picture_of(env), env.history
     np.testing.assert_array_equal(
         artist_of(figure, "price_per_kwh").get_ydata()[:-1], history["price_per_kwh"].iloc[-48:]
@@ -236,28 +239,30 @@ def test_a_long_run_shows_its_last_48_hours() -> None:
     assert (left * 60, right - left) == (history["now_min"].iloc[-48], 48 + 36)
 
 
-@pytest.mark.parametrize(("start", "elapsed"), [("2023-03-25", 23), ("2023-10-28", 25)])
-def test_the_local_clock_when_summer_time_changes(start: str, elapsed: int) -> None:
-    ticks = scene_of(env_after("stockholm", 0, start=start)).ticks
+@pytest.mark.parametrize(
+    ("start", "sunday", "elapsed"), [("2025-03-29", "Sun 30", 23), ("2025-10-25", "Sun 26", 25)]
+)
+def test_the_local_clock_when_summer_time_changes(start: str, sunday: str, elapsed: int) -> None:
+    ticks = scene_of(env_after(STOCKHOLM_DAY, 0, start=start)).ticks
     midnights = [place for place, label in ticks if "\n" in label]
     assert [label for _, label in ticks][:4] == ["12", "18", ticks[2][1], "06"]
-    assert ticks[2][1].startswith("00\nSun 2")
+    assert ticks[2][1].startswith(f"00\n{sunday}")
     assert midnights[1] - midnights[0] == elapsed
 
 
 def test_pictures_change_with_a_step_and_not_with_the_env() -> None:
-    one, other = env_after("stockholm", 30), env_after("stockholm", 30)
+    one, other = env_after(STOCKHOLM_DAY, 30), env_after(STOCKHOLM_DAY, 30)
     picture = one.render()
     assert picture is not None
     assert (picture.shape, picture.dtype) == ((640, 960, 3), np.uint8)
     assert picture.tobytes() == other.render().tobytes()
     one.step(np.zeros(1, np.float32))
     assert picture.tobytes() != one.render().tobytes()
-    assert env_after("stockholm", 30, seed=6).render().tobytes() != picture.tobytes()
+    assert env_after(STOCKHOLM_DAY, 30, seed=6).render().tobytes() != picture.tobytes()
 
 
 def test_a_picture_leaves_the_state_and_the_style_alone() -> None:
-    env, style = env_after("stockholm", 30), dict(mpl.rcParams)
+    env, style = env_after(STOCKHOLM_DAY, 30), dict(mpl.rcParams)
     before = env.get_state()
     with mpl.rc_context({"font.size": 20, "axes.facecolor": "black"}):
         odd = env.render()
@@ -267,7 +272,7 @@ def test_a_picture_leaves_the_state_and_the_style_alone() -> None:
 
 
 def test_every_panel_has_a_now_line_and_units() -> None:
-    env = env_after("stockholm", 30)
+    env = env_after(STOCKHOLM_DAY, 30)
     figure, now_h = picture_of(env), scene_of(env).edges_h[-1]
     lines = figure.findobj(lambda artist: artist.get_gid() == "now")
     assert [line.get_xdata()[0] for line in lines] == [now_h] * 3
@@ -277,7 +282,8 @@ def test_every_panel_has_a_now_line_and_units() -> None:
 
 @pytest.mark.parametrize("preset", ["stockholm", "stockholm-villa"])
 def test_eight_cars_fit(preset: str) -> None:
-    figure = picture_of(env_after({"preset": preset, "vehicles": [{}] * 8}, 40))
+    cars = {"preset": preset, **A_DAY, "vehicles": [{}] * 8}
+    figure = picture_of(env_after(cars, 40, start="2025-07-18"))
     colors = {to_hex(artist_of(figure, f"soc_{k}").get_color()) for k in range(8)}
     assert len(colors) == 8
     box = figure.bbox

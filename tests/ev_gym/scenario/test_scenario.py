@@ -52,7 +52,7 @@ def test_presets_by_name() -> None:
         assert as_scenario(name) == preset(name) == ev_gym.preset(name)
         assert preset(name).name == name
         assert preset_summary(name).endswith(".")
-    assert Scenario() == preset("stockholm")
+    assert dataclasses.replace(Scenario(), days="month", start_hour=0) == preset("stockholm")
     assert as_scenario(preset("classic")) == preset("classic")
     message = refusal(lambda: as_scenario("stokholm"))
     assert message.startswith("unknown scenario 'stokholm' (did you mean 'stockholm'?); presets: ")
@@ -198,9 +198,10 @@ def test_overrides_on_a_preset() -> None:
     assert changes == kept
     charger = dataclasses.replace(preset("classic").charger, load_management=True)
     assert scenario == dataclasses.replace(preset("classic"), days=2, charger=charger)
-    assert as_scenario({"days": 2}) == dataclasses.replace(Scenario(), days=2)
+    default = preset("stockholm")
+    assert as_scenario({"days": 2}) == dataclasses.replace(default, days=2)
     whole = as_scenario({"tariff": Tariff(vat=0.1), "vehicles": [Vehicle()]})
-    assert whole == dataclasses.replace(Scenario(), tariff=Tariff(vat=0.1), vehicles=(Vehicle(),))
+    assert whole == dataclasses.replace(default, tariff=Tariff(vat=0.1), vehicles=(Vehicle(),))
 
 
 def test_vehicles_by_dict_and_by_model() -> None:
@@ -256,6 +257,8 @@ def test_stockholm_is_the_default() -> None:
     assert scenario.price_window_h == 36
     assert scenario.horizon_steps == 96
     assert scenario.reward_weights == RewardWeights(1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+    months = preset("stockholm")
+    assert (months.start_hour, months.days, months.horizon_steps) == (0, "month", 4 * 745)
 
 
 def test_stockholm_and_its_villa() -> None:

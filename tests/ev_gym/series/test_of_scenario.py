@@ -22,6 +22,7 @@ from ev_gym.scenario import Data, Scenario, ScenarioError, Tariff, preset
 from ev_gym.series.limits import DataError
 from ev_gym.series.of_scenario import dataset_of
 from ev_gym.simulation.observation import observation_slices
+from tests.support.one_day import A_DAY
 from tests.support.refusals import refusal
 
 FRIDAY = datetime(2024, 1, 5)
@@ -97,7 +98,7 @@ def test_all_whole_weeks_or_some_of_them(own: dict[str, Any]) -> None:
     assert (some.start, some.weeks) == (MONDAY + timedelta(weeks=1), 2)
     rest = dataset_of(Scenario(data=Data(**{**own, "start": "2024-01-15"})))
     assert (rest.start, rest.weeks) == (MONDAY + timedelta(weeks=1), 3)
-    assert (Data().start, Data().weeks) == ("2023-01-02", 52)
+    assert (Data().start, Data().weeks) == ("2024-12-30", 53)
 
 
 def test_a_files_scenario_goes_to_and_from_a_dict(own: dict[str, Any]) -> None:
@@ -205,6 +206,7 @@ def test_a_home_owners_files_from_end_to_end(own: dict[str, Any]) -> None:
     """
     driving = {"pattern": "daily", "arrival_h": 0.0, "departure_h": 24.0, "start_soc": 0.2}
     scenario = {
+        **A_DAY,
         "data": own,
         "driving": {**driving, "trip_kwh": 0.0},
         "vehicles": [{"model": "Volkswagen ID.3 58 kWh", "chemistry": None}],

@@ -190,7 +190,7 @@ def test_a_year_of_the_built_in_sky(built_in: Dataset) -> None:
     power_kw = pv_kw(Solar(peak_kw=5.0, tilt_deg=35.0), built_in, 15)
     assert power_kw.dtype == np.float64
     assert power_kw.flags.c_contiguous
-    assert power_kw.shape == (52 * 672,)
+    assert power_kw.shape == (53 * 672,)
     assert power_kw.mean() * 8766.0 / 5.0 == pytest.approx((986 + 947) / 2, rel=0.05)
     month = built_in.calendar.month.repeat(4)
     by_month = np.array([power_kw[month == m].mean() for m in range(1, 13)])

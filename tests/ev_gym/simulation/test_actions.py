@@ -11,6 +11,7 @@ import pytest
 
 from ev_gym.env import EVChargingEnv
 from ev_gym.simulation.simulator import ActionError
+from tests.support.one_day import A_DAY
 from tests.support.rollouts import THREE_CARS, live, same
 
 FRACTION = "allowed: a number from 0 to 1"
@@ -140,12 +141,12 @@ def test_every_layout_of_an_action_is_read_alike() -> None:
 
 def test_a_level_equals_its_fraction() -> None:
     """Discrete 0, 1, 2, ... are 0, 6, 7, ... amperes: the same as the fractions of 16 A."""
-    daily = {"driving": {"pattern": "daily"}}
+    daily = {**A_DAY, "driving": {"pattern": "daily"}}
     levels, fractions = EVChargingEnv(daily, continuous=False), EVChargingEnv(daily)
     assert levels.action_space == gym.spaces.Discrete(12)
     for level in range(12):
         amperes = 0 if level == 0 else 5 + level
-        options = {"start": "2023-05-08", "soc": 0.2}
+        options = {"start": "2025-05-05", "soc": 0.2}
         assert same(levels.reset(seed=1, options=options), fractions.reset(seed=1, options=options))
         currents = set()
         for _ in range(96):
@@ -157,11 +158,11 @@ def test_a_level_equals_its_fraction() -> None:
 
 def test_levels_of_a_bidirectional_charger() -> None:
     """-16 to -6 A, 0, 6 to 16 A; the spaces say so, and each level equals its fraction."""
-    daily = {**V2G, "driving": {"pattern": "daily"}, "time_step_min": 5}
+    daily = {**A_DAY, **V2G, "driving": {"pattern": "daily"}, "time_step_min": 5}
     levels, fractions = EVChargingEnv(daily, continuous=False), EVChargingEnv(daily)
     assert levels.action_space == gym.spaces.Discrete(23)
     assert fractions.action_space == gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
-    options = {"start": "2023-05-08T18:00", "soc": 0.9}
+    options = {"start": "2025-05-05T18:00", "soc": 0.9}
     assert same(levels.reset(seed=1, options=options), fractions.reset(seed=1, options=options))
     for level, amperes in enumerate([*range(-16, -5), 0, *range(6, 17)]):
         result = levels.step(level)

@@ -14,6 +14,7 @@ from ev_gym.env import EVChargingEnv
 from ev_gym.scenario import Scenario, as_scenario
 from ev_gym.simulation.observation import observation_slices
 from ev_gym.simulation.state_fields import REWARD_TERMS, STEP_FIELDS, VEHICLE_STEP_FIELDS
+from tests.support.one_day import A_DAY, ONE_DAY, THREE_CARS_DAY, VILLA_DAY
 from tests.support.rollouts import THREE_CARS, action_of
 from tests.support.small_series import series
 
@@ -109,7 +110,7 @@ def foretold_power_cost(seen: dict[str, Any], import_kwh: float) -> float:
     return price / factor * (after_kw - max(peak_kw, hour_kwh))
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+@pytest.mark.parametrize("scenario", ONE_DAY, ids=str)
 def test_an_observation_is_what_is_known_before_the_step(scenario: Any) -> None:
     """What it says of load, price, temperature, plug and SoC is what the next info reports."""
     env = EVChargingEnv(scenario)
@@ -163,10 +164,10 @@ def test_an_observation_is_what_is_known_before_the_step(scenario: Any) -> None:
             observation, before = env.reset()
     assert away > 50 or scenario == "classic"
     assert (paid > 5) == (scenario != "classic")
-    assert (fed > 5) == (scenario == "stockholm-villa")
+    assert (fed > 5) == (scenario == VILLA_DAY)
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+@pytest.mark.parametrize("scenario", ONE_DAY, ids=str)
 def test_infos_hold_the_declared_names(scenario: Any) -> None:
     """Of a reset too, where no money has flowed; vehicles' results have shape (K,)."""
     env = EVChargingEnv(scenario)
@@ -193,7 +194,7 @@ def test_infos_hold_the_declared_names(scenario: Any) -> None:
         assert not infos[0][name].any()
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+@pytest.mark.parametrize("scenario", ONE_DAY, ids=str)
 def test_history_is_the_infos_as_a_table(scenario: Any) -> None:
     """A row a step in local time, a column a field (a column each of several cars)."""
     env = EVChargingEnv(scenario)
@@ -231,7 +232,7 @@ def test_history_is_the_infos_as_a_table(scenario: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "scenario", [{"days": 2}, "classic", {**THREE_CARS, "tariff": {"vat": 0.1}}]
+    "scenario", [{**A_DAY, "days": 2}, "classic", {**THREE_CARS_DAY, "tariff": {"vat": 0.1}}]
 )
 def test_settlement_by_hand(scenario: Any) -> None:
     """The change in stored energy at the mean price of the cheapest quarter of the hours."""
@@ -245,7 +246,7 @@ def test_settlement_by_hand(scenario: Any) -> None:
             _, _, _, truncated, info = env.step(action_of(env, step))
             step += 1
         tax = tariff.energy_tax_per_kwh
-        added = tariff.transfer_per_kwh + (0.392 if tax is None else tax)  # Sweden's of 2023
+        added = tariff.transfer_per_kwh + (0.439 if tax is None else tax)  # Sweden's of 2025
         first, count = start["now_min"] // 60, 24 * env.scenario.days
         spot = np.take(dataset.price_per_kwh, range(first, first + count), mode="wrap")
         cheapest = sorted((p + added) * (1 + tariff.vat) for p in spot.tolist())[: count // 4]

@@ -15,14 +15,15 @@ from ev_gym.env import EVChargingEnv
 from ev_gym.scenario import ScenarioError
 from ev_gym.simulation.observation import observation_slices
 from ev_gym.simulation.reset_options import ResetError
-from tests.support.rollouts import THREE_CARS, live, same
+from tests.support.one_day import STOCKHOLM_DAY, THREE_CARS_DAY
+from tests.support.rollouts import live, same
 from tests.support.small_series import minute_of
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
-NOON = "2023-06-01T12:00"
+NOON = "2025-06-01T12:00"
 
 
-def env_of(scenario: Any = "stockholm") -> EVChargingEnv:
+def env_of(scenario: Any = STOCKHOLM_DAY) -> EVChargingEnv:
     env = EVChargingEnv(scenario)
     env.reset(seed=13)
     return env
@@ -31,22 +32,22 @@ def env_of(scenario: Any = "stockholm") -> EVChargingEnv:
 @pytest.mark.parametrize(
     ("start", "local"),
     [
-        ("2023-06-01", NOON),
-        (date(2023, 6, 1), NOON),
-        ("2023-06-01T12:00", NOON),
-        ("2023-06-01 07:45", "2023-06-01T07:45"),
-        ("2023-06-01T07:45:00+02:00", "2023-06-01T07:45"),
-        ("2023-06-01T05:45:00+00:00", "2023-06-01T07:45"),
-        (datetime(2023, 6, 1, 7, 45), "2023-06-01T07:45"),
-        (datetime(2023, 6, 1, 5, 45, tzinfo=timezone.utc), "2023-06-01T07:45"),
-        (datetime(2023, 6, 1, 7, 45, tzinfo=STOCKHOLM), "2023-06-01T07:45"),
-        (pd.Timestamp("2023-06-01 07:45"), "2023-06-01T07:45"),
-        (pd.Timestamp("2023-06-01 05:45", tz="UTC"), "2023-06-01T07:45"),
-        ("2023-01-02T00:00", "2023-01-02T00:00"),  # the first minute of the series
-        ("2023-12-31T23:45", "2023-12-31T23:45"),  # and the last step
-        ("2023-03-26", "2023-03-26T12:00"),  # noon on days of 23 and of 25 hours
-        ("2023-10-29", "2023-10-29T12:00"),
-        ("2023-10-29T02:00", "2023-10-29T02:00"),  # of the two, the first, on summer time
+        ("2025-06-01", NOON),
+        (date(2025, 6, 1), NOON),
+        ("2025-06-01T12:00", NOON),
+        ("2025-06-01 07:45", "2025-06-01T07:45"),
+        ("2025-06-01T07:45:00+02:00", "2025-06-01T07:45"),
+        ("2025-06-01T05:45:00+00:00", "2025-06-01T07:45"),
+        (datetime(2025, 6, 1, 7, 45), "2025-06-01T07:45"),
+        (datetime(2025, 6, 1, 5, 45, tzinfo=timezone.utc), "2025-06-01T07:45"),
+        (datetime(2025, 6, 1, 7, 45, tzinfo=STOCKHOLM), "2025-06-01T07:45"),
+        (pd.Timestamp("2025-06-01 07:45"), "2025-06-01T07:45"),
+        (pd.Timestamp("2025-06-01 05:45", tz="UTC"), "2025-06-01T07:45"),
+        ("2024-12-30T00:00", "2024-12-30T00:00"),  # the first minute of the series
+        ("2026-01-04T23:45", "2026-01-04T23:45"),  # and the last step
+        ("2025-03-30", "2025-03-30T12:00"),  # noon on days of 23 and of 25 hours
+        ("2025-10-26", "2025-10-26T12:00"),
+        ("2025-10-26T02:00", "2025-10-26T02:00"),  # of the two, the first, on summer time
     ],
     ids=repr,
 )
@@ -65,14 +66,14 @@ def test_start(start: Any, local: str) -> None:
 
 
 def test_start_hour_of_the_scenario() -> None:
-    env = env_of({"start_hour": 3})
-    _, info = env.reset(options={"start": "2023-06-01"})
-    assert info["now_min"] == minute_of(env.simulator.world.dataset, "2023-06-01T03:00")
+    env = env_of({"days": 1, "start_hour": 3})
+    _, info = env.reset(options={"start": "2025-06-01"})
+    assert info["now_min"] == minute_of(env.simulator.world.dataset, "2025-06-01T03:00")
 
 
 def test_soc_and_house() -> None:
     """One number for all cars, or one each; the house's own load is what is seen."""
-    env = env_of(THREE_CARS)
+    env = env_of(THREE_CARS_DAY)
     load_kw = env.simulator.world.tables.load_kw
     _, info = env.reset(options={"soc": 0.25})
     assert info["soc"].tolist() == [0.25, 0.25, 0.25]
@@ -114,15 +115,15 @@ def test_options_without_a_value_fix_nothing() -> None:
 def test_the_callers_options_stay_as_they_were() -> None:
     socs = np.array([0.2, 0.3, 0.4])
     options = {"soc": socs, "start": NOON, "house": None}
-    env = env_of(THREE_CARS)
+    env = env_of(THREE_CARS_DAY)
     env.reset(options=options)
     assert list(options) == ["soc", "start", "house"]
     live(env, 20)
     assert socs.tolist() == [0.2, 0.3, 0.4]
 
 
-SPAN = "allowed: from 2023-01-02T00:00:00+01:00 to before 2024-01-01T00:00:00+01:00, on whole steps"
-WHEN = "allowed: a date or time, such as '2023-06-01' or '2023-06-01T12:00'"
+SPAN = "allowed: from 2024-12-30T00:00:00+01:00 to before 2026-01-05T00:00:00+01:00, on whole steps"
+WHEN = "allowed: a date or time, such as '2025-06-01' or '2025-06-01T12:00'"
 SOC = "allowed: a number from 0 to 1, or 1 of them"
 HOUSE = "allowed: a whole number from 0 to 15"
 
@@ -130,20 +131,20 @@ HOUSE = "allowed: a whole number from 0 to 15"
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"start": "2022-12-31"}, f"option start is '2022-12-31'; {SPAN}"),
-        ({"start": "2024-01-01"}, f"option start is '2024-01-01'; {SPAN} of 15 minutes"),
-        ({"start": "2024-01-01T00:00"}, SPAN),
-        ({"start": "2023-01-01T23:45"}, SPAN),
-        ({"start": "2023-06-01T12:05"}, f"option start is '2023-06-01T12:05'; {SPAN}"),
-        ({"start": datetime(2023, 6, 1, 12, 0, 0, 1)}, SPAN),
+        ({"start": "2024-12-28"}, f"option start is '2024-12-28'; {SPAN}"),
+        ({"start": "2026-01-05"}, f"option start is '2026-01-05'; {SPAN} of 15 minutes"),
+        ({"start": "2026-01-05T00:00"}, SPAN),
+        ({"start": "2024-12-29T23:45"}, SPAN),
+        ({"start": "2025-06-01T12:05"}, f"option start is '2025-06-01T12:05'; {SPAN}"),
+        ({"start": datetime(2025, 6, 1, 12, 0, 0, 1)}, SPAN),
         ({"start": "0001-01-01T00:00"}, f"option start is '0001-01-01T00:00'; {SPAN}"),
         ({"start": "0001-01-01T00:00+14:00"}, SPAN),
         ({"start": "9999-12-31T23:45-12:00"}, SPAN),
         ({"start": "first of June"}, f"option start is 'first of June'; {WHEN}"),
-        ({"start": "2023-02-30"}, f"option start is '2023-02-30'; {WHEN}"),
+        ({"start": "2025-02-30"}, f"option start is '2025-02-30'; {WHEN}"),
         ({"start": ""}, f"option start is ''; {WHEN}"),
-        ({"start": "2023-03-26T02:00"}, "which summer time skips in Europe/Stockholm; allowed: a"),
-        ({"start": datetime(2023, 3, 26, 2, 45)}, "such as '2023-03-26T03:45:00'"),
+        ({"start": "2025-03-30T02:00"}, "which summer time skips in Europe/Stockholm; allowed: a"),
+        ({"start": datetime(2025, 3, 30, 2, 45)}, "such as '2025-03-30T03:45:00'"),
         ({"start": 5}, f"option start is 5; {WHEN}"),
         ({"start": timedelta(hours=1)}, WHEN),
         ({"soc": 1.01}, f"option soc is 1.01; {SOC}"),
@@ -162,7 +163,7 @@ HOUSE = "allowed: a whole number from 0 to 15"
         ({"house": "0"}, f"option house is '0'; {HOUSE}"),
         ({"strat": NOON}, "unknown key 'strat' in the options of reset (did you mean 'start'?)"),
         ({"soc": 0.5, 3: 3}, "unknown key 3 in the options of reset; allowed: start, soc, house"),
-        ("2023-06-01", "options is '2023-06-01'; allowed: None or a dict"),
+        ("2025-06-01", "options is '2025-06-01'; allowed: None or a dict"),
         (["soc"], "options is ['soc']; allowed: None or a dict"),
     ],
     ids=repr,
@@ -181,7 +182,7 @@ def test_impossible_options_change_nothing(options: Any, said: str) -> None:
 
 
 def test_three_cars_need_one_soc_or_three() -> None:
-    env = env_of(THREE_CARS)
+    env = env_of(THREE_CARS_DAY)
     for socs in ([0.5], [0.5, 0.5], [0.5] * 4, [[0.5, 0.5, 0.5]], [0.5, 0.5, math.nan]):
         with pytest.raises(ResetError, match="allowed: a number from 0 to 1, or 3 of them"):
             env.reset(options={"soc": socs})

@@ -19,14 +19,15 @@ from ev_gym.simulation import saved_state
 from ev_gym.simulation.saved_state import StateError
 from ev_gym.vector_env import EVChargingVectorEnv
 from tests.support import layout_2
+from tests.support.one_day import ONE_DAY, STOCKHOLM_DAY, THREE_CARS_DAY
 from tests.support.repository import ROOT
-from tests.support.rollouts import THREE_CARS, live, same
+from tests.support.rollouts import live, same
 from tests.support.small_series import PLAIN, series
 
-SCENARIOS = ["stockholm", "stockholm-villa", "classic", THREE_CARS]
 
-
-def second_episode(scenario: Any = "stockholm", steps: int = 150, seed: int = 41) -> EVChargingEnv:
+def second_episode(
+    scenario: Any = STOCKHOLM_DAY, steps: int = 150, seed: int = 41
+) -> EVChargingEnv:
     """An env in the midst of its second episode."""
     env = EVChargingEnv(scenario)
     env.reset(seed=seed)
@@ -34,7 +35,7 @@ def second_episode(scenario: Any = "stockholm", steps: int = 150, seed: int = 41
     return env
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+@pytest.mark.parametrize("scenario", ONE_DAY, ids=str)
 def test_the_continuation_is_identical(scenario: Any) -> None:
     """Through two further episodes, in the same env and in another that lived elsewhere."""
     env = second_episode(scenario)
@@ -55,7 +56,7 @@ def test_the_continuation_is_identical(scenario: Any) -> None:
         assert other.get_state() == after
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+@pytest.mark.parametrize("scenario", ONE_DAY, ids=str)
 def test_every_moment_can_be_saved(scenario: Any) -> None:
     """Just after a reset, and at the horizon, where only a reset follows."""
     env, other = EVChargingEnv(scenario), EVChargingEnv(scenario)
@@ -81,14 +82,15 @@ def test_history_begins_anew_there() -> None:
 
 
 def test_another_process_goes_on_alike(tmp_path: Path) -> None:
-    env = second_episode(THREE_CARS)
+    env = second_episode(THREE_CARS_DAY)
     (tmp_path / "state").write_bytes(env.get_state())
     code = (
         "import pathlib, pickle, sys\n"
         "from ev_gym.env import EVChargingEnv\n"
-        "from tests.support.rollouts import THREE_CARS, live\n"
+        "from tests.support.one_day import THREE_CARS_DAY\n"
+        "from tests.support.rollouts import live\n"
         "folder = pathlib.Path(sys.argv[1])\n"
-        "env = EVChargingEnv(THREE_CARS)\n"
+        "env = EVChargingEnv(THREE_CARS_DAY)\n"
         "env.set_state((folder / 'state').read_bytes())\n"
         "(folder / 'went').write_bytes(pickle.dumps((live(env, 250), env.get_state())))\n"
     )
@@ -98,7 +100,7 @@ def test_another_process_goes_on_alike(tmp_path: Path) -> None:
     assert after == env.get_state()
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
+@pytest.mark.parametrize("scenario", ONE_DAY, ids=str)
 def test_equal_states_are_equal_bytes(scenario: Any) -> None:
     """However they came about: lived twice, copied, pickled, restored; gaps in records included."""
     env = second_episode(scenario)
@@ -123,10 +125,10 @@ def test_equal_states_are_equal_bytes(scenario: Any) -> None:
 
 def test_state_of_many_rows() -> None:
     """The number of rows is part of a state."""
-    env, rows = second_episode(), EVChargingVectorEnv(3)
+    env, rows = second_episode(), EVChargingVectorEnv(3, STOCKHOLM_DAY)
     rows.reset(seed=7)
     saved = saved_state.save(rows.simulator)
-    again = EVChargingVectorEnv(3)
+    again = EVChargingVectorEnv(3, STOCKHOLM_DAY)
     saved_state.restore(again.simulator, saved)
     assert saved_state.save(again.simulator) == saved
     with pytest.raises(StateError, match="saved state has rows 3; allowed: 1"):
@@ -146,15 +148,15 @@ def version_of(saved: bytes, version: int) -> bytes:
 
 SAVED_ELSEWHERE = {
     "other preset": lambda: second_episode("classic").get_state(),
-    "other parameter": lambda: second_episode({"days": 2}).get_state(),
-    "other number of cars": lambda: second_episode(THREE_CARS).get_state(),
+    "other parameter": lambda: second_episode({**STOCKHOLM_DAY, "days": 2}).get_state(),
+    "other number of cars": lambda: second_episode(THREE_CARS_DAY).get_state(),
     "other series": lambda: series_state(),
 }
 
 
 def series_state() -> bytes:
-    """A state of the default scenario on other series."""
-    env = EVChargingEnv(dataset=series(14))
+    """A state of the same scenario on other series."""
+    env = EVChargingEnv(STOCKHOLM_DAY, dataset=series(14))
     env.reset(seed=1)
     return env.get_state()
 
@@ -236,6 +238,6 @@ def test_own_series_are_part_of_a_state() -> None:
 
 
 def test_a_restored_env_needs_no_reset() -> None:
-    env = EVChargingEnv()
+    env = EVChargingEnv(STOCKHOLM_DAY)
     env.set_state(second_episode().get_state())
     env.step([0.0])

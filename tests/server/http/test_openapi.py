@@ -41,6 +41,7 @@ from ev_gym.simulation.state_fields import (
 from server import create_app
 from server.v1 import limits
 from server.v1.request_schemas import NewEnv, Reset, Step
+from tests.support.one_day import VILLA_DAY
 from tests.support.real_server import serving
 from tests.support.repository import ROOT
 
@@ -59,7 +60,7 @@ positive_data_acceptance.expected-statuses = ["2xx", "404", "409", "422", "429"]
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     # Series of other sizes than the presets' take long to generate, and prove nothing more here.
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(limits, "MAX_HOUSE_WEEKS", 52 * 16)
+        patch.setattr(limits, "MAX_HOUSE_WEEKS", 53 * 16)
         folder = tmp_path_factory.mktemp("server")
         with serving(folder, token="secret", max_num_envs=8, max_days=3) as address:
             yield address
@@ -93,7 +94,7 @@ def test_schemathesis_finds_nothing_with_all_checks(url: str, tmp_path: Path) ->
 
 def session_that_was_reset(url: str) -> str:
     """With one car and everything on, so that all that is answered meets its schema."""
-    scenario = {"preset": "stockholm-villa", "vehicles": [{}]}
+    scenario = {**VILLA_DAY, "vehicles": [{}]}
     made = requests.post(f"{url}/v1/envs", json={"scenario": scenario}, headers=TOKEN)
     requests.post(f"{url}{made.headers['Location']}/reset", headers=TOKEN)
     return str(made.json()["id"])

@@ -22,14 +22,12 @@ SEEN = ("hours_to_departure", "wanted_soc")
 
 def local_day(scenario: str, days: int, policy: str | None = None) -> np.ndarray[Any, Any]:
     """What the env records when it begins as a station does; without policy always charging."""
-    own = replace(SCENARIOS[scenario], days=days, start_hour=0)
-    env = EVChargingEnv(own)
+    env = EVChargingEnv(replace(SCENARIOS[scenario], start_hour=0))
     observation, _ = env.reset(seed=0, options={"soc": 0.2})
     chosen = make_policy(policy, env) if policy else lambda _: np.ones(1, np.float32)
-    over = False
-    while not over:
-        observation, _, _, over, _ = env.step(chosen(observation))
-    records = np.empty(own.horizon_steps, RECORD_DTYPE)
+    for _ in range(DAY * days):
+        observation, *_ = env.step(chosen(observation))
+    records = np.empty(DAY * days, RECORD_DTYPE)
     records["house"] = env._history.results[: len(records)]
     records["car"] = env._history.vehicle_results[: len(records), 0]
     return records

@@ -224,10 +224,10 @@ def test_another_preset_answers_its_own_house_prices_and_charger(tmp_path: Path)
         assert client.get("/") == round(float(hour["energy_kwh"][-1]), 2)
         tariff = Scenario().tariff
         assert float(hour["price_per_kwh"][0]) == pytest.approx(
-            (prices[0] / 100 + 0.392 + tariff.transfer_per_kwh) * 1.25, abs=1e-4
-        )  # the energy tax of 2023
+            (prices[0] / 100 + 0.439 + tariff.transfer_per_kwh) * 1.25, abs=1e-4
+        )  # the energy tax of 2025
         stamps = pd.to_datetime(pd.Series(hour["time"]), utc=True).dt.tz_convert("Europe/Stockholm")
-        assert set(stamps.dt.year) == {2023}
+        assert set(stamps.dt.year) == {2025}
         assert list(stamps.dt.hour) == [0] * 4
 
 

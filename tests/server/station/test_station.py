@@ -24,6 +24,7 @@ from server.station.household import FORCE_ON, RECORD_DTYPE
 from server.station.station import Station
 from server.storage.store import Store
 from tests.support import layout_2
+from tests.support.one_day import STOCKHOLM_DAY
 from tests.support.power_charge_by_rule import by_the_rule
 from tests.support.power_charge_by_rule import clock as wall_clock
 from tests.support.real_server import FakeClock
@@ -272,7 +273,7 @@ def test_the_months_of_a_station_add_up_to_their_invoices(store: Store, tariff: 
     The first month begins with the peaks that the house alone has had in it.
     """
     clock = FakeClock()
-    scenario = as_scenario({"preset": "stockholm", "tariff": tariff, "time_step_min": 60})
+    scenario = as_scenario({**STOCKHOLM_DAY, "tariff": tariff, "time_step_min": 60})
     own = Station(store, Config(clock=clock, scenario=scenario))
     lived = []
     for days in (30, 1, 26, 31, 17):
@@ -300,7 +301,7 @@ def test_the_months_of_a_station_add_up_to_their_invoices(store: Store, tariff: 
             for month in {tuple(month) for month in months.tolist()}
         }
         assert told == pytest.approx({month: charges[month] for month in told}, rel=1e-12)
-        assert len(told) == 4
+        assert len(told) == 5
         assert min(told.values()) > 0.0
 
 

@@ -41,7 +41,12 @@ CREATIONS: list[tuple[bytes, int, str | None, str]] = [
     (b'{"num_envs": 51}', 422, None, "num_envs is 51; allowed on this server: 1 to 50"),
     (b'{"seed": -1}', 400, "/body/seed", "is -1"),
     (b'{"seed": 18446744073709551616}', 400, "/body/seed", "18446744073709551615"),
-    (b'{"num_envs": 2, "seed": 18446744073709551615}', 422, None, "seed is 18446744073709551615"),
+    (
+        b'{"scenario": {"days": 1}, "num_envs": 2, "seed": 18446744073709551615}',
+        422,
+        None,
+        "seed is 18446744073709551615",
+    ),
     (b'{"seeds": 1}', 400, "/body/seeds", "is unknown; allowed: scenario, num_envs, seed"),
     (b'{"' + b"k" * 90_000 + b'": 1}', 400, f"/body/{'k' * 57}...", "is unknown"),
     (b'{"continuous": 1}', 400, "/body/continuous", "a valid boolean"),
@@ -105,9 +110,9 @@ CREATIONS: list[tuple[bytes, int, str | None, str]] = [
         None,
         "days is 'month'; allowed on this server: 1 to 3",
     ),
-    (b'{"scenario": {"data": {"houses": 101}}}', 422, None, "52 x 101"),
+    (b'{"scenario": {"days": 1, "data": {"houses": 101}}}', 422, None, "53 x 101"),
     (
-        b'{"scenario": {"data": {"source": "files", "price_file": "/etc/passwd",'
+        b'{"scenario": {"days": 1, "data": {"source": "files", "price_file": "/etc/passwd",'
         b' "load_file": "x", "temperature_c": 1}}}',
         422,
         None,

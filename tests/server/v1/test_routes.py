@@ -58,7 +58,7 @@ def test_a_single_session_answers_what_the_local_env_returns(
         assert text(told) == single_text(index, local)
     assert local[3]
     assert told["info"]["settlement"] == local[4]["settlement"]
-    day = "2024-01-03" if scenario is CLASSIC else "2023-02-03"
+    day = "2024-01-03" if scenario is CLASSIC else "2025-01-31"
     for body in ({}, {"seed": 2**64 - 1}, {"options": {"start": day, "soc": 0.25}}):
         index += 1
         begun = env.reset(**body)

@@ -24,17 +24,19 @@ from server.v1 import session_cache
 from server.v1.replayed_env import ReplayedEnv, Spec
 from server.v1.sessions import Sessions
 from tests.support import layout_2
+from tests.support.one_day import A_DAY
 from tests.support.real_server import FakeClock
 from tests.support.session_twins import HOURLY, Twin, answers_alike, refused
 
 OWN = Scenario.from_dict(
     {
+        **A_DAY,
         "data": {
             "source": "files",
             "price_file": "/nowhere/prices.csv",
             "load_file": "/nowhere/loads.csv",
             "temperature_c": 5.0,
-        }
+        },
     }
 )
 
@@ -192,14 +194,14 @@ def test_limits(store: Store) -> None:
             f"num_envs is {rows}; allowed on this server: 1 to 8, or null"
         )
     assert detail(422, {"days": 4}) == "days is 4; allowed on this server: 1 to 3"
-    assert detail(422, {"data": {"weeks": 53, "houses": 99}}) == (
-        "data.weeks times data.houses is 53 x 99 = 5247; allowed on this server: up to 5200"
+    assert detail(422, {**A_DAY, "data": {"weeks": 54, "houses": 99}}) == (
+        "data.weeks times data.houses is 54 x 99 = 5346; allowed on this server: up to 5300"
     )
-    assert detail(422, {"data": {"weeks": 5, "houses": 101}}) == (
+    assert detail(422, {**A_DAY, "data": {"weeks": 5, "houses": 101}}) == (
         "data.houses is 101; allowed on this server: up to 100"
     )
     files = {"source": "files", "price_file": "/etc/passwd", "load_file": "x", "temperature_c": 1}
-    assert "files that this server does not offer" in detail(422, {"data": files})
+    assert "files that this server does not offer" in detail(422, {**A_DAY, "data": files})
     # Its own data it offers, though here without the files.
     assert detail(422, OWN) == "the scenario's series cannot be read on this server"
     assert here.count() == 0

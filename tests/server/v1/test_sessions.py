@@ -16,6 +16,7 @@ from server.storage.store import Store
 from server.v1 import session_cache, sessions
 from server.v1.replayed_env import ReplayedEnv, Spec
 from server.v1.sessions import Sessions
+from tests.support.one_day import A_DAY
 from tests.support.rollouts import same_bits
 from tests.support.session_twins import (
     HOURLY,
@@ -51,7 +52,7 @@ def some_reset(spec: Spec, first: bool, choice: np.random.Generator) -> dict[str
     seed: Any = choice.choice([None, 7, 2**63])
     options: dict[str, Any] = {}
     if choice.random() < 0.5:
-        options = {"soc": 0.25, "start": "2023-06-01", "house": 3}
+        options = {"soc": 0.25, "start": "2025-06-05", "house": 3}
         options.pop(str(choice.choice(sorted(options))))
     if spec.num_envs is not None and choice.random() < 0.5:
         seed = [None if choice.random() < 0.5 else int(row) for row in range(spec.num_envs)]
@@ -206,7 +207,7 @@ def test_many_sessions_need_not_fit_in_memory(
     )  # the series of one scenario, some envs
     here = Sessions(store, Config())
     spec = Spec(HOURLY, 2)
-    other = Spec(Scenario.from_dict({"time_step_min": 30}))
+    other = Spec(Scenario.from_dict({**A_DAY, "time_step_min": 30}))
     names = [here.create(spec).id for _ in range(3)]
     twins = [Twin(spec) for _ in names]
     for name, twin in zip(names, twins, strict=True):

@@ -17,7 +17,7 @@ from server.storage.store import Operation
 from server.v1 import step_codec
 from server.v1.replayed_env import RESET, STEP, ReplayedEnv, Spec, step_body
 from server.v1.step_answer import Answer
-from tests.support.rollouts import THREE_CARS
+from tests.support.one_day import THREE_CARS_DAY
 
 HOUR = {"preset": "classic", "time_step_min": 60}
 
@@ -42,7 +42,7 @@ def plain(value: Any) -> Any:
 
 
 def test_json_of_a_single_env_is_what_the_env_returns() -> None:
-    scenario = {**THREE_CARS, "time_step_min": 60}
+    scenario = {**THREE_CARS_DAY, "time_step_min": 60}
     env = EVChargingEnv(scenario)
     observation, info = env.reset(seed=5)
     made = replayed_env(None, scenario)
