@@ -30,7 +30,9 @@ class Memory:
     """
 
     def __init__(self, days: int, netted: bool) -> None:
-        self.hour = -1
+        self.hour = -1  # of the local clock
+        self.hours = 0  # that have begun; in autumn one of the clock comes twice
+        self._into_h = 0.0  # how much of the running hour had passed before the last step
         self._days, self._netted = days, netted
         self._loads_kw: list[deque[float]] = [deque(maxlen=LOAD_DAYS) for _ in range(DAY_H)]
         self._pv_kw = [0.0] * DAY_H
@@ -43,10 +45,12 @@ class Memory:
 
     def note(self, household: HouseholdView) -> None:
         """Take in what holds in the coming step."""
-        hour = int(household.hour_of_day)
-        if hour != self.hour:
+        hour, into_h = int(household.hour_of_day), household.hour_of_day % 1.0
+        if hour != self.hour or into_h <= self._into_h:
             self._end_hour(hour)
+            self.hours += 1
             self._prices.append(household.price_window[0])
+        self._into_h = into_h
         load_kw, pv_kw = household.load_kw, household.pv_kw
         import_kw = max(0.0, load_kw - (pv_kw if self._netted else 0.0))
         self._steps.append((load_kw, pv_kw, household.hour_factor * import_kw))

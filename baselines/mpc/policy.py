@@ -165,7 +165,7 @@ class Planner:
         dearest = max(tariff.power_price_per_kw, tariff.power_low_per_kw or 0.0)
         self._power_price_per_kw = dearest * (1.0 + tariff.vat) / tariff.power_days
         self._energy_weight, self._power_weight = weights.energy, weights.power
-        # The clock hour and the departures for which the plan was made.
+        # The number of the hour and the departures for which the plan was made.
         self._planned_for: tuple[int, ...] = ()
         self._plugged = [False] * len(scenario.vehicles)  # in the step before
         self._stays: list[Stay] = []
@@ -191,7 +191,7 @@ class Planner:
         if any(household.plugged):
             now_min = self.steps * self._scenario.time_step_min
             departures = [now_min + left if left else -1 for left in household.minutes_to_departure]
-            situation = (self._memory.hour, *departures)
+            situation = (self._memory.hours, *departures)
             if situation != self._planned_for or self._plan is None:
                 self._plan = self._plan_anew(household)
                 self._planned_for = situation

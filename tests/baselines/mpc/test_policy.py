@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import gymnasium as gym
 import numpy as np
@@ -14,7 +16,9 @@ from baselines.foresight import tell_future
 from baselines.mpc import Mpc
 from baselines.mpc import policy as mpc_policy
 from baselines.mpc.plan import Outlook, Plan, Site, Stay, make_plan
+from ev_gym.env import EVChargingEnv
 from ev_gym.runtime.arrays import Floats
+from ev_gym.series.dataset import Dataset
 from ev_gym.vector_env import EVChargingVectorEnv
 
 
@@ -209,3 +213,40 @@ def test_what_it_refuses() -> None:
     assert not make_policy("mpc", env).clairvoyant
     with pytest.raises(ValueError, match=r"was not told the future; allowed: a local env"):
         policy(observation)
+
+
+@pytest.mark.parametrize("step_min", [15, 60])
+def test_the_second_of_two_hours_of_one_name_is_an_hour_of_its_own(step_min: int) -> None:
+    """On 26 October 2025 the clock shows 02:00 twice; only the second such hour is cheap.
+
+    The plan of the first 02:00 must not be gone on with, though the clock shows the same.
+    """
+    monday = datetime(2025, 10, 20, tzinfo=ZoneInfo("Europe/Stockholm"))
+    price = np.ones(2 * 168)
+    second = 6 * 24 + 3  # hours since Monday: 25 hours on Sunday, the cheap one is its fourth
+    price[second] = 0.1
+    dataset = Dataset(
+        start=monday, zone="Europe/Stockholm", load_kw=np.full((1, 2 * 672), 0.5),
+        price_per_kwh=price, temperature_c=np.full(2 * 168, 10.0),
+    )  # fmt: skip
+    scenario = {
+        "driving": {"pattern": "daily", "arrival_h": 17.0, "departure_h": 7.0, "trip_kwh": 5.0},
+        "vehicles": [{"chemistry": None}],
+        "tariff": {"power_price_per_kw": 0.0, "energy_tax_per_kwh": 0.0, "transfer_per_kwh": 0.0},
+        "household": {"annual_kwh": None},
+        "days": 1,
+        "start_hour": 18,
+        "time_step_min": step_min,
+    }
+    env = EVChargingEnv(scenario, dataset=dataset)
+    policy = make_policy("mpc", env)
+    observation, _ = env.reset(seed=0, options={"start": "2025-10-25", "soc": 0.7})
+    over = False
+    while not over:
+        observation, _, _, over, _ = env.step(policy(observation))
+    history = env.history
+    cheap = history["price_per_kwh"] < 0.5
+    assert set(history.index[cheap].strftime("%d %H %z")) == {"26 02 +0100"}
+    stored_kwh = history["stored_kwh"]
+    assert stored_kwh[cheap].sum() >= 0.9 * 0.1 * 58.0  # what misses to 80 %
+    assert stored_kwh[:"2025-10-26 02:59:59+01:00"].sum() <= 1.1 * stored_kwh[cheap].sum()  # type: ignore[misc]  # times
