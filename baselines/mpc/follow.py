@@ -18,6 +18,7 @@ from typing import NamedTuple
 from baselines.mpc.plan import Car, Plan, Site, Stay
 from baselines.policies.headroom import ROUNDING_KW
 from baselines.policies.view import OBSERVED_ZERO_KWH, HouseholdView
+from ev_gym.drivers.calendar import WORTH_A_STOP_KWH
 
 
 class CarSettings(NamedTuple):
@@ -52,12 +53,14 @@ class LastAmpere(NamedTuple):
         price_per_kwh: Of a kWh stored now.
         missing_per_kwh: What a kWh too little costs.
         surplus_per_kwh: What a kWh too much is worth.
+        stop_cost: What a stop for missing energy costs besides.
     """
 
     charges_later: bool
     price_per_kwh: float
     missing_per_kwh: float
     surplus_per_kwh: float
+    stop_cost: float = 0.0
 
     def is_taken(self, want_kwh: float, less_kwh: float, more_kwh: float) -> bool:
         """Whether to store `more_kwh` and not `less_kwh`, where `want_kwh` between them is due."""
@@ -65,6 +68,8 @@ class LastAmpere(NamedTuple):
         if self.charges_later:
             return short_kwh >= over_kwh
         gain = short_kwh * self.missing_per_kwh + over_kwh * self.surplus_per_kwh
+        if short_kwh > WORTH_A_STOP_KWH:
+            gain += self.stop_cost
         return gain > (more_kwh - less_kwh) * self.price_per_kwh
 
 
@@ -88,6 +93,7 @@ def last_ampere(
         price_per_kwh=price_per_kwh / car.stored_per_kwh,
         missing_per_kwh=site.public_per_kwh if is_needed else worth_per_kwh,
         surplus_per_kwh=worth_per_kwh,
+        stop_cost=site.stop_cost if is_needed else 0.0,
     )
 
 

@@ -31,6 +31,9 @@ from ev_gym.runtime.records import (
     VehicleState,
 )
 
+# Nobody stops for less, which a car's display hardly shows; its price is paid all the same.
+WORTH_A_STOP_KWH = 0.1
+
 
 @compiled
 def _next_daily(offset_min: Ints, after_min: int, clock_min: int) -> int:
@@ -155,8 +158,9 @@ def pass_calendar(
     """Let one car leave and come home as planned up to and including `until_min`.
 
     At a departure the car is brought to its wanted SoC, whether it was at a charger or waited for
-    one; the energy for that is added to `result.missing_kwh`. At a return the trip's energy leaves
-    the battery; what was bought on the road is added to `result.public_kwh`. Both are added to the
+    one; the energy for that is added to `result.missing_kwh`, and a stop where it is more than
+    `WORTH_A_STOP_KWH`. At a return the trip's energy leaves the battery; what was bought on the
+    road is added to `result.public_kwh`, with its stop. Both are added to the
     `vehicle_result.topup_kwh`. Where `settings.stays_home` says that nobody leaves, a departure
     only passes and the next one is planned. `plug_in` has to be called afterwards.
 
@@ -179,12 +183,14 @@ def pass_calendar(
                 missing_kwh = battery.leave(vehicle, car)
                 _count_jump(vehicle, car, before_kwh)
                 result.missing_kwh += missing_kwh
+                result.missing_stops += 1.0 if missing_kwh > WORTH_A_STOP_KWH else 0.0
                 vehicle_result.topup_kwh += missing_kwh
             plan_session(vehicle, car, habits, hours, offset_min, vehicle.departure_min)
         elif vehicle.home == 0 and vehicle.arrival_min <= until_min:
             public_kwh = battery.come_home(vehicle, car)
             _count_jump(vehicle, car, before_kwh)
             result.public_kwh += public_kwh
+            result.public_stops += 1.0 if public_kwh > WORTH_A_STOP_KWH else 0.0
             vehicle_result.topup_kwh += public_kwh
             vehicle_result.trip_kwh += vehicle.trip_kwh
         else:

@@ -88,7 +88,12 @@ def bill_wear(result: StepResult, settings: Settings, cost: float) -> None:
 
 @compiled
 def buy_elsewhere(result: StepResult, settings: Settings) -> None:
-    """Write the reward's terms for the energy (kWh, in the battery) bought at public chargers."""
-    price = settings.public_price_per_kwh
-    result.missing_term = -settings.missing_weight * price * result.missing_kwh
-    result.public_term = -settings.public_weight * price * result.public_kwh
+    """Write the reward's terms for the energy (kWh, in the battery) bought at public chargers.
+
+    A stop there costs a fixed amount besides.
+    """
+    price, stop_cost = settings.public_price_per_kwh, settings.public_stop_cost
+    missing_cost = price * result.missing_kwh + stop_cost * result.missing_stops
+    public_cost = price * result.public_kwh + stop_cost * result.public_stops
+    result.missing_term = -settings.missing_weight * missing_cost
+    result.public_term = -settings.public_weight * public_cost

@@ -110,6 +110,14 @@ class Tariff:
     public_price_per_kwh: float = number(
         5.0, "SEK/kWh", "a public charger's price, with VAT, per kWh stored (an estimate)", 0, 100
     )
+    public_stop_cost: float = number(
+        30.0,
+        "SEK",
+        "a stop at a public charger, besides its energy: a quarter of an hour and a detour "
+        "(an estimate)",
+        0,
+        1000,
+    )
     overload_price_per_kwh: float = number(
         10.0, "SEK/kWh", "price of energy drawn above the connection's limit", 0, 1000
     )

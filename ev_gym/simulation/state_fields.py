@@ -118,11 +118,13 @@ STEP_FIELDS = (
     Field("house_power_cost", "f8", "", "the same of the house alone"),
     Field("missing_kwh", "f8", "kWh", "energy missing at departure, bought at a public charger"),
     Field("public_kwh", "f8", "kWh", "energy bought on the road for the trips that ended"),
+    Field("missing_stops", "f8", "", "cars that stopped at a public charger for missing energy"),
+    Field("public_stops", "f8", "", "cars that stopped at one on the road"),
     Field("energy_term", "f8", "", "reward: minus the grid energy for charging"),
     Field("power_term", "f8", "", "reward: minus the power charge for charging"),
     Field("wear_term", "f8", "", "reward: minus the capacity that the batteries lost"),
-    Field("missing_term", "f8", "", "reward: minus the energy missing at departure"),
-    Field("public_term", "f8", "", "reward: minus the energy bought on the road"),
+    Field("missing_term", "f8", "", "reward: minus the energy missing at departure, and stops"),
+    Field("public_term", "f8", "", "reward: minus the energy bought on the road, and stops"),
     Field("overload_term", "f8", "", "reward: minus the energy above the connection's limit"),
 )
 

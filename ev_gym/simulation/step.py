@@ -84,6 +84,8 @@ def _report_surroundings(household: HouseholdState, settings: Settings, result: 
     result.temperature_c = household.temperature_c
     result.missing_kwh = 0.0
     result.public_kwh = 0.0
+    result.missing_stops = 0.0
+    result.public_stops = 0.0
     result.power_cost = 0.0
     result.house_power_cost = 0.0
     # As all other terms are where nothing costs; 0.0 would change the sign of a reward of -0.0.

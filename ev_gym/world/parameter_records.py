@@ -41,6 +41,7 @@ SETTINGS_DTYPE = np.dtype(
         ("power_days", "i8"),  # number N of peaks in the power charge; 0: no power charge
         ("ageing", "i1"),  # 1: the ageing of some car's battery is modelled
         ("public_price_per_kwh", "f8"),
+        ("public_stop_cost", "f8"),
         ("overload_price_per_kwh", "f8"),
         ("energy_weight", "f8"),
         ("power_weight", "f8"),
@@ -137,6 +138,7 @@ def settings_record(
             "power_days": tariff.power_days if tariff.has_power_charge else 0,
             "ageing": any(vehicle.chemistry is not None for vehicle in scenario.vehicles),
             "public_price_per_kwh": tariff.public_price_per_kwh,
+            "public_stop_cost": tariff.public_stop_cost,
             "overload_price_per_kwh": tariff.overload_price_per_kwh,
             "stays_home": False,  # `ev_gym.world.world.unending` sets it
         },

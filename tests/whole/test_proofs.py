@@ -64,7 +64,10 @@ def test_the_reward_is_minus_the_difference_of_two_bills(case: Case) -> None:
     elsewhere_kwh = episodes.of("missing_kwh") + episodes.of("public_kwh")
     assert elsewhere_kwh == pytest.approx(episodes.of("topup_kwh").sum(axis=2), abs=MONEY)
     prices = np.array([vehicle.wear_price_per_kwh for vehicle in episodes.scenario.vehicles])
+    stops = episodes.of("missing_stops") + episodes.of("public_stops")
+    assert np.all(stops <= len(episodes.scenario.vehicles) * 2 + elsewhere_kwh / 0.1)
     money = of_house - with_cars - tariff.public_price_per_kwh * elsewhere_kwh
+    money -= tariff.public_stop_cost * stops
     money -= (episodes.of("wear_kwh") * prices).sum(axis=2)
     money += episodes.term("overload")
     assert episodes.rewards == pytest.approx(money, abs=MONEY)
@@ -287,7 +290,9 @@ def year(time_step_min: int, only_at_night: bool) -> tuple[Floats, Floats]:
 
     Charging is at full power on arrival, or from 22:00 to 06:00 only.
     """
-    scenario: dict[str, Any] = {"time_step_min": time_step_min, "days": 365}
+    # A stop's fixed cost comes or goes where some 0.1 kWh are missing, however fine the step.
+    tariff = {"public_stop_cost": 0.0}
+    scenario: dict[str, Any] = {"time_step_min": time_step_min, "days": 365, "tariff": tariff}
     env = EVChargingVectorEnv(8, scenario, copy=False)
     observation, _ = env.reset(seed=3, options={"start": "2024-12-30"})
     actions, charging, of_house = np.ones((8, 1), np.float32), np.zeros(8), np.zeros(8)

@@ -10,6 +10,7 @@ import functools
 import math
 import operator
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,14 @@ from tests.support.accounts import (
     sun_alone_kw,
     sun_let_through_kw,
 )
-from tests.support.scenario_strategies import SERIES, cases, examples, managed_cases, run_case
+from tests.support.scenario_strategies import (
+    SERIES,
+    Episode,
+    cases,
+    examples,
+    managed_cases,
+    run_case,
+)
 
 BALANCE_KWH = 1e-9
 
@@ -81,6 +89,13 @@ def test_losses_are_those_of_the_car(case: Case) -> None:
             assert np.all(episode.of("loss_kwh")[flowed, k] > 0.0)
 
 
+def bought_cost(episode: Episode, what: str) -> Any:
+    """Each step's cost of what was bought at public chargers: its energy, and the stops for it."""
+    tariff = episode.env.scenario.tariff
+    energy = tariff.public_price_per_kwh * episode.of(f"{what}_kwh")
+    return energy + tariff.public_stop_cost * episode.of(f"{what}_stops")
+
+
 @settings(max_examples=examples(60))
 @given(cases())
 def test_every_kwh_is_billed(case: Case) -> None:
@@ -114,8 +129,8 @@ def test_every_kwh_is_billed(case: Case) -> None:
         "energy": -weights.energy * (cost - house),
         "power": -weights.power * power,
         "wear": -weights.wear * (episode.of("wear_kwh") @ np.array(wear_prices)),
-        "missing": -weights.missing * tariff.public_price_per_kwh * episode.of("missing_kwh"),
-        "public": -weights.public * tariff.public_price_per_kwh * episode.of("public_kwh"),
+        "missing": -weights.missing * bought_cost(episode, "missing"),
+        "public": -weights.public * bought_cost(episode, "public"),
         "overload": -weights.overload * tariff.overload_price_per_kwh * overload_kwh,
     }
     assert set(billed) == set(REWARD_TERMS)

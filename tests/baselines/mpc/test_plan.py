@@ -85,7 +85,7 @@ def test_the_power_charge_against_the_public_charger(
 ) -> None:
     charged: dict[str, Any] = {"hour_factor": [1.0] * 4, "peak_kw": 3.0, "power_price_per_kw": 27.0}
     known = outlook([1.0] * 4, load_kw=1.0, **charged)
-    house = site(tariff={"public_price_per_kwh": public})
+    house = site(tariff={"public_price_per_kwh": public, "public_stop_cost": 0.0})
     plan = make_plan(house, known, [Stay(0, 28.0, 4.0)])
     assert plan.peak_kw == pytest.approx(peak_kw)
     assert plan.value_per_kwh == pytest.approx([value])
@@ -165,7 +165,8 @@ def test_what_is_left_over_is_worth_something_up_to_the_limit() -> None:
     """Bought at 1 for 1.2 until full, and not at 1.3; never more than the public charger's."""
     for price, worth, full in ((1.0, 1.2, True), (1.3, 1.2, False), (6.0, 9.0, False)):
         known = outlook([price], worth_per_kwh=worth)
-        plan = make_plan(site(), known, [Stay(0, 42.0, 1.0)])
+        house = site(tariff={"public_stop_cost": 0.0})
+        plan = make_plan(house, known, [Stay(0, 42.0, 1.0)])
         assert plan.energy_kwh == pytest.approx([50.0 if full else 42.0])
 
 
@@ -234,6 +235,8 @@ def test_the_last_ampere_is_taken_by_what_it_costs() -> None:
     """0.3 kWh short at 5, or 0.7 too many of a kWh for 2 each, which are worth 1."""
     assert not LastAmpere(False, 2.3, 5.0, 1.0).is_taken(0.3, 0.0, 1.0)
     assert LastAmpere(False, 2.1, 5.0, 1.0).is_taken(0.3, 0.0, 1.0)  # 1.5 + 0.7 is more than 2.1
+    assert LastAmpere(False, 2.3, 5.0, 1.0, 30.0).is_taken(0.3, 0.0, 1.0)  # it spares a stop
+    assert not LastAmpere(False, 2.3, 5.0, 1.0, 30.0).is_taken(0.1, 0.0, 1.0)  # nobody stops for so
     nearer = LastAmpere(True, 9.0, 0.0, 0.0)
     assert [nearer.is_taken(want, 0.0, 1.0) for want in (0.4, 0.6)] == [False, True]
 

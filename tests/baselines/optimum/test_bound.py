@@ -210,7 +210,7 @@ def plain(scenario: Scenario) -> Scenario:
         charger=charger,
         vehicles=cars,
         solar=Solar(),
-        tariff=replace(scenario.tariff, public_price_per_kwh=5.0),
+        tariff=replace(scenario.tariff, public_price_per_kwh=5.0, public_stop_cost=0.0),
         reward_weights=replace(scenario.reward_weights, missing=1.0, public=1.0),
     )
 

@@ -188,6 +188,23 @@ def test_a_given_energy_knows_no_weather() -> None:
     assert vehicles["trip_kwh"][0] == 9.0
 
 
+@pytest.mark.parametrize(("lacks_kwh", "stops"), [(0.0, 0), (0.09, 0), (0.11, 1), (30.0, 1)])
+def test_a_stop_is_counted_where_more_than_a_tenth_of_a_kwh_is_bought(
+    lacks_kwh: float, stops: int
+) -> None:
+    """At the departure for what is missing, and on the way for what the trip needs beyond."""
+    trip = Driving(pattern="daily", arrival_h=17.0, departure_h=7.0, trip_kwh=40.6 + lacks_kwh)
+    settings, cars, vehicles = household(Vehicle(driving=trip))
+    calendar.begin_daily(vehicles[0], cars[0], MILD, STILL, 3 * 60)
+    vehicles["energy_kwh"] = 0.8 * 58.0 - lacks_kwh
+    left, _ = pass_all(settings, cars, vehicles, 7 * 60)
+    assert left["missing_kwh"] == pytest.approx(lacks_kwh, abs=1e-9)
+    assert (left["missing_stops"], left["public_stops"]) == (stops, 0)
+    back, _ = pass_all(settings, cars, vehicles, 17 * 60)  # 40.6 kWh are from 80 to 10 %
+    assert back["public_kwh"] == pytest.approx(lacks_kwh, abs=1e-9)
+    assert (back["missing_stops"], back["public_stops"]) == (0, stops)
+
+
 def test_jumps_of_the_charge_wear_the_battery() -> None:
     """A top-up from 50 to 80 %, and a trip down to the 10 % that the road leaves."""
     far = Driving(pattern="daily", arrival_h=17.0, departure_h=7.0, trip_kwh=60.0)
