@@ -8,10 +8,9 @@ import click
 
 from baselines.policies.specs import POLICY_NAMES, entry_point_of, parse_spec
 from ev_gym.scenario import Scenario, preset, preset_names
-from ev_gym.scenario.scenario import MONTH
+from ev_gym.scenario.scenario import MONTH, MOST_DAYS
 
 SCENARIO_HELP = f"{', '.join(preset_names())}, or a .json file of overrides."
-MOST_DAYS = 366
 POLICY_HELP = (
     f"{', '.join(POLICY_NAMES)}; with arguments, such as 'night(from_h=22)'; module:Class of your "
     "own; or the .zip of a Stable-Baselines3 model."

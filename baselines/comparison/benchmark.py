@@ -31,7 +31,7 @@ COLUMNS = (
     ("a year", "cost_per_year", 1, ".0f"),
     ("regret", "regret", 1, ".2f"),
     ("in %", "regret_percent", 1, ".1f"),
-    *((term, f"{term}", 1, ".2f") for term in REWARD_TERMS),
+    *((term, term, 1, ".2f") for term in REWARD_TERMS),
     ("stored", "settlement", -1, ".2f"),
     ("miss", "missing_kwh", 1, ".2f"),
     ("V2G", "discharge_kwh", 1, ".2f"),

@@ -54,12 +54,10 @@ def bills(summary: pd.DataFrame, path: str | Path) -> Figure:
 
     Args:
         summary: One row per scenario and policy, with `scenario`, `policy`, `currency`, `per` (a
-            day or a month, of which all figures are), the terms
-            `energy`, `power`, `wear`, `missing`, `public`,
-            `overload` (cost is positive) and `settlement` (worth is positive),
-            `cost` (the terms less the settlement), its 95 % interval `cost_low` and
-            `cost_high`; where they are known `cost_per_year`, and `bound`, below
-            which no policy can come.
+            day or a month, of which all figures are), the terms `energy`, `power`, `wear`,
+            `missing`, `public`, `overload` (cost is positive) and `settlement` (worth is positive),
+            `cost` (the terms less the settlement), its 95 % interval `cost_low` and `cost_high`;
+            where they are known `cost_per_year`, and `bound`, below which no policy can come.
         path: Where the PNG goes.
     """
     scenarios = names_in(summary["scenario"])

@@ -12,6 +12,7 @@ import numpy as np
 from baselines.comparison.steps_file import step_columns
 from baselines.comparison.tasks import LEAST_ROWS, Task
 from baselines.policies.specs import POLICY_NAMES, built_in, parse_spec
+from ev_gym.runtime.durations import HOUR_MIN
 from ev_gym.scenario import Scenario
 from ev_gym.scenario.scenario import with_horizon
 from ev_gym.series.of_scenario import dataset_of
@@ -98,8 +99,11 @@ class Plan:
     @property
     def total_steps(self) -> int:
         """Steps of all episodes under all policies."""
-        steps = [s.horizon_steps * len(self.policies_of(s)) for s in self.horizons]
-        return sum(steps) * len(self.episodes) * len(self.splits)
+        return sum(
+            self._episode_steps(scenario, split) * len(self.policies_of(scenario))
+            for scenario in self.horizons
+            for split in self.splits
+        )
 
     @property
     def keeps_steps(self) -> bool:
@@ -176,6 +180,13 @@ class Plan:
             )
             for batch, (months, episodes, month_hours) in enumerate(parts)
         ]
+
+    def _episode_steps(self, scenario: Scenario, split: str | None) -> int:
+        """Steps of all episodes under one policy."""
+        if not scenario.by_month:
+            return scenario.horizon_steps * len(self.episodes)
+        hours = (sum(hours) * len(own) for hours, _, own in self._alike(scenario, split))
+        return sum(hours) * HOUR_MIN // scenario.time_step_min
 
     def _alike(
         self, scenario: Scenario, split: str | None

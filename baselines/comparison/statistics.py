@@ -156,7 +156,8 @@ def _figures(frame: pd.DataFrame, group: Group, seed: int) -> dict[str, float]:
     means["cheap_share"] = cheap_kwh / charge_kwh if charge_kwh else np.nan
     with np.errstate(invalid="ignore"):
         resampled["cheap_share"] = resampled["cheap_kwh"] / resampled["charge_kwh"]
-    means["cost_per_year"], resampled["cost_per_year"] = _year(figures["cost"], frame, seed)
+    year = _year(figures["cost"], frame, seed, strata)
+    means["cost_per_year"], resampled["cost_per_year"] = year
     if "regret" in figures and REFERENCE in group.episodes:
         most = group.episodes[REFERENCE]["regret"].to_numpy()
         means["regret_percent"] = float(share(means["regret"], most.mean()))
@@ -168,19 +169,18 @@ def _figures(frame: pd.DataFrame, group: Group, seed: int) -> dict[str, float]:
     return row
 
 
-def _year(costs: Floats, frame: pd.DataFrame, seed: int) -> tuple[float, Floats]:
+def _year(
+    costs: Floats, frame: pd.DataFrame, seed: int, strata: Strata | None
+) -> tuple[float, Floats]:
     """The cost of a year, and (samples,) such costs resampled; nan without all twelve months."""
     months = calendar_months(frame)
     if len(months) < MONTHS_A_YEAR:
         return np.nan, np.full(1, np.nan)
-    year = float(sum(costs[places].mean() for places in months.values()))
-    if min(map(len, months.values())) == 1:
-        return year, MONTHS_A_YEAR * resampled_means(costs, seed)
     # So weighted, the mean over all episodes is the sum of the months' means.
     weighted = costs * len(costs)
     for places in months.values():
         weighted[places] /= len(places)
-    return year, resampled_means(weighted, seed, list(months.values()))
+    return float(weighted.mean()), resampled_means(weighted, seed, strata)
 
 
 def share(regret: Any, avoidable: Any) -> Floats:

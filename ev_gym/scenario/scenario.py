@@ -36,6 +36,7 @@ from ev_gym.scenario.vehicle import Driving, Vehicle
 MAX_VEHICLES = 8
 MONTH = "month"  # as `Scenario.days`
 LONGEST_MONTH_DAYS = 31
+MOST_DAYS = 366
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ class Scenario:
         "d",
         "horizon of an episode: days of 24 hours, or a calendar month",
         1,
-        366,
+        MOST_DAYS,
         whole=True,
         word=MONTH,
     )

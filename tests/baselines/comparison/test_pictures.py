@@ -22,7 +22,7 @@ from ev_gym.env import EVChargingEnv
 from ev_gym.simulation.state_fields import REWARD_TERMS
 from tests.support.drawn_steps import artists, bar_widths, steps, texts
 
-TERMS = [f"{term}" for term in REWARD_TERMS]
+TERMS = list(REWARD_TERMS)
 MONEY = {  # the terms in their order, settlement, half the interval's width
     "uncontrolled": (9.0, 2.0, 0.4, 0.0, 0.1, 0.0, 0.7, 1.0),
     "price_based": (5.0, 1.0, 0.3, 0.4, 0.2, 0.0, -0.1, 0.5),

@@ -217,8 +217,13 @@ def test_a_year_is_told_only_of_all_twelve_months() -> None:
     assert whole["cost_per_year"][0] == 66.0
     # With one household a month there is nothing to draw within it; all are drawn from together.
     low, high = (12 * whole[f"cost_{end}"][0] for end in ("low", "high"))
-    assert (whole["cost_per_year_low"][0], whole["cost_per_year_high"][0]) == (low, high)
+    ends = whole["cost_per_year_low"][0], whole["cost_per_year_high"][0]
+    assert ends == pytest.approx((low, high), rel=1e-12)
     assert high > low
+    # A thirteenth household weighs down January; the interval lies around the sum of the months.
+    more = statistics.summarise(by_month({"a": (*range(12), 240.0)}), 0)
+    assert more["cost_per_year"][0] == 66.0 + 120.0
+    assert more["cost_per_year_low"][0] < 186.0 < more["cost_per_year_high"][0]
 
 
 def test_train_and_test_weeks_are_never_mixed() -> None:

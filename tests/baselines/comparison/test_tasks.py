@@ -45,9 +45,7 @@ def test_sums_are_those_of_all_steps(villa: tuple[Task, list[pd.DataFrame], task
     for row, steps in enumerate(frames):
         cars = [steps["charge_kw_0"], steps["charge_kw_1"]]
         drawn_kw = sum(car.clip(lower=0.0) for car in cars)
-        expected = {
-            f"{term.removesuffix('_term')}": -math.fsum(steps[term]) / 3 for term in TERM_FIELDS
-        }
+        expected = {term.removesuffix("_term"): -math.fsum(steps[term]) / 3 for term in TERM_FIELDS}
         cost = math.fsum(expected.values()) - part.figures["settlement"][row]
         powers = {
             "charge": drawn_kw,
@@ -312,6 +310,8 @@ def test_months_are_dealt_out_in_rotation() -> None:
                 change = {"03": -1, "10": 1}.get(month, 0)
                 days = {"02": 28, "04": 30, "06": 30, "09": 30, "11": 30}.get(month, 31)
                 assert (hours, len(task.day_hours)) == (24 * days + change, days)
+    # A year, and the 31 and 28 days of the two months that come twice, under two policies.
+    assert plan.total_steps == 2 * 24 * (365 + 31 + 28)
     with pytest.raises(ScenarioError, match=r"no whole month with a look-ahead of 36 hours"):
         Plan((CLASSIC,), ("night",), days="month").tasks()
 

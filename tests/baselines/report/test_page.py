@@ -38,7 +38,7 @@ def comparison(policies: tuple[str, ...] = tuple(COSTS), bound: bool = True) -> 
         for household, cost in enumerate(COSTS[policy]):
             row = {"scenario": "one", "split": "all", "policy": policy, "seed": 0}
             row |= {"household": household}
-            money = dict.fromkeys((f"{term}" for term in REWARD_TERMS), 0.0)
+            money = dict.fromkeys(REWARD_TERMS, 0.0)
             figures = money | {"energy": cost, "settlement": 0.0}
             figures |= {"cost": cost, "missing_kwh": 0.1 * cost, "peak_kw": 2.0}
             figures |= {"charge_kwh": 8.0, "cheap_kwh": 4.0}
