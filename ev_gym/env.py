@@ -17,7 +17,7 @@ from ev_gym.simulation import saved_state
 from ev_gym.simulation.actions import ActionMap
 from ev_gym.simulation.observation import observation_space
 from ev_gym.simulation.reset_options import NOTHING_FIXED, checked_seed, fixed_draws
-from ev_gym.simulation.results import History, history_frame
+from ev_gym.simulation.results import FULL, History, checked_info, history_frame
 from ev_gym.simulation.simulator import Outputs, Simulator
 from ev_gym.world.world import build_world
 
@@ -65,9 +65,20 @@ class EVChargingEnv(gym.Env[NDArray[Any], Any]):
     An episode begins at the scenario's start hour; its day, its house and its drivers are drawn at
     random. With `days="month"` it is a calendar month, from its first midnight to the next one's,
     so its length differs from month to month. It is truncated when the scenario's horizon is
-    reached and is never terminated. The last `info` holds `settlement`: the change of the energy in
-    all batteries since the start, at the mean price of the cheapest quarter of the episode's hours.
-    The score of an episode is its return plus its settlement.
+    reached and is never terminated. Its `settlement` is the change of the energy in all batteries
+    since the start, at the mean price of the cheapest quarter of the episode's hours. The score of
+    an episode is its return plus its settlement.
+
+    ## Info
+    Keys, types and shapes are the same at a reset and at every step. At a reset nothing has flowed
+    yet, so energies, money and terms are 0. `settlement` is 0 until the last step of an episode.
+
+    - `info="full"`: each declared field of a step, as a Python number or, of the cars, as an array
+      (K,) float64; the dict `reward_terms`; and `settlement`.
+    - `"flat"`: the same without a dict in it: a term is `reward_energy`, `reward_power` and so on.
+      Numbers are NumPy's, with a dtype, as TorchRL asks for.
+    - `"terms"`: of these `reward_energy` and so on, and `settlement`.
+    - `"none"`: nothing; the fastest.
 
     ## Reset options
     `{"start": <date or time>, "soc": ..., "house": ...}`: each one that is given replaces what the
@@ -79,9 +90,11 @@ class EVChargingEnv(gym.Env[NDArray[Any], Any]):
         continuous: False for discrete actions.
         dataset: Series to use instead of those that the scenario names.
         render_mode: None, `"rgb_array"` or `"human"`.
+        info: `"full"`, `"flat"`, `"terms"` or `"none"`: how much an `info` holds.
 
     Raises:
         ScenarioError: for an impossible scenario or split.
+        ValueError: for another `render_mode` or `info`.
     """
 
     metadata = {"render_modes": ["rgb_array", "human"], "render_fps": 8}  # noqa: RUF012  # gymnasium.Env declares no ClassVar
@@ -93,11 +106,13 @@ class EVChargingEnv(gym.Env[NDArray[Any], Any]):
         continuous: bool = True,
         dataset: Dataset | None = None,
         render_mode: str | None = None,
+        info: str = FULL,
     ) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(
                 f"render_mode is {render_mode!r}; allowed: None, 'rgb_array' or 'human'"
             )
+        self._info_mode = checked_info(info)
         self.scenario = as_scenario(scenario)
         self.split = split
         self.render_mode = render_mode
@@ -141,7 +156,7 @@ class EVChargingEnv(gym.Env[NDArray[Any], Any]):
         observation = np.empty((1, self.simulator.width), np.float32)
         out = Outputs(observation, start.results, start.vehicle_results, _NO_REWARD, _NOT_OVER)
         self.simulator.report(_ONLY_ROW, out)
-        return observation[0], start.info(0)
+        return observation[0], start.info(0, 0.0, self._info_mode)
 
     def step(self, action: Any) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Take one step.
@@ -162,10 +177,9 @@ class EVChargingEnv(gym.Env[NDArray[Any], Any]):
             history.vehicle_results,
             place,
         )
-        info = history.info(place)
+        settlement = float(self.simulator.settlements()[0]) if truncated else 0.0
+        info = history.info(place, settlement, self._info_mode)
         history.length = place + 1
-        if truncated:
-            info["settlement"] = float(self.simulator.settlements()[0])
         if self.render_mode == "human":
             self.render()
         return observation, reward, False, truncated, info

@@ -20,7 +20,7 @@ from ev_gym.simulation import saved_state
 from ev_gym.simulation.actions import ActionMap
 from ev_gym.simulation.observation import observation_space
 from ev_gym.simulation.reset_options import checked_mask, fixed_draws, row_seeds
-from ev_gym.simulation.results import rows_info
+from ev_gym.simulation.results import FULL, checked_info, rows_info
 from ev_gym.simulation.simulator import Outputs, Simulator
 from ev_gym.world.world import build_world
 
@@ -30,10 +30,10 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
 
     `gymnasium.make_vec("EVCharging-v0", num_envs=n, vectorization_mode="vector_entry_point")`.
     Spaces, rewards and fields are those of `EVChargingEnv`. `infos` hold its names, here as arrays
-    (n,) or (n, K), and `reward_terms` as a dict of arrays (n,). In a step in which episodes end,
-    `settlement` (n,) is valid in the rows where `_settlement` is True. With same-step autoreset,
-    `final_obs` and `final_info` hold the last observation and info of the episodes that ended; they
-    are valid in the rows where `_final_obs` is True.
+    (n,) or (n, K), and `reward_terms` as a dict of arrays (n,). With same-step autoreset,
+    `final_obs` and `final_info` hold the last observation and info of the episodes that ended, the
+    settlement included; they are valid in the rows where `_final_obs` is True. All else then
+    belongs to the episode that begins.
 
     Args:
         num_envs: Number of households n.
@@ -45,6 +45,7 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         copy: True: every call returns fresh arrays. False: views of one set of buffers, which the
             next call overwrites.
         render_mode: None is the only one; there is no picture of many households.
+        info: `"full"`, `"flat"`, `"terms"` or `"none"`: how much `infos` hold.
 
     Attributes:
         outputs: The arrays behind what the last `reset` or `step` returned, for callers that want
@@ -53,7 +54,7 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
 
     Raises:
         ScenarioError: for an impossible scenario or split.
-        ValueError: for an impossible number of envs, autoreset mode or render mode.
+        ValueError: for an impossible number of envs, autoreset mode, render mode or `info`.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         copy: bool = True,
         render_mode: str | None = None,
+        info: str = FULL,
     ) -> None:
         whole = isinstance(num_envs, numbers.Integral) and not isinstance(num_envs, bool)
         if not whole or num_envs < 1:
@@ -78,6 +80,7 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
                 f"autoreset_mode is {autoreset_mode!r}; allowed: an AutoresetMode, or one of "
                 + ", ".join(map(repr, modes))
             )
+        self._info_mode = checked_info(info)
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
         self.num_envs = int(num_envs)
@@ -135,7 +138,7 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         self.simulator.begin(rows, *fixed)
         self.outputs = out = self._outputs()
         self.simulator.report(self._all_rows, out)
-        return out.observations, rows_info(out.results, out.vehicle_results)
+        return out.observations, self._infos(out, np.zeros(self.num_envs))
 
     def step(
         self, actions: Any
@@ -160,8 +163,7 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         next_step = self.autoreset_mode is AutoresetMode.NEXT_STEP
         ended = self.simulator.step(fractions, out, next_step)
         self.outputs = out
-        infos = self._end_episodes(out) if ended else {}
-        infos |= rows_info(out.results, out.vehicle_results)
+        infos = self._end_episodes(out) if ended else self._infos(out, np.zeros(self.num_envs))
         return (
             out.observations,
             out.rewards,
@@ -170,24 +172,25 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
             infos,
         )
 
+    def _infos(self, out: Outputs, settlement: NDArray[np.float64]) -> dict[str, Any]:
+        return rows_info(out.results, out.vehicle_results, settlement, self._info_mode)
+
     def _end_episodes(self, out: Outputs) -> dict[str, Any]:
-        """The infos of episodes that ended; with same-step autoreset their rows begin new ones."""
-        rows = np.flatnonzero(out.truncated)
-        settlement, ended = self.simulator.settlements(), out.truncated.copy()
+        """Infos where episodes ended; with same-step autoreset their rows begin new ones."""
+        settlement = self.simulator.settlements()
         if self.autoreset_mode is not AutoresetMode.SAME_STEP:
-            return {"settlement": settlement, "_settlement": ended}
-        final_info = rows_info(out.results.copy(), out.vehicle_results.copy())
-        final_info |= {"settlement": settlement, "_settlement": ended}
+            return self._infos(out, settlement)
+        rows, ended = np.flatnonzero(out.truncated), out.truncated.copy()
+        last = out._replace(results=out.results.copy(), vehicle_results=out.vehicle_results.copy())
         final_obs = np.zeros_like(out.observations)
         final_obs[rows] = out.observations[rows]
         self.simulator.begin(rows)
         self.simulator.report(rows, out)
         return {
-            "settlement": settlement.copy(),
-            "_settlement": ended.copy(),
+            **self._infos(out, np.zeros(self.num_envs)),
             "final_obs": final_obs,
-            "_final_obs": ended.copy(),
-            "final_info": final_info,
+            "_final_obs": ended,
+            "final_info": self._infos(last, settlement),
             "_final_info": ended.copy(),
         }
 

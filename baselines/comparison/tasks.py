@@ -24,7 +24,7 @@ from baselines.policies.specs import make_policy
 from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.durations import DAY_H, HOUR_MIN
 from ev_gym.scenario import Scenario
-from ev_gym.simulation.results import record_infos, steps_frame
+from ev_gym.simulation.results import TERMS, record_infos, steps_frame
 from ev_gym.simulation.state_fields import STEP_DTYPE, VEHICLE_STEP_DTYPE
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def episode_seed(seed: int, household: int) -> int:
 
 def make_env(task: Task) -> Any:
     """A vector env with a row for each episode of the task: a local one, or on a server."""
-    arguments: dict[str, Any] = {"id": "EVCharging-v0", "copy": False}
+    arguments: dict[str, Any] = {"id": "EVCharging-v0", "copy": False, "info": TERMS}
     if task.url is not None:
         arguments = {"id": "EVChargingRemote-v0", "url": task.url, "token": task.token}
     return gym.make_vec(
@@ -214,7 +214,7 @@ def _run(task: Task, env: Any) -> Part:
             writer.add(day.results, day.vehicle_results)
         if task.week and number < WEEK_DAYS:
             week.append(Day(day.results.copy(), day.vehicle_results.copy(), {}))
-        settlement = day.infos.get("settlement", settlement)
+        settlement = day.infos["settlement"]
     assert sums is not None  # a horizon has a day
     return Part(
         figures=sums.figures(np.array(settlement), task.parts),

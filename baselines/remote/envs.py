@@ -24,7 +24,7 @@ from baselines.remote.http_client import READ_S, Client, RemoteError
 from baselines.remote.session import Answer, RemoteSession
 from ev_gym.scenario import Scenario
 from ev_gym.simulation.reset_options import checked_mask, checked_seed, given_options, row_seeds
-from ev_gym.simulation.results import History, history_frame, rows_info
+from ev_gym.simulation.results import FULL, History, checked_info, history_frame, rows_info
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,9 +43,12 @@ class RemoteEnv(gym.Env[NDArray[Any], Any]):
         token: The server's token; None: the environment variable EV_GYM_TOKEN, where set.
         timeout_s: Longest wait for an answer before the request is repeated.
         render_mode: Only None.
+        info: `"full"`, `"flat"`, `"terms"` or `"none"`: how much infos hold here; the server sends
+            the same for all.
 
     Raises:
         ScenarioError: for an impossible scenario or split.
+        ValueError: for another `render_mode` or `info`.
         RemoteError: if the server cannot be reached, or refuses.
     """
 
@@ -60,8 +63,10 @@ class RemoteEnv(gym.Env[NDArray[Any], Any]):
         token: str | None = None,
         timeout_s: float = READ_S,
         render_mode: str | None = None,
+        info: str = FULL,
     ) -> None:
         _check_render_mode(render_mode)
+        self._info_mode = checked_info(info)
         self.render_mode = None
         client = Client(url, token, timeout_s)
         session = RemoteSession(client, scenario, split=split, continuous=continuous)
@@ -97,7 +102,7 @@ class RemoteEnv(gym.Env[NDArray[Any], Any]):
         self._seeded = True
         self._history.length = 0
         _record(self._start, 0, answer)
-        return answer.observations[0], self._start.info(0)
+        return answer.observations[0], self._start.info(0, 0.0, self._info_mode)
 
     def step(self, action: Any) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Take one step.
@@ -112,11 +117,9 @@ class RemoteEnv(gym.Env[NDArray[Any], Any]):
         answer = self._session.step(action)
         place = self._history.next_place()
         _record(self._history, place, answer)
-        info = self._history.info(place)
+        info = self._history.info(place, float(answer.settlement[0]), self._info_mode)
         self._history.length = place + 1
         truncated = bool(answer.truncated[0])
-        if truncated:
-            info["settlement"] = float(answer.settlement[0])
         return answer.observations[0], float(answer.rewards[0]), False, truncated, info
 
     @property
@@ -142,10 +145,12 @@ class RemoteVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         token: The server's token; None: the environment variable EV_GYM_TOKEN, where set.
         timeout_s: Longest wait for an answer before the request is repeated.
         render_mode: Only None.
+        info: `"full"`, `"flat"`, `"terms"` or `"none"`: how much infos hold here; the server sends
+            the same for all.
 
     Raises:
         ScenarioError: for an impossible scenario, split or number of envs.
-        ValueError: for an impossible autoreset mode or render mode.
+        ValueError: for an impossible autoreset mode, render mode or `info`.
         RemoteError: if the server cannot be reached, or refuses.
     """
 
@@ -160,9 +165,11 @@ class RemoteVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         token: str | None = None,
         timeout_s: float = READ_S,
         render_mode: str | None = None,
+        info: str = FULL,
     ) -> None:
         self.closed = True  # so far there is nothing to close
         _check_render_mode(render_mode)
+        self._info_mode = checked_info(info)
         self.render_mode = None
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
@@ -220,7 +227,7 @@ class RemoteVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         answer = self._session.reset(seeds, checked_options)
         super().reset(seed=seed if isinstance(seed, int) else None)
         self._seeded = True
-        return answer.observations, rows_info(answer.results, answer.vehicle_results)
+        return answer.observations, _infos(answer, self._info_mode)
 
     def step(
         self, actions: Any
@@ -242,9 +249,7 @@ class RemoteVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         if not self._seeded:
             raise gym.error.ResetNeeded("call reset() before step()")
         answer = self._session.step(actions)
-        infos = _ended(answer) if answer.truncated.any() else {}
-        infos |= rows_info(answer.results, answer.vehicle_results)
-        terminated = np.zeros(self.num_envs, np.bool_)
+        infos, terminated = _infos(answer, self._info_mode), np.zeros(self.num_envs, np.bool_)
         return answer.observations, answer.rewards, terminated, answer.truncated, infos
 
     def close_extras(self, **_: Any) -> None:
@@ -263,18 +268,17 @@ def _record(history: History, place: int, answer: Answer) -> None:
     history.vehicle_results[place] = answer.vehicle_results[0]
 
 
-def _ended(answer: Answer) -> dict[str, Any]:
-    """What infos hold besides, in a step in which episodes ended."""
-    settlement = {"settlement": answer.settlement, "_settlement": answer.truncated.copy()}
-    if answer.last is None:
-        return settlement
-    final_obs = np.zeros_like(answer.last.observations)
-    final_obs[answer.truncated] = answer.last.observations[answer.truncated]
-    last = rows_info(answer.last.results, answer.last.vehicle_results)
+def _infos(answer: Answer, mode: str) -> dict[str, Any]:
+    """The infos of the local vector env."""
+    last, ended = answer.last, answer.truncated
+    if last is None:
+        return rows_info(answer.results, answer.vehicle_results, answer.settlement, mode)
+    final_obs, running = np.zeros_like(last.observations), np.zeros(len(ended))
+    final_obs[ended] = last.observations[ended]
     return {
-        **{name: value.copy() for name, value in settlement.items()},
+        **rows_info(answer.results, answer.vehicle_results, running, mode),
         "final_obs": final_obs,
-        "_final_obs": answer.truncated.copy(),
-        "final_info": last | settlement,
-        "_final_info": answer.truncated.copy(),
+        "_final_obs": ended.copy(),
+        "final_info": rows_info(last.results, last.vehicle_results, answer.settlement, mode),
+        "_final_info": ended.copy(),
     }

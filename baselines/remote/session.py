@@ -39,7 +39,7 @@ class Answer(NamedTuple):
         observations: (n, D) float32.
         rewards: (n,) float64, 0 after a reset.
         truncated: (n,) bool.
-        settlement: (n,) float64, valid where `truncated`.
+        settlement: (n,) float64, of the episodes that ended; 0 in the other rows.
         results: (n,) STEP_DTYPE.
         vehicle_results: (n, K) VEHICLE_STEP_DTYPE.
         last: With same-step autoreset, in a step in which an episode ended; else None.

@@ -24,10 +24,26 @@ if TYPE_CHECKING:
 _TERMS_FROM = len(STEP_FIELDS) - len(REWARD_TERMS)
 NAMES = tuple(field.name for field in STEP_FIELDS[:_TERMS_FROM])
 TERM_FIELDS = tuple(f"{term}_term" for term in REWARD_TERMS)
+FLAT_TERMS = tuple(f"reward_{term}" for term in REWARD_TERMS)
 VEHICLE_NAMES = tuple(field.name for field in VEHICLE_STEP_FIELDS)
 _ALL_NAMES = NAMES + VEHICLE_NAMES
+_FLAT_NAMES = (*_ALL_NAMES, *FLAT_TERMS, "settlement")
 _VIEWS = ("_numbers", "_minutes", "_by_field")
 _each_field = itemgetter(*range(len(VEHICLE_NAMES)))
+
+# How much of a step's results an info holds; `EVChargingEnv` explains them.
+FULL, FLAT, TERMS, NONE = INFO_MODES = ("full", "flat", "terms", "none")
+
+
+def checked_info(info: Any) -> str:
+    """The `info` argument of an env.
+
+    Raises:
+        ValueError: for anything but an info mode.
+    """
+    if isinstance(info, str) and info in INFO_MODES:
+        return info
+    raise ValueError(f"info is {info!r}; allowed: 'full', 'flat', 'terms' or 'none'")
 
 
 class History:
@@ -63,8 +79,22 @@ class History:
             self._make_views()
         return place
 
-    def info(self, place: int) -> dict[str, Any]:
-        """The results of one step: Python numbers, arrays (K,), and the reward's terms."""
+    def info(self, place: int, settlement: float, mode: str) -> dict[str, Any]:
+        """The results of one step and its settlement, as an info of that mode."""
+        if mode == FULL:
+            return self._full_info(place, settlement)
+        if mode == NONE:
+            return {}
+        # What collects infos as arrays asks each number for its dtype, so these are NumPy's.
+        numbers = list(self._numbers[place])
+        terms = (*numbers[_TERMS_FROM:], np.float64(settlement))
+        if mode == TERMS:
+            return dict(zip(_FLAT_NAMES[-len(terms) :], terms, strict=True))
+        numbers[0] = self._minutes[place]
+        of_cars = self._by_field[:, place].copy()
+        return dict(zip(_FLAT_NAMES, (*numbers[:_TERMS_FROM], *of_cars, *terms), strict=True))
+
+    def _full_info(self, place: int, settlement: float) -> dict[str, Any]:
         # To read the record as a row of floats is twice as fast as item by item. Only the minutes
         # are integers, so they are read by themselves.
         values = self._numbers[place].tolist()
@@ -73,6 +103,7 @@ class History:
         values[_TERMS_FROM:] = _each_field(self._by_field[:, place].copy())
         info: dict[str, Any] = dict(zip(_ALL_NAMES, values))  # noqa: B905  # a check costs time here too
         info["reward_terms"] = terms
+        info["settlement"] = settlement
         return info
 
     def __getstate__(self) -> dict[str, Any]:
@@ -90,19 +121,38 @@ def _by_field(vehicle_results: NDArray[Any]) -> NDArray[np.float64]:
     return np.moveaxis(numbers, 2, 0)
 
 
-def rows_info(results: NDArray[Any], vehicle_results: NDArray[Any]) -> dict[str, Any]:
-    """The results of n households: arrays (n,) and (n, K), and the reward's terms, each (n,)."""
-    of_house, of_cars = results.__getitem__, vehicle_results.__getitem__
-    info: dict[str, Any] = dict(zip(NAMES, map(of_house, NAMES), strict=True))
-    info.update(zip(VEHICLE_NAMES, map(of_cars, VEHICLE_NAMES), strict=True))
-    info["reward_terms"] = dict(zip(REWARD_TERMS, map(of_house, TERM_FIELDS), strict=True))
+def rows_info(
+    results: NDArray[Any],
+    vehicle_results: NDArray[Any],
+    settlement: NDArray[np.float64],
+    mode: str = FULL,
+) -> dict[str, Any]:
+    """The results of n households as infos of a mode: arrays (n,) and (n, K).
+
+    Args:
+        results: (n,) STEP_DTYPE.
+        vehicle_results: (n, K) VEHICLE_STEP_DTYPE.
+        settlement: (n,), 0 where no episode has ended.
+        mode: One of INFO_MODES.
+    """
+    info: dict[str, Any] = {}
+    if mode in (FULL, FLAT):
+        info.update((name, results[name]) for name in NAMES)
+        info.update((name, vehicle_results[name]) for name in VEHICLE_NAMES)
+    if mode == FULL:
+        fields = zip(REWARD_TERMS, TERM_FIELDS, strict=True)
+        info["reward_terms"] = {term: results[field] for term, field in fields}
+    elif mode != NONE:
+        info.update((f"reward_{term}", results[f"{term}_term"]) for term in REWARD_TERMS)
+    if mode != NONE:
+        info["settlement"] = settlement
     return info
 
 
 def record_infos(
     infos: dict[str, Any], results: NDArray[Any], vehicle_results: NDArray[Any]
 ) -> None:
-    """Copy the infos of n households, as `rows_info` makes them, into records (n,) and (n, K)."""
+    """Copy full infos of n households, as `rows_info` makes them, into records (n,) and (n, K)."""
     for name in NAMES:
         results[name] = infos[name]
     for name in VEHICLE_NAMES:

@@ -47,7 +47,7 @@ def _members_of(fields: Iterable[Field], wrap: Callable[[Json], Json] = dict) ->
 
 _HOUSE_STEP = [field for field in STEP_FIELDS if field.name in NAMES]
 _TERMS = [field for field in STEP_FIELDS if field.name in TERM_FIELDS]
-_SETTLEMENT = "in an episode's last step: the change in stored energy, valued"
+_SETTLEMENT = "in an episode's last step the change in stored energy, valued; else 0"
 
 
 def _info(wrap: Callable[[Json], Json]) -> dict[str, Json]:
@@ -57,13 +57,10 @@ def _info(wrap: Callable[[Json], Json]) -> dict[str, Json]:
         **_members_of(_HOUSE_STEP, wrap),
         **_members_of(VEHICLE_STEP_FIELDS, lambda number: wrap(array_of(number))),
         "reward_terms": with_description(object_of(terms), "the reward is their sum"),
+        "settlement": with_description(wrap(NUMBER), _SETTLEMENT),
     }
 
 
-_SETTLEMENT_MEMBERS = {
-    "settlement": with_description(array_of(NUMBER), f"{_SETTLEMENT}; valid where _settlement"),
-    "_settlement": array_of(BOOLEAN),
-}
 _FINAL = {
     "final_obs": with_description(
         array_of(array_of(NUMBER)), "same-step: what ended episodes saw last"
@@ -146,9 +143,9 @@ _VECTOR = {**_INDEX, "observations": array_of(array_of(NUMBER)), "infos": refere
 _LAST = [reference(name) for name in ("SingleReset", "VectorReset", "SingleStep", "VectorStep")]
 
 SCHEMAS: dict[str, Json] = {
-    "StepInfo": object_of(_info(dict), {"settlement": with_description(NUMBER, _SETTLEMENT)}),
-    "StepInfos": object_of(_info(array_of), {**_SETTLEMENT_MEMBERS, **_FINAL}),
-    "LastStepInfos": object_of({**_info(array_of), **_SETTLEMENT_MEMBERS}),
+    "StepInfo": object_of(_info(dict)),
+    "StepInfos": object_of(_info(array_of), _FINAL),
+    "LastStepInfos": object_of(_info(array_of)),
     "SingleReset": object_of(_SINGLE),
     "VectorReset": object_of(_VECTOR),
     "SingleStep": object_of({**_SINGLE, "reward": NUMBER, **_FLAGS}),

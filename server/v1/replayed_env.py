@@ -178,14 +178,14 @@ class ReplayedEnv:
 
     def _step(self, actions: NDArray[Any]) -> Answer:
         observations, rewards, _, truncated, infos = self.env.step(actions)
-        out, settlement = self.env.outputs, infos.get("settlement")
+        out, last_infos = self.env.outputs, infos.get("final_info", infos)
         return Answer(
             index=self.index + 1,
             is_step=True,
             observations=observations,
             rewards=rewards,
             truncated=truncated,
-            settlement=np.zeros(self.spec.rows) if settlement is None else settlement,
+            settlement=last_infos["settlement"],
             results=out.results,
             vehicle_results=out.vehicle_results,
             last_step=_last_step(infos, out) if "final_obs" in infos else None,

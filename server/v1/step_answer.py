@@ -32,7 +32,7 @@ class Answer(NamedTuple):
         observations: (n, D) float32.
         rewards: (n,) float64.
         truncated: (n,) bool.
-        settlement: (n,) float64, valid where `truncated`.
+        settlement: (n,) float64, of the episodes that ended; 0 in the other rows.
         results: (n,) STEP_DTYPE.
         vehicle_results: (n, K) VEHICLE_STEP_DTYPE.
         last_step: With same-step autoreset, in a step in which an episode ended; else None. The

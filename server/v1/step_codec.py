@@ -47,41 +47,37 @@ def _single(answer: Answer) -> dict[str, Any]:
     cars = zip(*answer.vehicle_results[0].tolist(), strict=True)
     info: dict[str, Any] = dict(zip(NAMES + VEHICLE_NAMES, (*values[:_TERMS_FROM], *cars)))  # noqa: B905  # a check costs time at every step
     info["reward_terms"] = dict(zip(REWARD_TERMS, values[_TERMS_FROM:]))  # noqa: B905  # a check costs time at every step
+    info["settlement"] = answer.settlement.item(0)
     members = {"index": answer.index, "observation": answer.observations[0].tolist()}
     if answer.is_step:
         truncated = answer.truncated.item(0)
         members |= {"reward": answer.rewards.item(0), "terminated": False, "truncated": truncated}
-        if truncated:
-            info["settlement"] = answer.settlement.item(0)
     members["info"] = info
     return members
 
 
 def _vector(answer: Answer) -> dict[str, Any]:
-    infos = rows_info(answer.results, answer.vehicle_results)
     members = {"index": answer.index, "observations": answer.observations.tolist()}
     if answer.is_step:
         truncated = answer.truncated.tolist()
         members["rewards"] = answer.rewards.tolist()
         members["terminated"] = [False] * len(truncated)
         members["truncated"] = truncated
-        if True in truncated:
-            infos |= _ending_infos(answer)
-    members["infos"] = _lists(infos)
+    members["infos"] = _lists(_infos(answer))
     return members
 
 
-def _ending_infos(answer: Answer) -> dict[str, Any]:
-    """What the vector env's infos hold besides, in a step in which episodes ended."""
-    over, last = answer.truncated, answer.last_step
-    settlement = {"settlement": answer.settlement, "_settlement": over}
+def _infos(answer: Answer) -> dict[str, Any]:
+    """The infos of the vector env."""
+    last = answer.last_step
     if last is None:
-        return settlement
+        return rows_info(answer.results, answer.vehicle_results, answer.settlement)
+    over, running = answer.truncated, np.zeros(len(answer.truncated))
     return {
-        **settlement,
+        **rows_info(answer.results, answer.vehicle_results, running),
         "final_obs": last.observations,
         "_final_obs": over,
-        "final_info": rows_info(last.results, last.vehicle_results) | settlement,
+        "final_info": rows_info(last.results, last.vehicle_results, answer.settlement),
         "_final_info": over,
     }
 
@@ -98,7 +94,7 @@ def to_npy(answer: Answer) -> bytes:
     """An answer as arrays, one after another, each as `numpy.save` writes it.
 
     In this order: observations (n, D) float32, rewards (n,) float64, truncated (n,) bool,
-    settlement (n,) float64 (valid where truncated), results (n,) STEP_DTYPE, vehicle results
+    settlement (n,) float64 (0 where not truncated), results (n,) STEP_DTYPE, vehicle results
     (n, K) VEHICLE_STEP_DTYPE; and with same-step autoreset, in a step in which episodes ended,
     their last observations, results and vehicle results (valid where truncated). A single env is
     one row; after a reset rewards are 0 and nothing is truncated.

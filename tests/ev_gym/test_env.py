@@ -130,18 +130,18 @@ def test_what_was_returned_stays_as_it_was() -> None:
 @pytest.mark.parametrize("days", [1, 2])
 @pytest.mark.parametrize("step_min", [1, 15, 60])
 def test_the_horizon_truncates(days: int, step_min: int) -> None:
-    """After exactly so many days, never `terminated`; only the last info has a settlement."""
+    """After exactly so many days, never `terminated`; the settlement is 0 until the last info."""
     data = {"houses": 1, "weeks": 8}
     env = EVChargingEnv({"days": days, "time_step_min": step_min, "data": data})
     for _ in range(2):
         _, start = env.reset(seed=8)
-        assert "settlement" not in start
+        assert start["settlement"] == 0.0
         steps = days * 1440 // step_min
         for step in range(steps):
             _, _, terminated, truncated, info = env.step([1.0])
             assert terminated is False
             assert truncated is (step == steps - 1)
-            assert ("settlement" in info) == truncated
+            assert (info["settlement"] != 0.0) == truncated
             assert info["now_min"] == start["now_min"] + step * step_min
 
 

@@ -49,6 +49,9 @@ VILLA = {**A_DAY, "preset": "stockholm-villa", "time_step_min": 60}
         (TWO_CARS, {"continuous": False, "split": "test"}),
         (VILLA, {}),
         (VILLA, {"continuous": False}),
+        (A_DAY, {"info": "flat"}),
+        (VILLA, {"continuous": False, "info": "terms"}),
+        (A_DAY, {"info": "none"}),
         (Scenario(name="own", start_hour=7, time_step_min=30), {"split": "train"}),
     ],
     ids=str,
@@ -169,12 +172,14 @@ def test_every_policy_drives_it_unchanged(url: str, name: str, continuous: bool)
 
 
 @pytest.mark.parametrize("mode", AutoresetMode)
-@pytest.mark.parametrize("continuous", [True, False])
+@pytest.mark.parametrize(
+    ("continuous", "info"), [(True, "full"), (False, "full"), (True, "terms"), (False, "flat")]
+)
 def test_a_remote_vector_env_is_the_local_one(
-    url: str, mode: AutoresetMode, continuous: bool
+    url: str, mode: AutoresetMode, continuous: bool, info: str
 ) -> None:
     """Whole answers in every autoreset mode, rows out of step with each other by a masked reset."""
-    settings: dict[str, Any] = {"continuous": continuous, "autoreset_mode": mode}
+    settings: dict[str, Any] = {"continuous": continuous, "autoreset_mode": mode, "info": info}
     scenario = VILLA if continuous else {**A_DAY, "time_step_min": 60}
     local = EVChargingVectorEnv(4, scenario, **settings)
     mask = np.array([False, True, False, True])

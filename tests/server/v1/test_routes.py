@@ -124,7 +124,8 @@ def test_the_binary_form_holds_the_same_numbers(
             assert records.dtype == own.dtype
             assert records.tobytes() == own.tobytes()
     assert truncated.all()
-    np.testing.assert_array_equal(got[3], infos["settlement"], strict=True)
+    ended = infos["final_info"] if rows else infos
+    np.testing.assert_array_equal(got[3], ended["settlement"], strict=True)
     assert len(got) == (9 if rows else 6)
     if rows:
         np.testing.assert_array_equal(got[6], infos["final_obs"], strict=True)

@@ -61,7 +61,7 @@ def test_json_of_a_single_env_is_what_the_env_returns() -> None:
             "info": plain(info),
         }
     assert truncated
-    assert "settlement" in info
+    assert info["settlement"] != 0.0
 
 
 @pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
