@@ -17,7 +17,7 @@ from ev_gym.simulation import saved_state
 from ev_gym.simulation.actions import ActionMap
 from ev_gym.simulation.observation import observation_space
 from ev_gym.simulation.reset_options import NOTHING_FIXED, checked_seed, fixed_draws
-from ev_gym.simulation.results import FULL, History, checked_info, history_frame
+from ev_gym.simulation.results import FULL, NONE, History, checked_info, history_frame
 from ev_gym.simulation.simulator import Outputs, Simulator
 from ev_gym.world.world import build_world
 
@@ -80,6 +80,12 @@ class EVChargingEnv(gym.Env[NDArray[Any], Any]):
     - `"terms"`: of these `reward_energy` and so on, and `settlement`.
     - `"none"`: nothing; the fastest.
 
+    With discrete actions all but `"none"` hold `action_mask`, a bool array of all choices of all
+    cars, those of the first car first. It tells of the coming step which choices can do anything
+    else than the one that asks for nothing, which is True itself. False are all others of a car
+    that is away, those that charge a full car, and those that discharge a car at its floor. What
+    the connection leaves is not looked at, since it depends on what the other cars do.
+
     ## Reset options
     `{"start": <date or time>, "soc": ..., "house": ...}`: each one that is given replaces what the
     seed would draw.
@@ -121,6 +127,7 @@ class EVChargingEnv(gym.Env[NDArray[Any], Any]):
         self._actions = ActionMap(self.scenario, continuous)
         self.observation_space = observation_space(world)
         self.action_space = self._actions.space
+        self._masks = not continuous and info != NONE
         self._history = History(len(self.scenario.vehicles), self.scenario.horizon_steps)
         self._start_history = History(len(self.scenario.vehicles), 1)
         self._seeded = False
@@ -156,7 +163,27 @@ class EVChargingEnv(gym.Env[NDArray[Any], Any]):
         observation = np.empty((1, self.simulator.width), np.float32)
         out = Outputs(observation, start.results, start.vehicle_results, _NO_REWARD, _NOT_OVER)
         self.simulator.report(_ONLY_ROW, out)
-        return observation[0], start.info(0, 0.0, self._info_mode)
+        return observation[0], self._info(start, 0, 0.0)
+
+    def _info(self, history: History, place: int, settlement: float) -> dict[str, Any]:
+        info = history.info(place, settlement, self._info_mode)
+        if self._masks:
+            info["action_mask"] = self.simulator.action_masks(*self._actions.choices)[0]
+        return info
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """`info["action_mask"]` of the coming step, in any info mode, as MaskablePPO asks for it.
+
+        Raises:
+            AttributeError: with continuous actions, which have no mask.
+            gymnasium.error.ResetNeeded: before the first reset.
+        """
+        if self._actions.continuous:
+            raise AttributeError("action_masks() needs discrete actions: pass continuous=False")
+        if not self._seeded:
+            raise gym.error.ResetNeeded("call reset() before action_masks()")
+        masks: NDArray[np.bool_] = self.simulator.action_masks(*self._actions.choices)[0]
+        return masks
 
     def step(self, action: Any) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Take one step.
@@ -178,7 +205,7 @@ class EVChargingEnv(gym.Env[NDArray[Any], Any]):
             place,
         )
         settlement = float(self.simulator.settlements()[0]) if truncated else 0.0
-        info = history.info(place, settlement, self._info_mode)
+        info = self._info(history, place, settlement)
         history.length = place + 1
         if self.render_mode == "human":
             self.render()

@@ -20,7 +20,7 @@ from ev_gym.simulation import saved_state
 from ev_gym.simulation.actions import ActionMap
 from ev_gym.simulation.observation import observation_space
 from ev_gym.simulation.reset_options import checked_mask, fixed_draws, row_seeds
-from ev_gym.simulation.results import FULL, checked_info, rows_info
+from ev_gym.simulation.results import FULL, NONE, checked_info, rows_info
 from ev_gym.simulation.simulator import Outputs, Simulator
 from ev_gym.world.world import build_world
 
@@ -30,7 +30,7 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
 
     `gymnasium.make_vec("EVCharging-v0", num_envs=n, vectorization_mode="vector_entry_point")`.
     Spaces, rewards and fields are those of `EVChargingEnv`. `infos` hold its names, here as arrays
-    (n,) or (n, K), and `reward_terms` as a dict of arrays (n,). With same-step autoreset,
+    (n,), (n, K) or (n, C), and `reward_terms` as a dict of arrays (n,). With same-step autoreset,
     `final_obs` and `final_info` hold the last observation and info of the episodes that ended, the
     settlement included; they are valid in the rows where `_final_obs` is True. All else then
     belongs to the episode that begins.
@@ -93,6 +93,7 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         self._actions = ActionMap(self.scenario, continuous)
         self.single_observation_space = observation_space(world)
         self.single_action_space = self._actions.space
+        self._masks = not continuous and info != NONE
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._all_rows = np.arange(num_envs)
@@ -173,7 +174,10 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         )
 
     def _infos(self, out: Outputs, settlement: NDArray[np.float64]) -> dict[str, Any]:
-        return rows_info(out.results, out.vehicle_results, settlement, self._info_mode)
+        infos = rows_info(out.results, out.vehicle_results, settlement, self._info_mode)
+        if self._masks:
+            infos["action_mask"] = self.simulator.action_masks(*self._actions.choices)
+        return infos
 
     def _end_episodes(self, out: Outputs) -> dict[str, Any]:
         """Infos where episodes ended; with same-step autoreset their rows begin new ones."""
@@ -182,6 +186,7 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
             return self._infos(out, settlement)
         rows, ended = np.flatnonzero(out.truncated), out.truncated.copy()
         last = out._replace(results=out.results.copy(), vehicle_results=out.vehicle_results.copy())
+        final_info = self._infos(last, settlement)
         final_obs = np.zeros_like(out.observations)
         final_obs[rows] = out.observations[rows]
         self.simulator.begin(rows)
@@ -190,7 +195,7 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
             **self._infos(out, np.zeros(self.num_envs)),
             "final_obs": final_obs,
             "_final_obs": ended,
-            "final_info": self._infos(last, settlement),
+            "final_info": final_info,
             "_final_info": ended.copy(),
         }
 

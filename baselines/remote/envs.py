@@ -21,10 +21,17 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from baselines.remote.http_client import READ_S, Client, RemoteError
-from baselines.remote.session import Answer, RemoteSession
+from baselines.remote.session import Answer, LastRows, RemoteSession
 from ev_gym.scenario import Scenario
 from ev_gym.simulation.reset_options import checked_mask, checked_seed, given_options, row_seeds
-from ev_gym.simulation.results import FULL, History, checked_info, history_frame, rows_info
+from ev_gym.simulation.results import (
+    FULL,
+    NONE,
+    History,
+    checked_info,
+    history_frame,
+    rows_info,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,7 +109,13 @@ class RemoteEnv(gym.Env[NDArray[Any], Any]):
         self._seeded = True
         self._history.length = 0
         _record(self._start, 0, answer)
-        return answer.observations[0], self._start.info(0, 0.0, self._info_mode)
+        return answer.observations[0], self._info(self._start, 0, answer)
+
+    def _info(self, history: History, place: int, answer: Answer) -> dict[str, Any]:
+        info = history.info(place, float(answer.settlement[0]), self._info_mode)
+        if answer.action_masks.size and self._info_mode != NONE:
+            info["action_mask"] = answer.action_masks[0]
+        return info
 
     def step(self, action: Any) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
         """Take one step.
@@ -117,7 +130,7 @@ class RemoteEnv(gym.Env[NDArray[Any], Any]):
         answer = self._session.step(action)
         place = self._history.next_place()
         _record(self._history, place, answer)
-        info = self._history.info(place, float(answer.settlement[0]), self._info_mode)
+        info = self._info(self._history, place, answer)
         self._history.length = place + 1
         truncated = bool(answer.truncated[0])
         return answer.observations[0], float(answer.rewards[0]), False, truncated, info
@@ -272,13 +285,22 @@ def _infos(answer: Answer, mode: str) -> dict[str, Any]:
     """The infos of the local vector env."""
     last, ended = answer.last, answer.truncated
     if last is None:
-        return rows_info(answer.results, answer.vehicle_results, answer.settlement, mode)
+        return _rows_info(answer, answer.settlement, mode)
     final_obs, running = np.zeros_like(last.observations), np.zeros(len(ended))
     final_obs[ended] = last.observations[ended]
     return {
-        **rows_info(answer.results, answer.vehicle_results, running, mode),
+        **_rows_info(answer, running, mode),
         "final_obs": final_obs,
         "_final_obs": ended.copy(),
-        "final_info": rows_info(last.results, last.vehicle_results, answer.settlement, mode),
+        "final_info": _rows_info(last, answer.settlement, mode),
         "_final_info": ended.copy(),
     }
+
+
+def _rows_info(
+    rows: Answer | LastRows, settlement: NDArray[np.float64], mode: str
+) -> dict[str, Any]:
+    info = rows_info(rows.results, rows.vehicle_results, settlement, mode)
+    if rows.action_masks.size and mode != NONE:
+        info["action_mask"] = rows.action_masks
+    return info

@@ -30,6 +30,7 @@ class LastRows(NamedTuple):
     observations: NDArray[np.float32]
     results: NDArray[Any]
     vehicle_results: NDArray[Any]
+    action_masks: NDArray[np.bool_]
 
 
 class Answer(NamedTuple):
@@ -42,6 +43,7 @@ class Answer(NamedTuple):
         settlement: (n,) float64, of the episodes that ended; 0 in the other rows.
         results: (n,) STEP_DTYPE.
         vehicle_results: (n, K) VEHICLE_STEP_DTYPE.
+        action_masks: (n, C) bool, of the coming step; (n, 0) with continuous actions.
         last: With same-step autoreset, in a step in which an episode ended; else None.
     """
 
@@ -51,6 +53,7 @@ class Answer(NamedTuple):
     settlement: NDArray[np.float64]
     results: NDArray[Any]
     vehicle_results: NDArray[Any]
+    action_masks: NDArray[np.bool_]
     last: LastRows | None
 
 
@@ -156,11 +159,11 @@ class RemoteSession:
         except ValueError as error:
             raise RemoteError(request, f"the answer is not npy arrays: {error}") from error
         types = [array.dtype for array in arrays[4:6]]
-        if len(arrays) not in (6, 9) or types != [STEP_DTYPE, VEHICLE_STEP_DTYPE]:
+        if len(arrays) not in (7, 11) or types != [STEP_DTYPE, VEHICLE_STEP_DTYPE]:
             failure = f"the answer holds {len(arrays)} arrays, or fields of another version"
             raise RemoteError(request, failure)
-        last = LastRows._make(arrays[6:]) if len(arrays) == 9 else None
-        return Answer._make([*arrays[:6], last])
+        last = LastRows._make(arrays[7:]) if len(arrays) == 11 else None
+        return Answer._make([*arrays[:7], last])
 
     def close(self) -> None:
         """Delete the session; a server that does not answer soon will let it expire."""

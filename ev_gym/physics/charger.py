@@ -55,67 +55,91 @@ def ask(
     `floor(|action| * max_current_a + 1e-3)` amperes, below 6 A none; an action below 0 asks for
     discharging with that current, and current and power are below 0. A charger with power levels
     takes the level nearest to the action, the higher one at a tie, and never discharges. A car that
-    is away asks for nothing.
+    is away asks for nothing, and phases are not switched for one in which nothing can flow.
     """
     action *= vehicle.plugged
-    if levels_kw.shape[0] > 0:
-        level = math.floor(max(0.0, action) * (levels_kw.shape[0] - 1) + 0.5)
-        vehicle.offered_kw = min(levels_kw[level], car.max_kw)
-        vehicle.asked_a = vehicle.offered_kw / car.kw_per_a
-    else:
-        wanted_a = abs(action) * car.max_current_a
-        current_a = math.floor(wanted_a + ROUNDING_A)
-        if car.one_phase_a > 0.0:
-            _choose_phases(vehicle, car, now_min, wanted_a)
-            if vehicle.phases == 1:
-                current_a = min(math.floor(LINES * wanted_a + ROUNDING_A), car.one_phase_a)
-        # A product instead of a branch, which random actions would make the processor guess wrong.
-        granted_a = float(current_a * (current_a >= FLOOR_A))
-        power_kw = min(granted_a * vehicle.kw_per_a, car.max_kw)
-        # Subtracted from 0 instead of negated, because -0.0 would differ from 0.0 in its bytes.
-        vehicle.asked_a = 0.0 - granted_a if action < 0.0 else granted_a
-        vehicle.offered_kw = 0.0 - power_kw if action < 0.0 else power_kw
+    phases, asked_a, power_kw = _request(vehicle, car, levels_kw, now_min, action)
+    if phases != vehicle.phases:
+        _switch(vehicle, car, now_min, phases)
+    # Subtracted from 0 instead of negated, because -0.0 would differ from 0.0 in its bytes.
+    vehicle.asked_a = 0.0 - asked_a if action < 0.0 else asked_a
+    vehicle.offered_kw = 0.0 - power_kw if action < 0.0 else power_kw
     vehicle.current_a = vehicle.asked_a
 
 
 @compiled
-def _choose_phases(vehicle: VehicleState, car: CarParams, now_min: int, wanted_a: float) -> None:
-    """Switch between three phases and one, where the current asked for needs it.
+def _request(
+    vehicle: VehicleState, car: CarParams, levels_kw: Floats, now_min: int, action: float
+) -> tuple[int, float, float]:
+    """Phases, current (A) and AC power (kW) that an action asks for, whichever its direction."""
+    if levels_kw.shape[0] > 0:
+        level = math.floor(max(0.0, action) * (levels_kw.shape[0] - 1) + 0.5)
+        level_kw = min(levels_kw[level], car.max_kw)
+        return vehicle.phases, level_kw / car.kw_per_a, level_kw
+    wanted_a = abs(action) * car.max_current_a
+    current_a = math.floor(wanted_a + ROUNDING_A)
+    phases, kw_per_a = vehicle.phases, vehicle.kw_per_a
+    if car.one_phase_a > 0.0:
+        if _has_use(vehicle, car, action):
+            phases = _phases_for(vehicle, car, now_min, wanted_a)
+            kw_per_a = LINE_KW_PER_A if phases == 1 else car.kw_per_a
+        if phases == 1:
+            current_a = min(math.floor(LINES * wanted_a + ROUNDING_A), car.one_phase_a)
+    # A product instead of a branch, which random actions would make the processor guess wrong.
+    granted_a = float(current_a * (current_a >= FLOOR_A))
+    return phases, granted_a, min(granted_a * kw_per_a, car.max_kw)
+
+
+@compiled
+def _has_use(vehicle: VehicleState, car: CarParams, action: float) -> bool:
+    """Whether a car can be charged or, for an action below 0, discharged at all."""
+    if action < 0.0:
+        return bool(vehicle.energy_kwh > car.floor_kwh + FULL_KWH)
+    return bool(vehicle.energy_kwh < car.limit_kwh - FULL_KWH)
+
+
+@compiled
+def _phases_for(vehicle: VehicleState, car: CarParams, now_min: int, wanted_a: float) -> int:
+    """Three phases or one, whichever the current asked for needs.
 
     `wanted_a` (A) is meant on three phases; on one it is three times as much. The car goes down to
     one phase where three would get less than 6 A and one would not, and up to three where they get
     at least 6 A and one phase cannot carry the request. In the band between (4.14 to 7.36 kW with
-    32 A) the phases stay as they are. A switch is kept for `car.hold_min` and, if current flows,
-    costs a pause of `car.pause_h`.
+    32 A) the phases stay as they are, and so they do for `car.hold_min` after a switch.
     """
+    phases: int = vehicle.phases
     if now_min < vehicle.held_until_min:
-        return
+        return phases
     enough_for_three = wanted_a + ROUNDING_A >= FLOOR_A
     one_phase_a = LINES * wanted_a
-    phases = vehicle.phases
     if not enough_for_three and one_phase_a + ROUNDING_A >= FLOOR_A:
         phases = 1
     elif enough_for_three and one_phase_a > car.one_phase_a + ROUNDING_A:
         phases = LINES
-    if phases != vehicle.phases:
-        vehicle.phases = phases
-        vehicle.kw_per_a = LINE_KW_PER_A if phases == 1 else car.kw_per_a
-        vehicle.held_until_min = now_min + car.hold_min
-        if vehicle.current_a != 0.0:
-            vehicle.pause_h = car.pause_h
+    return phases
+
+
+@compiled
+def _switch(vehicle: VehicleState, car: CarParams, now_min: int, phases: int) -> None:
+    """Switch the phases of a car; if current flows, that costs a pause of `car.pause_h`."""
+    vehicle.phases = phases
+    vehicle.kw_per_a = LINE_KW_PER_A if phases == 1 else car.kw_per_a
+    vehicle.held_until_min = now_min + car.hold_min
+    if vehicle.current_a != 0.0:
+        vehicle.pause_h = car.pause_h
 
 
 @compiled
 def will_charge(vehicle: VehicleState, car: CarParams) -> bool:
     """Whether a car charges with what it is offered: not at its limit, and above its own needs."""
-    below_limit = vehicle.energy_kwh < car.limit_kwh - FULL_KWH
+    below_limit = _has_use(vehicle, car, 1.0)
     return bool(below_limit and car.eta * vehicle.offered_kw > car.aux_kw)
 
 
 @compiled
 def will_discharge(vehicle: VehicleState, car: CarParams) -> bool:
     """Whether a car that is to be discharged has something to give above its floor."""
-    above_floor = vehicle.energy_kwh > car.floor_kwh + FULL_KWH
+    above_floor = _has_use(vehicle, car, -1.0)
     return bool(above_floor and vehicle.offered_kw < 0.0)
 
 
@@ -123,8 +147,21 @@ def will_discharge(vehicle: VehicleState, car: CarParams) -> bool:
 def drop_idle(vehicle: VehicleState, car: CarParams) -> None:
     """Take the current back from a car in which none can flow: it is full, or at its floor."""
     if not will_charge(vehicle, car) and not will_discharge(vehicle, car):
+        vehicle.asked_a = 0.0
         vehicle.current_a = 0.0
         vehicle.offered_kw = 0.0
+
+
+@compiled
+def does_nothing(
+    vehicle: VehicleState, car: CarParams, levels_kw: Floats, now_min: int, action: float
+) -> bool:
+    """Whether a car does with an action what it does with 0, whatever the house and others do."""
+    if vehicle.plugged == 0 or not _has_use(vehicle, car, action):
+        return True
+    phases, _, power_kw = _request(vehicle, car, levels_kw, now_min, action)
+    flows = power_kw > 0.0 if action < 0.0 else car.eta * power_kw > car.aux_kw
+    return bool(not flows and phases == vehicle.phases)
 
 
 @compiled

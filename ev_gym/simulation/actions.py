@@ -46,12 +46,21 @@ class ActionMap:
         scenario: The scenario.
         continuous: True for `Box(0, 1, (K,))`, with a bidirectional charger `Box(-1, 1, (K,))`;
             False for `Discrete` (K = 1) or `MultiDiscrete`.
+
+    Attributes:
+        choices: Of discrete actions the fraction (C,) and the car (C,) of each choice, those of
+            the first car first; of continuous ones nothing (0,).
     """
 
     def __init__(self, scenario: Scenario, continuous: bool) -> None:
         self.cars = len(scenario.vehicles)
         self.continuous = continuous
         self.levels = [level_fractions(scenario, vehicle) for vehicle in scenario.vehicles]
+        of_cars = [] if continuous else self.levels
+        self.choices = (
+            np.concatenate([np.empty(0, np.float32), *of_cars]),
+            np.repeat(np.arange(len(of_cars)), [len(levels) for levels in of_cars]),
+        )
         self.space: spaces.Space[Any]
         if continuous:
             lowest = -1.0 if scenario.charger.bidirectional else 0.0

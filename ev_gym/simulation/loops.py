@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ev_gym.physics.charger import does_nothing
 from ev_gym.runtime.arrays import Bools, Floats, Ints
 from ev_gym.runtime.compiling import compiled
 from ev_gym.runtime.records import (
@@ -80,6 +81,39 @@ def report_rows(
     for i in rows:
         report_start(households[i], vehicles[i], tables, results[i], vehicle_results[i])
         observe(households[i], vehicles[i], tables, observations[i])
+
+
+@compiled
+def mask_rows(
+    households: Records[HouseholdState],
+    vehicles: Records[Records[VehicleState]],
+    tables: Tables,
+    fractions: NDArray[np.float32],
+    of_car: Ints,
+    masks: NDArray[np.bool_],
+) -> int:
+    """Write which choices of the coming step can do anything else than a fraction of 0.
+
+    Args:
+        households: (n,) state.
+        vehicles: (n, K) state of the cars, after as before.
+        tables: What the world holds.
+        fractions: (C,) of all choices of all cars.
+        of_car: (C,) the car of each.
+        masks: (n, C) written; True also for a fraction of 0.
+
+    Returns:
+        0, since callers of loops over parts add up what these return.
+    """
+    cars, levels_kw = tables.cars, tables.levels_kw
+    for i in range(households.shape[0]):
+        now_min, of_row = households[i].now_min, vehicles[i]
+        for choice in range(fractions.shape[0]):
+            fraction, k = float(fractions[choice]), of_car[choice]
+            masks[i, choice] = fraction == 0.0 or not does_nothing(
+                of_row[k], cars[k], levels_kw, now_min, fraction
+            )
+    return 0
 
 
 @compiled

@@ -71,10 +71,11 @@ class Simulator:
         self._step_one: Callable[..., tuple[int, float]] | None = None
         self._begin_rows: Callable[..., None] | None = None
         self._report_rows: Callable[..., None] | None = None
+        self._mask_rows: Callable[..., int] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         machine_code = ("_bad_actions", "_step_rows", "_step_one", "_begin_rows", "_report_rows")
-        return vars(self) | dict.fromkeys(machine_code)
+        return vars(self) | dict.fromkeys((*machine_code, "_mask_rows"))
 
     def outputs(self) -> Outputs:
         """Fresh arrays for what a reset or a step writes."""
@@ -222,6 +223,35 @@ class Simulator:
         if over < 0:
             raise _bad_action(actions[np.newaxis], -1 - over, self._lowest)
         return over > 0, reward
+
+    def action_masks(
+        self, fractions: NDArray[np.float32], of_car: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """(n, C) which choices of the coming step can do anything else than a fraction of 0.
+
+        Args:
+            fractions: (C,) of all choices of all cars, as in `ActionMap.choices`.
+            of_car: (C,) the car of each.
+        """
+        masks = np.empty((self.count, len(fractions)), np.bool_)
+        tables = self.world.tables
+        calls = [
+            (self.households, self.vehicles, tables, fractions, of_car, masks)
+            if part is None
+            else (
+                self.households[part],
+                self.vehicles[part],
+                tables,
+                fractions,
+                of_car,
+                masks[part],
+            )
+            for part in self._parts
+        ]
+        if self._mask_rows is None:
+            self._mask_rows = entry_point(loops.mask_rows, *calls[0])
+        threads.run_parts(self._mask_rows, calls)
+        return masks
 
     def settlements(self) -> NDArray[np.float64]:
         """(n,) value of the change in stored energy since each episode began; 0 before its end.

@@ -89,7 +89,12 @@ VEHICLE_STATE = (
     Field("energy_kwh", "f8", "kWh", "energy in the battery; while away, as at departure"),
     Field("arrival_min", "i8", "min", "return of this stay, or the next one while away"),
     Field("departure_min", "i8", "min", "planned departure of that stay"),
-    Field("asked_a", "f8", "A", "current asked for in the last step; below 0 to discharge"),
+    Field(
+        "asked_a",
+        "f8",
+        "A",
+        "current asked for in the last step, 0 where none can flow; below 0 to discharge",
+    ),
     Field("current_a", "f8", "A", "current granted in the last step, likewise"),
     Field("offered_kw", "f8", "kW", "AC power granted in the last step; below 0 discharging"),
     Field("kw_per_a", "f8", "kW/A", "power of an ampere on the phases in use"),

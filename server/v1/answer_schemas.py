@@ -61,6 +61,15 @@ def _info(wrap: Callable[[Json], Json]) -> dict[str, Json]:
     }
 
 
+def _mask(wrap: Callable[[Json], Json]) -> dict[str, Json]:
+    """The member of infos with discrete actions alone."""
+    meaning = (
+        "with discrete actions: which choices of the coming step, of the first car first, can do "
+        "anything else than the one that asks for nothing"
+    )
+    return {"action_mask": with_description(wrap(array_of(BOOLEAN)), meaning)}
+
+
 _FINAL = {
     "final_obs": with_description(
         array_of(array_of(NUMBER)), "same-step: what ended episodes saw last"
@@ -143,9 +152,9 @@ _VECTOR = {**_INDEX, "observations": array_of(array_of(NUMBER)), "infos": refere
 _LAST = [reference(name) for name in ("SingleReset", "VectorReset", "SingleStep", "VectorStep")]
 
 SCHEMAS: dict[str, Json] = {
-    "StepInfo": object_of(_info(dict)),
-    "StepInfos": object_of(_info(array_of), _FINAL),
-    "LastStepInfos": object_of(_info(array_of)),
+    "StepInfo": object_of(_info(dict), _mask(dict)),
+    "StepInfos": object_of(_info(array_of), {**_mask(array_of), **_FINAL}),
+    "LastStepInfos": object_of(_info(array_of), _mask(array_of)),
     "SingleReset": object_of(_SINGLE),
     "VectorReset": object_of(_VECTOR),
     "SingleStep": object_of({**_SINGLE, "reward": NUMBER, **_FLAGS}),

@@ -162,7 +162,7 @@ class ReplayedEnv:
         options = dict(body["options"])
         if "reset_mask" in options:
             options["reset_mask"] = _array(options["reset_mask"])
-        observations, _ = self.env.reset(seed=body["seed"], options=options)
+        observations, infos = self.env.reset(seed=body["seed"], options=options)
         rows, out = self.spec.rows, self.env.outputs
         return Answer(
             index=self.index + 1,
@@ -173,6 +173,7 @@ class ReplayedEnv:
             settlement=np.zeros(rows),
             results=out.results,
             vehicle_results=out.vehicle_results,
+            action_masks=_action_masks(infos, rows),
             last_step=None,
         )
 
@@ -188,6 +189,7 @@ class ReplayedEnv:
             settlement=last_infos["settlement"],
             results=out.results,
             vehicle_results=out.vehicle_results,
+            action_masks=_action_masks(infos, self.spec.rows),
             last_step=_last_step(infos, out) if "final_obs" in infos else None,
         )
 
@@ -195,7 +197,13 @@ class ReplayedEnv:
 def _last_step(infos: dict[str, Any], out: Outputs) -> LastStep:
     results, vehicle_results = np.zeros_like(out.results), np.zeros_like(out.vehicle_results)
     record_infos(infos["final_info"], results, vehicle_results)
-    return LastStep(infos["final_obs"], results, vehicle_results)
+    masks = _action_masks(infos["final_info"], len(results))
+    return LastStep(infos["final_obs"], results, vehicle_results, masks)
+
+
+def _action_masks(infos: dict[str, Any], rows: int) -> NDArray[np.bool_]:
+    masks: NDArray[np.bool_] = infos.get("action_mask", np.empty((rows, 0), np.bool_))
+    return masks
 
 
 def _bytes_of(table: NDArray[Any]) -> NDArray[np.uint8]:

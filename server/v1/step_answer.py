@@ -16,11 +16,13 @@ class LastStep(NamedTuple):
             `final_obs`.
         results: (n,) STEP_DTYPE, valid in the rows that ended.
         vehicle_results: (n, K) VEHICLE_STEP_DTYPE, valid in the rows that ended.
+        action_masks: (n, C) bool, valid in the rows that ended.
     """
 
     observations: NDArray[np.float32]
     results: NDArray[Any]
     vehicle_results: NDArray[Any]
+    action_masks: NDArray[np.bool_]
 
 
 class Answer(NamedTuple):
@@ -35,6 +37,7 @@ class Answer(NamedTuple):
         settlement: (n,) float64, of the episodes that ended; 0 in the other rows.
         results: (n,) STEP_DTYPE.
         vehicle_results: (n, K) VEHICLE_STEP_DTYPE.
+        action_masks: (n, C) bool, of the coming step; (n, 0) with continuous actions.
         last_step: With same-step autoreset, in a step in which an episode ended; else None. The
             other arrays then show the new episode in those rows.
     """
@@ -47,6 +50,7 @@ class Answer(NamedTuple):
     settlement: NDArray[np.float64]
     results: NDArray[Any]
     vehicle_results: NDArray[Any]
+    action_masks: NDArray[np.bool_]
     last_step: LastStep | None
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from ev_gym.simulation.results import NAMES, VEHICLE_NAMES, rows_info
 from ev_gym.simulation.state_fields import REWARD_TERMS
 from server.http.problems import Problem
-from server.v1.step_answer import Answer
+from server.v1.step_answer import Answer, LastStep
 
 _MAGIC = npy.magic(1, 0)
 _LONGEST_HEADER = 10_000  # bytes
@@ -48,6 +48,8 @@ def _single(answer: Answer) -> dict[str, Any]:
     info: dict[str, Any] = dict(zip(NAMES + VEHICLE_NAMES, (*values[:_TERMS_FROM], *cars)))  # noqa: B905  # a check costs time at every step
     info["reward_terms"] = dict(zip(REWARD_TERMS, values[_TERMS_FROM:]))  # noqa: B905  # a check costs time at every step
     info["settlement"] = answer.settlement.item(0)
+    if answer.action_masks.size:
+        info["action_mask"] = answer.action_masks[0].tolist()
     members = {"index": answer.index, "observation": answer.observations[0].tolist()}
     if answer.is_step:
         truncated = answer.truncated.item(0)
@@ -70,16 +72,23 @@ def _vector(answer: Answer) -> dict[str, Any]:
 def _infos(answer: Answer) -> dict[str, Any]:
     """The infos of the vector env."""
     last = answer.last_step
+    over, settlement = answer.truncated, answer.settlement
     if last is None:
-        return rows_info(answer.results, answer.vehicle_results, answer.settlement)
-    over, running = answer.truncated, np.zeros(len(answer.truncated))
+        return _rows_info(answer, settlement)
     return {
-        **rows_info(answer.results, answer.vehicle_results, running),
+        **_rows_info(answer, np.zeros(len(over))),
         "final_obs": last.observations,
         "_final_obs": over,
-        "final_info": rows_info(last.results, last.vehicle_results, answer.settlement),
+        "final_info": _rows_info(last, settlement),
         "_final_info": over,
     }
+
+
+def _rows_info(rows: Answer | LastStep, settlement: NDArray[np.float64]) -> dict[str, Any]:
+    info = rows_info(rows.results, rows.vehicle_results, settlement)
+    if rows.action_masks.size:
+        info["action_mask"] = rows.action_masks
+    return info
 
 
 def _lists(tree: dict[str, Any]) -> dict[str, Any]:
@@ -95,9 +104,10 @@ def to_npy(answer: Answer) -> bytes:
 
     In this order: observations (n, D) float32, rewards (n,) float64, truncated (n,) bool,
     settlement (n,) float64 (0 where not truncated), results (n,) STEP_DTYPE, vehicle results
-    (n, K) VEHICLE_STEP_DTYPE; and with same-step autoreset, in a step in which episodes ended,
-    their last observations, results and vehicle results (valid where truncated). A single env is
-    one row; after a reset rewards are 0 and nothing is truncated.
+    (n, K) VEHICLE_STEP_DTYPE, action masks (n, C) bool ((n, 0) with continuous actions); and with
+    same-step autoreset, in a step in which episodes ended, their last observations, results,
+    vehicle results and action masks (valid where truncated). A single env is one row; after a reset
+    rewards are 0 and nothing is truncated.
     """
     arrays: tuple[NDArray[Any], ...] = (
         answer.observations,
@@ -106,6 +116,7 @@ def to_npy(answer: Answer) -> bytes:
         answer.settlement,
         answer.results,
         answer.vehicle_results,
+        answer.action_masks,
         *(answer.last_step or ()),
     )
     pieces: list[Any] = []

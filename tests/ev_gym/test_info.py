@@ -57,7 +57,7 @@ def test_each_mode_says_a_part_of_the_same(scenario: Any, continuous: bool) -> N
         assert all(kinds(info) == kinds(infos[mode][0]) for info in infos[mode]), mode
     ends = len(infos["full"]) - 3
     assert [place for place, info in enumerate(infos["full"]) if info["settlement"]] == [ends]
-    mask: list[str] = []
+    mask = [] if continuous else ["action_mask"]
     assert list(infos["flat"][0]) == [*FIELDS, *FLAT_TERMS, "settlement", *mask]
     assert list(infos["terms"][0]) == [*FLAT_TERMS, "settlement", *mask]
     assert infos["none"] == [{}] * len(infos["full"])

@@ -74,6 +74,8 @@ def answers_alike(answer: Answer, local: tuple[Any, ...], spec: Spec) -> bool:
     observations, infos = local[0], dict(local[-1])
     running = np.zeros(spec.rows) if answer.last_step is not None else answer.settlement
     told = rows_info(answer.results, answer.vehicle_results, running)
+    if not spec.continuous:
+        told["action_mask"] = answer.action_masks
     seen: dict[str, Any] = {"observations": answer.observations, "infos": told}
     if answer.is_step:
         seen |= {"rewards": answer.rewards, "truncated": answer.truncated}
@@ -98,6 +100,8 @@ def _ended_alike(answer: Answer, infos: dict[str, Any]) -> bool:
         return answer.last_step is None and final_info is None
     last = answer.last_step
     told = rows_info(last.results, last.vehicle_results, answer.settlement)
+    if last.action_masks.size:
+        told["action_mask"] = last.action_masks
     return (
         same_bits(over, also_over)
         and same_bits(over, answer.truncated)

@@ -103,7 +103,7 @@ def test_the_binary_form_holds_the_same_numbers(
     answer = remote.post("reset", {}, headers=NPY)
     assert answer.headers["Session-Index"] == "1"
     got = arrays(answer)
-    assert len(got) == 6
+    assert len(got) == 7
     np.testing.assert_array_equal(got[0], observations, strict=True)
     assert not got[1].any()
     assert not got[2].any()
@@ -126,11 +126,12 @@ def test_the_binary_form_holds_the_same_numbers(
     assert truncated.all()
     ended = infos["final_info"] if rows else infos
     np.testing.assert_array_equal(got[3], ended["settlement"], strict=True)
-    assert len(got) == (9 if rows else 6)
+    assert got[6].shape == (rows or 1, 0)
+    assert len(got) == (11 if rows else 7)
     if rows:
-        np.testing.assert_array_equal(got[6], infos["final_obs"], strict=True)
-        np.testing.assert_array_equal(got[7]["grid_kw"], infos["final_info"]["grid_kw"])
-        np.testing.assert_array_equal(got[8]["soc"], infos["final_info"]["soc"])
+        np.testing.assert_array_equal(got[7], infos["final_obs"], strict=True)
+        np.testing.assert_array_equal(got[8]["grid_kw"], infos["final_info"]["grid_kw"])
+        np.testing.assert_array_equal(got[9]["soc"], infos["final_info"]["soc"])
 
 
 @pytest.mark.parametrize(

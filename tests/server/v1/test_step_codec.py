@@ -100,9 +100,10 @@ def test_npy_answers_are_what_numpy_saves_in_the_promised_order(mode: str) -> No
         answer.settlement,
         answer.results,
         answer.vehicle_results,
+        answer.action_masks,
         *(answer.last_step or ()),
     ]
-    assert len(arrays) == (9 if mode == "SameStep" else 6)
+    assert len(arrays) == (11 if mode == "SameStep" else 7)
     stream = io.BytesIO()
     for array in arrays:
         np.save(stream, array)
