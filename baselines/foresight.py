@@ -18,6 +18,7 @@ from ev_gym.runtime.compiling import as_records, compiled
 from ev_gym.runtime.durations import HOUR_MIN
 from ev_gym.runtime.records import (
     CarParams,
+    HourRecord,
     HouseholdState,
     Records,
     StepResult,
@@ -31,7 +32,7 @@ from ev_gym.simulation.state_fields import (
     VEHICLE_STEP_DTYPE,
 )
 from ev_gym.simulation.step import read_series, step_household
-from ev_gym.world.tables import Tables
+from ev_gym.world.tables import Tables, world_hours
 from ev_gym.world.world import World
 
 __all__ = ["EVENT_DTYPE", "LEAVES", "RETURNS", "Future", "foresee", "tell_future"]
@@ -76,6 +77,7 @@ def _note_events(
     vehicle: VehicleState,
     car: CarParams,
     tables: Tables,
+    hours: Records[HourRecord],
     until_min: int,
     step: int,
     k: int,
@@ -89,9 +91,7 @@ def _note_events(
         if vehicle.home != 0 and left_min <= until_min:
             kind, trip_kwh = LEAVES, 0.0
             battery.leave(vehicle, car)
-            calendar.plan_session(
-                vehicle, car, tables.habits, tables.hours, tables.offset_min, left_min
-            )
+            calendar.plan_session(vehicle, car, tables.habits, hours, tables.offset_min, left_min)
         elif vehicle.home == 0 and vehicle.arrival_min <= until_min:
             kind, trip_kwh = RETURNS, vehicle.trip_kwh
             battery.come_home(vehicle, car)
@@ -139,8 +139,9 @@ def _step_through(
             after[k] = vehicles[step][k]
             if calendar.next_event_min(after[k]) <= until_min:
                 copies[k] = after[k]
+                hours = world_hours(tables, household.world_place)
                 count = _note_events(
-                    copies[k], tables.cars[k], tables, until_min, step, k, events, count
+                    copies[k], tables.cars[k], tables, hours, until_min, step, k, events, count
                 )
         step_household(household, after, tables, idle, results[step], vehicle_results)
         read_series(household, tables)

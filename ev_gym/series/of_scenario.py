@@ -1,4 +1,4 @@
-"""The data set of a scenario: built once per process and shared by all envs."""
+"""The data sets of a scenario's worlds: built once per process and shared by all envs."""
 
 from __future__ import annotations
 
@@ -28,6 +28,14 @@ CLASSIC_TEMPERATURE_C = 15.0
 # Annual consumption of a generated house, unless a scenario's `annual_kwh` scales it.
 REFERENCE_KWH = 12_000.0
 
+# The worlds of each split of the built-in series, which are generated: nobody who trains on some
+# has seen the others. Series of files and the fixed day of `classic` are one world, 0.
+ONLY_WORLD = (0,)
+WORLDS = {None: ONLY_WORLD, "train": tuple(range(1, 9)), "test": tuple(range(101, 105))}
+BUILT_IN_PRICE_MINUTES = {"synthetic": 60, "classic": 60}
+# All built-in worlds of one scenario, and those of a few others.
+KEPT_DATASETS = 16
+
 
 class _File(NamedTuple):
     """What the cache knows a file by: after an edit it has another time or another size."""
@@ -37,19 +45,23 @@ class _File(NamedTuple):
     size: int
 
 
-def dataset_of(scenario: Scenario) -> Dataset:
+def dataset_of(scenario: Scenario, world: int = 0) -> Dataset:
     """The series that a scenario names.
 
     They are read once per process, and again when a file has changed. Built-in series are in SEK,
     whatever the scenario's currency.
+
+    Args:
+        scenario: The scenario.
+        world: Number of the world, from 0; only built-in series have more than one.
 
     Raises:
         ScenarioError: if files are named relative to `EV_GYM_DATA` and that is not set.
         FileNotFoundError, DataError: if a file is missing or does not hold such a series.
     """
     if scenario.data.source != "files":
-        return _dataset(scenario.data, "SEK", ())
-    return _dataset(scenario.data, scenario.currency, _files(scenario.data))
+        return _dataset(scenario.data, "SEK", (), world)
+    return _dataset(scenario.data, scenario.currency, _files(scenario.data), world)
 
 
 def _files(data: Data) -> tuple[_File | None, ...]:
@@ -73,8 +85,15 @@ def _file(path: Path) -> _File:
     return _File(path, stat.st_mtime_ns, stat.st_size)
 
 
-@functools.lru_cache(maxsize=8)
-def _dataset(data: Data, currency: str, files: tuple[_File | None, ...]) -> Dataset:
+def price_minutes_of(scenario: Scenario) -> int:
+    """Minutes of a price interval of the series that a scenario names; files are read for it."""
+    if scenario.data.source == "files":
+        return dataset_of(scenario).price_minutes
+    return BUILT_IN_PRICE_MINUTES[scenario.data.source]
+
+
+@functools.lru_cache(maxsize=KEPT_DATASETS)
+def _dataset(data: Data, currency: str, files: tuple[_File | None, ...], world: int) -> Dataset:
     if data.source == "files":
         return _from_files(data, currency, [file and file.path for file in files])
     assert data.start is not None  # `Data` allows None only for files
@@ -94,7 +113,7 @@ def _dataset(data: Data, currency: str, files: tuple[_File | None, ...]) -> Data
     from ev_gym.series.synthetic import synthetic_series
     from ev_gym.series.synthetic_sky import built_in_clearness
 
-    series = synthetic_series(start, data.weeks, data.houses, data.zone, REFERENCE_KWH)
+    series = synthetic_series(start, data.weeks, data.houses, data.zone, REFERENCE_KWH, world + 14)
     return Dataset(
         start=start,
         zone=data.zone,

@@ -2,13 +2,13 @@
 
 A field is declared by the function that works out its number for the coming step. The name of the
 function is the field's name and its docstring the meaning; the decorator gives unit and bounds, and
-says whether the house has the field once, or each vehicle, or each hour ahead. The function says by
-the names of its parameters what it reads. Everything else follows in
+says whether the house has the field once, or each vehicle, or each slot of the price window. The
+function says by the names of its parameters what it reads. Everything else follows in
 `ev_gym.simulation.observation`: the table of all fields, where each stands, the space, and the
 compiled code that writes an observation.
 
-An observation begins with the fields that every scenario has, first of the house, then of the hours
-ahead, then of the vehicles. Fields that only some scenarios have come after them, of the house and
+An observation begins with the fields that every scenario has, first of the house, then of the price
+window, then of the vehicles. Fields that only some scenarios have come after them, of the house and
 then of the vehicles. Within each of these the order is that of this file.
 """
 
@@ -46,27 +46,30 @@ class Owner(NamedTuple):
     """Whose a field is.
 
     Attributes:
-        entries: How many numbers a field of this kind has in a scenario.
+        entries: How many numbers a field of this kind has in a scenario, by the minutes of a slot
+            of its price window.
         entries_in_code: The same as an expression of the code that writes observations.
         entry_in_code: A statement of that code, which sets what belongs to number i.
         names: What that statement sets; only fields of this kind can read it.
     """
 
-    entries: Callable[[Scenario], int]
+    entries: Callable[[Scenario, int], int]
     entries_in_code: str
     entry_in_code: str
     names: tuple[str, ...]
 
 
-HOUSE = Owner(lambda _: 1, entries_in_code="1", entry_in_code="", names=())
-HOURS_AHEAD = Owner(
-    lambda scenario: scenario.price_window_h,
-    entries_in_code="tables.price_windows.shape[1]",
-    entry_in_code="ahead_h = i",
-    names=("ahead_h",),
+HOUSE = Owner(lambda scenario, slot_min: 1, entries_in_code="1", entry_in_code="", names=())
+# The slots of the price window are written all at once: a field of theirs gets the `part` of the
+# observation that holds them.
+SLOTS_AHEAD = Owner(
+    lambda scenario, slot_min: scenario.price_window_h * HOUR_MIN // slot_min,
+    entries_in_code="tables.stand_in_price.shape[2]",
+    entry_in_code="",
+    names=("part",),
 )
 VEHICLES = Owner(
-    lambda scenario: len(scenario.vehicles),
+    lambda scenario, slot_min: len(scenario.vehicles),
     entries_in_code="vehicles.shape[0]",
     entry_in_code="vehicle, car = vehicles[i], tables.cars[i]",
     names=("vehicle", "car"),
@@ -146,7 +149,7 @@ class Ranges:
         )
         self.temperature_c = _range_of(tables.hours["temperature_c"])
         self.price_per_kwh = _range_of(tables.price)
-        self.hourly_price_per_kwh = _range_of(world.hourly_price)
+        self.published_price_per_kwh = _range_of(tables.published_price)
         self.export_price_per_kwh = Range(0.0, 0.0)
         if tables.export_price.size:
             self.export_price_per_kwh = _range_of(tables.export_price)
@@ -229,12 +232,14 @@ def vehicle_field(
     return house_field(unit, bounds, condition, VEHICLES)
 
 
-def hourly_field(unit: str, bounds: Bounds) -> Callable[[F], F]:
-    """Declare a field that each hour ahead has, as `house_field` does for the house.
+def window_field(unit: str, bounds: Bounds) -> Callable[[F], F]:
+    """Declare a field that each slot of the price window has, as `house_field` does for the house.
 
-    The hour is appended to its name in two digits; in its meaning `{ahead_h}` stands for it.
+    Its function writes all slots into `part`. What is ahead is appended to its name: `_h` and the
+    hours in two digits or, where slots are shorter, `_m` and the minutes in four; in its meaning
+    `{slot}` stands for the kind of slot and `{ahead}` for the time.
     """
-    return house_field(unit, bounds, None, HOURS_AHEAD)
+    return house_field(unit, bounds, None, SLOTS_AHEAD)
 
 
 # --- the fields; a new one goes to the end ---
@@ -266,7 +271,7 @@ def day_cos(hour: HourRecord, tables: Tables) -> Number:
 
 @house_field("", (0.0, 1.0))
 def weekend(hour: HourRecord) -> Number:
-    """1 on Saturday and Sunday"""
+    """1 on Saturday, Sunday and public holidays"""
     return hour.weekend
 
 
@@ -295,15 +300,37 @@ def price_per_kwh(household: HouseholdState) -> Number:
 
 
 @house_field("h", lambda ranges: (0.0, ranges.scenario.price_window_h))
-def hours_known(hour: HourRecord, tables: Tables) -> Number:
-    """hours of published prices, the running one included"""
-    return min(int(hour.hours_known), tables.price_windows.shape[1])
+def hours_known(
+    hour: HourRecord, minute_of_hour: int, settings: Settings, tables: Tables
+) -> Number:
+    """hours of published prices, from the start of the running slot of the price window on"""
+    passed = minute_of_hour // settings.window_slot_min
+    slots = hour.hours_known * (HOUR_MIN // settings.window_slot_min) - passed
+    known = min(int(slots), tables.stand_in_price.shape[2])
+    return known * settings.window_slot_min / HOUR_MIN
 
 
-@hourly_field("{currency}/kWh", lambda ranges: ranges.hourly_price_per_kwh)
-def price_h(hour_index: int, ahead_h: int, tables: Tables) -> Number:
-    """mean all-in price of the hour {ahead_h} h ahead; 0 is the running hour"""
-    return tables.price_windows[hour_index, ahead_h]
+@window_field("{currency}/kWh", lambda ranges: ranges.published_price_per_kwh)
+def price(
+    household: HouseholdState,
+    hour: HourRecord,
+    minute_of_hour: int,
+    settings: Settings,
+    tables: Tables,
+    part: NDArray[np.float32],
+) -> Number:
+    """mean all-in price of the {slot} {ahead} ahead; 0 is the running one"""
+    slot_min = settings.window_slot_min
+    first = (household.place_min - household.world_place * settings.series_min) // slot_min
+    known = hour.hours_known * (HOUR_MIN // slot_min) - minute_of_hour // slot_min
+    known = min(int(known), part.shape[0])
+    published = tables.published_price[household.world_place, first : first + known]
+    stand_ins = tables.stand_in_price[household.world_place, hour.stand_in_row]
+    for i in range(known):
+        part[i] = published[i]
+    unknown, assumed = part[known:], stand_ins[: part.shape[0] - known]
+    for i in range(unknown.shape[0]):
+        unknown[i] = assumed[i]
 
 
 @vehicle_field("", (0.0, 1.0))

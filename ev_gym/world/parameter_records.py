@@ -34,9 +34,10 @@ SETTINGS_DTYPE = np.dtype(
         ("produces", "i1"),  # 1: sun or cars can feed the house and the grid
         ("switching", "i1"),  # 1: the charger switches between one and three phases
         ("chargers", "i8"),
-        ("series_min", "i8"),
+        ("series_min", "i8"),  # length of the series of a world
         ("price_shift", "i8"),  # a slot of prices is 2 ** price_shift quarter-hours
         ("load_shift", "i8"),  # the same for slots of base load
+        ("window_slot_min", "i8"),  # length of a slot of the price window
         ("netted", "i1"),  # 1: within a step, exports are subtracted from imports
         ("power_days", "i8"),  # number N of peaks in the power charge; 0: no power charge
         ("ageing", "i1"),  # 1: the ageing of some car's battery is modelled
@@ -110,7 +111,7 @@ def _fill(record: NDArray[Any], values: dict[str, Any]) -> None:
 
 
 def settings_record(
-    scenario: Scenario, series_min: int, price_slot_min: int, load_slot_min: int
+    scenario: Scenario, series_min: int, price_slot_min: int, load_slot_min: int, window_min: int
 ) -> NDArray[Any]:
     """(1,) SETTINGS_DTYPE: the scenario's numbers, and lengths of the series and their slots."""
     settings = np.zeros(1, SETTINGS_DTYPE)
@@ -134,6 +135,7 @@ def settings_record(
             "series_min": series_min,
             "price_shift": SHIFT_OF_MIN[price_slot_min],
             "load_shift": SHIFT_OF_MIN[load_slot_min],
+            "window_slot_min": window_min,
             "netted": tariff.netting == "step",
             "power_days": tariff.power_days if tariff.has_power_charge else 0,
             "ageing": any(vehicle.chemistry is not None for vehicle in scenario.vehicles),
