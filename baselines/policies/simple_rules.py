@@ -163,17 +163,21 @@ class CheapestHours(Policy):
     """The eight cheapest hours of the coming day, inside the house's headroom, to the wanted SoC.
 
     The teaching server's own price rule (2024); on a market of quarter-hours the 32 cheapest of
-    them. Knows the prices of the 24 hours from now, with those not published yet filled in. It does
-    not know the departure: so it may charge in the first of the eight hours when the last ones
-    would have been enough, and cars that leave early miss energy.
+    them. Slots of one price all count or none, unless they are the cheapest. Knows the prices of
+    the 24 hours from now, with those not published yet filled in. It does not know the departure:
+    so it may charge in the first of the eight hours when the last ones would have been enough, and
+    cars that leave early miss energy.
     """
 
     name = "cheapest_hours"
 
     def decide(self, view: View) -> Floats:
-        """Charge while less than eight of the coming 24 hours are cheaper than the running slot."""
+        """Charge while the running slot is one of the cheapest of the coming 24 hours."""
         day = view.price_window[:, : round(DAY_H / view.slot_h)]
-        cheap = view.slot_h * (day < day[:, :1]).sum(axis=1) < CHEAPEST_HOURS
+        now = day[:, :1]
+        cheaper_h = view.slot_h * (day < now).sum(axis=1)
+        as_cheap_h = view.slot_h * (day <= now).sum(axis=1)
+        cheap = (as_cheap_h <= CHEAPEST_HOURS) | (cheaper_h == 0.0)
         return self.within_headroom(view, view.wanting & cheap[:, None])
 
 

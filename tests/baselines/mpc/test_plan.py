@@ -72,7 +72,7 @@ def test_the_cheaper_quarters_of_an_hour_first() -> None:
 
 
 def test_the_quarters_of_an_hour_share_its_peak() -> None:
-    """Of the hour 4 kWh fit below the peak, whatever quarter is cheap: 2.75 in it, the rest dear."""
+    """Of the hour 4 kWh fit below the peak, whatever is cheap: 2.75 in one, the rest dear."""
     quarters = outlook([0.0], peak_kw=4.0, power_price_per_kw=27.0)._replace(
         slots_h=[[0.25] * 4], slot_prices_per_kwh=[[1.0, 0.1, 1.0, 1.0]], hour_factor=[1.0]
     )
