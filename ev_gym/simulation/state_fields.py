@@ -14,7 +14,7 @@ import numpy as np
 from ev_gym.drivers.habits import DRIVER_FIELDS
 from ev_gym.physics.ageing import AGEING_STATE
 
-LAYOUT_VERSION = 4
+LAYOUT_VERSION = 5
 
 
 class Field(NamedTuple):
