@@ -25,11 +25,11 @@ LFP 10 to 45, NCA 15 to 35, NMC111 20 to 40.
 
 - Loss by use, beyond them, is that at the nearest one. NMC622's plating term would grow 6.5-fold
   from 10 to -10 deg C with no cell behind it: none was charged at 1 C below 25 deg C, and none
-  showed the knee of plating, says the package. Of LFP it says that cycling extrapolates very poorly, since the
-  fit only cancels the temperature of the calendar's law. NCA's and NMC111's cycling knows no
-  temperature. Plating in the cold is real (Feinauer et al., J. Power Sources 594 (2024) 233948: its
-  abstract puts the longest life near 25 deg C); how much of it the 0.1 to 0.2 C of a household make
-  in these cells, the source cannot say. So frost may cost more than here.
+  showed the knee of plating, says the package. Of LFP it says that cycling extrapolates very
+  poorly, since the fit only cancels the temperature of the calendar's law. NCA's and NMC111's
+  cycling knows no temperature. Plating in the cold is real (Feinauer et al., J. Power Sources 594
+  (2024) 233948: its abstract puts the longest life near 25 deg C); how much of it the 0.1 to 0.2 C
+  of a household make in these cells, the source cannot say. So frost may cost more than here.
 - Loss by time follows its law below the tests too: it is Arrhenius's, of a reaction that slows down
   with cold, and lies between 0 and its value at the coldest test. NCA's storage tests began at 25
   deg C, and the package's figures for it at 10 deg C rest on the same law.
