@@ -36,13 +36,14 @@ QUICK: dict[str, Callable[[], str]] = {
 
 def measured_parts(folder: Path, docs: Path) -> dict[str, str]:
     """Parts that need the measured series, or minutes; draws the pictures."""
-    from tests.validation import limit, ranking, series_plots
+    from tests.validation import cold, limit, ranking, series_plots
 
     os.environ["EV_GYM_DATA"] = str(folder)  # where stockholm-measured finds its files
     shown = series_plots.pictures(folder, docs)
     return {
         **{f"measured_{name}": text for name, text in shown.items()},
         "measured_sessions": sessions.measured_section(folder, docs),
+        "cold": cold.section(),
         "limit": limit.section(docs),
         "ranking": ranking.section(docs),
     }

@@ -17,7 +17,7 @@ import pytest
 from ev_gym.calibration.series import PRICE_FILE
 from ev_gym.runtime.compiling import INTERPRETED
 from tests.support.repository import ROOT
-from tests.validation import batteries, limit, page, ranking, sessions, writing
+from tests.validation import batteries, cold, limit, page, ranking, sessions, writing
 from tests.validation.__main__ import main
 from tests.validation.series import compare
 
@@ -51,6 +51,12 @@ def test_the_page_is_the_template_with_its_parts() -> None:
     assert page.render(page.parts_of(PAGE)) == PAGE
     for shown in re.findall(r"!\[[^]]+\]\((.+?)\)", PAGE):
         assert (ROOT / "docs" / shown).is_file(), shown
+
+
+def test_the_ways_of_the_cold_change_words_that_are_there() -> None:
+    for file, words in cold.WAYS.values():
+        text = (ROOT / "ev_gym" / "physics" / file).read_text(encoding="utf-8")
+        assert all(before in text for before in words), file
 
 
 def test_one_in_the_last_place_is_the_same_and_more_is_not() -> None:
