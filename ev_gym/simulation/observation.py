@@ -15,14 +15,17 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ev_gym.runtime.compiling import compiled, inlined
-from ev_gym.runtime.durations import HOUR_MIN
+from ev_gym.runtime.durations import DAY_H, HOUR_MIN
 from ev_gym.runtime.records import HouseholdState, Records, VehicleState
 from ev_gym.scenario import Scenario, as_scenario
 from ev_gym.series.dataset import Dataset
 from ev_gym.series.of_scenario import price_minutes_of
 from ev_gym.simulation.observation_fields import (
+    DAY_AHEAD,
     DECLARATIONS,
     HOUSE,
+    OTHER_PEAKS,
+    PART,
     SLOTS_AHEAD,
     VEHICLES,
     Condition,
@@ -47,11 +50,14 @@ class Group(NamedTuple):
     fields: list[Declaration]
 
 
+OWNERS = (HOUSE, SLOTS_AHEAD, OTHER_PEAKS, DAY_AHEAD, VEHICLES)
+
+
 def _groups() -> list[Group]:
     """All groups, in the order of an observation."""
 
     def rank(field: Declaration) -> tuple[bool, int]:
-        return field.condition is not None, (HOUSE, SLOTS_AHEAD, VEHICLES).index(field.owner)
+        return field.condition is not None, OWNERS.index(field.owner)
 
     return [
         Group(condition, owner, list(fields))
@@ -100,7 +106,11 @@ def _placed(scenario: Scenario, slot_min: int) -> Iterator[tuple[str, slice, str
             continue
         entries = group.owner.entries(scenario, slot_min)
         for field in group.fields:
-            if field.owner is SLOTS_AHEAD:
+            if field.owner is DAY_AHEAD:
+                for h in range(entries):
+                    meaning = field.meaning.format(ahead=h)
+                    yield f"{field.name}_h{h:02d}", slice(place + h, place + h + 1), meaning, field
+            elif field.owner is SLOTS_AHEAD:
                 for i in range(entries):
                     name, meaning = _in_window(field, slot_min, i)
                     yield name, slice(place + i, place + i + 1), meaning, field
@@ -178,7 +188,7 @@ def _lines_of(group: Group) -> list[str]:
     # All numbers of a group are worked out before the first is written. The compiler has to suppose
     # that a number written changes what is read, and would look everything up again after each.
     lines = [f"{field.name}_ = {field.name}_of({', '.join(field.parameters)})" for field in fields]
-    if owner is SLOTS_AHEAD:
+    if owner.names == PART:
         lines = []
         for field in fields:
             lines += [
@@ -237,7 +247,7 @@ def compiled_writer(declared: F) -> F:
     # Numba caches machine code by the file and the line at which the function stands.
     code = "\n" * (declared.__code__.co_firstlineno - 1) + code
     names: dict[str, Any] = {f"{field.name}_of": inlined(field.number) for field in DECLARATIONS}
-    names |= {"running_hour": inlined(_running_hour), "__name__": __name__}
+    names |= {"running_hour": inlined(_running_hour), "DAY_H": DAY_H, "__name__": __name__}
     exec(compile(code, __file__, "exec"), names)
     function: F = names[declared.__name__]
     function.__doc__ = declared.__doc__

@@ -24,8 +24,14 @@ from numpy.typing import NDArray
 from ev_gym.drivers.habits import MAX_MINUTES
 from ev_gym.physics.battery import acceptable_ac_kw
 from ev_gym.physics.household import charging_headroom_kw
-from ev_gym.physics.power_charge import FACTOR, PRICE, lowest_peak_kw
-from ev_gym.runtime.durations import HOUR_MIN
+from ev_gym.physics.power_charge import (
+    FACTOR,
+    LOWEST,
+    PRICE,
+    lowest_peak_kw,
+    tariff_period,
+)
+from ev_gym.runtime.durations import DAY_H, DAY_MIN, HOUR_MIN
 from ev_gym.runtime.records import (
     CarParams,
     HourRecord,
@@ -60,13 +66,27 @@ class Owner(NamedTuple):
 
 
 HOUSE = Owner(lambda scenario, slot_min: 1, entries_in_code="1", entry_in_code="", names=())
-# The slots of the price window are written all at once: a field of theirs gets the `part` of the
-# observation that holds them.
+# Where a house has many numbers of one kind, they are written at once: the field gets the `part`
+# of the observation that holds them. First the slots of the price window, ...
+PART = ("part",)
 SLOTS_AHEAD = Owner(
     lambda scenario, slot_min: scenario.price_window_h * HOUR_MIN // slot_min,
     entries_in_code="tables.stand_in_price.shape[2]",
     entry_in_code="",
-    names=("part",),
+    names=PART,
+)
+# ... then the peaks of the month besides the lowest, and the hours of the coming day.
+OTHER_PEAKS = Owner(
+    lambda scenario, slot_min: scenario.tariff.power_days - 1,
+    entries_in_code="(settings.power_days - 1)",
+    entry_in_code="",
+    names=PART,
+)
+DAY_AHEAD = Owner(
+    lambda scenario, slot_min: DAY_H,
+    entries_in_code="DAY_H",
+    entry_in_code="",
+    names=PART,
 )
 VEHICLES = Owner(
     lambda scenario, slot_min: len(scenario.vehicles),
@@ -418,3 +438,37 @@ def discharge_kw(vehicle: VehicleState, car: CarParams) -> Number:
     """AC power the car could give now; away 0"""
     gives = vehicle.plugged != 0 and vehicle.energy_kwh > car.floor_kwh
     return car.max_kw if gives else 0.0
+
+
+@house_field("d", (0.0, 31.0), WITH_POWER_CHARGE)
+def month_days_left(hour: HourRecord, minute_of_hour: int) -> Number:
+    """time to the end of the calendar month, in which the power charge is counted"""
+    return hour.month_days - (hour.minute_of_day + minute_of_hour) / DAY_MIN
+
+
+@house_field("kW", lambda ranges: ranges.import_kw, WITH_POWER_CHARGE)
+def usual_peak_kw(household: HouseholdState, hour: HourRecord, tables: Tables) -> Number:
+    """what peak_kw would be after the last 28 days if no car had charged"""
+    return tables.usual_peak_kw[household.world_place, household.house, hour.day]
+
+
+@house_field("kW", lambda ranges: ranges.import_kw, WITH_POWER_CHARGE, OTHER_PEAKS)
+def higher_peaks_kw(household: HouseholdState, tables: Tables, part: NDArray[np.float32]) -> Number:
+    """the month's other peaks that count, which are not below peak_kw while no hour is above it"""
+    period = tariff_period(household.peaks_kw, tables.rates, household.power_class)
+    for place in range(part.shape[0]):
+        part[place] = household.peaks_kw[period, LOWEST + 1 + place]
+
+
+@house_field("kW", lambda ranges: ranges.load_kw, WITH_POWER_CHARGE, DAY_AHEAD)
+def usual_load_kw(
+    household: HouseholdState,
+    hour_index: int,
+    tables: Tables,
+    part: NDArray[np.float32],
+) -> Number:
+    """mean base load of the last 7 days in the hour {ahead} h ahead; 0 is the running one"""
+    first = hour_index - household.world_place * tables.offset_min.shape[0]
+    usual = tables.usual_load_kw[household.world_place, household.house, first : first + DAY_H]
+    for i in range(DAY_H):
+        part[i] = usual[i]
