@@ -105,7 +105,9 @@ def derive(folder: Path) -> dict[str, Any]:
     load, by_month = _derive_load(load_kw, load_clock)
     derived: dict[str, Any] = {
         "temperature": temperature,
-        "price": _derive_price(swedish_prices(folder), danish_prices(folder), anomaly_c, temperature_c),
+        "price": _derive_price(
+            swedish_prices(folder), danish_prices(folder), anomaly_c, temperature_c
+        ),
         "load": load,
         "heating": derive_heating(folder, by_month, temperature_c, clock),
         "assumptions": ASSUMPTIONS,
@@ -226,7 +228,7 @@ def _pace(price: Floats, score: Floats, clock: Clock) -> Floats:
 
 
 def _derive_load(load_kw: Floats, clock: Clock) -> tuple[dict[str, Any], Floats]:
-    """Return the figures and the season by month, over its mean, (12,)."""
+    """Return the figures and the season by month with assumed holidays, over its mean, (12,)."""
     daily = per_day(load_kw.reshape(-1, 4).mean(axis=1), clock)
     away = (daily < ABSENCE_BELOW * load_kw.mean())[clock.day]
     home = ~away.repeat(4)
@@ -238,6 +240,7 @@ def _derive_load(load_kw: Floats, clock: Clock) -> tuple[dict[str, Any], Floats]
     terms = season(clock.day_of_year, 1).repeat(4, axis=0)
     by_season = least_squares(terms[home], score[home])[1:]
     usual_kw = terms @ least_squares(terms[home], relative[home])
+    usual_kw *= 1.0 - (1.0 - relative[~home].mean()) * holiday_share(clock.day_of_year).repeat(4)
     by_month = monthly(usual_kw.reshape(-1, 4).mean(axis=1), clock)
     score -= terms[:, 1:] @ by_season
     cell = clock.hour.repeat(4) + 24 * (clock.weekday >= 5).astype(np.int64).repeat(4)
@@ -259,6 +262,20 @@ def _derive_load(load_kw: Floats, clock: Clock) -> tuple[dict[str, Any], Floats]
         "figures": {"2008": load_figures(load_kw, clock, away)},
     }
     return figures, by_month
+
+
+def holiday_share(day_of_year: Ints) -> Floats:
+    """Return the share of generated houses that stand empty on each day of the year, (n,)."""
+    share = np.zeros(len(day_of_year))
+    for name in ("summer_holiday", "winter_holiday"):
+        first, last = ASSUMPTIONS[name]["first_day_of_year"]
+        shortest, longest = ASSUMPTIONS[name]["days"]
+        begins = np.arange(first, last + 1)
+        for days in range(shortest, longest + 1):
+            since = day_of_year[:, None] - begins
+            away = ((since >= 0) & (since < days)).mean(axis=1)
+            share += away / (longest - shortest + 1)
+    return share
 
 
 def _by_cell(values: Floats, cell: Ints) -> tuple[Floats, Floats]:

@@ -100,6 +100,7 @@ def _dataset(data: Data, currency: str, files: tuple[_File | None, ...]) -> Data
         zone=data.zone,
         load_kw=series.load_kw,
         price_per_kwh=series.price_per_kwh,
+        price_minutes=15,
         temperature_c=series.temperature_c,
         currency=currency,
         clearness=built_in_clearness(start, 168 * data.weeks),
