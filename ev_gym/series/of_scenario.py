@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -13,6 +13,7 @@ import numpy as np
 
 from ev_gym.scenario import Data, Scenario, ScenarioError
 from ev_gym.series.dataset import Dataset
+from ev_gym.series.public_holidays import public_holidays
 
 # The day of the teaching server of 2024: prices (ore per kWh) and base loads (kW) of its 24 hours.
 CLASSIC_PRICES_ORE = (
@@ -32,7 +33,7 @@ REFERENCE_KWH = 12_000.0
 # has seen the others. Series of files and the fixed day of `classic` are one world, 0.
 ONLY_WORLD = (0,)
 WORLDS = {None: ONLY_WORLD, "train": tuple(range(1, 9)), "test": tuple(range(101, 105))}
-BUILT_IN_PRICE_MINUTES = {"synthetic": 60, "classic": 60}
+BUILT_IN_PRICE_MINUTES = {"synthetic": 15, "classic": 60}
 # All built-in worlds of one scenario, and those of a few others.
 KEPT_DATASETS = 16
 
@@ -113,15 +114,29 @@ def _dataset(data: Data, currency: str, files: tuple[_File | None, ...], world: 
     from ev_gym.series.synthetic import synthetic_series
     from ev_gym.series.synthetic_sky import built_in_clearness
 
-    series = synthetic_series(start, data.weeks, data.houses, data.zone, REFERENCE_KWH, world + 14)
+    hours = 168 * data.weeks
+    days_off: frozenset[date] = frozenset()
+    if data.holidays is not None:
+        days_off = public_holidays(data.holidays, date.fromisoformat(data.start), hours // 24 + 1)
+    series = synthetic_series(
+        start,
+        data.weeks,
+        data.houses,
+        data.zone,
+        REFERENCE_KWH,
+        seed=data.seed,
+        world=world,
+        holidays=days_off,
+    )
     return Dataset(
         start=start,
         zone=data.zone,
         load_kw=series.load_kw,
         price_per_kwh=series.price_per_kwh,
+        price_minutes=BUILT_IN_PRICE_MINUTES["synthetic"],
         temperature_c=series.temperature_c,
         currency=currency,
-        clearness=built_in_clearness(start, 168 * data.weeks),
+        clearness=built_in_clearness(start, hours, data.seed, world),
     )
 
 
