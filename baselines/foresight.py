@@ -44,6 +44,7 @@ EVENT_DTYPE = np.dtype(
         ("car", "i8"),
         ("kind", "i8"),  # LEAVES or RETURNS
         ("trip_kwh", "f8"),  # of a return
+        ("wanted_kwh", "f8"),  # at a departure
     ],
     align=True,
 )
@@ -87,7 +88,7 @@ def _note_events(
     """Write what a copy of a car does up to `until_min`; the number of events so far."""
     waiting = True
     while waiting:
-        left_min = vehicle.departure_min
+        left_min, wanted_kwh = vehicle.departure_min, vehicle.wanted_soc * car.battery_kwh
         if vehicle.home != 0 and left_min <= until_min:
             kind, trip_kwh = LEAVES, 0.0
             battery.leave(vehicle, car)
@@ -103,6 +104,7 @@ def _note_events(
                 events[count].car = k
                 events[count].kind = kind
                 events[count].trip_kwh = trip_kwh
+                events[count].wanted_kwh = wanted_kwh
             count += 1
     return count
 

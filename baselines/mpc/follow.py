@@ -95,7 +95,7 @@ def last_ampere(
         worth_per_kwh: Of a kWh in the battery at the next arrival.
     """
     car = site.cars[stay.k]
-    is_needed = plan.energy_kwh[place][slot] <= car.wanted_kwh + OBSERVED_ZERO_KWH
+    is_needed = plan.energy_kwh[place][slot] <= stay.wanted_kwh + OBSERVED_ZERO_KWH
     return LastAmpere(
         charges_later=plan.charges_later[place][slot],
         price_per_kwh=price_per_kwh / car.stored_per_kwh,

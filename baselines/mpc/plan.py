@@ -65,7 +65,6 @@ class Car(NamedTuple):
     least_kw: float  # 6 A on the fewest phases, or the lowest level
     stored_per_kwh: float  # alpha
     taken_per_kwh: float  # beta
-    wanted_kwh: float
     limit_kwh: float
     floor_kwh: float
     wear_per_kwh: float  # money for a kWh taken out
@@ -92,11 +91,12 @@ class Site(NamedTuple):
 
 
 class Stay(NamedTuple):
-    """A car that is plugged in: its number, its energy, and how long it stays."""
+    """A car that is plugged in: its number, its energy, how long it stays, what it wants then."""
 
     k: int
     energy_kwh: float
     hours: float
+    wanted_kwh: float
 
 
 class Outlook(NamedTuple):
@@ -186,7 +186,6 @@ def _car(scenario: Scenario, car: Vehicle, limit: AtCharger) -> Car:
         least_kw=min(least_kw, limit.max_kw),
         stored_per_kwh=car.eta - aux,
         taken_per_kwh=(1.0 + aux) / car.eta,
-        wanted_kwh=car.wanted_soc * car.battery_kwh,
         limit_kwh=car.limit_soc * car.battery_kwh,
         floor_kwh=car.floor_soc * car.battery_kwh,
         wear_per_kwh=scenario.reward_weights.wear * car.wear_price_per_kwh * wear,
@@ -294,7 +293,7 @@ def _battery(
         rows.append(program.row(start_kwh, entries, start_kwh))
         before = hour.energy
     after_h = max(0.0, stay.hours - math.fsum(map(outlook.hour_h, range(len(outlook.slots_h)))))
-    wanted_kwh = car.wanted_kwh - after_h * car.max_kw * car.stored_per_kwh
+    wanted_kwh = stay.wanted_kwh - after_h * car.max_kw * car.stored_per_kwh
     missing = program.column(site.public_per_kwh)
     beyond = program.column(-min(outlook.worth_per_kwh, site.public_per_kwh))
     program.row(wanted_kwh, [(before, 1.0), (missing, 1.0), (beyond, -1.0)], wanted_kwh)

@@ -207,7 +207,12 @@ class Planner:
 
     def _plan_anew(self, household: HouseholdView) -> Plan:
         self._stays = [
-            Stay(k, self._energy_kwh(household, k), household.minutes_to_departure[k] / HOUR_MIN)
+            Stay(
+                k,
+                self._energy_kwh(household, k),
+                household.minutes_to_departure[k] / HOUR_MIN,
+                household.wanted_soc[k] * self._battery_kwh[k],
+            )
             for k, plugged in enumerate(household.plugged)
             if plugged
         ]

@@ -77,6 +77,7 @@ class HouseholdView(NamedTuple):
         plugged: Whether each car is at the charger.
         minutes_to_departure: Time to each car's planned departure; 0 while it is away.
         soc: State of charge of each car; while away, as at departure.
+        wanted_soc: SoC wanted at each car's departure; 0 while it is away.
     """
 
     hour_of_day: float
@@ -94,6 +95,7 @@ class HouseholdView(NamedTuple):
     plugged: list[bool]
     minutes_to_departure: list[int]
     soc: list[float]
+    wanted_soc: list[float]
 
 
 class View:
@@ -155,6 +157,7 @@ class View:
                 round(HOUR_MIN * hours) for hours in row[slices["hours_to_departure"]]
             ],
             soc=row[slices["soc"]],
+            wanted_soc=row[slices["wanted_soc"]],
         )
 
     @property

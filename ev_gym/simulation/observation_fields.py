@@ -372,15 +372,15 @@ def hours_to_departure(vehicle: VehicleState, household: HouseholdState) -> Numb
 
 
 @vehicle_field("", (0.0, 1.0))
-def wanted_soc(vehicle: VehicleState, car: CarParams) -> Number:
+def wanted_soc(vehicle: VehicleState) -> Number:
     """SoC wanted at departure; away 0"""
-    return car.wanted_soc if vehicle.plugged != 0 else 0.0
+    return vehicle.wanted_soc if vehicle.plugged != 0 else 0.0
 
 
 @vehicle_field("kWh", lambda ranges: ranges.battery_kwh)
 def energy_to_wanted_kwh(vehicle: VehicleState, car: CarParams) -> Number:
     """missing in the battery; away 0"""
-    short_kwh = max(0.0, car.wanted_soc * car.battery_kwh - vehicle.energy_kwh)
+    short_kwh = max(0.0, vehicle.wanted_soc * car.battery_kwh - vehicle.energy_kwh)
     return short_kwh if vehicle.plugged != 0 else 0.0
 
 

@@ -249,12 +249,12 @@ def _draw_car(
 
 
 @compiled
-def _begin_battery(vehicle: VehicleState, car: CarParams, hour: HourRecord, soc: float) -> None:
+def _begin_battery(
+    vehicle: VehicleState, car: CarParams, hour: HourRecord, start_min: int, soc: float
+) -> None:
     """The battery of a car at the start; `soc` fixes its charge unless NaN."""
-    if vehicle.home != 0 and vehicle.plugged == 0 and car.daily == 0:
-        # A car that waits for a charger holds what its trip left.
-        left_kwh = car.wanted_soc * car.battery_kwh - vehicle.trip_kwh
-        vehicle.energy_kwh = max(left_kwh, car.min_soc * car.battery_kwh)
+    if vehicle.plugged != 0 and car.daily == 0:
+        draws.charge_at_once(vehicle, car, start_min)
     if not math.isnan(soc):
         vehicle.energy_kwh = soc * car.battery_kwh
     health.begin(vehicle, car, hour.standing_c, hour.temperature_c)
@@ -306,7 +306,7 @@ def begin_episode(
     hour = tables.hours[household.place_min // HOUR_MIN]
     for k in range(vehicles.shape[0]):
         soc = socs[k] if socs.shape[0] > 0 else math.nan
-        _begin_battery(vehicles[k], cars[k], hour, soc)
+        _begin_battery(vehicles[k], cars[k], hour, start_min, soc)
         household.start_stored_kwh += vehicles[k].energy_kwh
     if settings.power_days > 0:
         power_charge.begin_power(

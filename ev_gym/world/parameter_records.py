@@ -13,6 +13,7 @@ from ev_gym.physics import ageing, thermal
 from ev_gym.physics.charger import LINE_KW_PER_A, LINES
 from ev_gym.scenario import Scenario, Vehicle
 from ev_gym.scenario.charger import at_charger
+from ev_gym.scenario.vehicle import TRIPS
 
 SHIFT_OF_MIN = {15: 0, 30: 1, 60: 2}
 
@@ -69,8 +70,9 @@ CAR_DTYPE = np.dtype(
         ("taper_kwh", "f8"),  # energy above which it accepts less and less
         ("eta", "f8"),
         ("aux_kw", "f8"),
-        ("wanted_soc", "f8"),
+        ("wanted_soc", "f8"),  # NaN: it follows from the coming trips
         ("min_soc", "f8"),
+        ("limit_soc", "f8"),
         ("one_phase_a", "f8"),  # largest current on one phase; 0: phases are never switched
         ("pause_h", "f8"),  # how long charging pauses for a switch of phases
         ("hold_min", "i8"),  # how long a switch of phases is kept
@@ -195,8 +197,9 @@ def _at_home(vehicle: Vehicle, scenario: Scenario) -> dict[str, Any]:
         "taper_kwh": vehicle.taper_from_soc * vehicle.battery_kwh,
         "eta": vehicle.eta,
         "aux_kw": vehicle.aux_kw,
-        "wanted_soc": vehicle.wanted_soc,
+        "wanted_soc": math.nan if vehicle.wanted_soc == TRIPS else vehicle.wanted_soc,
         "min_soc": vehicle.min_soc,
+        "limit_soc": vehicle.limit_soc,
         "one_phase_a": limits.one_phase_a,
         "pause_h": scenario.charger.switch_pause_min / 60.0,
         "hold_min": scenario.charger.switch_hold_min,

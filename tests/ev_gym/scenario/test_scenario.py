@@ -99,6 +99,7 @@ COMPANY: dict[str, dict[str, Any]] = {
 }
 
 OTHER: dict[str, Any] = {
+    "wanted_soc": 0.5,
     **{"name": "another", "phases": 1, "levels_kw": [0, 5], "load_management": False},
     **{"pattern": "daily", "routine_shares": [1, 0, 0], "transfer_high_per_kwh": 0.9},
     **{"high_months": [7], "high_weekdays": [5], "source": "classic", "zone": "UTC"},
