@@ -31,8 +31,9 @@ from ev_gym.runtime.records import (
     VehicleState,
 )
 
-# Nobody stops for less, which a car's display hardly shows; its price is paid all the same.
-WORTH_A_STOP_KWH = 0.1
+# Nobody stops for less, some 5 km of range, where drivers keep a margin; its price is paid all the
+# same.
+WORTH_A_STOP_KWH = 1.0
 
 
 @compiled

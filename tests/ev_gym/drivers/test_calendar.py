@@ -216,10 +216,8 @@ def test_a_daily_driver_wants_the_coming_days_trips() -> None:
     assert len(wanted) > 5
 
 
-@pytest.mark.parametrize(("lacks_kwh", "stops"), [(0.0, 0), (0.09, 0), (0.11, 1), (30.0, 1)])
-def test_a_stop_is_counted_where_more_than_a_tenth_of_a_kwh_is_bought(
-    lacks_kwh: float, stops: int
-) -> None:
+@pytest.mark.parametrize(("lacks_kwh", "stops"), [(0.0, 0), (0.99, 0), (1.01, 1), (30.0, 1)])
+def test_a_stop_is_counted_where_more_than_a_kwh_is_bought(lacks_kwh: float, stops: int) -> None:
     """At the departure for what is missing, and on the way for what the trip needs beyond."""
     trip = Driving(pattern="daily", arrival_h=17.0, departure_h=7.0, trip_kwh=40.6 + lacks_kwh)
     settings, cars, vehicles = household(Vehicle(driving=trip, wanted_soc=0.8))
