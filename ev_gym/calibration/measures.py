@@ -51,7 +51,7 @@ def price_figures(price: Floats, clock: Clock) -> dict[str, Any]:
 def quarter_figures(quarters: Floats, clock: Clock) -> dict[str, Any]:
     """Return statistics of quarter-hourly prices, (4 n,); ``clock`` has the n hours.
 
-    All are ratios, so that areas with dearer and cheaper power can be compared. ``by_quarter`` is
+    All but the mean are ratios, so that areas with dearer and cheaper power can be compared. ``by_quarter`` is
     how much the four quarters of a local hour are dearer than the hour on average, over the mean
     of what the dearest hour of a day costs more than its cheapest: (24, 4).
     """
@@ -59,15 +59,14 @@ def quarter_figures(quarters: Floats, clock: Clock) -> dict[str, Any]:
     rest = quarters.reshape(-1, 4) - hours[:, None]
     spread = day_spreads(hours, clock).mean()
     return {
+        "mean": hours.mean(),
         "spread_over_spread_of_hours": day_spreads(quarters, clock).mean() / spread,
         "spread_of_hours_over_mean": spread / hours.mean(),
         "correlation_15min": correlation(quarters, 1),
         "deviation_sd_over_hourly_sd": rest.std() / hours.std(),
         "quarter_change_sd_over_hourly_sd": np.diff(quarters).std() / hours.std(),
         "below_zero_share_over_that_of_hours": (quarters < 0.0).mean() / (hours < 0.0).mean(),
-        "by_quarter": [
-            (rest[clock.hour == h].mean(axis=0) / spread).tolist() for h in range(24)
-        ],
+        "by_quarter": [(rest[clock.hour == h].mean(axis=0) / spread).tolist() for h in range(24)],
     }
 
 

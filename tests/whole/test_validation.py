@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ev_gym.calibration.series import PRICE_FILE
+from ev_gym.calibration.prices import PRICE_FILE
 from ev_gym.runtime.compiling import INTERPRETED
 from tests.support.repository import ROOT
 from tests.validation import batteries, limit, page, ranking, sessions, writing
