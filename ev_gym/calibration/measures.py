@@ -51,9 +51,9 @@ def price_figures(price: Floats, clock: Clock) -> dict[str, Any]:
 def quarter_figures(quarters: Floats, clock: Clock) -> dict[str, Any]:
     """Return statistics of quarter-hourly prices, (4 n,); ``clock`` has the n hours.
 
-    All but the mean are ratios, so that areas with dearer and cheaper power can be compared. ``by_quarter`` is
-    how much the four quarters of a local hour are dearer than the hour on average, over the mean
-    of what the dearest hour of a day costs more than its cheapest: (24, 4).
+    All but the mean are ratios, so that areas with dearer and cheaper power can be compared.
+    ``by_quarter`` is how much the four quarters of a local hour are dearer than the hour on
+    average, over the mean of what the dearest hour of a day costs more than its cheapest: (24, 4).
     """
     hours = quarters.reshape(-1, 4).mean(axis=1)
     rest = quarters.reshape(-1, 4) - hours[:, None]

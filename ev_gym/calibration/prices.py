@@ -115,7 +115,9 @@ def within_hour(areas: list[Prices]) -> dict[str, Any]:
     terms = steep[:, None] * np.column_stack([in_hour, slope])
     fitted = least_squares(terms, tilt)
     rest = tilt - terms @ fitted
-    spread = [np.sqrt((rest[hour == h] ** 2).sum() / (steep[hour == h] ** 2).sum()) for h in range(24)]
+    spread = [
+        np.sqrt((rest[hour == h] ** 2).sum() / (steep[hour == h] ** 2).sum()) for h in range(24)
+    ]
     return {
         "tilt_by_hour": fitted[:24].tolist(),
         "tilt_per_slope": fitted[24],

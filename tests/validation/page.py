@@ -44,7 +44,9 @@ def measured_parts(folder: Path, docs: Path) -> dict[str, str]:
     shown = series_plots.pictures(folder, docs)
     return {
         **{f"measured_{name}": text for name, text in shown.items()},
+        "measured_worlds": series_plots.years_table(folder),
         "measured_sessions": sessions.measured_section(folder, docs),
+        "held_out": sessions.held_out_section(folder),
         "limit": limit.section(docs),
         "ranking": ranking.section(docs),
     }
