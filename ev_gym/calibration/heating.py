@@ -80,6 +80,12 @@ def derive_heating(
     }
 
 
+def winter_to_summer(by_month: list[float]) -> float:
+    """Return the mean of December to February over that of June to August."""
+    winter, summer = ([by_month[m - 1] for m in months] for months in (WINTER, SUMMER))
+    return sum(winter) / sum(summer)
+
+
 def heated_figures(load: Floats, clock: Clock) -> dict[str, Any]:
     """Return statistics of hourly loads over whole years, (n,), relative to their mean."""
     days = per_day(load, clock)

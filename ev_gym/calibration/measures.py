@@ -51,14 +51,15 @@ def price_figures(price: Floats, clock: Clock) -> dict[str, Any]:
 def quarter_figures(quarters: Floats, clock: Clock) -> dict[str, Any]:
     """Return statistics of quarter-hourly prices, (4 n,); ``clock`` has the n hours.
 
-    All are ratios, so that areas with dearer and cheaper power can be compared. ``by_quarter`` is
-    how much the four quarters of a local hour are dearer than the hour on average, over the mean
-    of what the dearest hour of a day costs more than its cheapest: (24, 4).
+    All but the mean are ratios, so that areas with dearer and cheaper power can be compared.
+    ``by_quarter`` is how much the four quarters of a local hour are dearer than the hour on
+    average, over the mean of what the dearest hour of a day costs more than its cheapest: (24, 4).
     """
     hours = quarters.reshape(-1, 4).mean(axis=1)
     rest = quarters.reshape(-1, 4) - hours[:, None]
     spread = day_spreads(hours, clock).mean()
     return {
+        "mean": hours.mean(),
         "spread_over_spread_of_hours": day_spreads(quarters, clock).mean() / spread,
         "spread_of_hours_over_mean": spread / hours.mean(),
         "correlation_15min": correlation(quarters, 1),

@@ -25,7 +25,9 @@ QUICK: dict[str, Callable[[], str]] = {
     "policy_year": batteries.policy_year,
     "estimates": batteries.estimates,
     "sensitivity": batteries.sensitivity_table,
+    "worlds": series.worlds_table,
     "prices": series.price_table,
+    "quarters": series.quarter_table,
     "temperatures": series.temperature_table,
     "loads": series.load_table,
     "skies": series.sky_table,
@@ -42,8 +44,10 @@ def measured_parts(folder: Path, docs: Path) -> dict[str, str]:
     shown = series_plots.pictures(folder, docs)
     return {
         **{f"measured_{name}": text for name, text in shown.items()},
+        "measured_worlds": series_plots.years_table(folder),
         "measured_sessions": sessions.measured_section(folder, docs),
         "cold": cold.section(),
+        "held_out": sessions.held_out_section(folder),
         "limit": limit.section(docs),
         "ranking": ranking.section(docs),
     }

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 
 from ev_gym import calibrated
 from ev_gym.calibrated import figures
-from ev_gym.calibration import series, sky, trondheim, typical
+from ev_gym.calibration import series, sky, trondheim, worlds
 from ev_gym.calibration.__main__ import as_text, main
 from ev_gym.calibration.heating import heated_figures
 from ev_gym.calibration.measures import (
@@ -284,8 +284,8 @@ def test_pattern_within_the_hour(many_years: list[dict[str, dict[str, Any]]]) ->
     ]
     measured = np.mean(areas, axis=0)
     found = np.mean([year["quarters"]["by_quarter"] for year in many_years], axis=0)
-    # SE3 and DK1 differ from each other by up to 0.074, and by 0.022 in the root mean square; in the
-    # months of the quarter-hours prices rose and fell more in a day than in 2023 and 2024
+    # SE3 and DK1 differ from each other by up to 0.074, and by 0.022 in the root mean square; in
+    # the months of the quarter-hours prices rose and fell more in a day than in 2023 and 2024
     assert np.abs(found - measured).max() < 0.06
     assert np.sqrt(np.mean((found - measured) ** 2)) < 0.02
     assert np.corrcoef(found.ravel(), measured.ravel())[0, 1] > 0.95
@@ -378,9 +378,33 @@ def test_heating_is_that_of_the_measured_house(built_in: SyntheticSeries, clock:
     assert heated_figures(together, year)["winter_daily_sd"] == pytest.approx(weather_sd, abs=0.06)
 
 
-def test_first_key_is_the_most_typical() -> None:
-    """Of the keys around it; all 300 take a while."""
-    assert typical.most_typical(range(FIRST_KEY - 10, FIRST_KEY + 10)) == FIRST_KEY
+def test_world_0_is_a_typical_year() -> None:
+    """Among the keys around the chosen one; all 300 take a while."""
+    first = max(0, FIRST_KEY - 10)
+    assert FIRST_KEY in worlds.by_typicality(range(first, first + 20))[:2]
+
+
+@pytest.mark.parametrize("number", [0, *worlds.WORLDS])
+def test_worlds_differ_as_years_do(number: int) -> None:
+    assert worlds.outside(worlds.bounded_figures(worlds.world_of(number))) == []
+
+
+def test_worlds_do_differ() -> None:
+    """Training and test worlds have a range like that of the measured years, and a like middle."""
+    levels = np.array([worlds.bounded_figures(worlds.world_of(k))[:4] for k in worlds.WORLDS])
+    measured = figures("series")["price"]["figures"]
+    years = [measured[year]["mean"] for year in ("2023", "2024", "2025", "2026")]
+    # SEK/kWh: measured 0.41 to 0.81, of which 0.81 is a dear half year
+    assert 0.5 < np.ptp(levels[:, 0]) / np.ptp(years) < 1.3
+    train, test = levels[:8].mean(axis=0), levels[8:].mean(axis=0)
+    assert train[:3] == pytest.approx(test[:3], rel=0.25)
+
+
+def test_what_lies_outside_is_named() -> None:
+    found = [0.5 * (bound.least + bound.most) for bound in worlds.BOUNDS]
+    assert worlds.outside(found) == []
+    found[3] = 14.44
+    assert worlds.outside(found) == ["hours below zero (%) is 14.4; allowed 0.5 to 10.0"]
 
 
 def test_swedish_prices_join_their_files(measured_folder: Path) -> None:
