@@ -329,12 +329,15 @@ def wanted_soc(
     session: int,
     plugged_min: int,
     left_min: int,
+    held_kwh: float,
 ) -> float:
     """SoC that the driver wants at a departure: the car's fixed one, or what the coming trips need.
 
     Those are the trips that begin less than `days_ahead` days of the local clock after the
     departure, its own included. They are drawn ahead: nothing of the session in progress changes.
-    The driver knows their distances, but of the weather only the temperature at plug-in.
+    The driver knows their distances, but of the weather only the temperature at plug-in. Nobody
+    stops at a public charger today for a later trip: what the stay cannot charge at full power for
+    the trips after the next one is not wanted yet.
 
     Args:
         vehicle: The car's state; driver and `key` are read.
@@ -345,21 +348,33 @@ def wanted_soc(
         session: Number of sessions drawn up to the one that ends with the departure.
         plugged_min: Minute at which that session began.
         left_min: Minute of the departure.
+        held_kwh: What the battery holds at plug-in, whatever was done before.
     """
     if not math.isnan(car.wanted_soc):
         return float(car.wanted_soc)
     now = vehicle.session, vehicle.arrival_min, vehicle.departure_min
     until_min = local_minute(offset_min, left_min) + vehicle.days_ahead * DAY_MIN
     expected_c = trip.temperature_c(hours, plugged_min)
-    trips_kwh = 0.0
+    next_soc = trips_kwh = 0.0
     vehicle.session, vehicle.departure_min = session, left_min
     while local_minute(offset_min, vehicle.departure_min) < until_min:
         next_min = vehicle.departure_min
         draw_times(vehicle, habits, offset_min, next_min)
         km = trip.driven_km(trip_km(vehicle, habits, next_min), vehicle.arrival_min - next_min)
         trips_kwh += trip.energy_kwh(km, car, expected_c, expected_c)
+        if next_min == left_min:
+            next_soc = soc_for_trips(vehicle, car, trips_kwh)
     vehicle.session, vehicle.arrival_min, vehicle.departure_min = now
-    return soc_for_trips(vehicle, car, trips_kwh)
+    within_kwh = held_kwh + car.battery_kw * (left_min - plugged_min) / 60.0
+    within_soc = math.floor(within_kwh / car.battery_kwh * SOC_NOTCHES) / SOC_NOTCHES
+    return max(next_soc, min(within_soc, soc_for_trips(vehicle, car, trips_kwh)))
+
+
+@compiled
+def kept_kwh(vehicle: VehicleState, car: CarParams, left_soc: float) -> float:
+    """Energy (kWh) at the return of a car that left with `left_soc` on the trip drawn last."""
+    left_kwh = left_soc * car.battery_kwh - vehicle.trip_kwh
+    return float(max(left_kwh, car.min_soc * car.battery_kwh))
 
 
 @compiled
@@ -370,10 +385,14 @@ def want_at_departure(
     hours: Records[HourRecord],
     offset_min: Ints,
 ) -> None:
-    """Write the SoC wanted at the departure that ends the session drawn last."""
+    """Write the SoC wanted at the departure that ends the session drawn last.
+
+    The car left on the last trip with the SoC wanted before, or more.
+    """
     session, plugged_min, left_min = vehicle.session, vehicle.arrival_min, vehicle.departure_min
+    held_kwh = kept_kwh(vehicle, car, vehicle.wanted_soc)
     vehicle.wanted_soc = wanted_soc(
-        vehicle, car, habits, hours, offset_min, session, plugged_min, left_min
+        vehicle, car, habits, hours, offset_min, session, plugged_min, left_min, held_kwh
     )
 
 
@@ -408,10 +427,10 @@ def begin_vehicle(
     """Draw a driver and write where a long run would find the car at `start_min`.
 
     Sessions are drawn from some moment 2 to 9 days before, a range of a whole week, so that what
-    repeats weekly or after the longest time away is met in every phase. A trip begins at the SoC
-    wanted then, for a car charges at once on arrival, and what the stay could not charge is bought
-    at departure; it ends at the minimum SoC at least. The energy is the one at departure or, at
-    home, as the trip left it: see `charge_at_once`.
+    repeats weekly or after the longest time away is met in every phase. The trip begins with the
+    SoC wanted then, as after a stay long enough for it: a car charges at once on arrival, and what
+    a stay could not charge is bought at departure. It ends at the minimum SoC at least. The energy
+    is that at departure or, at home, what the trip left: see `charge_at_once`.
 
     Args:
         vehicle: The car's state; its `key` is read, its driver, session, place and energy are
@@ -430,17 +449,19 @@ def begin_vehicle(
     while vehicle.departure_min <= start_min:
         plugged_min, left_min = vehicle.arrival_min, vehicle.departure_min
         draw_times(vehicle, habits, offset_min, left_min)
-    before = vehicle.session - 1
-    left_soc = wanted_soc(vehicle, car, habits, hours, offset_min, before, plugged_min, left_min)
+    before, held_kwh = vehicle.session - 1, car.battery_kwh
+    left_soc = wanted_soc(
+        vehicle, car, habits, hours, offset_min, before, plugged_min, left_min, held_kwh
+    )
     draw_trip(vehicle, car, habits, hours, left_min)
+    vehicle.wanted_soc = left_soc
     want_at_departure(vehicle, car, habits, hours, offset_min)
-    left_kwh = left_soc * car.battery_kwh
     if vehicle.arrival_min > start_min:
         vehicle.home = 0
-        vehicle.energy_kwh = left_kwh
+        vehicle.energy_kwh = left_soc * car.battery_kwh
     else:
         vehicle.home = 1
-        vehicle.energy_kwh = max(left_kwh - vehicle.trip_kwh, car.min_soc * car.battery_kwh)
+        vehicle.energy_kwh = kept_kwh(vehicle, car, left_soc)
 
 
 @compiled

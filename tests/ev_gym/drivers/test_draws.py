@@ -328,18 +328,23 @@ def test_begin_sets_a_whole_and_repeatable_state() -> None:
 
 
 def soc_by_hand(
-    vehicle: Any, left: Any, trip_kwh: Any, departure: int, factor: float = 1.0
+    vehicle: Any, left: Any, trip_kwh: Any, departure: int, can_hold_kwh: float, factor: float = 1.0
 ) -> float:
     """SoC wanted at a departure by the departures and (at 20 deg C) energies of the trips to come.
 
-    10 % and a margin remain after the trips of the driver's next days on the local clock.
+    10 % and a margin remain after the trips of the driver's next days on the local clock. What the
+    car cannot hold then is wanted for the first of them only.
     """
     offset_min = offsets()
     clock = left + offset_min[left // 60 % YEAR_H]
     now = departure + offset_min[departure // 60 % YEAR_H]
     coming = (clock >= now) & (clock < now + 1440 * vehicle["days_ahead"])
-    soc = 0.1 + vehicle["margin_soc"] + factor * trip_kwh[coming].sum() / 60.0
-    return min(0.9, math.ceil(soc / 0.05) * 0.05)
+    first_soc, soc = (
+        math.ceil((0.1 + vehicle["margin_soc"] + factor * kwh / 60.0) / 0.05) * 0.05
+        for kwh in (trip_kwh[coming][0], trip_kwh[coming].sum())
+    )
+    can_hold_soc = math.floor(can_hold_kwh / 60.0 / 0.05) * 0.05
+    return min(0.9, max(first_soc, min(can_hold_soc, soc)))
 
 
 def trips_car() -> np.ndarray[Any, Any]:
@@ -357,15 +362,21 @@ def test_drivers_want_what_the_trips_that_follow_take_and_a_margin() -> None:
     live(vehicles.copy(), trips_car(), table, year(), offsets(), seen[1])
     assert np.array_equal(seen[0, :, :, :3], seen[1, :, :, :3])
     assert np.all(seen[0, :, :, 4] == 0.8)
-    low = high = 0
+    low = high = short = 0
     for vehicle, mild, cold in zip(vehicles, seen[0], seen[1], strict=True):
         left, trip_kwh = mild[:, 0].astype(int), mild[:, 3]
-        for _, arrival, departure, _, wanted_soc in cold[:100]:
+        before_soc = 0.8
+        for _, arrival, departure, driven_kwh, wanted_soc in cold[:100]:
             factor = mean_factor(np.array([arrival]), np.array([arrival]))[0]
-            expected = soc_by_hand(vehicle, left, trip_kwh, int(departure), factor)
+            held_kwh = max(6.0, 60.0 * before_soc - driven_kwh)
+            can_hold_kwh = held_kwh + 10.0 * (departure - arrival) / 60.0
+            now = vehicle, left, trip_kwh, int(departure)
+            expected = soc_by_hand(*now, can_hold_kwh, factor)
             assert wanted_soc == pytest.approx(expected, abs=1e-9)
             low, high = low + (wanted_soc < 0.35), high + (wanted_soc == 0.9)
-    assert min(low, high) > 10
+            short += wanted_soc < soc_by_hand(*now, 60.0, factor) - 0.01
+            before_soc = wanted_soc
+    assert min(low, high, short) > 10
     assert sorted(set(vehicles["days_ahead"])) == [1, 2, 3]
 
 
@@ -383,7 +394,8 @@ def test_margins_and_days_ahead_are_spread_evenly() -> None:
 def test_begin_finds_the_car_as_its_wishes_left_it() -> None:
     """Away it holds what was wanted when it left; at home what the trip left of it, 10 % or more.
 
-    The sessions are drawn anew from the moment at which the warm-up began.
+    It left after a stay that was long enough for what was wanted. The sessions are drawn anew from
+    the moment at which the warm-up began.
     """
     start = 20 * WEEK_MIN + 18 * 60
     vehicles = as_records(np.zeros(60, VEHICLE))
@@ -395,17 +407,20 @@ def test_begin_finds_the_car_as_its_wishes_left_it() -> None:
     for i, key in enumerate(vehicles["key"]):
         early = int(counter_random.uniform(key, draws.DRIVER_DRAWS - 1) * warm_up)
         again["departure_min"][i] = start - draws.WARM_UP_MIN - early
-    seen = np.zeros((60, 60, 5))
+    seen = np.zeros((60, 60, 4))
     live(again, car, table, mild, offsets(), seen)
     for vehicle, sessions in zip(vehicles, seen, strict=True):
         left, trip_kwh = sessions[:, 0].astype(int), sessions[:, 3]
         now = vehicle["session"] - 1
         assert sessions[now, 2] == vehicle["departure_min"]
-        assert vehicle["wanted_soc"] == sessions[now, 4]
-        held_kwh = 60.0 * soc_by_hand(vehicle, left, trip_kwh, int(left[now]))
-        if vehicle["home"]:
-            held_kwh = max(6.0, held_kwh - vehicle["trip_kwh"])
-        assert vehicle["energy_kwh"] == pytest.approx(held_kwh, abs=1e-9)
+        left_kwh = 60.0 * soc_by_hand(vehicle, left, trip_kwh, int(left[now]), 60.0)
+        held_kwh = max(6.0, left_kwh - vehicle["trip_kwh"])
+        expected_kwh = held_kwh if vehicle["home"] else left_kwh
+        assert vehicle["energy_kwh"] == pytest.approx(expected_kwh, abs=1e-9)
+        can_hold_kwh = held_kwh + 10.0 * (vehicle["departure_min"] - vehicle["arrival_min"]) / 60.0
+        departure = int(vehicle["departure_min"])
+        wanted_soc = soc_by_hand(vehicle, left, trip_kwh, departure, can_hold_kwh)
+        assert vehicle["wanted_soc"] == pytest.approx(wanted_soc, abs=1e-9)
 
 
 def test_routines_come_in_the_shares_asked_for() -> None:
