@@ -18,6 +18,7 @@ from ev_gym.runtime.compiling import as_records, compiled
 from ev_gym.runtime.durations import HOUR_MIN
 from ev_gym.runtime.records import (
     CarParams,
+    HourRecord,
     HouseholdState,
     Records,
     StepResult,
@@ -31,7 +32,7 @@ from ev_gym.simulation.state_fields import (
     VEHICLE_STEP_DTYPE,
 )
 from ev_gym.simulation.step import read_series, step_household
-from ev_gym.world.tables import Tables
+from ev_gym.world.tables import Tables, world_hours
 from ev_gym.world.world import World
 
 __all__ = ["EVENT_DTYPE", "LEAVES", "RETURNS", "Future", "foresee", "tell_future"]
@@ -43,6 +44,7 @@ EVENT_DTYPE = np.dtype(
         ("car", "i8"),
         ("kind", "i8"),  # LEAVES or RETURNS
         ("trip_kwh", "f8"),  # of a return
+        ("wanted_kwh", "f8"),  # at a departure
     ],
     align=True,
 )
@@ -76,6 +78,7 @@ def _note_events(
     vehicle: VehicleState,
     car: CarParams,
     tables: Tables,
+    hours: Records[HourRecord],
     until_min: int,
     step: int,
     k: int,
@@ -85,13 +88,11 @@ def _note_events(
     """Write what a copy of a car does up to `until_min`; the number of events so far."""
     waiting = True
     while waiting:
-        left_min = vehicle.departure_min
+        left_min, wanted_kwh = vehicle.departure_min, vehicle.wanted_soc * car.battery_kwh
         if vehicle.home != 0 and left_min <= until_min:
             kind, trip_kwh = LEAVES, 0.0
             battery.leave(vehicle, car)
-            calendar.plan_session(
-                vehicle, car, tables.habits, tables.hours, tables.offset_min, left_min
-            )
+            calendar.plan_session(vehicle, car, tables.habits, hours, tables.offset_min, left_min)
         elif vehicle.home == 0 and vehicle.arrival_min <= until_min:
             kind, trip_kwh = RETURNS, vehicle.trip_kwh
             battery.come_home(vehicle, car)
@@ -103,6 +104,7 @@ def _note_events(
                 events[count].car = k
                 events[count].kind = kind
                 events[count].trip_kwh = trip_kwh
+                events[count].wanted_kwh = wanted_kwh
             count += 1
     return count
 
@@ -139,8 +141,9 @@ def _step_through(
             after[k] = vehicles[step][k]
             if calendar.next_event_min(after[k]) <= until_min:
                 copies[k] = after[k]
+                hours = world_hours(tables, household.world_place)
                 count = _note_events(
-                    copies[k], tables.cars[k], tables, until_min, step, k, events, count
+                    copies[k], tables.cars[k], tables, hours, until_min, step, k, events, count
                 )
         step_household(household, after, tables, idle, results[step], vehicle_results)
         read_series(household, tables)

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from ev_gym.scenario import Scenario, as_scenario
 from ev_gym.series.dataset import Dataset
-from ev_gym.series.of_scenario import dataset_of
 from ev_gym.simulation import saved_state
 from ev_gym.simulation.actions import ActionMap
 from ev_gym.simulation.observation import observation_space
@@ -92,7 +91,8 @@ class EVChargingEnv(gym.Env[NDArray[Any], Any]):
 
     Args:
         scenario: A preset's name, a `Scenario`, or a dict of overrides on `"preset"`.
-        split: None, `"train"` or `"test"`: which weeks of the series episodes come from.
+        split: None, `"train"` or `"test"`: which worlds of the built-in series episodes come
+            from, or which weeks or months of others.
         continuous: False for discrete actions.
         dataset: Series to use instead of those that the scenario names.
         render_mode: None, `"rgb_array"` or `"human"`.
@@ -122,7 +122,7 @@ class EVChargingEnv(gym.Env[NDArray[Any], Any]):
         self.scenario = as_scenario(scenario)
         self.split = split
         self.render_mode = render_mode
-        world = build_world(self.scenario, dataset or dataset_of(self.scenario), split)
+        world = build_world(self.scenario, dataset, split)
         self.simulator = Simulator(world, 1)
         self._actions = ActionMap(self.scenario, continuous)
         self.observation_space = observation_space(world)

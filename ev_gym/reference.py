@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from ev_gym import scenario
@@ -49,7 +50,7 @@ def _parameters(kind: type) -> str:
 def markdown() -> str:
     """The whole reference page."""
     fields = observation_fields("stockholm")
-    middle_hours = [field.name for field in fields if field.name.startswith("price_h")][1:-1]
+    middle = [field.name for field in fields if re.fullmatch(r"price_[hm]\d+", field.name)][1:-1]
     observation = [
         (
             f"`{field.name}`",
@@ -60,7 +61,7 @@ def markdown() -> str:
             f"{field.high:.4g}",
         )
         for field in fields
-        if field.name not in middle_hours
+        if field.name not in middle
     ]
     terms = [field for field in STEP_FIELDS if field.name.endswith("_term")]
     results = [field for field in STEP_FIELDS if field not in terms]
@@ -69,7 +70,7 @@ def markdown() -> str:
         "Written by `python -m ev_gym.reference`; the code reads the same tables.",
         "## Observation",
         "On the preset `stockholm`; the bounds are those of its series. Fields from `plugged` on "
-        "have one entry for each car. Hours between `price_h00` and the last are left out here.",
+        "have one entry for each car. Of the price window only the first and the last are shown.",
         _table(("name", "unit", "meaning", "first", "low", "high"), observation),
         "## Results of a step (`info`, logs)",
         "Currency is the scenario's. Of the house:",

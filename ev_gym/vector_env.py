@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from ev_gym.scenario import Scenario, as_scenario
 from ev_gym.series.dataset import Dataset
-from ev_gym.series.of_scenario import dataset_of
 from ev_gym.simulation import saved_state
 from ev_gym.simulation.actions import ActionMap
 from ev_gym.simulation.observation import observation_space
@@ -38,7 +37,8 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
     Args:
         num_envs: Number of households n.
         scenario: A preset's name, a `Scenario`, or a dict of overrides on `"preset"`.
-        split: None, `"train"` or `"test"`: which weeks of the series episodes come from.
+        split: None, `"train"` or `"test"`: which worlds of the built-in series episodes come
+            from, or which weeks or months of others.
         continuous: False for discrete actions.
         dataset: Series to use instead of those that the scenario names.
         autoreset_mode: An `AutoresetMode`: next-step (the default), same-step or disabled.
@@ -88,7 +88,7 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         self.scenario = as_scenario(scenario)
         self.split = split
         self.copy = copy
-        world = build_world(self.scenario, dataset or dataset_of(self.scenario), split)
+        world = build_world(self.scenario, dataset, split)
         self.simulator = Simulator(world, num_envs)
         self._actions = ActionMap(self.scenario, continuous)
         self.single_observation_space = observation_space(world)

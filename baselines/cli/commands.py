@@ -18,7 +18,7 @@ from baselines.cli.options import (
     named_scenario,
 )
 from ev_gym import __version__
-from ev_gym.scenario import Scenario, preset, preset_names
+from ev_gym.scenario import Scenario, Vehicle, preset, preset_names
 from ev_gym.scenario.scenario import preset_summary
 
 
@@ -141,11 +141,16 @@ def scenarios(names: tuple[str, ...], as_json: bool) -> None:
         click.echo("\n".join(_describe(name, preset(name))))
 
 
+def _describe_wish(car: Vehicle) -> str:
+    soc = car.wanted_soc
+    return "what its trips need" if isinstance(soc, str) else f"{soc:.0%}"
+
+
 def _describe(name: str, scenario: Scenario) -> list[str]:
     house, data, tariff = scenario.household, scenario.data, scenario.tariff
     managed = "on" if scenario.charger.load_management else "off"
     cars = "; ".join(
-        f"{car.name} ({car.battery_kwh:g} kWh, wants {car.wanted_soc:.0%})"
+        f"{car.name} ({car.battery_kwh:g} kWh, wants {_describe_wish(car)})"
         for car in scenario.vehicles
     )
     tax = tariff.energy_tax_per_kwh

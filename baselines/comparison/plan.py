@@ -15,8 +15,8 @@ from baselines.policies.specs import POLICY_NAMES, built_in, parse_spec
 from ev_gym.runtime.durations import HOUR_MIN
 from ev_gym.scenario import Scenario
 from ev_gym.scenario.scenario import with_horizon
-from ev_gym.series.of_scenario import dataset_of
-from ev_gym.world.episode_starts import Month, episode_months
+from ev_gym.world.episode_starts import Month
+from ev_gym.world.world import build_world
 
 SPLITS = (None, "train", "test", "both")
 Episode = tuple[int, int]  # seed and household
@@ -213,7 +213,7 @@ _SIMPLE = ("households", "days", "split", "bound", "steps", "url")
 @functools.lru_cache(maxsize=16)
 def months_of(scenario: Scenario, split: str | None) -> list[Month]:
     """The months of a scenario's series, or of a split, in which episodes may take place."""
-    return episode_months(scenario, dataset_of(scenario), split)
+    return build_world(scenario, None, split).months()
 
 
 def _rows(policy: str | None) -> int:

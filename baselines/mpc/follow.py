@@ -1,8 +1,9 @@
 """How `mpc` follows its plan within an hour: what every car is set to in every step.
 
-A plan says how much each battery is to hold at the end of the hour. What is missing of that is
-charged evenly over the rest of the hour, in whole amperes or levels: slow charging wears the
-battery less, and the later steps can still answer to what the load does. No step imports more than
+A plan says how much each battery is to hold at the end of the running slot of one price, which is
+the hour or a quarter of it. What is missing of that is charged evenly over the rest of the slot, in
+whole amperes or levels: slow charging wears the battery less, and the later steps can still answer
+to what the load does. No step imports more than
 the planned peak still allows, if the load stays as it is; so at the hour's end, when the load is
 known, the peak is kept to the ampere. Sun that the house leaves over is taken as it comes. A car
 that is discharged follows what the house takes, and gives the rest of what it is to give as late as
@@ -42,14 +43,14 @@ class CarSettings(NamedTuple):
 
 
 class LastAmpere(NamedTuple):
-    """Whether the last ampere of an hour is taken, where no setting stores just enough.
+    """Whether the last ampere of a slot is taken, where no setting stores just enough.
 
     Where the plan charges later too, the nearer setting is taken: later hours make up for it.
     Otherwise a kWh that is missing costs the public charger's price, if the plan reaches no more
     than what is wanted, and one that is stored too much is worth something at the next stay.
 
     Attributes:
-        charges_later: Whether the plan charges after this hour too.
+        charges_later: Whether the plan charges after this slot too.
         price_per_kwh: Of a kWh stored now.
         missing_per_kwh: What a kWh too little costs.
         surplus_per_kwh: What a kWh too much is worth.
@@ -74,22 +75,29 @@ class LastAmpere(NamedTuple):
 
 
 def last_ampere(
-    site: Site, plan: Plan, place: int, stay: Stay, price_per_kwh: float, worth_per_kwh: float
+    site: Site,
+    plan: Plan,
+    place: int,
+    slot: int,
+    stay: Stay,
+    price_per_kwh: float,
+    worth_per_kwh: float,
 ) -> LastAmpere:
-    """How the last ampere of a stay's running hour is decided.
+    """How the last ampere of a stay's running slot is decided.
 
     Args:
         site: Of the scenario.
         plan: Of the running hour.
         place: Of the stay in the plan's lists.
+        slot: Number of the running slot in the plan.
         stay: The stay.
         price_per_kwh: Of an AC kWh now.
         worth_per_kwh: Of a kWh in the battery at the next arrival.
     """
     car = site.cars[stay.k]
-    is_needed = plan.energy_kwh[place] <= car.wanted_kwh + OBSERVED_ZERO_KWH
+    is_needed = plan.energy_kwh[place][slot] <= stay.wanted_kwh + OBSERVED_ZERO_KWH
     return LastAmpere(
-        charges_later=plan.charges_later[place],
+        charges_later=plan.charges_later[place][slot],
         price_per_kwh=price_per_kwh / car.stored_per_kwh,
         missing_per_kwh=site.public_per_kwh if is_needed else worth_per_kwh,
         surplus_per_kwh=worth_per_kwh,
@@ -104,15 +112,22 @@ class Follower:
         site: Of the scenario.
         household: What is observed.
         plan: Of the running hour.
+        slot_left_h: What is left of the running slot.
         step_h: Length of a step.
         managed: Whether load management shares the connection.
     """
 
     def __init__(
-        self, site: Site, household: HouseholdView, plan: Plan, step_h: float, managed: bool
+        self,
+        site: Site,
+        household: HouseholdView,
+        plan: Plan,
+        slot_left_h: float,
+        step_h: float,
+        managed: bool,
     ) -> None:
         self._step_h, self._managed, self._bidirectional = step_h, managed, site.bidirectional
-        self._left_h = 1.0 - household.hour_of_day % 1.0
+        self._slot_left_h = slot_left_h
         load_kw, pv_kw = household.load_kw, household.pv_kw
         self._headroom_kw = site.headroom_kw(load_kw, pv_kw)
         self._net_kw = load_kw - (pv_kw if site.netted else 0.0)
@@ -120,7 +135,7 @@ class Follower:
         self._budget_kwh = math.inf
         if household.power_price_per_kw > 0.0:
             hour_kwh = (plan.peak_kw - household.hour_kwh) / household.hour_factor
-            self._budget_kwh = hour_kwh - self._net_kw * self._left_h
+            self._budget_kwh = hour_kwh - self._net_kw * (1.0 - household.hour_of_day % 1.0)
 
     def fraction_of(
         self,
@@ -135,11 +150,11 @@ class Follower:
         Args:
             car: The car.
             settings: What it can be set to.
-            want_kwh: What is to be stored until the hour or the stay ends; below 0 to be taken out.
+            want_kwh: What is to be stored until the slot or the stay ends; below 0 to be taken out.
             stay_h: How long it stays.
             last_ampere: What decides about the last ampere.
         """
-        until_h = min(self._left_h, stay_h)
+        until_h = min(self._slot_left_h, stay_h)
         step_h = min(self._step_h, until_h)
         if step_h <= 0.0:
             return 0.0

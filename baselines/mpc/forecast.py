@@ -21,6 +21,20 @@ LOAD_DAYS, PEAK_DAYS, PRICE_DAYS = 7, 28, 7
 STAYS, LEAST_STAYS = 28, 3
 
 
+def hour_slots(household: HouseholdView) -> list[float]:
+    """Lengths (h) of the slots of the price window that lie in the rest of the running hour."""
+    slot_h, into_h = household.slot_h, household.hour_of_day % 1.0
+    first_h = slot_h - into_h % slot_h
+    return [first_h] + [slot_h] * round((1.0 - into_h - first_h) / slot_h)
+
+
+def mean_price(household: HouseholdView) -> float:
+    """Mean price per kWh of the rest of the running hour."""
+    lengths_h = hour_slots(household)
+    both = zip(lengths_h, household.price_window, strict=False)
+    return math.fsum(slot_h * price for slot_h, price in both) / math.fsum(lengths_h)
+
+
 class Memory:
     """What a household has seen of load, sun and prices, hour by hour on its own clock.
 
@@ -49,7 +63,7 @@ class Memory:
         if hour != self.hour or into_h <= self._into_h:
             self._end_hour(hour)
             self.hours += 1
-            self._prices.append(household.price_window[0])
+            self._prices.append(mean_price(household))
         self._into_h = into_h
         load_kw, pv_kw = household.load_kw, household.pv_kw
         import_kw = max(0.0, load_kw - (pv_kw if self._netted else 0.0))
@@ -90,6 +104,9 @@ class Memory:
         """What a stored kWh more is worth at the next arrival: the mean of the last 28 of them.
 
         Before the third, the mean price of the cheapest quarter of the hours seen or to be seen.
+
+        Args:
+            prices: Of the running hour and those to come.
         """
         if len(self._values) >= LEAST_STAYS:
             return math.fsum(self._values) / len(self._values)

@@ -1,11 +1,12 @@
 """The plan of `mpc`: a small linear programme over the hours until departure.
 
-Over the slots h (the rest of the running hour, then whole hours) and the plugged-in cars k, with AC
+Over the hours h (the rest of the running one, then whole ones) and the plugged-in cars k, with AC
 energies c of charging and g of discharging, energies e in the batteries, imports i, exports x,
 daily excesses z over the peak, m missing at departure and f left over then (all kWh, z in kW), it
 minimises
 
     sum_h (p_h i_h - q_h x_h)  +  r sum_d z_d  +  sum_k (P m_k - w f_k + wear * beta sum_h g_kh)
+    +  sum_s (p_s - p_h) (c_ks - g_ks)
 
 subject to
 
@@ -13,6 +14,9 @@ subject to
     i_h - x_h = load_h - sun_h + sum_k (c_kh - g_kh),     sum_k c_kh <= limit - load_h + sun_h
     factor_h (imported so far + i_h) <= peak + z_day(h)
 
+- Where prices change within the hour, c_kh and g_kh are the sums over its slots s, each limited by
+  what the slot can take, and the last term is what their prices differ from the hour's mean. Power
+  charge, house and battery count by the hour.
 - p and q: the prices of imported and exported energy. r: of a kW above the peak, P: the public
   charger's. alpha and beta: energy into and out of the battery for an AC kWh at full power; at less
   power it is some per cent worse, which the plan of the next hour makes up for.
@@ -22,7 +26,7 @@ subject to
 - What is left over at departure saves the next stay from buying it: w is what a stored kWh has been
   worth (see `mpc`), and no more than P. The price of m and the worth of f make the terminal value,
   a concave function of the energy, so the programme stays linear.
-- A car that stays beyond the last slot need hold there only what it cannot charge later.
+- A car that stays beyond the last hour need hold there only what it cannot charge later.
 
 Not in it: whole amperes, the taper near full, unequally loaded lines, ageing by anything but what
 is taken out, energy wasted on purpose at negative prices.
@@ -61,7 +65,6 @@ class Car(NamedTuple):
     least_kw: float  # 6 A on the fewest phases, or the lowest level
     stored_per_kwh: float  # alpha
     taken_per_kwh: float  # beta
-    wanted_kwh: float
     limit_kwh: float
     floor_kwh: float
     wear_per_kwh: float  # money for a kWh taken out
@@ -88,20 +91,21 @@ class Site(NamedTuple):
 
 
 class Stay(NamedTuple):
-    """A car that is plugged in: its number, its energy, and how long it stays."""
+    """A car that is plugged in: its number, its energy, how long it stays, what it wants then."""
 
     k: int
     energy_kwh: float
     hours: float
+    wanted_kwh: float
 
 
 class Outlook(NamedTuple):
-    """What is known or expected of H slots; of lists, an entry for each slot.
+    """What is known or expected of H hours; of lists, an entry for each hour.
 
     Attributes:
-        slot_h: Length of the slot.
-        price_per_kwh: Of an imported kWh.
-        export_price_per_kwh: Of an exported kWh.
+        slots_h: Lengths of the slots of one price in the hour, together the hour, or its rest.
+        slot_prices_per_kwh: Of an imported kWh in each of these slots.
+        export_price_per_kwh: Of an exported kWh, the hour's mean.
         load_kw: Mean base load.
         pv_kw: Mean power of the sun.
         hour_factor: By which the hour counts in the power charge; 0: not at all.
@@ -112,8 +116,8 @@ class Outlook(NamedTuple):
         worth_per_kwh: Of a kWh in a battery beyond what is wanted.
     """
 
-    slot_h: list[float]
-    price_per_kwh: list[float]
+    slots_h: list[list[float]]
+    slot_prices_per_kwh: list[list[float]]
     export_price_per_kwh: list[float]
     load_kw: list[float]
     pv_kw: list[float]
@@ -124,19 +128,28 @@ class Outlook(NamedTuple):
     power_price_per_kw: float
     worth_per_kwh: float
 
+    def hour_h(self, h: int) -> float:
+        """Length of an hour, of the running one what is left."""
+        return math.fsum(self.slots_h[h])
+
+    def price_per_kwh(self, h: int) -> float:
+        """Of an imported kWh, the hour's mean."""
+        both = zip(self.slots_h[h], self.slot_prices_per_kwh[h], strict=True)
+        return math.fsum(slot_h * price for slot_h, price in both) / self.hour_h(h)
+
 
 class Plan(NamedTuple):
     """What the running hour is to bring; of lists, an entry for each stay.
 
     Attributes:
-        energy_kwh: What the battery is to hold at its end.
-        charges_later: Whether the plan charges after it too.
+        energy_kwh: What the battery is to hold at the end of each of its slots.
+        charges_later: Whether the plan charges after each of these slots too.
         value_per_kwh: What another kWh in the battery would have been worth now.
         peak_kw: Power-charge peak that the hour may reach, as it counts.
     """
 
-    energy_kwh: list[float]
-    charges_later: list[bool]
+    energy_kwh: list[list[float]]
+    charges_later: list[list[bool]]
     value_per_kwh: list[float]
     peak_kw: float
 
@@ -173,7 +186,6 @@ def _car(scenario: Scenario, car: Vehicle, limit: AtCharger) -> Car:
         least_kw=min(least_kw, limit.max_kw),
         stored_per_kwh=car.eta - aux,
         taken_per_kwh=(1.0 + aux) / car.eta,
-        wanted_kwh=car.wanted_soc * car.battery_kwh,
         limit_kwh=car.limit_soc * car.battery_kwh,
         floor_kwh=car.floor_soc * car.battery_kwh,
         wear_per_kwh=scenario.reward_weights.wear * car.wear_price_per_kwh * wear,
@@ -181,12 +193,15 @@ def _car(scenario: Scenario, car: Vehicle, limit: AtCharger) -> Car:
     )
 
 
-class _SlotColumns(NamedTuple):
-    """Columns of one car in one slot; `discharge` is -1 where it cannot."""
+class _HourColumns(NamedTuple):
+    """Columns of one car in one hour: for each of its slots, and its energy at the hour's end.
+
+    `discharge` is empty where it cannot be discharged.
+    """
 
     car: Car
-    charge: int
-    discharge: int
+    charge: list[int]
+    discharge: list[int]
     energy: int
 
 
@@ -202,61 +217,83 @@ def make_plan(site: Site, outlook: Outlook, stays: list[Stay]) -> Plan:
         _battery(program, site, outlook, stay, of_stay)
         for stay, of_stay in zip(stays, columns, strict=True)
     ]
-    for h in range(len(outlook.slot_h)):
-        in_slot = [of_stay[h] for of_stay in columns if h < len(of_stay)]
+    for h in range(len(outlook.slots_h)):
+        in_hour = [of_stay[h] for of_stay in columns if h < len(of_stay)]
         peak = excess.get(outlook.day[h] if site.different_days else 0, -1)
-        _meter(program, site, outlook, h, in_slot, peak)
+        _meter(program, site, outlook, h, in_hour, peak)
     values, row_prices = program.solve()
     return Plan(
-        energy_kwh=[values[of_stay[0].energy] for of_stay in columns],
-        charges_later=[
-            any(values[slot.charge] > SOLVER_ZERO_KWH for slot in of_stay[1:])
-            for of_stay in columns
+        energy_kwh=[
+            _energies(stay, of_stay[0], values)
+            for stay, of_stay in zip(stays, columns, strict=True)
         ],
+        charges_later=[_charges_later(of_stay, values) for of_stay in columns],
         value_per_kwh=[-row_prices[row] for row in first_rows],
         peak_kw=outlook.peak_kw + (values[excess[0]] if excess else 0.0),
     )
 
 
-def _stay_columns(program: Program, site: Site, outlook: Outlook, stay: Stay) -> list[_SlotColumns]:
-    """The columns of a stay, slot by slot until it ends."""
+def _energies(stay: Stay, first: _HourColumns, values: list[float]) -> list[float]:
+    """What a battery holds at the end of each slot of the running hour."""
+    energy_kwh, energies_kwh = stay.energy_kwh, []
+    for slot, charge in enumerate(first.charge):
+        energy_kwh += first.car.stored_per_kwh * values[charge]
+        if first.discharge:
+            energy_kwh -= first.car.taken_per_kwh * values[first.discharge[slot]]
+        energies_kwh.append(energy_kwh)
+    return energies_kwh
+
+
+def _charges_later(columns: list[_HourColumns], values: list[float]) -> list[bool]:
+    """For each slot of the running hour, whether a stay is charged after it."""
+    later_kwh = math.fsum(values[charge] for hour in columns[1:] for charge in hour.charge)
+    found = []
+    for charge in reversed(columns[0].charge):
+        found.append(later_kwh > SOLVER_ZERO_KWH)
+        later_kwh += values[charge]
+    return found[::-1]
+
+
+def _stay_columns(program: Program, site: Site, outlook: Outlook, stay: Stay) -> list[_HourColumns]:
+    """The columns of a stay, hour by hour until it ends."""
     car, left_h = site.cars[stay.k], stay.hours
     lowest_kwh = min(car.floor_kwh, stay.energy_kwh) if site.bidirectional else 0.0
     highest_kwh = max(car.limit_kwh, stay.energy_kwh)
-    columns: list[_SlotColumns] = []
-    for h, slot_h in enumerate(outlook.slot_h):
-        at_charger_h = min(slot_h, left_h)
-        if at_charger_h <= 0.0 and columns:
+    columns: list[_HourColumns] = []
+    for h, slots_h in enumerate(outlook.slots_h):
+        if left_h <= 0.0 and columns:
             break
         headroom_kw = car.line_share * site.headroom_kw(outlook.load_kw[h], outlook.pv_kw[h])
-        most_kwh = max(0.0, min(car.max_kw, headroom_kw)) * at_charger_h
-        charge = program.column(0.0, upper=most_kwh)
+        most_kw, price_per_kwh = max(0.0, min(car.max_kw, headroom_kw)), outlook.price_per_kwh(h)
+        charge, discharge = [], []
+        for slot_h, slot_price in zip(slots_h, outlook.slot_prices_per_kwh[h], strict=True):
+            at_charger_h, dearer = max(0.0, min(slot_h, left_h)), slot_price - price_per_kwh
+            charge.append(program.column(dearer, upper=most_kw * at_charger_h))
+            if site.bidirectional:
+                cost = car.wear_per_kwh * car.taken_per_kwh - dearer
+                discharge.append(program.column(cost, upper=car.max_kw * at_charger_h))
+            left_h -= slot_h
         energy = program.column(0.0, lowest_kwh, highest_kwh)
-        discharge = -1
-        if site.bidirectional:
-            wear = car.wear_per_kwh * car.taken_per_kwh
-            discharge = program.column(wear, upper=car.max_kw * at_charger_h)
-        columns.append(_SlotColumns(car, charge, discharge, energy))
-        left_h -= slot_h
+        columns.append(_HourColumns(car, charge, discharge, energy))
     return columns
 
 
 def _battery(
-    program: Program, site: Site, outlook: Outlook, stay: Stay, columns: list[_SlotColumns]
+    program: Program, site: Site, outlook: Outlook, stay: Stay, columns: list[_HourColumns]
 ) -> int:
     """The rows of a battery, and what its energy at departure is worth; the first row's number."""
     car, rows, before = site.cars[stay.k], [], -1
-    for slot in columns:
-        entries = [(slot.energy, 1.0), (slot.charge, -car.stored_per_kwh)]
-        if slot.discharge >= 0:
-            entries.append((slot.discharge, car.taken_per_kwh))
+    for hour in columns:
+        entries = [(hour.energy, 1.0)]
+        entries += [(charge, -car.stored_per_kwh) for charge in hour.charge]
+        entries += [(discharge, car.taken_per_kwh) for discharge in hour.discharge]
         start_kwh = stay.energy_kwh if before < 0 else 0.0
         if before >= 0:
             entries.append((before, -1.0))
         rows.append(program.row(start_kwh, entries, start_kwh))
-        before = slot.energy
-    after_h = max(0.0, stay.hours - math.fsum(outlook.slot_h))
-    wanted_kwh = car.wanted_kwh - after_h * car.max_kw * car.stored_per_kwh
+        before = hour.energy
+    after_h = max(0.0, stay.hours - math.fsum(map(outlook.hour_h, range(len(outlook.slots_h)))))
+    wanted_kwh = stay.wanted_kwh - after_h * car.max_kw * car.stored_per_kwh
     missing = program.column(site.public_per_kwh)
     beyond = program.column(-min(outlook.worth_per_kwh, site.public_per_kwh))
     program.row(wanted_kwh, [(before, 1.0), (missing, 1.0), (beyond, -1.0)], wanted_kwh)
@@ -268,22 +305,26 @@ def _meter(
     site: Site,
     outlook: Outlook,
     h: int,
-    in_slot: list[_SlotColumns],
+    in_hour: list[_HourColumns],
     excess: int,
 ) -> None:
-    """The rows of a slot: connection, meter, and power charge with its column `excess` or -1."""
-    slot_h, load_kw, pv_kw = outlook.slot_h[h], outlook.load_kw[h], outlook.pv_kw[h]
-    if len(in_slot) > 1:
-        headroom_kwh = max(0.0, site.headroom_kw(load_kw, pv_kw)) * slot_h
-        program.row(-math.inf, [(car.charge, 1.0) for car in in_slot], headroom_kwh)
+    """The rows of an hour: connection, meter, and power charge with its column `excess` or -1."""
+    hour_h, load_kw, pv_kw = outlook.hour_h(h), outlook.load_kw[h], outlook.pv_kw[h]
+    charged = [(charge, 1.0) for car in in_hour for charge in car.charge]
+    if len(in_hour) > 1:
+        for slot, slot_h in enumerate(outlook.slots_h[h]):
+            headroom_kwh = max(0.0, site.headroom_kw(load_kw, pv_kw)) * slot_h
+            program.row(-math.inf, [(car.charge[slot], 1.0) for car in in_hour], headroom_kwh)
     if site.produces and site.netted:
-        imports, base_kwh = _netted(program, site, outlook, h, in_slot), 0.0
+        imports, base_kwh = _netted(program, site, outlook, h, in_hour), 0.0
     else:
-        imports, base_kwh = [(car.charge, 1.0) for car in in_slot], load_kw * slot_h
-        for car in in_slot:
-            program.cost[car.charge] += outlook.price_per_kwh[h]
-            if car.discharge >= 0:
-                program.cost[car.discharge] -= outlook.export_price_per_kwh[h]
+        imports, base_kwh = charged, load_kw * hour_h
+        price_per_kwh = outlook.price_per_kwh(h)
+        for column, _ in charged:
+            program.cost[column] += price_per_kwh
+        for car in in_hour:
+            for column in car.discharge:
+                program.cost[column] -= outlook.export_price_per_kwh[h]
     factor = outlook.hour_factor[h]
     if excess >= 0 and factor > 0.0:
         so_far_kwh = outlook.hour_kwh if h == 0 else 0.0
@@ -292,24 +333,25 @@ def _meter(
 
 
 def _netted(
-    program: Program, site: Site, outlook: Outlook, h: int, in_slot: list[_SlotColumns]
+    program: Program, site: Site, outlook: Outlook, h: int, in_hour: list[_HourColumns]
 ) -> list[tuple[int, float]]:
     """A meter that nets within a step: its columns and row; the entries of what is imported."""
-    net_kw, slot_h = outlook.load_kw[h] - outlook.pv_kw[h], outlook.slot_h[h]
-    price, export_price = outlook.price_per_kwh[h], outlook.export_price_per_kwh[h]
+    net_kw, hour_h = outlook.load_kw[h] - outlook.pv_kw[h], outlook.hour_h(h)
+    price, export_price = outlook.price_per_kwh(h), outlook.export_price_per_kwh[h]
     bought = program.column(price)
     # Sun beyond the export limit is cut off; that this is a loss, the plan does not see.
-    sold = program.column(-export_price, upper=max(site.export_limit_kw, -net_kw) * slot_h)
+    sold = program.column(-export_price, upper=max(site.export_limit_kw, -net_kw) * hour_h)
     balance, imports = [(bought, 1.0), (sold, -1.0)], [(bought, 1.0)]
-    for car, charge, discharge, _ in in_slot:
+    for car, charge, discharge, _ in in_hour:
         from_sun = min(1.0, -net_kw / car.least_kw) if net_kw < 0.0 else 1.0
-        balance.append((charge, -from_sun))
-        if from_sun < 1.0:
-            program.cost[charge] += (1.0 - from_sun) * price
-            imports.append((charge, 1.0 - from_sun))
-        if discharge >= 0:
-            at_home = min(1.0, net_kw / car.least_kw) if net_kw > 0.0 else 1.0
-            balance.append((discharge, at_home))
-            program.cost[discharge] -= (1.0 - at_home) * export_price
-    program.row(net_kw * slot_h, balance, net_kw * slot_h)
+        for column in charge:
+            balance.append((column, -from_sun))
+            if from_sun < 1.0:
+                program.cost[column] += (1.0 - from_sun) * price
+                imports.append((column, 1.0 - from_sun))
+        at_home = min(1.0, net_kw / car.least_kw) if net_kw > 0.0 else 1.0
+        for column in discharge:
+            balance.append((column, at_home))
+            program.cost[column] -= (1.0 - at_home) * export_price
+    program.row(net_kw * hour_h, balance, net_kw * hour_h)
     return imports

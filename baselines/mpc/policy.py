@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import operator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from baselines.mpc.follow import CarSettings, Follower, last_ampere
-from baselines.mpc.forecast import Forecast, Memory
+from baselines.mpc.forecast import Forecast, Memory, hour_slots
 from baselines.mpc.plan import Outlook, Plan, Stay, make_plan, site_of
 from baselines.policies.base import Future, Policy
 from baselines.policies.view import HouseholdView, View
@@ -16,7 +17,7 @@ from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.durations import DAY_H, HOUR_MIN
 from ev_gym.scenario import Scenario
 
-MOST_SLOTS = 72
+MOST_HOURS = 72
 OBSERVED_ZERO_H = 1e-3  # times are observed in float32
 WEEKEND = {5, 6}
 # Of the worth of a kWh at past arrivals. A fuller battery ages faster, and what is bought ahead may
@@ -136,7 +137,7 @@ class Mpc(Policy):
             return
         step_min = self.scenario.time_step_min
         for row, future in enumerate(futures):
-            forecast = Forecast(future, step_min, self.load_error, self.seed, MOST_SLOTS)
+            forecast = Forecast(future, step_min, self.load_error, self.seed, MOST_HOURS)
             self._planner(row).take_forecast(forecast)
 
     def _planner(self, row: int) -> Planner:
@@ -170,6 +171,7 @@ class Planner:
         self._plugged = [False] * len(scenario.vehicles)  # in the step before
         self._stays: list[Stay] = []
         self._plan: Plan | None = None
+        self._slots_h: list[float] = []  # of the running hour, from when it was planned
         self._worth_per_kwh = 0.0
 
     def take_forecast(self, forecast: Forecast) -> None:
@@ -205,7 +207,12 @@ class Planner:
 
     def _plan_anew(self, household: HouseholdView) -> Plan:
         self._stays = [
-            Stay(k, self._energy_kwh(household, k), household.minutes_to_departure[k] / HOUR_MIN)
+            Stay(
+                k,
+                self._energy_kwh(household, k),
+                household.minutes_to_departure[k] / HOUR_MIN,
+                household.wanted_soc[k] * self._battery_kwh[k],
+            )
             for k, plugged in enumerate(household.plugged)
             if plugged
         ]
@@ -214,6 +221,7 @@ class Planner:
         for stay, value in zip(self._stays, plan.value_per_kwh, strict=True):
             if not self._plugged[stay.k]:
                 self._memory.learn_value(value)
+        self._slots_h = outlook.slots_h[0]
         self._worth_per_kwh = outlook.worth_per_kwh
         return plan
 
@@ -221,21 +229,22 @@ class Planner:
         """What is known or expected until the last car leaves, in so many hours."""
         memory, tariff = self._memory, self._scenario.tariff
         first_h = 1.0 - household.hour_of_day % 1.0
-        slots = min(MOST_SLOTS, 1 + math.ceil(max(0.0, stay_h - first_h) - OBSERVED_ZERO_H))
-        prices = [self._energy_weight * price for price in household.price_window]
-        day_h = min(DAY_H, len(prices))
-        while len(prices) < slots:
-            prices.append(prices[-day_h])
+        hours = min(MOST_HOURS, 1 + math.ceil(max(0.0, stay_h - first_h) - OBSERVED_ZERO_H))
+        slots_h, slot_prices = self._prices_by_hour(household, hours)
         # Import and export prices differ by tax and transfer, assumed to stay those of now.
         export_price = self._energy_weight * household.export_price_per_kwh
-        apart = prices[0] / (1.0 + tariff.vat) - export_price
-        hour = [(memory.hour + h) % DAY_H for h in range(slots)]
-        day = [(memory.hour + h) // DAY_H for h in range(slots)]
+        apart = slot_prices[0][0] / (1.0 + tariff.vat) - export_price
+        prices = [
+            math.fsum(map(operator.mul, of_slots, lengths_h)) / math.fsum(lengths_h)
+            for of_slots, lengths_h in zip(slot_prices, slots_h, strict=True)
+        ]
+        hour = [(memory.hour + h) % DAY_H for h in range(hours)]
+        day = [(memory.hour + h) // DAY_H for h in range(hours)]
         load_kw, month_peak_kw = self._expected(household, first_h, hour)
         return Outlook(
-            slot_h=[first_h] + [1.0] * (slots - 1),
-            price_per_kwh=prices[:slots],
-            export_price_per_kwh=[price / (1.0 + tariff.vat) - apart for price in prices[:slots]],
+            slots_h=slots_h[:hours],
+            slot_prices_per_kwh=slot_prices[:hours],
+            export_price_per_kwh=[price / (1.0 + tariff.vat) - apart for price in prices[:hours]],
             load_kw=load_kw,
             pv_kw=[household.pv_kw, *(memory.pv_kw(later) for later in hour[1:])],
             hour_factor=[household.hour_factor, *self._later_factors(household, hour, day)],
@@ -246,10 +255,32 @@ class Planner:
             worth_per_kwh=WORTH_SHARE * memory.value_per_kwh(prices),
         )
 
+    def _prices_by_hour(
+        self, household: HouseholdView, hours: int
+    ) -> tuple[list[list[float]], list[list[float]]]:
+        """Lengths (h) and weighted prices of the slots of each hour of the window, or of more.
+
+        An hour of one price is one slot.
+        """
+        prices = [self._energy_weight * price for price in household.price_window]
+        slots_h = [hour_slots(household)]
+        per_hour, first = round(1.0 / household.slot_h), len(slots_h[0])
+        day_slots = min(DAY_H * per_hour, len(prices))
+        while len(prices) < first + (hours - 1) * per_hour:
+            prices.append(prices[-day_slots])
+        found = [prices[:first]]
+        for begin in range(first, len(prices) - per_hour + 1, per_hour):
+            slots_h.append([household.slot_h] * per_hour)
+            found.append(prices[begin : begin + per_hour])
+        for h, of_slots in enumerate(found):
+            if min(of_slots) == max(of_slots):
+                slots_h[h], found[h] = [math.fsum(slots_h[h])], of_slots[:1]
+        return slots_h, found
+
     def _expected(
         self, household: HouseholdView, first_h: float, hour: list[int]
     ) -> tuple[list[float], float]:
-        """Expected load of each slot, and the month's peak of the house alone."""
+        """Expected load of each hour, and the month's peak of the house alone."""
         memory, forecast = self._memory, self._forecast
         if forecast is None:
             later_kw = [memory.load_kw(later, household.load_kw) for later in hour[1:]]
@@ -266,7 +297,7 @@ class Planner:
     def _later_factors(
         self, household: HouseholdView, hour: list[int], day: list[int]
     ) -> list[float]:
-        """How the slots after the first will count in the power charge.
+        """How the hours after the running one will count in the power charge.
 
         Of the calendar only today's kind of day is observed. So a weekend whose days all count in
         part is heeded today; every later day is taken for one that counts in full.
@@ -280,19 +311,29 @@ class Planner:
             for h, d in zip(hour[1:], day[1:], strict=True)
         ]
 
+    def _running_slot(self, household: HouseholdView) -> tuple[int, float]:
+        """Number of the running slot in the plan of this hour, and what is left of it (h)."""
+        left_h = 1.0 - household.hour_of_day % 1.0
+        for slot in range(len(self._slots_h) - 1):
+            later_h = math.fsum(self._slots_h[slot + 1 :])
+            if left_h > later_h + OBSERVED_ZERO_H:
+                return slot, left_h - later_h
+        return len(self._slots_h) - 1, left_h
+
     def _follow(self, household: HouseholdView, plan: Plan, fractions: list[float]) -> None:
         site, scenario = self._site, self._scenario
         managed = scenario.charger.load_management
-        follower = Follower(site, household, plan, scenario.step_h, managed)
+        slot, slot_left_h = self._running_slot(household)
+        follower = Follower(site, household, plan, slot_left_h, scenario.step_h, managed)
         price_per_kwh = self._energy_weight * household.price_per_kwh
         for place, stay in enumerate(self._stays):
             k = stay.k
             fractions[k] = follower.fraction_of(
                 site.cars[k],
                 self._policy.settings[k],
-                want_kwh=plan.energy_kwh[place] - self._energy_kwh(household, k),
+                want_kwh=plan.energy_kwh[place][slot] - self._energy_kwh(household, k),
                 stay_h=household.minutes_to_departure[k] / HOUR_MIN,
                 last_ampere=last_ampere(
-                    site, plan, place, stay, price_per_kwh, self._worth_per_kwh
+                    site, plan, place, slot, stay, price_per_kwh, self._worth_per_kwh
                 ),
             )

@@ -11,7 +11,7 @@ the level that is best by r and V, by the real dynamics; so the bill that comes 
 
 Where few states can be reached at all, the grid holds each of them, and V is exact. Otherwise its
 points lie `SPACING_KWH` apart between the lowest and the highest energy that can be reached; the
-wanted energy is one of them, because V bends there.
+energy wanted at the next departure is one of them, because V bends there.
 
 What else a bill depends on is not part of the state and is left out of V: the power charge (limits
 on the car's power in each step, `most_kw`, stand in for it), heat and ageing (prices on energy held
@@ -375,12 +375,12 @@ def _spaced_energies(problem: Problem, run: Run) -> list[Floats]:
     ranges[0] = run.vehicles["energy_kwh"][0, problem.car]
     after = np.empty(2 * len(problem.levels))
     _energy_ranges(problem, run.households, run.vehicles, after, ranges)
-    wanted_kwh = car["wanted_soc"] * car["battery_kwh"]
+    wanted_kwh = run.vehicles["wanted_soc"][:, problem.car] * car["battery_kwh"]
     first = np.floor((ranges[:, 0] - wanted_kwh) / SPACING_KWH).astype(np.int64)
     last = np.ceil((ranges[:, 1] - wanted_kwh) / SPACING_KWH).astype(np.int64)
     return [
-        np.unique(np.clip(wanted_kwh + SPACING_KWH * np.arange(begin, end + 1), *limits))
-        for begin, end, limits in zip(first, last, ranges, strict=True)
+        np.unique(np.clip(wanted + SPACING_KWH * np.arange(begin, end + 1), *limits))
+        for begin, end, limits, wanted in zip(first, last, ranges, wanted_kwh, strict=True)
     ]
 
 

@@ -291,7 +291,6 @@ def _journey(future: Future, k: int, charge_kwh: Floats, discharges: Bools) -> J
         discharges: (T,) whether it can discharge then.
     """
     car, events = future.world.tables.cars[k], future.events[future.events["car"] == k]
-    wanted_kwh = float(car["wanted_soc"] * car["battery_kwh"])
     spans = len(events) + 1
     span = np.searchsorted(events["step"], np.arange(future.steps), side="left")
     stored_kwh = np.bincount(span, charge_kwh, spans)
@@ -306,7 +305,7 @@ def _journey(future: Future, k: int, charge_kwh: Floats, discharges: Bools) -> J
             high = max(high, min(high + stored_kwh[i], float(car["limit_kwh"]))) + FULL_KWH
         within_kwh[i] = low, high
         if i < len(events):
-            least_kwh[i] = wanted_kwh
+            least_kwh[i] = float(events["wanted_kwh"][i])
             if events["kind"][i] != LEAVES:
                 least_kwh[i] = float(car["min_soc"] * car["battery_kwh"])
                 trip_kwh[i] = float(events["trip_kwh"][i])

@@ -41,40 +41,48 @@ def checked_number(policy: str, name: str, value: Any, low: float, high: float, 
 
 
 @compiled
-def _cost_of(prices: Floats, from_h: float, to_h: float) -> float:
-    """Sum of hourly prices (window,) over a time that may begin and end in the midst of hours."""
-    total, hour = 0.0, math.floor(from_h)
-    while hour < min(to_h, prices.shape[0]):
-        total += prices[hour] * (min(hour + 1.0, to_h) - max(float(hour), from_h))
-        hour += 1
+def _cost_of(prices: Floats, from_slot: float, to_slot: float) -> float:
+    """Sum of prices (slots,) over a time that may begin and end in the midst of slots."""
+    total, slot = 0.0, math.floor(from_slot)
+    while slot < min(to_slot, prices.shape[0]):
+        total += prices[slot] * (min(slot + 1.0, to_slot) - max(float(slot), from_slot))
+        slot += 1
     return total
 
 
 @compiled
 def _best_now(
-    prices: Floats, into_h: Floats, needed_h: Floats, left_h: Floats, step_h: float, best: Bools
+    prices: Floats,
+    slot_h: float,
+    into_h: Floats,
+    needed_h: Floats,
+    left_h: Floats,
+    step_h: float,
+    best: Bools,
 ) -> None:
     """Mark in `best` (n, K) where one block of `needed_h` that begins now is as cheap as any later.
 
     Later starts are whole steps away; the block ends before departure and within the window.
 
     Args:
-        prices: (n, window) hourly prices, the running clock hour first.
-        into_h: (n,) how much of the running clock hour has passed.
+        prices: (n, slots) prices of the window, the running slot first.
+        slot_h: Length of a slot.
+        into_h: (n,) how much of the running slot has passed.
         needed_h: (n, K) length of each car's block.
         left_h: (n, K) hours to departure.
         step_h: Length of a step.
         best: (n, K) the result.
     """
+    step = step_h / slot_h  # in slots, as are the block and its starts
     for i in range(best.shape[0]):
         for k in range(best.shape[1]):
-            block_h = needed_h[i, k]
-            now = _cost_of(prices[i], into_h[i], into_h[i] + block_h)
-            last_h = min(left_h[i, k], prices.shape[1] - into_h[i]) - block_h
+            block, first = needed_h[i, k] / slot_h, into_h[i] / slot_h
+            now = _cost_of(prices[i], first, first + block)
+            last = min(left_h[i, k] / slot_h, prices.shape[1] - first) - block
             best[i, k], steps = True, 1
-            while best[i, k] and steps * step_h <= last_h:
-                start_h = into_h[i] + steps * step_h
-                later = _cost_of(prices[i], start_h, start_h + block_h)
+            while best[i, k] and steps * step <= last:
+                start = first + steps * step
+                later = _cost_of(prices[i], start, start + block)
                 best[i, k] = later >= now - SAME_PRICE_SHARE * abs(now) - SAME_PRICE
                 steps += 1
 
@@ -83,15 +91,15 @@ class ChargingPlan(Policy):
     """A charging plan: the cheapest slots before departure that take the car to its wanted SoC.
 
     Args:
-        continuous: One unbroken block, the cheapest one, instead of separate hours.
+        continuous: One unbroken block, the cheapest one, instead of separate slots.
 
-    The slots are clock hours at full power, and of equally dear ones the earlier comes first. Knows
-    the planned departure, the wanted SoC and the prices of the whole window (36 h by default): the
-    published ones and, for hours not published yet, the filled-in ones as a guess. Without
-    `continuous` it differs from `price_based` in that guess alone: `price_based` counts published
-    hours only and so charges today for a departure after tomorrow, where a plan waits for an hour
-    that tomorrow will probably offer. Both decide anew in every step, so what load or taper took
-    from one hour is made up in another.
+    The slots are those of the market at full power, and of equally dear ones the earlier comes
+    first. Knows the planned departure, the wanted SoC and the prices of the whole window (36 h by
+    default): the published ones and, for times not published yet, the filled-in ones as a guess.
+    Without `continuous` it differs from `price_based` in that guess alone: `price_based` counts
+    published prices only and so charges today for a departure after tomorrow, where a plan waits
+    for a slot that tomorrow will probably offer. Both decide anew in every step, so what load or
+    taper took from one slot is made up in another.
 
     An unbroken block begins where none that begins later is cheaper, and then goes on. Without that
     memory, the rest would often be cheaper elsewhere, and charging would stop and start again
@@ -136,19 +144,19 @@ class ChargingPlan(Policy):
         if self.remembers:
             return self.within_headroom(view, self._in_block(view))
         prices = view.price_window
-        all_h = np.full(len(prices), float(prices.shape[1]))
+        all_h = np.full(len(prices), view.slot_h * prices.shape[1])
         enough = cheaper_h(view, prices[:, 0].copy(), all_h) >= self.needed_h(view)
         return self.within_headroom(view, view.wanting & ~enough)
 
     def _in_block(self, view: View) -> Bools:
         """Whether each car's block has begun, now or before."""
-        wanting, into_h = view.wanting, view.hour_of_day % 1.0
+        wanting = view.wanting
         if self._in_progress.shape != wanting.shape:
             self._in_progress = np.zeros_like(wanting)
         best = np.empty_like(wanting)
         step_h = self.scenario.time_step_min / HOUR_MIN
         needed_h, left_h = self.needed_h(view), view.hours_to_departure
-        _best_now(view.price_window, into_h, needed_h, left_h, step_h, best)
+        _best_now(view.price_window, view.slot_h, view.into_slot_h, needed_h, left_h, step_h, best)
         self._in_progress = wanting & (self._in_progress | best)
         return self._in_progress
 
@@ -192,9 +200,10 @@ class PriceLimit(Policy):
     def decide(self, view: View) -> Floats:
         """Full power while the price is low enough."""
         if self.limit_per_kwh is None:
-            prices, known_h = view.price_window, np.maximum(view.hours_known, 1.0)
-            is_known = np.arange(prices.shape[1]) < known_h[:, None]
-            limit: Any = (prices * is_known).sum(axis=1) / known_h
+            prices = view.price_window
+            slots_known = np.maximum(np.round(view.hours_known / view.slot_h), 1.0)
+            is_known = np.arange(prices.shape[1]) < slots_known[:, None]
+            limit: Any = (prices * is_known).sum(axis=1) / slots_known
         else:
             limit = self.limit_per_kwh
         cheap = view.price_per_kwh <= limit + SAME_PRICE_SHARE * np.abs(limit) + SAME_PRICE

@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.policies.headroom import fit, limit_records
-from baselines.policies.view import View
+from baselines.policies.view import View, layouts
 from ev_gym.runtime.arrays import Floats
 from ev_gym.scenario import Scenario
 from ev_gym.scenario.charger import at_charger
 from ev_gym.simulation.actions import level_fractions
-from ev_gym.simulation.observation import observation_slices
 from ev_gym.world.world import World
 
 # Fractions and levels are written in different precisions; this forgives their rounding.
@@ -93,7 +92,7 @@ class Policy:
         self.scenario = scenario
         self.continuous = continuous
         self.seed = seed
-        self.slices = observation_slices(scenario)
+        self.layouts = layouts(scenario)
         self.limits = [at_charger(vehicle, scenario.charger) for vehicle in scenario.vehicles]
         self._limits = limit_records(self.limits)
         self._levels_kw = np.array(scenario.charger.levels_kw or (), np.float64)
@@ -148,8 +147,18 @@ class Policy:
         return np.stack(levels, axis=1)
 
     def view(self, observation: NDArray[np.float32]) -> View:
-        """A batch (n, D) by name."""
-        return View(observation, self.slices, self.scenario.price_window_h)
+        """A batch (n, D) by name; its length tells how long the slots of the price window are.
+
+        Raises:
+            ValueError: for observations of another scenario.
+        """
+        layout = self.layouts.get(observation.shape[1])
+        if layout is None:
+            raise ValueError(
+                f"policy {self.name} was given observations of length {observation.shape[1]}; "
+                f"allowed for scenario {self.scenario.name!r}: " + ", ".join(map(str, self.layouts))
+            )
+        return View(observation, layout)
 
     def needed_h(self, view: View) -> Floats:
         """Hours (n, K) of full power that take each car to its wanted SoC, without the taper."""

@@ -65,8 +65,9 @@ class LoadBased(Policy):
 
 
 @compiled
-def _sum_cheaper_hours(
+def _sum_cheaper_slots(
     prices: Floats,
+    slot_h: float,
     now_per_kwh: Floats,
     counted_h: Floats,
     into_h: Floats,
@@ -76,10 +77,11 @@ def _sum_cheaper_hours(
     """Write into `hours` (n, K) what `cheaper_h` gives.
 
     Args:
-        prices: (n, window) hourly prices, the running clock hour first.
+        prices: (n, slots) prices of the window, the running slot first.
+        slot_h: Length of a slot.
         now_per_kwh: (n,) the price to compare with.
         counted_h: (n,) hours of the window that count.
-        into_h: (n,) how much of the running clock hour has passed.
+        into_h: (n,) how much of the running slot has passed.
         left_h: (n, K) hours to departure.
         hours: (n, K) the result.
     """
@@ -89,9 +91,10 @@ def _sum_cheaper_hours(
         for k in range(hours.shape[1]):
             hours[i, k] = 0.0
             end_h = min(counted_h[i], left_h[i, k] + into_h[i])
-            for h in range(min(prices.shape[1], math.ceil(end_h))):
-                if prices[i, h] < below:
-                    begins_h, ends_h = max(h - into_h[i], 0.0), h + 1.0 - into_h[i]
+            for slot in range(min(prices.shape[1], math.ceil(end_h / slot_h))):
+                if prices[i, slot] < below:
+                    begins_h = max(slot * slot_h - into_h[i], 0.0)
+                    ends_h = (slot + 1.0) * slot_h - into_h[i]
                     hours[i, k] += max(min(ends_h, left_h[i, k]) - begins_h, 0.0)
 
 
@@ -101,22 +104,23 @@ def cheaper_h(view: View, now_per_kwh: Floats, counted_h: Floats) -> Floats:
     Of the price window only the first `counted_h` (n,) hours count, and of the running one what is
     left of it.
     """
-    left_h = view.hours_to_departure
+    left_h, into_h = view.hours_to_departure, view.into_slot_h
     hours = np.empty(left_h.shape)
-    into_h = view.hour_of_day % 1.0
-    _sum_cheaper_hours(view.price_window, now_per_kwh, counted_h, into_h, left_h, hours)
+    _sum_cheaper_slots(
+        view.price_window, view.slot_h, now_per_kwh, counted_h, into_h, left_h, hours
+    )
     return hours
 
 
 class PriceBased(Policy):
-    """The cheapest known hours that are enough for the wanted SoC, inside the house's headroom.
+    """The cheapest known slots that are enough for the wanted SoC, inside the house's headroom.
 
-    Knows published prices, planned departure and wanted SoC. In each step it counts the hours
-    before departure that are cheaper than now, and charges now if they are not enough at full
-    power. So what the house's load or the taper took from it is made up in the next cheapest hours.
-    It is the greedy form of what charging apps do with spot prices; `plan` is that as home users
-    know it. It fails where the cheapest hours lie beyond the published prices, and where the load
-    of the last hours leaves no headroom.
+    Knows published prices, planned departure and wanted SoC. In each step it counts the time before
+    departure in which prices are lower than now, slot by slot of the market, and charges now if it
+    is not enough at full power. So what the house's load or the taper took from it is made up in
+    the next cheapest slots. It is the greedy form of what charging apps do with spot prices; `plan`
+    is that as home users know it. It fails where the cheapest slots lie beyond the published
+    prices, and where the load of the last hours leaves no headroom.
     """
 
     name = "price_based"
@@ -158,18 +162,22 @@ class PeakShaving(Policy):
 class CheapestHours(Policy):
     """The eight cheapest hours of the coming day, inside the house's headroom, to the wanted SoC.
 
-    The teaching server's own price rule (2024). Knows the prices of the 24 hours from now, with
-    those not published yet filled in. It does not know the departure: so it may charge in the first
-    of the eight hours when the last ones would have been enough, and cars that leave early miss
-    energy.
+    The teaching server's own price rule (2024); on a market of quarter-hours the 32 cheapest of
+    them. Slots of one price all count or none, unless they are the cheapest. Knows the prices of
+    the 24 hours from now, with those not published yet filled in. It does not know the departure:
+    so it may charge in the first of the eight hours when the last ones would have been enough, and
+    cars that leave early miss energy.
     """
 
     name = "cheapest_hours"
 
     def decide(self, view: View) -> Floats:
-        """Charge while fewer than eight of the coming 24 hours are cheaper than the running one."""
-        day = view.price_window[:, :DAY_H]
-        cheap = (day < day[:, :1]).sum(axis=1) < CHEAPEST_HOURS
+        """Charge while the running slot is one of the cheapest of the coming 24 hours."""
+        day = view.price_window[:, : round(DAY_H / view.slot_h)]
+        now = day[:, :1]
+        cheaper_h = view.slot_h * (day < now).sum(axis=1)
+        as_cheap_h = view.slot_h * (day <= now).sum(axis=1)
+        cheap = (as_cheap_h <= CHEAPEST_HOURS) | (cheaper_h == 0.0)
         return self.within_headroom(view, view.wanting & cheap[:, None])
 
 

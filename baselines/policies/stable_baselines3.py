@@ -64,11 +64,11 @@ class TrainedModel(Policy):
         super().__init__(scenario, continuous, seed)
         self._model = _load(path)
         observed = self._model.observation_space
-        width = max(place.stop for place in self.slices.values())
-        if observed.shape != (width,):
+        if observed.shape not in [(length,) for length in self.layouts]:
             raise ValueError(
                 f"policy {path!r} was trained on observations of shape {observed.shape}; allowed "
-                f"for scenario {scenario.name!r}: {(width,)}"
+                f"for scenario {scenario.name!r}: "
+                + ", ".join(str((length,)) for length in self.layouts)
             )
         self._box, by_level = (ActionMap(scenario, kind).space for kind in (True, False))
         space = self._model.action_space

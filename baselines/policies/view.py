@@ -10,10 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ev_gym.runtime.arrays import Bools, Floats
-from ev_gym.runtime.durations import DAY_MIN, HOUR_MIN
+from ev_gym.runtime.durations import DAY_H, DAY_MIN, HOUR_MIN
+from ev_gym.scenario import Scenario
+from ev_gym.series.limits import PRICE_MINUTES
+from ev_gym.simulation.observation import observation_slices
+from ev_gym.world.tables import window_slot_min
 
 # An energy observed in float32 is nothing below this.
 OBSERVED_ZERO_KWH = 1e-3
+WINDOW_STARTS = ("price_h00", "price_m0000")
 
 
 def _hour_of_day(angle: Any) -> Any:
@@ -21,24 +26,66 @@ def _hour_of_day(angle: Any) -> Any:
     return (angle / (2 * math.pi) * DAY_MIN + 0.5) // 1.0 % DAY_MIN / HOUR_MIN
 
 
+class Layout(NamedTuple):
+    """Where everything stands in an observation.
+
+    Attributes:
+        slices: Where each field stands, by its name.
+        window: Where the price window stands.
+        merged: How many of its slots a step takes, 1 or more; a policy sees their mean.
+        slot_h: Length of a slot as a policy sees it (h).
+        usual_load: Where the usual load of the coming hours stands; nowhere without power charge.
+    """
+
+    slices: Mapping[str, slice]
+    window: slice
+    merged: int
+    slot_h: float
+    usual_load: slice
+
+
+def layouts(scenario: Scenario) -> dict[int, Layout]:
+    """The layouts of a scenario's observations by their length, which the market's slots decide."""
+    found = {}
+    for market_min in PRICE_MINUTES:
+        slot_min = window_slot_min(scenario, market_min)
+        slices = observation_slices(scenario, slot_min)
+        first = min(place.start for name, place in slices.items() if name in WINDOW_STARTS)
+        slots = scenario.price_window_h * HOUR_MIN // slot_min
+        length = max(place.stop for place in slices.values())
+        merged = max(1, scenario.time_step_min // slot_min)
+        slot_h = merged * slot_min / HOUR_MIN
+        usual = slices.get("usual_load_kw_h00", slice(0, 0)).start
+        usual_load = slice(usual, usual + DAY_H if "usual_load_kw_h00" in slices else usual)
+        found[length] = Layout(slices, slice(first, first + slots), merged, slot_h, usual_load)
+    return found
+
+
 class HouseholdView(NamedTuple):
     """One household's observation as Python numbers: a row of a `View`, for planning one by one.
 
     Attributes:
         hour_of_day: Local clock (h), from 0 to below 24.
-        weekend: Whether today is a Saturday or a Sunday.
+        weekend: Whether today is a Saturday, a Sunday or a public holiday.
         load_kw: Base load of the coming step.
         pv_kw: What the sun gives in the coming step.
         price_per_kwh: All-in price of the coming step.
-        price_window: Mean all-in prices of the running clock hour and the next ones.
+        price_window: Mean all-in prices of the running slot of the market and the next ones; of
+            whole steps, where those are longer.
+        slot_h: Length of such a slot (h).
         export_price_per_kwh: What an exported kWh earns in the coming step.
         peak_kw: The power charge grows with hours above it.
         hour_kwh: Import of the running hour so far, as it counts in the power charge.
         hour_factor: By which the running hour counts there.
         power_price_per_kw: What a kW more, imported for the running hour, adds beyond the peak.
+        usual_load_kw: Mean base load of the last 7 days in each of the coming 24 hours, the running
+            one first; empty without power charge.
+        usual_peak_kw: What peak_kw would be after the last 28 days if no car had charged.
+        month_days_left: Time to the end of the month (d).
         plugged: Whether each car is at the charger.
         minutes_to_departure: Time to each car's planned departure; 0 while it is away.
         soc: State of charge of each car; while away, as at departure.
+        wanted_soc: SoC wanted at each car's departure; 0 while it is away.
     """
 
     hour_of_day: float
@@ -47,14 +94,19 @@ class HouseholdView(NamedTuple):
     pv_kw: float
     price_per_kwh: float
     price_window: list[float]
+    slot_h: float
     export_price_per_kwh: float
     peak_kw: float
     hour_kwh: float
     hour_factor: float
     power_price_per_kw: float
+    usual_load_kw: list[float]
+    usual_peak_kw: float
+    month_days_left: float
     plugged: list[bool]
     minutes_to_departure: list[int]
     soc: list[float]
+    wanted_soc: list[float]
 
 
 class View:
@@ -65,17 +117,13 @@ class View:
 
     Args:
         observation: (n, D) float32.
-        slices: Where each field stands, `ev_gym.observation_slices`.
-        window_h: Hours of the price window.
+        layout: Where each field stands.
     """
 
-    def __init__(
-        self, observation: NDArray[np.float32], slices: Mapping[str, slice], window_h: int
-    ) -> None:
+    def __init__(self, observation: NDArray[np.float32], layout: Layout) -> None:
         self._observation = observation
-        self._slices = slices
-        first = slices["price_h00"].start
-        self._window = slice(first, first + window_h)
+        self._slices = layout.slices
+        self._layout = layout
 
     def of_house(self, name: str) -> Floats:
         """A field of the house, (n,)."""
@@ -93,9 +141,10 @@ class View:
 
     def households(self) -> list[HouseholdView]:
         """Each household's observation as Python numbers."""
-        return [self._household(row) for row in self._observation.tolist()]
+        rows, windows = self._observation.tolist(), self.price_window.tolist()
+        return [self._household(*both) for both in zip(rows, windows, strict=True)]
 
-    def _household(self, row: list[float]) -> HouseholdView:
+    def _household(self, row: list[float], price_window: list[float]) -> HouseholdView:
         slices = self._slices
 
         def of_house(name: str) -> float:
@@ -107,17 +156,22 @@ class View:
             load_kw=of_house("load_kw"),
             pv_kw=of_house("pv_kw"),
             price_per_kwh=of_house("price_per_kwh"),
-            price_window=row[self._window],
+            price_window=price_window,
+            slot_h=self.slot_h,
             export_price_per_kwh=of_house("export_price_per_kwh"),
             peak_kw=of_house("peak_kw"),
             hour_kwh=of_house("hour_kwh"),
             hour_factor=of_house("hour_factor"),
             power_price_per_kw=of_house("power_price_per_kw"),
+            usual_load_kw=row[self._layout.usual_load],
+            usual_peak_kw=of_house("usual_peak_kw"),
+            month_days_left=of_house("month_days_left"),
             plugged=[flag > 0.5 for flag in row[slices["plugged"]]],
             minutes_to_departure=[
                 round(HOUR_MIN * hours) for hours in row[slices["hours_to_departure"]]
             ],
             soc=row[slices["soc"]],
+            wanted_soc=row[slices["wanted_soc"]],
         )
 
     @property
@@ -149,13 +203,30 @@ class View:
 
     @property
     def hours_known(self) -> Floats:
-        """Hours of the price window that are published, the running one included."""
+        """Hours from the start of the running slot of the market until which prices are known."""
         return self.of_house("hours_known")
 
     @property
     def price_window(self) -> Floats:
-        """Mean all-in prices (n, window_h) of the running clock hour and the next ones."""
-        return self._observation[:, self._window].astype(np.float64, order="C")
+        """Mean all-in prices (n, slots) of the running slot of the market and the next ones.
+
+        A slot is as long as one of the market or, where steps are longer, as a step.
+        """
+        prices = self._observation[:, self._layout.window].astype(np.float64, order="C")
+        if self._layout.merged == 1:
+            return prices
+        means: Floats = prices.reshape(len(prices), -1, self._layout.merged).mean(axis=2)
+        return means
+
+    @property
+    def slot_h(self) -> float:
+        """Length of a slot of the price window (h)."""
+        return self._layout.slot_h
+
+    @property
+    def into_slot_h(self) -> Floats:
+        """How much of the running slot has passed (h)."""
+        return self.hour_of_day % self._layout.slot_h
 
     @property
     def plugged(self) -> Bools:

@@ -14,24 +14,26 @@ LEAST_CLEAR_W_PER_M2 = 100.0  # with the sun lower, clearness is mostly error
 PROBABILITIES = (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
 
 
-def price_figures(price: Floats, temperature_c: Floats, clock: Clock) -> dict[str, Any]:
-    """Return statistics of hourly prices, SEK/kWh; (n,) each."""
+def price_figures(price: Floats, clock: Clock) -> dict[str, Any]:
+    """Return statistics of hourly prices, SEK/kWh, (n,); ``clock`` as long.
+
+    A profile lacks the months that the hours lack.
+    """
     month, weekend = month_of(clock), clock.weekday >= 5
     winter = (month <= 3) | (month >= 11)
     summer = (month >= 5) & (month <= 9)
     days = per_day(price, clock)
-    cold = per_day(temperature_c, clock)
-    is_winter = per_day(winter.astype(np.float64), clock) > 0.5
     within = np.sqrt(np.maximum(0.0, per_day(price**2, clock) - days**2))
     below = price < 0.0
     return {
         "mean": price.mean(),
         "sd": price.std(),
-        "by_month": means_by(price, month, range(1, 13)),
+        "by_month": [float(price[month == m].mean()) for m in np.unique(month)],
         "by_hour_workday": means_by(price[~weekend], clock.hour[~weekend], range(24)),
         "by_hour_weekend": means_by(price[weekend], clock.hour[weekend], range(24)),
         "by_hour_winter": means_by(price[winter], clock.hour[winter], range(24)),
         "by_hour_summer": means_by(price[summer], clock.hour[summer], range(24)),
+        "daily_spread_mean": day_spreads(price, clock).mean(),
         "within_day_sd_mean": within.mean(),
         "within_day_sd_quantiles": np.quantile(within, (0.05, 0.5, 0.95)).tolist(),
         "within_day_sd_correlation_1d": correlation(within, 1),
@@ -43,8 +45,46 @@ def price_figures(price: Floats, temperature_c: Floats, clock: Clock) -> dict[st
         "below_zero_share_summer": below[summer].mean(),
         "below_zero_share_weekend": below[weekend].mean(),
         "below_zero_mean_run_h": below.sum() / max(1, np.sum(np.diff(below.astype(int)) == 1)),
-        "winter_correlation_with_temperature": np.corrcoef(days[is_winter], cold[is_winter])[0, 1],
     }
+
+
+def quarter_figures(quarters: Floats, clock: Clock) -> dict[str, Any]:
+    """Return statistics of quarter-hourly prices, (4 n,); ``clock`` has the n hours.
+
+    All but the mean are ratios, so that areas with dearer and cheaper power can be compared.
+    ``by_quarter`` is how much the four quarters of a local hour are dearer than the hour on
+    average, over the mean of what the dearest hour of a day costs more than its cheapest: (24, 4).
+    """
+    hours = quarters.reshape(-1, 4).mean(axis=1)
+    rest = quarters.reshape(-1, 4) - hours[:, None]
+    spread = day_spreads(hours, clock).mean()
+    return {
+        "mean": hours.mean(),
+        "spread_over_spread_of_hours": day_spreads(quarters, clock).mean() / spread,
+        "spread_of_hours_over_mean": spread / hours.mean(),
+        "correlation_15min": correlation(quarters, 1),
+        "deviation_sd_over_hourly_sd": rest.std() / hours.std(),
+        "quarter_change_sd_over_hourly_sd": np.diff(quarters).std() / hours.std(),
+        "below_zero_share_over_that_of_hours": (quarters < 0.0).mean() / (hours < 0.0).mean(),
+        "by_quarter": [(rest[clock.hour == h].mean(axis=0) / spread).tolist() for h in range(24)],
+    }
+
+
+def day_spreads(price: Floats, clock: Clock) -> Floats:
+    """Return the dearest less the cheapest price of each local day; one or more prices an hour."""
+    per_hour = len(price) // len(clock.day)
+    ends = per_hour * (np.flatnonzero(np.diff(clock.day)) + 1)
+    starts = np.concatenate([[0], ends])
+    spread: Floats = np.maximum.reduceat(price, starts) - np.minimum.reduceat(price, starts)
+    return spread
+
+
+def winter_correlation(price: Floats, temperature_c: Floats, clock: Clock) -> float:
+    """Return the correlation of daily prices and temperatures from November to March."""
+    month = month_of(clock)
+    winter = per_day(((month <= 3) | (month >= 11)).astype(np.float64), clock) > 0.5
+    days, cold = per_day(price, clock), per_day(temperature_c, clock)
+    return float(np.corrcoef(days[winter], cold[winter])[0, 1])
 
 
 def temperature_figures(temperature_c: Floats, clock: Clock) -> dict[str, Any]:
@@ -131,6 +171,12 @@ def correlation(series: Floats, lag: int) -> float:
     return float(np.corrcoef(series[:-lag], series[lag:])[0, 1])
 
 
+def correlation_within(daily: Floats, kept: NDArray[np.bool_]) -> float:
+    """Return the correlation of kept days with the next day where that is kept too."""
+    pairs = np.flatnonzero(kept[:-1] & kept[1:])
+    return float(np.corrcoef(daily[pairs], daily[pairs + 1])[0, 1])
+
+
 def month_of(clock: Clock) -> Ints:
     """Return the local month, 1 to 12, of each hour."""
     new_year = (clock.year - 1970).astype("datetime64[Y]").astype("datetime64[D]")
@@ -145,6 +191,12 @@ def per_day(hourly: Floats, clock: Clock) -> Floats:
     day = clock.day - clock.day[0]
     mean: Floats = np.bincount(day, hourly) / np.bincount(day)
     return mean
+
+
+def monthly(hourly: Floats, clock: Clock) -> Floats:
+    """Return the mean of each month over the mean of the twelve, (12,)."""
+    means = np.array(means_by(hourly, month_of(clock), range(1, 13)))
+    return np.asarray(means / means.mean())
 
 
 def means_by(values: Floats, key: Ints, keys: range) -> list[float]:

@@ -1,7 +1,9 @@
-"""Measured charging sessions of the private users in Trondheim.
+"""Measured charging sessions: the private users in Trondheim, and eleven other Norwegian garages.
 
-Source: Sorensen et al. 2021, Data in Brief 36:107105 (doi:10.1016/j.dib.2021.107105). The file has
-the columns user_id, user_type, plug_in_utc, plug_out_utc and energy_kwh.
+Sources: Sorensen et al. 2021, Data in Brief 36:107105 (doi:10.1016/j.dib.2021.107105), on which the
+drivers are fitted; Sorensen et al. 2024 (doi:10.1016/j.dib.2024.110883), which nothing is fitted to
+and which they are compared with. The files have the columns user_id, plug_in_utc, plug_out_utc and
+energy_kwh, and user_type in the one, location in the other.
 
 - Short sessions. A session that begins less than 30 minutes after the same user's last one ended
   is a reconnect and continues that one; their energies are added up. Of the sessions that result,
@@ -25,6 +27,7 @@ from ev_gym.runtime.arrays import Floats, Ints
 from ev_gym.runtime.durations import DAY_MIN
 
 SESSIONS_FILE = "ev_sessions_trondheim_2018-2020.csv"
+OTHER_SESSIONS_FILE = "ev_sessions_norway11_2018-2021.csv"
 ZONE = "Europe/Oslo"
 
 
@@ -51,18 +54,40 @@ class Sessions(NamedTuple):
 
 
 def read_sessions(folder: Path) -> Sessions:
-    """The sessions of the private users, short ones merged or left out as described above.
+    """The sessions of Trondheim's private users, short ones merged or left out as described above.
 
     Raises:
         FileNotFoundError: if the folder lacks the file.
     """
+    frame = _frame(folder, SESSIONS_FILE)
+    return _sessions(frame[frame["user_type"] == "private"])
+
+
+def read_other_sessions(folder: Path) -> dict[str, Sessions]:
+    """The sessions of the eleven other garages: "all", then each garage by its name in the file.
+
+    Short ones are merged or left out as in Trondheim; eleven without an end are left out.
+
+    Raises:
+        FileNotFoundError: if the folder lacks the file.
+    """
+    frame = _frame(folder, OTHER_SESSIONS_FILE).dropna(subset=["plug_out_utc"])
+    garages = {str(name): _sessions(own) for name, own in frame.groupby("location")}
+    return {"all": _sessions(frame), **garages}
+
+
+def _frame(folder: Path, file: str) -> Any:
     import pandas as pd
 
-    path = Path(folder) / SESSIONS_FILE
+    path = Path(folder) / file
     if not path.is_file():
-        raise FileNotFoundError(f"no {SESSIONS_FILE} in {folder}; it holds the measured sessions")
-    frame = pd.read_csv(path)
-    frame = frame[frame["user_type"] == "private"]
+        raise FileNotFoundError(f"no {file} in {folder}; it holds the measured sessions")
+    return pd.read_csv(path)
+
+
+def _sessions(frame: Any) -> Sessions:
+    import pandas as pd
+
     times = pd.DataFrame(
         {
             "user": frame["user_id"],

@@ -31,8 +31,9 @@ from ev_gym.runtime.records import (
     VehicleState,
 )
 
-# Nobody stops for less, which a car's display hardly shows; its price is paid all the same.
-WORTH_A_STOP_KWH = 0.1
+# Nobody stops for less, some 5 km of range, where drivers keep a margin; its price is paid all the
+# same.
+WORTH_A_STOP_KWH = 1.0
 
 
 @compiled
@@ -51,13 +52,24 @@ def _plan_daily(
     offset_min: Ints,
     left_min: int,
 ) -> None:
-    """Write what the daily pattern says of a car that leaves at `left_min`."""
+    """Write what the daily pattern says of a car that leaves at `left_min`.
+
+    The trips of the coming days are equal ones, one a day; see `draws.wanted_soc`.
+    """
     vehicle.arrival_min = _next_daily(offset_min, left_min, car.arrival_min)
     vehicle.departure_min = _next_daily(offset_min, vehicle.arrival_min + 1, car.departure_min)
     vehicle.trip_kwh = car.trip_kwh
     if math.isnan(car.trip_kwh):
         arrival_min = vehicle.arrival_min
         vehicle.trip_kwh = trip.planned_kwh(car.trip_km, car, hours, left_min, arrival_min)
+    vehicle.wanted_soc = car.wanted_soc
+    if math.isnan(car.wanted_soc):
+        trip_kwh = car.trip_kwh
+        if math.isnan(trip_kwh):
+            expected_c = trip.temperature_c(hours, vehicle.arrival_min)
+            km = trip.driven_km(car.trip_km, (car.arrival_min - car.departure_min) % DAY_MIN)
+            trip_kwh = trip.energy_kwh(km, car, expected_c, expected_c)
+        vehicle.wanted_soc = draws.soc_for_trips(vehicle, car, vehicle.days_ahead * trip_kwh)
 
 
 @compiled
@@ -69,7 +81,7 @@ def plan_session(
     offset_min: Ints,
     left_min: int,
 ) -> None:
-    """Write return, trip and next departure of a car that leaves at `left_min`."""
+    """Write return, trip, next departure and SoC wanted then, of a car leaving at `left_min`."""
     if car.daily == 0:
         draws.draw_session(vehicle, car, habits, hours, offset_min, left_min)
         return
@@ -87,13 +99,16 @@ def begin_daily(
 ) -> None:
     """Write where the start of an episode finds a car of the daily pattern.
 
-    At home it has the pattern's SoC; away it has the wanted SoC, as it left, and the trip is still
+    At home it has the pattern's SoC; away it has the SoC wanted when it left, and the trip is still
     to come.
     """
+    draws.draw_planning(vehicle)
     # Three days, because the day on which summer time ends has 25 hours.
     left_min = _next_daily(offset_min, start_min - 3 * DAY_MIN, car.departure_min)
     _plan_daily(vehicle, car, hours, offset_min, left_min)
+    left_soc = vehicle.wanted_soc
     while vehicle.departure_min <= start_min:
+        left_soc = vehicle.wanted_soc
         _plan_daily(vehicle, car, hours, offset_min, vehicle.departure_min)
     vehicle.session = 0
     if vehicle.arrival_min <= start_min:
@@ -101,7 +116,7 @@ def begin_daily(
         vehicle.energy_kwh = car.start_soc * car.battery_kwh
     else:
         vehicle.home = 0
-        vehicle.energy_kwh = car.wanted_soc * car.battery_kwh
+        vehicle.energy_kwh = left_soc * car.battery_kwh
 
 
 @compiled

@@ -25,6 +25,8 @@ stream, whatever happens: `counter` is the number of the first draw that a funct
 
 from __future__ import annotations
 
+import math
+
 from ev_gym.drivers.habits import (
     ARRIVAL,
     DAY_START_H,
@@ -36,16 +38,20 @@ from ev_gym.drivers.habits import (
     HABITS,
     HOUR_EDGES,
     KNOTS,
+    LEAST_MARGIN_SOC,
     LEAVE,
     LONG_GAP_H,
     MAX_DAYS,
     MAX_MINUTES,
     MEAN,
     MIN_MINUTES,
+    MOST_DAYS_AHEAD,
+    MOST_MARGIN_SOC,
     NOISE,
     PLUG_IN,
     SCORE_LIMIT,
     SCORES_PER_UNIT,
+    SOC_NOTCHES,
     SPREAD,
     STAY,
     STAY_H,
@@ -56,8 +62,8 @@ from ev_gym.drivers.habits import (
 )
 from ev_gym.physics import trip
 from ev_gym.runtime.arrays import Floats, Ints
-from ev_gym.runtime.compiling import compiled
-from ev_gym.runtime.counter_random import normal, uniform
+from ev_gym.runtime.compiling import compiled, compiled_apart
+from ev_gym.runtime.counter_random import normal, stream_key, uniform
 from ev_gym.runtime.durations import DAY_MIN, HOUR_MIN
 from ev_gym.runtime.records import CarParams, HourRecord, Records, VehicleState
 
@@ -65,6 +71,8 @@ WARM_UP_MIN, WARM_UP_MAX = 2 * DAY_MIN, 9 * DAY_MIN
 MAX_WALL_KW = 7.4  # mean power of a session: 99.9 % of the measured ones had no more
 DRIVER_DRAWS = 2 + HABITS
 SESSION_DRAWS = 5
+PLANNING = 0  # number of the stream in which it is drawn how a driver plans ahead
+ROUNDING_SOC = 1e-9  # what is above a whole notch by so little is not rounded up
 
 
 @compiled
@@ -238,8 +246,17 @@ def positive_habit(vehicle: VehicleState, habits: Floats, number: int) -> float:
 
 
 @compiled
+def draw_planning(vehicle: VehicleState) -> None:
+    """Draw how a driver plans ahead: `days_ahead` and `margin_soc`, each evenly."""
+    key = stream_key(vehicle.key, PLANNING)
+    vehicle.days_ahead = 1 + int(uniform(key, 0) * MOST_DAYS_AHEAD)
+    width_soc = MOST_MARGIN_SOC - LEAST_MARGIN_SOC
+    vehicle.margin_soc = LEAST_MARGIN_SOC + width_soc * uniform(key, 1)
+
+
+@compiled
 def draw_driver(vehicle: VehicleState, car: CarParams, habits: Floats) -> None:
-    """Draw a driver: the routine by the car's shares, and the habits (DRIVER_FIELDS)."""
+    """Draw a driver (DRIVER_FIELDS): the routine by the car's shares, habits, and planning."""
     commuter, shift, home = car.commuter_share, car.shift_share, car.home_share
     place = uniform(vehicle.key, 0) * (commuter + shift + home)
     routine = 0
@@ -259,9 +276,10 @@ def draw_driver(vehicle: VehicleState, car: CarParams, habits: Floats) -> None:
     vehicle.departure_scatter = positive_habit(vehicle, habits, 10)
     vehicle.weekend_departure_score = habit(vehicle, habits, 11)
     vehicle.weekend_departure_scatter = positive_habit(vehicle, habits, 12)
+    draw_planning(vehicle)
 
 
-@compiled
+@compiled_apart
 def draw_times(vehicle: VehicleState, habits: Floats, offset_min: Ints, left_min: int) -> None:
     """Draw the return after a departure at `left_min`, and the next departure; see draw_session."""
     counter = DRIVER_DRAWS + SESSION_DRAWS * vehicle.session
@@ -272,15 +290,110 @@ def draw_times(vehicle: VehicleState, habits: Floats, offset_min: Ints, left_min
 
 
 @compiled
+def trip_km(vehicle: VehicleState, habits: Floats, left_min: int) -> float:
+    """Distance (km) between the departure at `left_min` and the return drawn last."""
+    counter = DRIVER_DRAWS + SESSION_DRAWS * (vehicle.session - 1) + 4
+    away_min = vehicle.arrival_min - left_min
+    stay_min = vehicle.departure_min - vehicle.arrival_min
+    return session_km(vehicle, habits, away_min, stay_min, counter)
+
+
+@compiled
 def draw_trip(
     vehicle: VehicleState, car: CarParams, habits: Floats, hours: Records[HourRecord], left_min: int
 ) -> None:
     """Draw the trip between the departure at `left_min` and the return drawn last."""
-    counter = DRIVER_DRAWS + SESSION_DRAWS * (vehicle.session - 1) + 4
-    away_min = vehicle.arrival_min - left_min
-    stay_min = vehicle.departure_min - vehicle.arrival_min
-    km = session_km(vehicle, habits, away_min, stay_min, counter)
+    km = trip_km(vehicle, habits, left_min)
     vehicle.trip_kwh = trip.planned_kwh(km, car, hours, left_min, vehicle.arrival_min)
+
+
+@compiled
+def soc_for_trips(vehicle: VehicleState, car: CarParams, trips_kwh: float) -> float:
+    """SoC that a driver wants before trips of so much energy, in whole 5 % rounded up.
+
+    The car's minimum, the driver's margin and the trips; but no more than the owner's limit, where
+    charging at home stops. There is no other floor than the first two.
+    """
+    soc = car.min_soc + vehicle.margin_soc + trips_kwh / car.battery_kwh
+    notches = math.ceil(soc * SOC_NOTCHES - ROUNDING_SOC)
+    return float(min(notches / SOC_NOTCHES, car.limit_soc))
+
+
+@compiled_apart
+def wanted_soc(
+    vehicle: VehicleState,
+    car: CarParams,
+    habits: Floats,
+    hours: Records[HourRecord],
+    offset_min: Ints,
+    session: int,
+    plugged_min: int,
+    left_min: int,
+    held_kwh: float,
+) -> float:
+    """SoC that the driver wants at a departure: the car's fixed one, or what the coming trips need.
+
+    Those are the trips that begin less than `days_ahead` days of the local clock after the
+    departure, its own included. They are drawn ahead: nothing of the session in progress changes.
+    The driver knows their distances, but of the weather only the temperature at plug-in. Nobody
+    stops at a public charger today for a later trip: what the stay cannot charge at full power for
+    the trips after the next one is not wanted yet.
+
+    Args:
+        vehicle: The car's state; driver and `key` are read.
+        car: Its parameters.
+        habits: The table of the driving model.
+        hours: (H,) the hours of the series.
+        offset_min: (H,) local time minus series time.
+        session: Number of sessions drawn up to the one that ends with the departure.
+        plugged_min: Minute at which that session began.
+        left_min: Minute of the departure.
+        held_kwh: What the battery holds at plug-in, whatever was done before.
+    """
+    if not math.isnan(car.wanted_soc):
+        return float(car.wanted_soc)
+    now = vehicle.session, vehicle.arrival_min, vehicle.departure_min
+    until_min = local_minute(offset_min, left_min) + vehicle.days_ahead * DAY_MIN
+    expected_c = trip.temperature_c(hours, plugged_min)
+    next_soc = trips_kwh = 0.0
+    vehicle.session, vehicle.departure_min = session, left_min
+    while local_minute(offset_min, vehicle.departure_min) < until_min:
+        next_min = vehicle.departure_min
+        draw_times(vehicle, habits, offset_min, next_min)
+        km = trip.driven_km(trip_km(vehicle, habits, next_min), vehicle.arrival_min - next_min)
+        trips_kwh += trip.energy_kwh(km, car, expected_c, expected_c)
+        if next_min == left_min:
+            next_soc = soc_for_trips(vehicle, car, trips_kwh)
+    vehicle.session, vehicle.arrival_min, vehicle.departure_min = now
+    within_kwh = held_kwh + car.battery_kw * (left_min - plugged_min) / 60.0
+    within_soc = math.floor(within_kwh / car.battery_kwh * SOC_NOTCHES) / SOC_NOTCHES
+    return max(next_soc, min(within_soc, soc_for_trips(vehicle, car, trips_kwh)))
+
+
+@compiled
+def kept_kwh(vehicle: VehicleState, car: CarParams, left_soc: float) -> float:
+    """Energy (kWh) at the return of a car that left with `left_soc` on the trip drawn last."""
+    left_kwh = left_soc * car.battery_kwh - vehicle.trip_kwh
+    return float(max(left_kwh, car.min_soc * car.battery_kwh))
+
+
+@compiled
+def want_at_departure(
+    vehicle: VehicleState,
+    car: CarParams,
+    habits: Floats,
+    hours: Records[HourRecord],
+    offset_min: Ints,
+) -> None:
+    """Write the SoC wanted at the departure that ends the session drawn last.
+
+    The car left on the last trip with the SoC wanted before, or more.
+    """
+    session, plugged_min, left_min = vehicle.session, vehicle.arrival_min, vehicle.departure_min
+    held_kwh = kept_kwh(vehicle, car, vehicle.wanted_soc)
+    vehicle.wanted_soc = wanted_soc(
+        vehicle, car, habits, hours, offset_min, session, plugged_min, left_min, held_kwh
+    )
 
 
 @compiled
@@ -294,11 +407,12 @@ def draw_session(
 ) -> None:
     """Draw what follows a departure at `left_min`: the return, the trip and the next departure.
 
-    Writes `arrival_min`, `departure_min` and `trip_kwh`, and counts `session`. Stays and times
-    away last 30 minutes to 7 days.
+    Writes `arrival_min`, `departure_min`, `trip_kwh` and the `wanted_soc` of that departure, and
+    counts `session`. Stays and times away last 30 minutes to 7 days.
     """
     draw_times(vehicle, habits, offset_min, left_min)
     draw_trip(vehicle, car, habits, hours, left_min)
+    want_at_departure(vehicle, car, habits, hours, offset_min)
 
 
 @compiled
@@ -313,10 +427,10 @@ def begin_vehicle(
     """Draw a driver and write where a long run would find the car at `start_min`.
 
     Sessions are drawn from some moment 2 to 9 days before, a range of a whole week, so that what
-    repeats weekly or after the longest time away is met in every phase. A car charges at once on
-    arrival with `car.battery_kw` to the wanted SoC, which is within the owner's limit, and what the
-    stay could not charge is bought at departure. So each trip begins at the wanted SoC; it ends at
-    the minimum SoC at least.
+    repeats weekly or after the longest time away is met in every phase. The trip begins with the
+    SoC wanted then, as after a stay long enough for it: a car charges at once on arrival, and what
+    a stay could not charge is bought at departure. It ends at the minimum SoC at least. The energy
+    is that at departure or, at home, what the trip left: see `charge_at_once`.
 
     Args:
         vehicle: The car's state; its `key` is read, its driver, session, place and energy are
@@ -330,18 +444,33 @@ def begin_vehicle(
     vehicle.session = 0
     draw_driver(vehicle, car, habits)
     early_min = int(uniform(vehicle.key, DRIVER_DRAWS - 1) * (WARM_UP_MAX - WARM_UP_MIN))
-    left_min = start_min - WARM_UP_MIN - early_min
-    vehicle.departure_min = left_min
+    left_min = plugged_min = start_min - WARM_UP_MIN - early_min
+    vehicle.arrival_min = vehicle.departure_min = left_min
     while vehicle.departure_min <= start_min:
-        left_min = vehicle.departure_min
+        plugged_min, left_min = vehicle.arrival_min, vehicle.departure_min
         draw_times(vehicle, habits, offset_min, left_min)
+    before, held_kwh = vehicle.session - 1, car.battery_kwh
+    left_soc = wanted_soc(
+        vehicle, car, habits, hours, offset_min, before, plugged_min, left_min, held_kwh
+    )
     draw_trip(vehicle, car, habits, hours, left_min)
-    wanted_kwh = car.wanted_soc * car.battery_kwh
+    vehicle.wanted_soc = left_soc
+    want_at_departure(vehicle, car, habits, hours, offset_min)
     if vehicle.arrival_min > start_min:
         vehicle.home = 0
-        vehicle.energy_kwh = wanted_kwh
+        vehicle.energy_kwh = left_soc * car.battery_kwh
     else:
         vehicle.home = 1
-        held_kwh = max(wanted_kwh - vehicle.trip_kwh, car.min_soc * car.battery_kwh)
-        charged_kwh = car.battery_kw * (start_min - vehicle.arrival_min) / 60.0
-        vehicle.energy_kwh = min(wanted_kwh, held_kwh + charged_kwh)
+        vehicle.energy_kwh = kept_kwh(vehicle, car, left_soc)
+
+
+@compiled
+def charge_at_once(vehicle: VehicleState, car: CarParams, now_min: int) -> None:
+    """Charge a car as if it had drawn full power since it came home, up to the wanted SoC.
+
+    Of the car, `battery_kw` and `battery_kwh` are read; of the vehicle, `energy_kwh` is written.
+    """
+    charged_kwh = car.battery_kw * (now_min - vehicle.arrival_min) / 60.0
+    wanted_kwh = vehicle.wanted_soc * car.battery_kwh
+    full_kwh = min(wanted_kwh, vehicle.energy_kwh + charged_kwh)
+    vehicle.energy_kwh = max(vehicle.energy_kwh, full_kwh)

@@ -18,7 +18,22 @@ with this module figure by figure. The papers behind the models were not opened:
   doi:10.1016/j.jpowsour.2013.09.143.
 
 All but NMC622 were fitted at cycles of more than 80 % depth or at 1 C; NMC622 at cycles of 10 % to
-100 % depth, 10 to 60 deg C, and up to 1 C. Anything beyond is extrapolated.
+100 % depth and up to 1 C. Anything beyond is extrapolated, but for temperature.
+
+Temperature. The package says which cycling tests had (`experimental_range`): NMC622 10 to 60 deg C,
+LFP 10 to 45, NCA 15 to 35, NMC111 20 to 40.
+
+- Loss by use, beyond them, is that at the nearest one. NMC622's plating term would grow 6.5-fold
+  from 10 to -10 deg C with no cell behind it: none was charged at 1 C below 25 deg C, and none
+  showed the knee of plating, says the package. Of LFP it says that cycling extrapolates very
+  poorly, since the fit only cancels the temperature of the calendar's law. NCA's and NMC111's
+  cycling knows no temperature. Plating in the cold is real (Feinauer et al., J. Power Sources 594
+  (2024) 233948: its abstract puts the longest life near 25 deg C); how much of it the 0.1 to 0.2 C
+  of a household make in these cells, the source cannot say. So frost may cost more than here.
+- Loss by time follows its law below the tests too: it is Arrhenius's, of a reaction that slows down
+  with cold, and lies between 0 and its value at the coldest test. NCA's storage tests began at 25
+  deg C, and the package's figures for it at 10 deg C rest on the same law.
+- Above 60 deg C everything is as at 60 (`health.HOTTEST_C`).
 """
 
 from __future__ import annotations
@@ -57,6 +72,7 @@ class Nmc622(NamedTuple):
     depth: float = 1.44
     depth_j: float = -13000.0  # J/mol
     cycle_power: float = 0.5
+    cycled_from_k: float = 283.15  # K: the coldest of the cycling tests
 
 
 class Lfp(NamedTuple):
@@ -71,6 +87,8 @@ class Lfp(NamedTuple):
     f: float = 1.68e-7  # h
     g: float = 2.19e3  # K: worse when cold
     cycle_power: float = 0.828
+    cycled_from_k: float = 283.15  # K: the coldest and the hottest of the cycling tests
+    cycled_to_k: float = 318.15
 
 
 class Nca(NamedTuple):
@@ -164,13 +182,25 @@ def arrhenius(energy_j: float, kelvin: float) -> float:
 
 
 @compiled
-def nmc622_rates(soc: float, kelvin: float, depth: float, rate_per_h: float) -> tuple[float, float]:
-    """Rates of NMC622: calendar (day^-0.5) and cycling (cycle^-0.5).
+def nmc622_calendar(soc: float, kelvin: float) -> float:
+    """Calendar rate of NMC622 (day^-0.5) at a mean SoC s and temperature T (K).
 
-    k_cal = A(T, calendar_j) (c0 + c1 s + c2 s^2 + c3 s^3 + c4 s T + c5 max(0, T - hot_k))
-    k_cyc = scale k_cal (max(0, plating A(T, plating_j) sqrt(D C) (1 + plating_soc s)
-            + plating_offset) + depth A(T, depth_j) D^6)
-    with A(T, E) = exp(-E / gas (1 / T - 1 / 298.15)).
+    A(T, calendar_j) (c0 + c1 s + c2 s^2 + c3 s^3 + c4 s T + c5 max(0, T - hot_k)), at least 0, with
+    A of `arrhenius`.
+    """
+    fit = NMC622_FIT
+    by_soc = fit.c0 + soc * (fit.c1 + soc * (fit.c2 + soc * fit.c3)) + fit.c4 * soc * kelvin
+    by_soc += fit.c5 * max(0.0, kelvin - fit.hot_k)
+    return float(max(0.0, arrhenius(fit.calendar_j, kelvin) * by_soc))
+
+
+@compiled
+def nmc622_cycle(soc: float, kelvin: float, depth: float, rate_per_h: float) -> float:
+    """Cycling rate of NMC622 (cycle^-0.5), below 10 deg C that at 10 deg C.
+
+    scale k_cal (max(0, plating A(T, plating_j) sqrt(D C) (1 + plating_soc s) + plating_offset)
+        + depth A(T, depth_j) D^6)
+    with k_cal of `nmc622_calendar` at the same T.
 
     Args:
         soc: s, the day's mean SoC.
@@ -179,13 +209,12 @@ def nmc622_rates(soc: float, kelvin: float, depth: float, rate_per_h: float) -> 
         rate_per_h: C, mean charging rate (1/h, in units of the new battery's capacity).
     """
     fit = NMC622_FIT
-    by_soc = fit.c0 + soc * (fit.c1 + soc * (fit.c2 + soc * fit.c3)) + fit.c4 * soc * kelvin
-    by_soc += fit.c5 * max(0.0, kelvin - fit.hot_k)
-    calendar = max(0.0, arrhenius(fit.calendar_j, kelvin) * by_soc)
+    kelvin = max(kelvin, fit.cycled_from_k)
     plating = fit.plating * arrhenius(fit.plating_j, kelvin)
     plating *= math.sqrt(depth * rate_per_h) * (1.0 + fit.plating_soc * soc)
     deep = fit.depth * arrhenius(fit.depth_j, kelvin) * (depth * depth * depth) ** 2
-    return calendar, fit.scale * calendar * (max(0.0, plating + fit.plating_offset) + deep)
+    stress = max(0.0, plating + fit.plating_offset) + deep
+    return float(fit.scale * nmc622_calendar(soc, kelvin) * stress)
 
 
 @compiled
@@ -196,11 +225,12 @@ def lfp_calendar(soc: float, kelvin: float) -> float:
 
 @compiled
 def lfp_cold(kelvin: float) -> float:
-    """What cold adds to the cycling of LFP: exp(g / T).
+    """What cold adds to the cycling of LFP: exp(g / T), T within 10 to 45 deg C.
 
     The source adds a second term, exp(-1.55e5 / T), which is zero (1e-226 at 25 deg C).
     """
-    return float(math.exp(LFP_FIT.g / kelvin))
+    tested_k = min(max(kelvin, LFP_FIT.cycled_from_k), LFP_FIT.cycled_to_k)
+    return float(math.exp(LFP_FIT.g / tested_k))
 
 
 @compiled

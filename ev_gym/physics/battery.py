@@ -131,10 +131,10 @@ def discharge(
 def leave(vehicle: VehicleState, car: CarParams) -> float:
     """Bring a leaving car to its wanted SoC; the energy (kWh) that it was missing.
 
-    The missing energy is bought at a public charger and stored. Of the car, `wanted_soc` and
-    `battery_kwh` are read; of the vehicle, `energy_kwh` and `home` are written.
+    The missing energy is bought at a public charger and stored. Of the car, `battery_kwh`
+    is read, of the vehicle `wanted_soc`; of the vehicle, `energy_kwh` and `home` are written.
     """
-    wanted_kwh = car.wanted_soc * car.battery_kwh
+    wanted_kwh = vehicle.wanted_soc * car.battery_kwh
     missing_kwh = max(0.0, wanted_kwh - vehicle.energy_kwh)
     vehicle.energy_kwh = max(wanted_kwh, vehicle.energy_kwh)
     vehicle.home = 0

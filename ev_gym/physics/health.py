@@ -6,7 +6,7 @@ from ev_gym.physics import ageing, thermal
 from ev_gym.runtime.compiling import compiled, compiled_apart
 from ev_gym.runtime.records import CarParams, Records, StepResult, VehicleResult, VehicleState
 
-HOTTEST_C = 60.0  # the ageing models were fitted up to here; a hotter pack ages as at 60 deg C
+HOTTEST_C = 60.0  # no ageing model was fitted above; a hotter pack ages as at 60 deg C
 
 
 @compiled

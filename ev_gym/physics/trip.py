@@ -65,7 +65,13 @@ def energy_kwh(km: float, car: CarParams, out_c: float, back_c: float) -> float:
 
 
 @compiled
-def _temperature_c(hours: Records[HourRecord], minute: int) -> float:
+def driven_km(km: float, away_min: int) -> float:
+    """Distance (km) of a trip: as meant, but no more than can be driven in the time away."""
+    return float(min(km, FASTEST_KMH * away_min / 60.0))
+
+
+@compiled
+def temperature_c(hours: Records[HourRecord], minute: int) -> float:
     """Outdoor temperature (deg C) at a minute since the series began, which repeats for ever."""
     return float(hours[minute // HOUR_MIN % hours.shape[0]].temperature_c)
 
@@ -83,6 +89,5 @@ def planned_kwh(
         left_min: Departure, in minutes since the series began.
         arrival_min: Return, in minutes since the series began.
     """
-    driven_km = min(km, FASTEST_KMH * (arrival_min - left_min) / 60.0)
-    out_c, back_c = _temperature_c(hours, left_min), _temperature_c(hours, arrival_min)
-    return energy_kwh(driven_km, car, out_c, back_c)
+    out_c, back_c = temperature_c(hours, left_min), temperature_c(hours, arrival_min)
+    return energy_kwh(driven_km(km, arrival_min - left_min), car, out_c, back_c)

@@ -55,7 +55,7 @@ def _beside(axes: Axes, y: float, text: str, color: str, weight: str = "normal")
 
 def _draw_price(axes: Axes, scene: Scene) -> None:
     price = scene.past["price_per_kwh"].to_numpy(np.float64)
-    known, window = scene.hours_known, scene.ahead_price
+    known, window = scene.known_slots, scene.ahead_price
     parts = [
         ("price_per_kwh", price, scene.edges_h, INK, 1.8, "-"),
         ("known", window[:known], scene.ahead_h[: known + 1], INK, 1.2, "-"),

@@ -7,6 +7,7 @@ wide, also on the days when summer time begins or ends. Tick marks show the loca
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,12 +22,14 @@ from ev_gym.series.dataset import Dataset
 from ev_gym.simulation.observation import world_fields
 from ev_gym.simulation.results import vehicle_columns
 from ev_gym.simulation.simulator import Outputs, Simulator
+from ev_gym.world.tables import window_slot_min
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 PAST_H = 48
+IN_WINDOW = re.compile(r"price_[hm]\d+")
 
 
 class Plan(NamedTuple):
@@ -52,9 +55,9 @@ class Scene(NamedTuple):
     load_kw: float  # base load of the coming step
     pv_kw: float  # power of the sun in the coming step
     step_h: float
-    ahead_h: Floats  # (m + 1,) edges of the price window's hours; the first is now
+    ahead_h: Floats  # (m + 1,) edges of the price window's slots; the first is now
     ahead_price: Floats  # (m,) prices of the window
-    hours_known: int  # how many of them are published
+    known_slots: int  # how many of them are published
     plans: tuple[Plan | None, ...]  # (K,) None for a car that is away
     right_h: float  # where the picture ends
     ticks: list[tuple[float, str]]  # place and label of the marks on the local clock
@@ -139,7 +142,8 @@ def current_scene(simulator: Simulator, history: pd.DataFrame) -> Scene:
     now_h = float(current.results["now_min"][0]) / 60.0
     edges_h = np.append(past["now_min"].to_numpy(np.float64) / 60.0, now_h)
     cars, window_h = len(scenario.vehicles), scenario.price_window_h
-    window = [observation[f"price_h{h:02d}"] for h in range(window_h)]
+    slot_h = window_slot_min(scenario, dataset.price_minutes) / 60.0
+    window = [values for name, values in observation.items() if IN_WINDOW.fullmatch(name)]
     right_h = float(edges_h[0]) + min(PAST_H, 24 * scenario.longest_days) + window_h
     names = [f"{k}: {vehicle.name}" for k, vehicle in enumerate(scenario.vehicles)]
     return Scene(
@@ -155,9 +159,9 @@ def current_scene(simulator: Simulator, history: pd.DataFrame) -> Scene:
         load_kw=float(observation["load_kw"][0]),
         pv_kw=float(observation["pv_kw"][0]) if "pv_kw" in observation else 0.0,
         step_h=scenario.step_h,
-        ahead_h=np.append(now_h, math.floor(now_h) + np.arange(1.0, window_h + 1)),
+        ahead_h=np.append(now_h, slot_h * (now_h // slot_h + 1.0 + np.arange(len(window)))),
         ahead_price=np.concatenate(window).astype(np.float64),
-        hours_known=int(observation["hours_known"][0]),
+        known_slots=round(float(observation["hours_known"][0]) / slot_h),
         plans=tuple(_plans(dataset, observation, now_h)),
         right_h=right_h,
         ticks=_ticks(dataset, float(edges_h[0]), right_h),

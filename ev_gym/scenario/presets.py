@@ -83,6 +83,8 @@ def _classic() -> Scenario:
             public_stop_cost=0.0,
             overload_price_per_kwh=0.0,
         ),
-        data=Data(source="classic", zone="UTC", start="2024-01-01", weeks=1, houses=1),
+        data=Data(
+            source="classic", zone="UTC", start="2024-01-01", weeks=1, houses=1, holidays=None
+        ),
         start_hour=0,
     )

@@ -150,6 +150,11 @@ class Scenario:
         word=MONTH,
     )
     price_window_h: int = number(36, "h", "hours of prices in the observation", 1, 48, whole=True)
+    price_window: str = choice(
+        "market",
+        "resolution of these prices: the market's own, or hourly means",
+        ("market", "hourly"),
+    )
 
     def __post_init__(self) -> None:
         check(self)

@@ -45,7 +45,13 @@ class Data:
         optional=True,
     )
     weeks: int | None = number(53, "", "length in weeks", 1, 1000, whole=True, optional=True)
-    houses: int = number(16, "", "synthetic: number of houses", 1, 1000, whole=True)
+    houses: int = number(16, "", "synthetic: number of houses in each world", 1, 1000, whole=True)
+    seed: int = number(0, "", "synthetic: family of worlds", 0, 2**32 - 1, whole=True)
+    holidays: str | None = text(
+        "SE",
+        "country whose public holidays are days off, by ISO 3166; None: no holidays",
+        optional=True,
+    )
     price_file: str | None = text(
         None, "files: day-ahead prices", longest=PATH_LENGTH, optional=True
     )

@@ -21,6 +21,7 @@ from ev_gym.scenario.parameters import (
 )
 
 DAILY = ("arrival_h", "departure_h", "trip_km", "trip_kwh", "start_soc")
+TRIPS = "trips"
 AGEING = ("battery_age_years", "wear_price_per_kwh")
 
 
@@ -90,7 +91,14 @@ class Vehicle:
     eta: float = number(0.94, "", "marginal efficiency between wall and battery", 0.5, 1)
     aux_kw: float = number(0.2, "kW", "power the car itself takes meanwhile", 0, 1)
     taper_from_soc: float = number(0.975, "", "SoC above which the acceptance falls", 0.5, 1)
-    wanted_soc: float = number(0.8, "", "SoC the driver wants at departure", 0, 1)
+    wanted_soc: float | str = number(
+        TRIPS,
+        "",
+        "SoC the driver wants at departure; 'trips': what the coming days need, and a margin",
+        0,
+        1,
+        word=TRIPS,
+    )
     min_soc: float = number(0.1, "", "SoC the car returns with at least", 0, 1)
     limit_soc: float = number(1.0, "", "the owner's limit: charging at home stops there", 0, 1)
     floor_soc: float = number(0.3, "", "bidirectional: nothing is taken below this SoC", 0, 1)
@@ -107,7 +115,8 @@ class Vehicle:
 
     def __post_init__(self) -> None:
         check(self)
-        for name, most in (("min_soc", "wanted_soc"), ("wanted_soc", "limit_soc")):
+        pairs = (("min_soc", "wanted_soc"), ("wanted_soc", "limit_soc"))
+        for name, most in (("min_soc", "limit_soc"),) if self.wanted_soc == TRIPS else pairs:
             if getattr(self, name) > getattr(self, most):
                 raise ScenarioError(
                     f"Vehicle.{name} is {getattr(self, name)!r}; allowed: at most {most}, "

@@ -1,10 +1,10 @@
-"""The data set of a scenario: built once per process and shared by all envs."""
+"""The data sets of a scenario's worlds: built once per process and shared by all envs."""
 
 from __future__ import annotations
 
 import functools
 import os
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -13,6 +13,7 @@ import numpy as np
 
 from ev_gym.scenario import Data, Scenario, ScenarioError
 from ev_gym.series.dataset import Dataset
+from ev_gym.series.public_holidays import public_holidays
 
 # The day of the teaching server of 2024: prices (ore per kWh) and base loads (kW) of its 24 hours.
 CLASSIC_PRICES_ORE = (
@@ -28,6 +29,14 @@ CLASSIC_TEMPERATURE_C = 15.0
 # Annual consumption of a generated house, unless a scenario's `annual_kwh` scales it.
 REFERENCE_KWH = 12_000.0
 
+# The worlds of each split of the built-in series, which are generated: nobody who trains on some
+# has seen the others. Series of files and the fixed day of `classic` are one world, 0.
+ONLY_WORLD = (0,)
+WORLDS = {None: ONLY_WORLD, "train": tuple(range(1, 9)), "test": tuple(range(101, 105))}
+BUILT_IN_PRICE_MINUTES = {"synthetic": 15, "classic": 60}
+# All built-in worlds of one scenario, and those of a few others.
+KEPT_DATASETS = 16
+
 
 class _File(NamedTuple):
     """What the cache knows a file by: after an edit it has another time or another size."""
@@ -37,19 +46,23 @@ class _File(NamedTuple):
     size: int
 
 
-def dataset_of(scenario: Scenario) -> Dataset:
+def dataset_of(scenario: Scenario, world: int = 0) -> Dataset:
     """The series that a scenario names.
 
     They are read once per process, and again when a file has changed. Built-in series are in SEK,
     whatever the scenario's currency.
+
+    Args:
+        scenario: The scenario.
+        world: Number of the world, from 0; only built-in series have more than one.
 
     Raises:
         ScenarioError: if files are named relative to `EV_GYM_DATA` and that is not set.
         FileNotFoundError, DataError: if a file is missing or does not hold such a series.
     """
     if scenario.data.source != "files":
-        return _dataset(scenario.data, "SEK", ())
-    return _dataset(scenario.data, scenario.currency, _files(scenario.data))
+        return _dataset(scenario.data, "SEK", (), world)
+    return _dataset(scenario.data, scenario.currency, _files(scenario.data), world)
 
 
 def _files(data: Data) -> tuple[_File | None, ...]:
@@ -73,8 +86,15 @@ def _file(path: Path) -> _File:
     return _File(path, stat.st_mtime_ns, stat.st_size)
 
 
-@functools.lru_cache(maxsize=8)
-def _dataset(data: Data, currency: str, files: tuple[_File | None, ...]) -> Dataset:
+def price_minutes_of(scenario: Scenario) -> int:
+    """Minutes of a price interval of the series that a scenario names; files are read for it."""
+    if scenario.data.source == "files":
+        return dataset_of(scenario).price_minutes
+    return BUILT_IN_PRICE_MINUTES[scenario.data.source]
+
+
+@functools.lru_cache(maxsize=KEPT_DATASETS)
+def _dataset(data: Data, currency: str, files: tuple[_File | None, ...], world: int) -> Dataset:
     if data.source == "files":
         return _from_files(data, currency, [file and file.path for file in files])
     assert data.start is not None  # `Data` allows None only for files
@@ -94,15 +114,29 @@ def _dataset(data: Data, currency: str, files: tuple[_File | None, ...]) -> Data
     from ev_gym.series.synthetic import synthetic_series
     from ev_gym.series.synthetic_sky import built_in_clearness
 
-    series = synthetic_series(start, data.weeks, data.houses, data.zone, REFERENCE_KWH)
+    hours = 168 * data.weeks
+    days_off: frozenset[date] = frozenset()
+    if data.holidays is not None:
+        days_off = public_holidays(data.holidays, date.fromisoformat(data.start), hours // 24 + 1)
+    series = synthetic_series(
+        start,
+        data.weeks,
+        data.houses,
+        data.zone,
+        REFERENCE_KWH,
+        seed=data.seed,
+        world=world,
+        holidays=days_off,
+    )
     return Dataset(
         start=start,
         zone=data.zone,
         load_kw=series.load_kw,
         price_per_kwh=series.price_per_kwh,
+        price_minutes=BUILT_IN_PRICE_MINUTES["synthetic"],
         temperature_c=series.temperature_c,
         currency=currency,
-        clearness=built_in_clearness(start, 168 * data.weeks),
+        clearness=built_in_clearness(start, hours, data.seed, world),
     )
 
 

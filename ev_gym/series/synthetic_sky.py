@@ -16,30 +16,30 @@ import numpy as np
 
 from ev_gym.calibrated import figures
 from ev_gym.runtime.arrays import Floats, Ints
-from ev_gym.series.synthetic import TYPICAL_SEED, from_scores, season, smooth_gaussian
+from ev_gym.series.synthetic import from_scores, season, smooth_gaussian, stream
 
-STREAM = 0  # first of two numbers in the keys of the sky's random streams; others have one number
+SKY = 0  # first of two numbers of the sky's random streams; other series have one number
 
 
 def built_in_clearness(
-    start: datetime, hours: int, seed: int = TYPICAL_SEED, place: str = "stockholm"
+    start: datetime, hours: int, seed: int = 0, world: int = 0, place: str = "stockholm"
 ) -> Floats:
     """(hours,) clearness of each hour from `start` (aware).
 
-    A longer series of the same start and seed begins with the values of a shorter one.
+    A longer series of the same start and world begins with the values of a shorter one.
 
     Args:
         start: first hour.
         hours: length of the series.
-        seed: the same seed gives the same series.
+        seed: the family of worlds, 0 or more.
+        world: number of the world within the family, 0 or more. The same family and world give the
+            same series.
         place: "stockholm" or "aarhus", whose seasons the clearness has.
     """
     fits = figures("sun")
     score = season(day_of_year(start, hours), 1) @ np.array(fits["season"][place])
     for number, part in enumerate(fits["parts"]):
-        key = np.random.SeedSequence(seed, spawn_key=(STREAM, number))
-        rng = np.random.Generator(np.random.PCG64(key))
-        score += smooth_gaussian(rng, hours, 1.0, [part])
+        score += smooth_gaussian(stream(seed, world, SKY, number), hours, 1.0, [part])
     return from_scores(score, fits["quantiles"])
 
 

@@ -15,22 +15,25 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ev_gym.runtime.compiling import compiled, inlined
-from ev_gym.runtime.durations import HOUR_MIN
+from ev_gym.runtime.durations import DAY_H, HOUR_MIN
 from ev_gym.runtime.records import HouseholdState, Records, VehicleState
 from ev_gym.scenario import Scenario, as_scenario
 from ev_gym.series.dataset import Dataset
-from ev_gym.series.of_scenario import dataset_of
+from ev_gym.series.of_scenario import price_minutes_of
 from ev_gym.simulation.observation_fields import (
+    DAY_AHEAD,
     DECLARATIONS,
-    HOURS_AHEAD,
     HOUSE,
+    OTHER_PEAKS,
+    PART,
+    SLOTS_AHEAD,
     VEHICLES,
     Condition,
     Declaration,
     Owner,
     Ranges,
 )
-from ev_gym.world.tables import Tables
+from ev_gym.world.tables import Tables, window_slot_min
 from ev_gym.world.world import World, build_world
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -47,11 +50,14 @@ class Group(NamedTuple):
     fields: list[Declaration]
 
 
+OWNERS = (HOUSE, SLOTS_AHEAD, OTHER_PEAKS, DAY_AHEAD, VEHICLES)
+
+
 def _groups() -> list[Group]:
     """All groups, in the order of an observation."""
 
     def rank(field: Declaration) -> tuple[bool, int]:
-        return field.condition is not None, (HOUSE, HOURS_AHEAD, VEHICLES).index(field.owner)
+        return field.condition is not None, OWNERS.index(field.owner)
 
     return [
         Group(condition, owner, list(fields))
@@ -80,32 +86,57 @@ class ObservationField(NamedTuple):
     high: float
 
 
-def _placed(scenario: Scenario) -> Iterator[tuple[str, slice, str, Declaration]]:
+_SLOT_NAMES = {HOUR_MIN: "hour", HOUR_MIN // 2: "half-hour", HOUR_MIN // 4: "quarter-hour"}
+
+
+def _in_window(field: Declaration, slot_min: int, number: int) -> tuple[str, str]:
+    """Name and meaning of a field of one slot of the price window."""
+    slot = _SLOT_NAMES[slot_min]
+    if slot_min == HOUR_MIN:
+        return f"{field.name}_h{number:02d}", field.meaning.format(slot=slot, ahead=f"{number} h")
+    minutes = number * slot_min
+    return f"{field.name}_m{minutes:04d}", field.meaning.format(slot=slot, ahead=f"{minutes} min")
+
+
+def _placed(scenario: Scenario, slot_min: int) -> Iterator[tuple[str, slice, str, Declaration]]:
     """Name, place, meaning and declaration of each field that a scenario has, in their order."""
     place = 0
     for group in GROUPS:
         if group.condition is not None and not group.condition.of_scenario(scenario):
             continue
-        entries = group.owner.entries(scenario)
+        entries = group.owner.entries(scenario, slot_min)
         for field in group.fields:
-            if field.owner is HOURS_AHEAD:
+            if field.owner is DAY_AHEAD:
                 for h in range(entries):
-                    meaning = field.meaning.format(ahead_h=h)
-                    yield f"{field.name}{h:02d}", slice(place + h, place + h + 1), meaning, field
+                    meaning = field.meaning.format(ahead=h)
+                    yield f"{field.name}_h{h:02d}", slice(place + h, place + h + 1), meaning, field
+            elif field.owner is SLOTS_AHEAD:
+                for i in range(entries):
+                    name, meaning = _in_window(field, slot_min, i)
+                    yield name, slice(place + i, place + i + 1), meaning, field
             else:
                 yield field.name, slice(place, place + entries), field.meaning, field
             place += entries
 
 
-def observation_slices(scenario: Scenario) -> dict[str, slice]:
-    """Where each observation field of a scenario stands, by name."""
-    return {name: place for name, place, _, _ in _placed(scenario)}
+def observation_slices(scenario: Scenario, slot_min: int | None = None) -> dict[str, slice]:
+    """Where each observation field of a scenario stands, by name.
+
+    Args:
+        scenario: The scenario.
+        slot_min: Minutes of a slot of the price window; None: those with the series that the
+            scenario names.
+    """
+    if slot_min is None:
+        slot_min = window_slot_min(scenario, price_minutes_of(scenario))
+    return {name: place for name, place, _, _ in _placed(scenario, slot_min)}
 
 
 def world_fields(world: World) -> tuple[ObservationField, ...]:
     """The table of a world; bounds of load, sun, prices and temperature are those of its series."""
     ranges, fields = Ranges(world), []
-    for name, place, meaning, field in _placed(world.scenario):
+    slot_min = window_slot_min(world.scenario, world.dataset.price_minutes)
+    for name, place, meaning, field in _placed(world.scenario, slot_min):
         low, high = field.bounds(ranges) if callable(field.bounds) else field.bounds
         unit = field.unit.format(currency=world.scenario.currency)
         fields.append(ObservationField(name, unit, meaning, place, float(low), float(high)))
@@ -125,7 +156,7 @@ def observation_fields(
         ScenarioError: if the scenario is not one.
     """
     scenario = as_scenario(scenario)
-    return world_fields(build_world(scenario, dataset or dataset_of(scenario), None))
+    return world_fields(build_world(scenario, dataset, None))
 
 
 def observation_bounds(world: World) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -157,7 +188,15 @@ def _lines_of(group: Group) -> list[str]:
     # All numbers of a group are worked out before the first is written. The compiler has to suppose
     # that a number written changes what is read, and would look everything up again after each.
     lines = [f"{field.name}_ = {field.name}_of({', '.join(field.parameters)})" for field in fields]
-    if owner is HOUSE:
+    if owner.names == PART:
+        lines = []
+        for field in fields:
+            lines += [
+                f"part = observation[place : place + {owner.entries_in_code}]",
+                f"{field.name}_of({', '.join(field.parameters)})",
+                f"place += {owner.entries_in_code}",
+            ]
+    elif owner is HOUSE:
         lines += [f"observation[place + {f}] = {field.name}_" for f, field in enumerate(fields)]
         lines += [f"place += {len(fields)}"]
     else:
@@ -208,7 +247,7 @@ def compiled_writer(declared: F) -> F:
     # Numba caches machine code by the file and the line at which the function stands.
     code = "\n" * (declared.__code__.co_firstlineno - 1) + code
     names: dict[str, Any] = {f"{field.name}_of": inlined(field.number) for field in DECLARATIONS}
-    names |= {"running_hour": inlined(_running_hour), "__name__": __name__}
+    names |= {"running_hour": inlined(_running_hour), "DAY_H": DAY_H, "__name__": __name__}
     exec(compile(code, __file__, "exec"), names)
     function: F = names[declared.__name__]
     function.__doc__ = declared.__doc__

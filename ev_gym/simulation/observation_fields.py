@@ -2,13 +2,13 @@
 
 A field is declared by the function that works out its number for the coming step. The name of the
 function is the field's name and its docstring the meaning; the decorator gives unit and bounds, and
-says whether the house has the field once, or each vehicle, or each hour ahead. The function says by
-the names of its parameters what it reads. Everything else follows in
+says whether the house has the field once, or each vehicle, or each slot of the price window. The
+function says by the names of its parameters what it reads. Everything else follows in
 `ev_gym.simulation.observation`: the table of all fields, where each stands, the space, and the
 compiled code that writes an observation.
 
-An observation begins with the fields that every scenario has, first of the house, then of the hours
-ahead, then of the vehicles. Fields that only some scenarios have come after them, of the house and
+An observation begins with the fields that every scenario has, first of the house, then of the price
+window, then of the vehicles. Fields that only some scenarios have come after them, of the house and
 then of the vehicles. Within each of these the order is that of this file.
 """
 
@@ -24,8 +24,14 @@ from numpy.typing import NDArray
 from ev_gym.drivers.habits import MAX_MINUTES
 from ev_gym.physics.battery import acceptable_ac_kw
 from ev_gym.physics.household import charging_headroom_kw
-from ev_gym.physics.power_charge import FACTOR, PRICE, lowest_peak_kw
-from ev_gym.runtime.durations import HOUR_MIN
+from ev_gym.physics.power_charge import (
+    FACTOR,
+    LOWEST,
+    PRICE,
+    lowest_peak_kw,
+    tariff_period,
+)
+from ev_gym.runtime.durations import DAY_H, DAY_MIN, HOUR_MIN
 from ev_gym.runtime.records import (
     CarParams,
     HourRecord,
@@ -46,27 +52,44 @@ class Owner(NamedTuple):
     """Whose a field is.
 
     Attributes:
-        entries: How many numbers a field of this kind has in a scenario.
+        entries: How many numbers a field of this kind has in a scenario, by the minutes of a slot
+            of its price window.
         entries_in_code: The same as an expression of the code that writes observations.
         entry_in_code: A statement of that code, which sets what belongs to number i.
         names: What that statement sets; only fields of this kind can read it.
     """
 
-    entries: Callable[[Scenario], int]
+    entries: Callable[[Scenario, int], int]
     entries_in_code: str
     entry_in_code: str
     names: tuple[str, ...]
 
 
-HOUSE = Owner(lambda _: 1, entries_in_code="1", entry_in_code="", names=())
-HOURS_AHEAD = Owner(
-    lambda scenario: scenario.price_window_h,
-    entries_in_code="tables.price_windows.shape[1]",
-    entry_in_code="ahead_h = i",
-    names=("ahead_h",),
+HOUSE = Owner(lambda scenario, slot_min: 1, entries_in_code="1", entry_in_code="", names=())
+# Where a house has many numbers of one kind, they are written at once: the field gets the `part`
+# of the observation that holds them. First the slots of the price window, ...
+PART = ("part",)
+SLOTS_AHEAD = Owner(
+    lambda scenario, slot_min: scenario.price_window_h * HOUR_MIN // slot_min,
+    entries_in_code="tables.stand_in_price.shape[2]",
+    entry_in_code="",
+    names=PART,
+)
+# ... then the peaks of the month besides the lowest, and the hours of the coming day.
+OTHER_PEAKS = Owner(
+    lambda scenario, slot_min: scenario.tariff.power_days - 1,
+    entries_in_code="(settings.power_days - 1)",
+    entry_in_code="",
+    names=PART,
+)
+DAY_AHEAD = Owner(
+    lambda scenario, slot_min: DAY_H,
+    entries_in_code="DAY_H",
+    entry_in_code="",
+    names=PART,
 )
 VEHICLES = Owner(
-    lambda scenario: len(scenario.vehicles),
+    lambda scenario, slot_min: len(scenario.vehicles),
     entries_in_code="vehicles.shape[0]",
     entry_in_code="vehicle, car = vehicles[i], tables.cars[i]",
     names=("vehicle", "car"),
@@ -146,7 +169,7 @@ class Ranges:
         )
         self.temperature_c = _range_of(tables.hours["temperature_c"])
         self.price_per_kwh = _range_of(tables.price)
-        self.hourly_price_per_kwh = _range_of(world.hourly_price)
+        self.published_price_per_kwh = _range_of(tables.published_price)
         self.export_price_per_kwh = Range(0.0, 0.0)
         if tables.export_price.size:
             self.export_price_per_kwh = _range_of(tables.export_price)
@@ -229,12 +252,14 @@ def vehicle_field(
     return house_field(unit, bounds, condition, VEHICLES)
 
 
-def hourly_field(unit: str, bounds: Bounds) -> Callable[[F], F]:
-    """Declare a field that each hour ahead has, as `house_field` does for the house.
+def window_field(unit: str, bounds: Bounds) -> Callable[[F], F]:
+    """Declare a field that each slot of the price window has, as `house_field` does for the house.
 
-    The hour is appended to its name in two digits; in its meaning `{ahead_h}` stands for it.
+    Its function writes all slots into `part`. What is ahead is appended to its name: `_h` and the
+    hours in two digits or, where slots are shorter, `_m` and the minutes in four; in its meaning
+    `{slot}` stands for the kind of slot and `{ahead}` for the time.
     """
-    return house_field(unit, bounds, None, HOURS_AHEAD)
+    return house_field(unit, bounds, None, SLOTS_AHEAD)
 
 
 # --- the fields; a new one goes to the end ---
@@ -266,7 +291,7 @@ def day_cos(hour: HourRecord, tables: Tables) -> Number:
 
 @house_field("", (0.0, 1.0))
 def weekend(hour: HourRecord) -> Number:
-    """1 on Saturday and Sunday"""
+    """1 on Saturday, Sunday and public holidays"""
     return hour.weekend
 
 
@@ -295,15 +320,37 @@ def price_per_kwh(household: HouseholdState) -> Number:
 
 
 @house_field("h", lambda ranges: (0.0, ranges.scenario.price_window_h))
-def hours_known(hour: HourRecord, tables: Tables) -> Number:
-    """hours of published prices, the running one included"""
-    return min(int(hour.hours_known), tables.price_windows.shape[1])
+def hours_known(
+    hour: HourRecord, minute_of_hour: int, settings: Settings, tables: Tables
+) -> Number:
+    """hours of published prices, from the start of the running slot of the price window on"""
+    passed = minute_of_hour // settings.window_slot_min
+    slots = hour.hours_known * (HOUR_MIN // settings.window_slot_min) - passed
+    known = min(int(slots), tables.stand_in_price.shape[2])
+    return known * settings.window_slot_min / HOUR_MIN
 
 
-@hourly_field("{currency}/kWh", lambda ranges: ranges.hourly_price_per_kwh)
-def price_h(hour_index: int, ahead_h: int, tables: Tables) -> Number:
-    """mean all-in price of the hour {ahead_h} h ahead; 0 is the running hour"""
-    return tables.price_windows[hour_index, ahead_h]
+@window_field("{currency}/kWh", lambda ranges: ranges.published_price_per_kwh)
+def price(
+    household: HouseholdState,
+    hour: HourRecord,
+    minute_of_hour: int,
+    settings: Settings,
+    tables: Tables,
+    part: NDArray[np.float32],
+) -> Number:
+    """mean all-in price of the {slot} {ahead} ahead; 0 is the running one"""
+    slot_min = settings.window_slot_min
+    first = (household.place_min - household.world_place * settings.series_min) // slot_min
+    known = hour.hours_known * (HOUR_MIN // slot_min) - minute_of_hour // slot_min
+    known = min(int(known), part.shape[0])
+    published = tables.published_price[household.world_place, first : first + known]
+    stand_ins = tables.stand_in_price[household.world_place, hour.stand_in_row]
+    for i in range(known):
+        part[i] = published[i]
+    unknown, assumed = part[known:], stand_ins[: part.shape[0] - known]
+    for i in range(unknown.shape[0]):
+        unknown[i] = assumed[i]
 
 
 @vehicle_field("", (0.0, 1.0))
@@ -325,15 +372,15 @@ def hours_to_departure(vehicle: VehicleState, household: HouseholdState) -> Numb
 
 
 @vehicle_field("", (0.0, 1.0))
-def wanted_soc(vehicle: VehicleState, car: CarParams) -> Number:
+def wanted_soc(vehicle: VehicleState) -> Number:
     """SoC wanted at departure; away 0"""
-    return car.wanted_soc if vehicle.plugged != 0 else 0.0
+    return vehicle.wanted_soc if vehicle.plugged != 0 else 0.0
 
 
 @vehicle_field("kWh", lambda ranges: ranges.battery_kwh)
 def energy_to_wanted_kwh(vehicle: VehicleState, car: CarParams) -> Number:
     """missing in the battery; away 0"""
-    short_kwh = max(0.0, car.wanted_soc * car.battery_kwh - vehicle.energy_kwh)
+    short_kwh = max(0.0, vehicle.wanted_soc * car.battery_kwh - vehicle.energy_kwh)
     return short_kwh if vehicle.plugged != 0 else 0.0
 
 
@@ -391,3 +438,37 @@ def discharge_kw(vehicle: VehicleState, car: CarParams) -> Number:
     """AC power the car could give now; away 0"""
     gives = vehicle.plugged != 0 and vehicle.energy_kwh > car.floor_kwh
     return car.max_kw if gives else 0.0
+
+
+@house_field("d", (0.0, 31.0), WITH_POWER_CHARGE)
+def month_days_left(hour: HourRecord, minute_of_hour: int) -> Number:
+    """time to the end of the calendar month, in which the power charge is counted"""
+    return hour.month_days - (hour.minute_of_day + minute_of_hour) / DAY_MIN
+
+
+@house_field("kW", lambda ranges: ranges.import_kw, WITH_POWER_CHARGE)
+def usual_peak_kw(household: HouseholdState, hour: HourRecord, tables: Tables) -> Number:
+    """what peak_kw would be after the last 28 days if no car had charged"""
+    return tables.usual_peak_kw[household.world_place, household.house, hour.day]
+
+
+@house_field("kW", lambda ranges: ranges.import_kw, WITH_POWER_CHARGE, OTHER_PEAKS)
+def higher_peaks_kw(household: HouseholdState, tables: Tables, part: NDArray[np.float32]) -> Number:
+    """the month's other peaks that count, which are not below peak_kw while no hour is above it"""
+    period = tariff_period(household.peaks_kw, tables.rates, household.power_class)
+    for place in range(part.shape[0]):
+        part[place] = household.peaks_kw[period, LOWEST + 1 + place]
+
+
+@house_field("kW", lambda ranges: ranges.load_kw, WITH_POWER_CHARGE, DAY_AHEAD)
+def usual_load_kw(
+    household: HouseholdState,
+    hour_index: int,
+    tables: Tables,
+    part: NDArray[np.float32],
+) -> Number:
+    """mean base load of the last 7 days in the hour {ahead} h ahead; 0 is the running one"""
+    first = hour_index - household.world_place * tables.offset_min.shape[0]
+    usual = tables.usual_load_kw[household.world_place, household.house, first : first + DAY_H]
+    for i in range(DAY_H):
+        part[i] = usual[i]

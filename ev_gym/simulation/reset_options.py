@@ -18,7 +18,7 @@ from ev_gym.simulation.step import AS_DRAWN
 from ev_gym.world.episode_starts import month_of
 from ev_gym.world.world import World
 
-OPTIONS = ("start", "soc", "house")
+OPTIONS = ("start", "soc", "house", "world")
 LARGEST_SEED = 2**64 - 1
 
 
@@ -29,7 +29,7 @@ class ResetError(ValueError):
 class FixedDraws(NamedTuple):
     """Values of a reset's options, which replace what the seed would draw."""
 
-    starts: NDArray[Any] | None  # table of a single start; None: as drawn
+    starts: NDArray[Any] | None  # table of the starts that are left; None: as drawn
     house: int  # or AS_DRAWN
     socs: NDArray[np.float64] | None  # (K,) SoC of each car; None: as drawn
 
@@ -101,7 +101,9 @@ def given_options(options: Any) -> dict[str, Any]:
         ResetError: for anything but a dict.
     """
     if not isinstance(options, Mapping | None):
-        raise ResetError(f"options is {options!r}; allowed: None or a dict of start, soc, house")
+        raise ResetError(
+            f"options is {options!r}; allowed: None or a dict of " + ", ".join(OPTIONS)
+        )
     values = {key: value for key, value in (options or {}).items() if value is not None}
     check_keys(values, OPTIONS, "the options of reset")
     return values
@@ -114,7 +116,8 @@ def fixed_draws(options: Mapping[str, Any] | None, world: World) -> FixedDraws:
         options: `start`, a date (the episode begins at the scenario's start hour) or a time, as an
             ISO string or an object of `datetime`, local unless it has a zone; where episodes are
             months, of any day of the month; `soc`, one number for
-            all cars or one for each; `house`, the number of a house from 0.
+            all cars or one for each; `house`, the number of a house from 0; `world`, the number of
+            one of the split's worlds.
         world: The world of the scenario.
 
     Raises:
@@ -127,8 +130,22 @@ def fixed_draws(options: Mapping[str, Any] | None, world: World) -> FixedDraws:
         minute = _minute_of(options["start"], world)
         if world.scenario.by_month:
             minute = _first_of_month(minute, options["start"], world)
-        starts = world.start_at(minute)
+        starts = world.starts_at(minute)
+    if "world" in options:
+        number = _world(options["world"], world)
+        starts = world.starts if starts is None else starts
+        starts = starts[starts["world"] == number]
     return FixedDraws(starts, _house(options.get("house"), world), _socs(options.get("soc"), world))
+
+
+def _world(number: Any, world: World) -> int:
+    whole = isinstance(number, numbers.Integral) and not isinstance(number, bool)
+    if not whole or int(number) not in world.numbers:
+        raise ResetError(
+            f"option world is {number!r}; allowed with split={world.split!r}: "
+            + ", ".join(map(str, world.numbers))
+        )
+    return int(number)
 
 
 def _house(house: Any, world: World) -> int:

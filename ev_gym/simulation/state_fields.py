@@ -14,7 +14,7 @@ import numpy as np
 from ev_gym.drivers.habits import DRIVER_FIELDS
 from ev_gym.physics.ageing import AGEING_STATE
 
-LAYOUT_VERSION = 4
+LAYOUT_VERSION = 5
 
 
 class Field(NamedTuple):
@@ -39,9 +39,9 @@ def household_state(periods: int, places: int) -> tuple[Field, ...]:
     """
     # What every step reads and writes stands first, so that it shares a line of the cache.
     return (
-        Field("house", "i8", "", "house of the data set"),
+        Field("house", "i8", "", "house of the world"),
         Field("now_min", "i8", "min", "start of the coming step, since the series began"),
-        Field("place_min", "i8", "min", "the same within the series, which wraps"),
+        Field("place_min", "i8", "min", "the same in the tables, where the world's series wraps"),
         Field("load_kw", "f8", "kW", "base load of the coming step"),
         Field("price_per_kwh", "f8", "per kWh", "all-in price of the coming step"),
         Field("temperature_c", "f8", "deg C", "outdoor temperature of the coming step"),
@@ -71,6 +71,8 @@ def household_state(periods: int, places: int) -> tuple[Field, ...]:
         Field("key", "u8", "", "random stream of the seed"),
         Field("episode", "i8", "", "episodes drawn from that stream so far"),
         Field("start_min", "i8", "min", "start of the episode, since the series began"),
+        Field("world", "i8", "", "number of the world"),
+        Field("world_place", "i8", "", "its place among the worlds of the tables"),
         Field("start_stored_kwh", "f8", "kWh", "energy in all batteries when the episode began"),
         Field(
             "settlement_price",
@@ -89,6 +91,7 @@ VEHICLE_STATE = (
     Field("energy_kwh", "f8", "kWh", "energy in the battery; while away, as at departure"),
     Field("arrival_min", "i8", "min", "return of this stay, or the next one while away"),
     Field("departure_min", "i8", "min", "planned departure of that stay"),
+    Field("wanted_soc", "f8", "", "SoC wanted at that departure"),
     Field(
         "asked_a",
         "f8",

@@ -29,7 +29,7 @@ from ev_gym.runtime.records import (
     VehicleResult,
     VehicleState,
 )
-from ev_gym.world.tables import Tables
+from ev_gym.world.tables import Tables, world_hours
 
 AS_DRAWN = -1
 
@@ -157,8 +157,8 @@ def _pass_calendar(
     vehicle_results: Records[VehicleResult],
 ) -> None:
     """Let cars leave and come home up to the end of the step."""
-    settings, cars, hours = tables.settings[0], tables.cars, tables.hours
-    offset_min, habits, now_min = tables.offset_min, tables.habits, household.now_min
+    settings, cars, offset_min = tables.settings[0], tables.cars, tables.offset_min
+    habits, now_min = tables.habits, household.now_min
     moved = False
     for k in range(vehicles.shape[0]):
         vehicle = vehicles[k]
@@ -168,7 +168,7 @@ def _pass_calendar(
                 cars[k],
                 settings,
                 habits,
-                hours,
+                world_hours(tables, household.world_place),
                 offset_min,
                 now_min,
                 result,
@@ -212,7 +212,7 @@ def step_household(
             health.warm_and_age(vehicles[k], cars[k], vehicle_results[k], outdoor_c, step_h)
     household.now_min += settings.step_min
     household.place_min += settings.step_min
-    if household.place_min >= settings.series_min:
+    if household.place_min >= (household.world_place + 1) * settings.series_min:
         household.place_min -= settings.series_min
     household.steps += 1
     _pass_calendar(household, vehicles, tables, result, vehicle_results)
@@ -236,9 +236,11 @@ def step_household(
 
 
 @compiled_apart
-def _draw_car(vehicle: VehicleState, car: CarParams, tables: Tables, start_min: int) -> None:
+def _draw_car(
+    vehicle: VehicleState, car: CarParams, tables: Tables, world_place: int, start_min: int
+) -> None:
     """Draw a car's driver and where the start finds it."""
-    hours, offset_min = tables.hours, tables.offset_min
+    hours, offset_min = world_hours(tables, world_place), tables.offset_min
     charger.begin(vehicle, car)
     if car.daily != 0:
         calendar.begin_daily(vehicle, car, hours, offset_min, start_min)
@@ -247,12 +249,12 @@ def _draw_car(vehicle: VehicleState, car: CarParams, tables: Tables, start_min: 
 
 
 @compiled
-def _begin_battery(vehicle: VehicleState, car: CarParams, hour: HourRecord, soc: float) -> None:
+def _begin_battery(
+    vehicle: VehicleState, car: CarParams, hour: HourRecord, start_min: int, soc: float
+) -> None:
     """The battery of a car at the start; `soc` fixes its charge unless NaN."""
-    if vehicle.home != 0 and vehicle.plugged == 0 and car.daily == 0:
-        # A car that waits for a charger holds what its trip left.
-        left_kwh = car.wanted_soc * car.battery_kwh - vehicle.trip_kwh
-        vehicle.energy_kwh = max(left_kwh, car.min_soc * car.battery_kwh)
+    if vehicle.plugged != 0 and car.daily == 0:
+        draws.charge_at_once(vehicle, car, start_min)
     if not math.isnan(soc):
         vehicle.energy_kwh = soc * car.battery_kwh
     health.begin(vehicle, car, hour.standing_c, hour.temperature_c)
@@ -287,21 +289,24 @@ def begin_episode(
     start_min = start.minute
     household.settlement_price = start.settlement_price
     household.horizon_steps = start.horizon_steps
+    household.world = start.world
+    household.world_place = start.world_place
     household.start_min = start_min
     household.now_min = start_min
-    household.place_min = start_min % settings.series_min
+    first_min = start.world_place * settings.series_min
+    household.place_min = first_min + start_min % settings.series_min
     household.steps = 0
     household.over = 0
     household.settlement = 0.0
     household.start_stored_kwh = 0.0
     for k in range(vehicles.shape[0]):
         vehicles[k].key = stream_key(key, k)
-        _draw_car(vehicles[k], cars[k], tables, start_min)
+        _draw_car(vehicles[k], cars[k], tables, start.world_place, start_min)
     calendar.plug_in(vehicles, settings)
     hour = tables.hours[household.place_min // HOUR_MIN]
     for k in range(vehicles.shape[0]):
         soc = socs[k] if socs.shape[0] > 0 else math.nan
-        _begin_battery(vehicles[k], cars[k], hour, soc)
+        _begin_battery(vehicles[k], cars[k], hour, start_min, soc)
         household.start_stored_kwh += vehicles[k].energy_kwh
     if settings.power_days > 0:
         power_charge.begin_power(

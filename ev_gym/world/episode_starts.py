@@ -1,4 +1,7 @@
-"""Where episodes may begin: days of the series, and the weeks kept for training and testing."""
+"""Where episodes may begin: days of the series, and what is kept for training and testing.
+
+Built-in series are split by worlds (`ev_gym.series.of_scenario`), others by weeks or months.
+"""
 
 from __future__ import annotations
 
@@ -26,29 +29,44 @@ TRAIN_WEEKS = 6
 CYCLE_MONTHS = 4
 
 START_DTYPE = np.dtype(
-    [("minute", "i8"), ("horizon_steps", "i8"), ("settlement_price", "f8")], align=True
+    [
+        ("world", "i8"),  # its number
+        ("world_place", "i8"),  # its place in the tables
+        ("minute", "i8"),
+        ("horizon_steps", "i8"),
+        ("settlement_price", "f8"),
+    ],
+    align=True,
 )
 
 
 def start_table(
-    minutes: Ints, horizons_min: Ints, hourly: Floats, scenario: Scenario
+    minutes: Ints,
+    horizons_min: Ints,
+    hourly: Floats,
+    worlds: tuple[int, ...],
+    scenario: Scenario,
 ) -> NDArray[Any]:
-    """(S,) START_DTYPE: starts with their horizons and settlement prices.
+    """(W * S,) START_DTYPE: the starts in each world, with horizons and settlement prices.
 
     Args:
         minutes: (S,) minutes of the series.
         horizons_min: (S,) length of the episode that begins there.
-        hourly: (H,) all-in price of each hour of the series.
+        hourly: (W * H,) all-in price of each hour of the series, world after world.
+        worlds: Numbers of the W worlds.
         scenario: Its step is read.
     """
-    starts = np.zeros(minutes.size, START_DTYPE)
+    starts = np.zeros((len(worlds), minutes.size), START_DTYPE)
+    starts["world"] = np.array(worlds)[:, np.newaxis]
+    starts["world_place"] = np.arange(len(worlds))[:, np.newaxis]
     starts["minute"] = minutes
     starts["horizon_steps"] = horizons_min // scenario.time_step_min
-    starts["settlement_price"] = [
-        _settlement_price(hourly, minute // HOUR_MIN, horizon_min // HOUR_MIN)
-        for minute, horizon_min in zip(minutes, horizons_min, strict=True)
-    ]
-    return starts
+    for of_world, prices in zip(starts, hourly.reshape(len(worlds), -1), strict=True):
+        of_world["settlement_price"] = [
+            _settlement_price(prices, minute // HOUR_MIN, horizon_min // HOUR_MIN)
+            for minute, horizon_min in zip(minutes, horizons_min, strict=True)
+        ]
+    return starts.ravel()
 
 
 def _settlement_price(hourly: Floats, first: int, hours: int) -> float:
@@ -106,18 +124,17 @@ class Month(NamedTuple):
     day_hours: tuple[int, ...]
 
 
-def episode_months(scenario: Scenario, dataset: Dataset, split: str | None) -> list[Month]:
-    """The months in which episodes may take place, where `scenario.days` says that they are months.
+def months_at(scenario: Scenario, dataset: Dataset, firsts_min: Ints) -> list[Month]:
+    """The months that begin at the minutes (S,) of a series.
 
     Raises:
-        ScenarioError: for an unknown split, where there is no month, or where a clock changes by
-            less than an hour.
+        ScenarioError: where a clock changes by less than an hour.
     """
-    minutes, horizons_min = episode_starts(scenario, dataset, split)
+    horizons_min = [horizon_min(scenario, dataset, minute) for minute in firsts_min.tolist()]
     days_min = _day_minutes(scenario, dataset)
     monday = dataset.start.astimezone(ZoneInfo(dataset.zone)).date()
     months = []
-    for minute, length_min in zip(minutes.tolist(), horizons_min.tolist(), strict=True):
+    for minute, length_min in zip(firsts_min.tolist(), horizons_min, strict=True):
         first, end = np.searchsorted(days_min, (minute, minute + length_min)).tolist()
         lengths = np.diff(days_min[first : end + 1])
         if np.any(lengths % HOUR_MIN):
@@ -153,18 +170,26 @@ def horizon_min(scenario: Scenario, dataset: Dataset, minute: int) -> int:
     return month[1]
 
 
+def check_split(split: str | None) -> None:
+    """Refuse (`ScenarioError`) an unknown split."""
+    if split not in SPLITS:
+        raise ScenarioError(f"split is {split!r}; allowed: None, 'train' or 'test'")
+
+
 def episode_starts(scenario: Scenario, dataset: Dataset, split: str | None) -> tuple[Ints, Ints]:
     """Where episodes may begin, and how long they are: (S,) minutes each.
 
     An episode of some days begins at the start hour of a local day, one of a month at its first
     midnight.
 
+    Args:
+        scenario: The scenario.
+        dataset: Its series.
+        split: Which weeks or months of this series; None: all.
+
     Raises:
-        ScenarioError: for an unknown split, or one whose runs of weeks, or whose months, are too
-            short.
+        ScenarioError: for a split whose runs of weeks, or whose months, are too short.
     """
-    if split not in SPLITS:
-        raise ScenarioError(f"split is {split!r}; allowed: None, 'train' or 'test'")
     if isinstance(scenario.days, int):
         minutes = _starts_of_days(scenario, dataset, split, scenario.days)
         return minutes, np.full(minutes.size, scenario.days * DAY_MIN)

@@ -13,6 +13,7 @@ from ev_gym.physics import ageing, thermal
 from ev_gym.physics.charger import LINE_KW_PER_A, LINES
 from ev_gym.scenario import Scenario, Vehicle
 from ev_gym.scenario.charger import at_charger
+from ev_gym.scenario.vehicle import TRIPS
 
 SHIFT_OF_MIN = {15: 0, 30: 1, 60: 2}
 
@@ -34,9 +35,10 @@ SETTINGS_DTYPE = np.dtype(
         ("produces", "i1"),  # 1: sun or cars can feed the house and the grid
         ("switching", "i1"),  # 1: the charger switches between one and three phases
         ("chargers", "i8"),
-        ("series_min", "i8"),
+        ("series_min", "i8"),  # length of the series of a world
         ("price_shift", "i8"),  # a slot of prices is 2 ** price_shift quarter-hours
         ("load_shift", "i8"),  # the same for slots of base load
+        ("window_slot_min", "i8"),  # length of a slot of the price window
         ("netted", "i1"),  # 1: within a step, exports are subtracted from imports
         ("power_days", "i8"),  # number N of peaks in the power charge; 0: no power charge
         ("ageing", "i1"),  # 1: the ageing of some car's battery is modelled
@@ -68,8 +70,9 @@ CAR_DTYPE = np.dtype(
         ("taper_kwh", "f8"),  # energy above which it accepts less and less
         ("eta", "f8"),
         ("aux_kw", "f8"),
-        ("wanted_soc", "f8"),
+        ("wanted_soc", "f8"),  # NaN: it follows from the coming trips
         ("min_soc", "f8"),
+        ("limit_soc", "f8"),
         ("one_phase_a", "f8"),  # largest current on one phase; 0: phases are never switched
         ("pause_h", "f8"),  # how long charging pauses for a switch of phases
         ("hold_min", "i8"),  # how long a switch of phases is kept
@@ -110,7 +113,7 @@ def _fill(record: NDArray[Any], values: dict[str, Any]) -> None:
 
 
 def settings_record(
-    scenario: Scenario, series_min: int, price_slot_min: int, load_slot_min: int
+    scenario: Scenario, series_min: int, price_slot_min: int, load_slot_min: int, window_min: int
 ) -> NDArray[Any]:
     """(1,) SETTINGS_DTYPE: the scenario's numbers, and lengths of the series and their slots."""
     settings = np.zeros(1, SETTINGS_DTYPE)
@@ -134,6 +137,7 @@ def settings_record(
             "series_min": series_min,
             "price_shift": SHIFT_OF_MIN[price_slot_min],
             "load_shift": SHIFT_OF_MIN[load_slot_min],
+            "window_slot_min": window_min,
             "netted": tariff.netting == "step",
             "power_days": tariff.power_days if tariff.has_power_charge else 0,
             "ageing": any(vehicle.chemistry is not None for vehicle in scenario.vehicles),
@@ -193,8 +197,9 @@ def _at_home(vehicle: Vehicle, scenario: Scenario) -> dict[str, Any]:
         "taper_kwh": vehicle.taper_from_soc * vehicle.battery_kwh,
         "eta": vehicle.eta,
         "aux_kw": vehicle.aux_kw,
-        "wanted_soc": vehicle.wanted_soc,
+        "wanted_soc": math.nan if vehicle.wanted_soc == TRIPS else vehicle.wanted_soc,
         "min_soc": vehicle.min_soc,
+        "limit_soc": vehicle.limit_soc,
         "one_phase_a": limits.one_phase_a,
         "pause_h": scenario.charger.switch_pause_min / 60.0,
         "hold_min": scenario.charger.switch_hold_min,

@@ -1,25 +1,30 @@
-"""The tables that compiled code reads, from a scenario and its data set.
+"""The tables that compiled code reads, from a scenario and the series of its worlds.
 
-The tables are small, so that they stay in the processor's cache: price windows begin at each hour
-rather than at each step, the calendar has a record for each hour, and all days share one clock.
+All worlds of a split stand one behind another in the same tables, world after world in time, on one
+calendar; so a place in the tables says both the world and the time. The tables are small, so that
+they stay in the processor's cache: the calendar has a record for each hour, all days share one
+clock, and a price window is copied from the series itself.
 """
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ev_gym.drivers import habits
-from ev_gym.physics.power_charge import tabulate_peaks
+from ev_gym.physics.power_charge import FACTOR, tabulate_peaks
 from ev_gym.physics.thermal import standing_c
 from ev_gym.runtime.arrays import Floats
-from ev_gym.runtime.compiling import as_records
-from ev_gym.runtime.durations import DAY_MIN
-from ev_gym.scenario import Scenario, ScenarioError
+from ev_gym.runtime.compiling import as_records, inlined
+from ev_gym.runtime.durations import DAY_H, DAY_MIN, HOUR_MIN
+from ev_gym.runtime.records import HourRecord, Records
+from ev_gym.scenario import Scenario, ScenarioError, Tariff
 from ev_gym.series.dataset import Dataset
+from ev_gym.series.local_time import find_zone
+from ev_gym.series.public_holidays import public_holidays
 from ev_gym.series.sun import pv_kw
 from ev_gym.world.parameter_records import car_records, settings_record
 from ev_gym.world.tariff_tables import export_prices, import_prices, power_tables, quarter_prices
@@ -29,6 +34,7 @@ PRICES_KNOWN_FROM_MIN = 13 * 60
 # In some zones an hour of the series begins at 23:30 on the local clock and ends on the next day.
 # The clock's table is an hour longer than a day, so that it holds the end of such an hour.
 CLOCK_MIN = DAY_MIN + 60
+USUAL_LOAD_DAYS, USUAL_PEAK_DAYS = 7, 28
 SINE, COSINE = 0, 1  # columns of `Tables.clock`
 HOURS_A_YEAR = 8766.0  # 365.25 days
 HOUR_DTYPE = np.dtype(
@@ -36,8 +42,11 @@ HOUR_DTYPE = np.dtype(
         ("temperature_c", "f4"),
         ("minute_of_day", "i2"),
         ("day_of_year", "i2"),
-        ("weekend", "i1"),
+        ("weekend", "i1"),  # 1: also on public holidays
         ("hours_known", "i1"),
+        ("stand_in_row", "i2"),  # last day whose prices are known, a row of `stand_in_price`
+        ("day", "i2"),  # local day of the series, a place in `usual_peak_kw`
+        ("month_days", "i2"),  # days left in the local month, today included
         ("opens", "i1"),  # what the power charge begins anew with this hour
         ("power_class", "i1"),  # its class in the power charge, a row of `rates`
         ("standing_c", "f4"),  # temperature of a battery that nobody charges or drives
@@ -54,13 +63,21 @@ class Tables(NamedTuple):
         cars: (K,) CAR_DTYPE, the cars' parameters at this charger.
         levels_kw: (L,) power levels, or (0,).
         price: (slots,) all-in price per kWh, float64.
-        hours: (H,) HOUR_DTYPE, one record per hour of the series.
-        price_windows: (H, window) all-in hourly mean prices from each hour on, float32: first those
-            that are known in that hour, then what stands in for the others.
+        hours: (H,) HOUR_DTYPE, one record per hour of the series of each world.
+        published_price: (W, slots + window) all-in prices in slots of the price window, float32:
+            the series of each world, and its first prices once more.
+        stand_in_price: (W, days, window) prices that stand in for those after each local day,
+            float32.
+        usual_load_kw: (W, houses, hours + 24) mean base load of the same hour on the seven days
+            before, float32: the series of each world, and its first day once more. (0, 0, 0)
+            without power charge.
+        usual_peak_kw: (W, houses, days) the N-th highest of the days' highest hours of the house
+            alone, as the power charge counts them, on the 28 days before, float32. (0, 0, 0)
+            without power charge.
         clock: (CLOCK_MIN + 367, 2) sine and cosine, for each minute of the day, then for each day
             of the year.
-        load_kw: (houses, slots) base load.
-        offset_min: (H,) local time minus UTC, relative to the start.
+        load_kw: (houses, slots) base load; each world has houses of its own.
+        offset_min: (hours of one world,) local time minus UTC, relative to the start.
         habits: table of the driving model.
         pv_kw: (slots,) power of the sun, in the slots of `load_kw`; (0,) without PV.
         export_price: (slots,) price of an exported kWh, in the slots of `price`; (0,) where nothing
@@ -75,7 +92,10 @@ class Tables(NamedTuple):
     levels_kw: Floats
     price: Floats
     hours: NDArray[Any]
-    price_windows: NDArray[np.float32]
+    published_price: NDArray[np.float32]
+    stand_in_price: NDArray[np.float32]
+    usual_load_kw: NDArray[np.float32]
+    usual_peak_kw: NDArray[np.float32]
     clock: NDArray[np.float32]
     load_kw: Floats
     offset_min: NDArray[np.int64]
@@ -101,54 +121,99 @@ def _known_day(dataset: Dataset) -> NDArray[np.int64]:
     return np.asarray(day + (calendar.minute_of_day >= PRICES_KNOWN_FROM_MIN))
 
 
-def _hours(dataset: Dataset) -> NDArray[Any]:
+def _days_off(scenario: Scenario, dataset: Dataset) -> NDArray[np.bool_]:
+    """(H,) whether each hour is of a Saturday, a Sunday or a public holiday."""
+    calendar, country = dataset.calendar, scenario.data.holidays
+    days_off = calendar.weekday >= 5
+    if country is not None:
+        monday = dataset.start.astimezone(find_zone(dataset.zone)).date()
+        free_days = [
+            (day - monday).days for day in public_holidays(country, monday, 7 * dataset.weeks + 1)
+        ]
+        local_min = HOUR_MIN * np.arange(calendar.offset_min.size) + calendar.offset_min
+        days_off |= np.isin(local_min // DAY_MIN, free_days)
+    return days_off
+
+
+def _hours(scenario: Scenario, dataset: Dataset) -> NDArray[Any]:
     calendar = dataset.calendar
     hours = np.zeros(dataset.weeks * 168, HOUR_DTYPE)
     index = np.arange(hours.size)
     hours["temperature_c"] = dataset.temperature_c
     hours["minute_of_day"] = calendar.minute_of_day
     hours["day_of_year"] = calendar.day_of_year
-    hours["weekend"] = calendar.weekday >= 5
+    hours["weekend"] = _days_off(scenario, dataset)
     wrapped = np.arange(hours.size + 72)
     local_ahead = 60 * wrapped + calendar.offset_min[wrapped % hours.size]
     days_ahead = np.maximum.accumulate(local_ahead // DAY_MIN)
-    hours["hours_known"] = np.searchsorted(days_ahead, _known_day(dataset), side="right") - index
+    known_day = _known_day(dataset)
+    hours["hours_known"] = np.searchsorted(days_ahead, known_day, side="right") - index
+    hours["stand_in_row"] = known_day % (dataset.weeks * 7)
     hours["standing_c"] = standing_c(dataset.temperature_c)
+    day = np.maximum.accumulate((60 * index + calendar.offset_min) // DAY_MIN)
+    hours["day"] = day % (dataset.weeks * 7)
+    monday = np.datetime64(dataset.start.astimezone(find_zone(dataset.zone)).date())
+    dates = monday + day
+    next_month = (dates.astype("datetime64[M]") + 1).astype("datetime64[D]")
+    hours["month_days"] = (next_month - dates).astype(np.int64)
     return hours
 
 
-def _stand_ins(dataset: Dataset, price_hours: Floats, window_h: int) -> Floats:
-    """(days, window) for each local day, the prices that stand in for those of the hours after it.
+def _usual(
+    dataset: Dataset,
+    tariff: Tariff,
+    import_kw: Floats,
+    load_kw: Floats,
+    hours: NDArray[Any],
+    hour_factor: Floats,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """`usual_load_kw` and `usual_peak_kw` of one world.
 
-    An hour takes the price of the same local hour of that day or, where summer time skipped that
+    What a household can read off its meter before an episode begins as well as in it.
+
+    Args:
+        dataset: Series of the world.
+        tariff: Its power charge.
+        import_kw: (houses, H) hourly import of the houses alone.
+        load_kw: (houses, H) hourly base load.
+        hours: (H,) HOUR_DTYPE.
+        hour_factor: (H,) by which each hour counts.
+    """
+    days = dataset.weeks * 7
+    before = [np.roll(load_kw, 24 * (day + 1), axis=1) for day in range(USUAL_LOAD_DAYS)]
+    usual = np.mean(before, axis=0).astype(np.float32)
+    counted = import_kw * hour_factor
+    highest = np.zeros((days, len(load_kw)))
+    np.maximum.at(highest, hours["day"], counted.T)
+    windows = np.stack([np.roll(highest, day + 1, axis=0) for day in range(USUAL_PEAK_DAYS)])
+    peak = np.sort(windows, axis=0)[-tariff.power_days].T.astype(np.float32)
+    return np.concatenate([usual, usual[:, :DAY_H]], axis=1)[np.newaxis], peak[np.newaxis]
+
+
+def _stand_in_slots(dataset: Dataset, window_h: int, slot_min: int) -> NDArray[np.int64]:
+    """(days, window) for each local day, the slots whose prices stand in for those after it.
+
+    A slot takes the price of the same local time of that day or, where summer time skipped that
     hour, of the hour before it.
     """
     offset_min, days = dataset.calendar.offset_min, dataset.weeks * 7
+    per_hour = HOUR_MIN // slot_min
     index = np.arange(offset_min.size)
     local = 60 * index + offset_min
-    stand_ins = np.zeros((days, window_h))
     bounds = np.searchsorted(np.maximum.accumulate(local // DAY_MIN), np.arange(days + 1))
-    for day, (first, end) in enumerate(itertools.pairwise(bounds)):
-        by_hour = np.full(24, -1)
-        by_hour[local[first:end][::-1] % DAY_MIN // 60] = index[first:end][::-1]
-        by_hour[0] = first if by_hour[0] < 0 else by_hour[0]
-        for hour in range(1, 24):
-            if by_hour[hour] < 0:
-                by_hour[hour] = by_hour[hour - 1]
-        ahead = end + np.arange(window_h)
-        local_ahead = 60 * ahead + offset_min[ahead % offset_min.size]
-        stand_ins[day] = price_hours[by_hour[local_ahead % DAY_MIN // 60]]
-    return stand_ins
-
-
-def _price_windows(dataset: Dataset, hourly: Floats, hours_known: Any, window_h: int) -> Any:
-    """(H, window) float32: hourly prices from each hour on, with stand-ins for unknown ones."""
-    hour, ahead = np.arange(hourly.size)[:, np.newaxis], np.arange(window_h)
-    windows = hourly[(hour + ahead) % hourly.size]
-    days = _known_day(dataset) % (dataset.weeks * 7)
-    beyond = ahead - hours_known[:, np.newaxis]  # hours since the end of the last known day
-    stand_ins = _stand_ins(dataset, hourly, window_h)[days[:, np.newaxis], np.maximum(beyond, 0)]
-    return np.where(beyond < 0, windows, stand_ins).astype(np.float32)
+    # (days, 24) hour of the series for each local hour; of a repeated hour the first
+    by_hour = np.full((days, 24), -1)
+    local_day, local_hour = local[::-1] // DAY_MIN, local[::-1] % DAY_MIN // 60
+    inside = (local_day >= 0) & (local_day < days)
+    by_hour[local_day[inside], local_hour[inside]] = index[::-1][inside]
+    by_hour[:, 0] = np.where(by_hour[:, 0] < 0, bounds[:-1], by_hour[:, 0])
+    for hour in range(1, 24):
+        by_hour[:, hour] = np.where(by_hour[:, hour] < 0, by_hour[:, hour - 1], by_hour[:, hour])
+    ahead = bounds[1:, np.newaxis] + np.arange(window_h)
+    hour_ahead = (60 * ahead + offset_min[ahead % offset_min.size]) % DAY_MIN // 60
+    hours = np.take_along_axis(by_hour, hour_ahead, axis=1)
+    slots = per_hour * hours[:, :, np.newaxis] + np.arange(per_hour)
+    return np.asarray(slots.reshape(days, window_h * per_hour))
 
 
 def _clock() -> NDArray[np.float32]:
@@ -185,38 +250,121 @@ def _sun(scenario: Scenario, dataset: Dataset, slot_min: int) -> Floats:
     return pv_kw(scenario.solar, dataset, slot_min)
 
 
-def build_tables(scenario: Scenario, dataset: Dataset) -> tuple[Tables, Floats]:
-    """The tables of a scenario on a data set, and (H,) the all-in price per kWh of each hour.
+@inlined
+def world_hours(tables: Tables, world_place: int) -> Records[HourRecord]:
+    """The hours of one world, of its place in the tables."""
+    size = tables.offset_min.shape[0]
+    return tables.hours[world_place * size : (world_place + 1) * size]
+
+
+def _without_noise(records: NDArray[Any]) -> NDArray[Any]:
+    """A copy whose bytes between the fields are 0, so that equal records are equal bytes."""
+    copied = np.zeros(records.size, records.dtype)
+    copied[:] = records
+    return copied
+
+
+class _Series(NamedTuple):
+    """What one world adds to the tables; names as in `Tables`."""
+
+    price: Floats
+    hourly: Floats
+    hours: NDArray[Any]
+    published_price: NDArray[np.float32]
+    stand_in_price: NDArray[np.float32]
+    usual_load_kw: NDArray[np.float32]
+    usual_peak_kw: NDArray[np.float32]
+    load_kw: Floats
+    pv_kw: Floats
+    export_price: Floats
+
+
+def window_slot_min(scenario: Scenario, price_minutes: int) -> int:
+    """Minutes of a slot of the price window, on a market with prices of so many minutes."""
+    return HOUR_MIN if scenario.price_window == "hourly" else price_minutes
+
+
+def build_tables(scenario: Scenario, datasets: Sequence[Dataset]) -> tuple[Tables, Floats]:
+    """The tables of a scenario on the series of its worlds, and (H,) the all-in price of each hour.
+
+    Args:
+        scenario: The scenario.
+        datasets: One for each world, on one calendar.
 
     Raises:
-        ScenarioError: if the data set lacks what the scenario needs.
+        ScenarioError: if a data set lacks what the scenario needs.
     """
-    whole_hours = not np.any(dataset.calendar.offset_min % 60)
-    shortest_min = dataset.price_minutes if whole_hours else 15
+    first = datasets[0]
+    whole_hours = not np.any(first.calendar.offset_min % 60)
+    shortest_min = first.price_minutes if whole_hours else 15
     price_slot_min = max(scenario.time_step_min, shortest_min)
     load_slot_min = max(scenario.time_step_min, 15)
-    parts = quarter_prices(scenario.tariff, dataset)
-    quarters = import_prices(scenario.tariff, parts)
-    hourly = _mean_over(quarters, 15, 60)
-    hours, window_h = _hours(dataset), scenario.price_window_h
-    load_kw = _base_load(scenario, dataset, load_slot_min)
-    sun_kw = _sun(scenario, dataset, load_slot_min)
-    export_price = np.empty(0)
-    if sun_kw.size or scenario.charger.bidirectional:
-        export_price = _mean_over(export_prices(scenario.tariff, parts), 15, price_slot_min)
-    power = power_tables(scenario.tariff, dataset.calendar, load_kw.shape[0])
+    window_min = window_slot_min(scenario, first.price_minutes)
+    window_h = scenario.price_window_h
+    stand_ins = _stand_in_slots(first, window_h, window_min)
+    calendar_hours = _hours(scenario, first)
+    of_one = power_tables(scenario.tariff, first.calendar, first.houses, 1)
+    hour_factor = of_one.rates[of_one.power_class, FACTOR]
+
+    def series_of(dataset: Dataset) -> _Series:
+        parts = quarter_prices(scenario.tariff, dataset)
+        quarters = import_prices(scenario.tariff, parts)
+        window = _mean_over(quarters, 15, window_min).astype(np.float32)
+        hours = calendar_hours.copy()
+        hours["temperature_c"] = dataset.temperature_c
+        hours["standing_c"] = standing_c(dataset.temperature_c)
+        sun_kw = _sun(scenario, dataset, load_slot_min)
+        export_price = np.empty(0)
+        if sun_kw.size or scenario.charger.bidirectional:
+            export_price = _mean_over(export_prices(scenario.tariff, parts), 15, price_slot_min)
+        load_kw = _base_load(scenario, dataset, load_slot_min)
+        usual_load, usual_peak = np.zeros((1, 0, 0), np.float32), np.zeros((1, 0, 0), np.float32)
+        if scenario.tariff.has_power_charge:
+            import_kw = _mean_over(_alone_import(scenario, load_kw, sun_kw), load_slot_min, 60)
+            hourly_kw = _mean_over(load_kw, load_slot_min, 60)
+            usual_load, usual_peak = _usual(
+                dataset, scenario.tariff, import_kw, hourly_kw, hours, hour_factor
+            )
+        return _Series(
+            price=_mean_over(quarters, 15, price_slot_min),
+            hourly=_mean_over(quarters, 15, 60),
+            hours=hours,
+            published_price=np.resize(window, window.size + stand_ins.shape[1])[np.newaxis],
+            stand_in_price=window[stand_ins][np.newaxis],
+            usual_load_kw=usual_load,
+            usual_peak_kw=usual_peak,
+            load_kw=load_kw,
+            pv_kw=sun_kw,
+            export_price=export_price,
+        )
+
+    worlds = [series_of(dataset) for dataset in datasets]
+    price, hourly, hours, published, stand_in, usual_load, usual_peak, load_kw, *rest = (
+        np.concatenate(parts, axis=-1 if name == "load_kw" else 0)
+        for name, parts in zip(_Series._fields, zip(*worlds, strict=True), strict=True)
+    )
+    sun_kw, export_price = rest
+    hours = _without_noise(hours)
+    power = power_tables(scenario.tariff, first.calendar, first.houses, len(datasets))
     hours["opens"], hours["power_class"] = power.opens, power.power_class
-    settings = as_records(settings_record(scenario, hours.size * 60, price_slot_min, load_slot_min))
+    settings = as_records(
+        settings_record(
+            scenario, calendar_hours.size * 60, price_slot_min, load_slot_min, window_min
+        )
+    )
     tables = Tables(
         settings=settings,
         cars=as_records(car_records(scenario)),
         levels_kw=np.array(scenario.charger.levels_kw or (), np.float64),
-        price=_mean_over(quarters, 15, price_slot_min),
+        price=price,
         hours=as_records(hours),
-        price_windows=_price_windows(dataset, hourly, hours["hours_known"], window_h),
+        published_price=published,
+        stand_in_price=stand_in,
+        usual_load_kw=usual_load,
+        usual_peak_kw=usual_peak,
         clock=_clock(),
-        load_kw=load_kw,
-        offset_min=dataset.calendar.offset_min.astype(np.int64),
+        load_kw=np.ascontiguousarray(load_kw),
+        offset_min=first.calendar.offset_min.astype(np.int64),
         habits=habits.habits_table(),
         pv_kw=sun_kw,
         export_price=export_price,

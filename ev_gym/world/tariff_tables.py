@@ -92,10 +92,10 @@ def export_prices(tariff: Tariff, prices: Prices) -> Floats:
     return prices.spot_per_kwh - tariff.export_fee_per_kwh
 
 
-def power_tables(tariff: Tariff, calendar: Calendar, houses: int) -> PowerTables:
-    """The tables of the power charge on a calendar of H hours."""
+def power_tables(tariff: Tariff, calendar: Calendar, houses: int, worlds: int) -> PowerTables:
+    """The tables of the power charge: the hours of a calendar, once for each world."""
     power_class, rates = _classes(tariff, calendar)
-    opens = _opens(tariff, calendar)
+    power_class, opens = np.tile(power_class, worlds), np.tile(_opens(tariff, calendar), worlds)
     peak_rows = np.cumsum(opens != NOTHING) - 1
     return PowerTables(
         opens=opens,

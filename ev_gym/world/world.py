@@ -1,6 +1,6 @@
-"""A scenario on its data set: the tables that compiled code reads, and where episodes may begin.
+"""A scenario on its series: the tables that compiled code reads, and where episodes may begin.
 
-Built once per process for each scenario, data set and split, and shared by every env.
+Built once per process for each scenario, split and series, and shared by every env.
 """
 
 from __future__ import annotations
@@ -17,23 +17,33 @@ from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import as_records
 from ev_gym.scenario import Driving, Scenario, ScenarioError
 from ev_gym.series.dataset import Dataset
-from ev_gym.series.of_scenario import dataset_of
-from ev_gym.world.episode_starts import episode_starts, horizon_min, start_table
+from ev_gym.series.of_scenario import ONLY_WORLD, WORLDS, dataset_of
+from ev_gym.world.episode_starts import (
+    Month,
+    check_split,
+    episode_starts,
+    horizon_min,
+    months_at,
+    start_table,
+)
 from ev_gym.world.tables import Tables, build_tables
 
 
 @dataclass(frozen=True, eq=False)
 class World:
-    """The tables of one scenario, data set and split.
+    """The tables of one scenario and split: of one world, or of several with the same calendar.
 
     Attributes:
+        numbers: The numbers of the W worlds.
+        datasets: Their series.
         tables: What the compiled loops read.
-        hourly_price: (H,) all-in price per kWh, the mean of each hour, float64.
+        hourly_price: (W * H,) all-in price per kWh, the mean of each hour, float64.
         starts: (S,) START_DTYPE, where episodes may begin.
     """
 
     scenario: Scenario
-    dataset: Dataset
+    numbers: tuple[int, ...]
+    datasets: tuple[Dataset, ...]
     split: str | None
     tables: Tables
     hourly_price: Floats
@@ -42,8 +52,14 @@ class World:
     @functools.cached_property
     def fingerprint(self) -> str:
         """Hash of scenario, series and split, 64 hexadecimal digits."""
-        parts = (self.scenario.fingerprint(), self.dataset.fingerprint, str(self.split))
+        series = [dataset.fingerprint for dataset in self.datasets]
+        parts = (self.scenario.fingerprint(), *series, str(self.split))
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()
+
+    @property
+    def dataset(self) -> Dataset:
+        """The series of the first world; its calendar and market are those of all."""
+        return self.datasets[0]
 
     @property
     def peaks_shape(self) -> tuple[int, int]:
@@ -56,27 +72,32 @@ class World:
 
     def __reduce__(self) -> Any:
         try:
-            built_in = self.dataset is dataset_of(self.scenario)
+            own = self.dataset is dataset_of(self.scenario, self.numbers[0])
         except (OSError, ValueError):  # no such files; other series were passed instead
-            built_in = False
-        return _rebuild, (self.scenario, None if built_in else self.dataset, self.split)
+            own = False
+        # The series of world 0 may have been passed, to be split by weeks or months.
+        own &= self.numbers == _worlds_of(self.scenario, self.split)
+        return build_world, (self.scenario, None if own else self.dataset, self.split)
 
-    def start_at(self, minute: int) -> NDArray[Any]:
-        """A table of one start, at that minute of the series; where episodes are months, a first.
+    def months(self) -> list[Month]:
+        """The months in which episodes may take place, where the scenario has such episodes.
+
+        Raises:
+            ScenarioError: where a clock changes by less than an hour.
+        """
+        return months_at(self.scenario, self.dataset, np.unique(self.starts["minute"]))
+
+    def starts_at(self, minute: int) -> NDArray[Any]:
+        """(W,) the start in each world at that minute of the series; of a month only its first.
 
         Raises:
             ValueError: where episodes are months and none begins there.
         """
         length_min = horizon_min(self.scenario, self.dataset, minute)
-        table = start_table(
-            np.array([minute]), np.array([length_min]), self.hourly_price, self.scenario
+        minutes, lengths_min = np.array([minute]), np.array([length_min])
+        return as_records(
+            start_table(minutes, lengths_min, self.hourly_price, self.numbers, self.scenario)
         )
-        return as_records(table)
-
-
-def _rebuild(scenario: Scenario, dataset: Dataset | None, split: str | None) -> World:
-    """The world of a pickle; without a `dataset`, on the series that the scenario names."""
-    return build_world(scenario, dataset or dataset_of(scenario), split)
 
 
 def _check_fits(scenario: Scenario, dataset: Dataset) -> None:
@@ -92,20 +113,41 @@ def _check_fits(scenario: Scenario, dataset: Dataset) -> None:
         )
 
 
-@functools.lru_cache(maxsize=16)
-def build_world(scenario: Scenario, dataset: Dataset, split: str | None) -> World:
-    """The world of a scenario on a data set; one and the same object for the same arguments.
+def build_world(scenario: Scenario, dataset: Dataset | None, split: str | None) -> World:
+    """The tables of a scenario and split; one and the same object for the same arguments.
+
+    Args:
+        scenario: The scenario.
+        dataset: Series to use instead of those that the scenario names.
+        split: None, "train" or "test".
 
     Raises:
         ScenarioError: if the data set has another currency or zone than the scenario, it lacks what
             the scenario needs, or the split does not fit.
     """
-    _check_fits(scenario, dataset)
-    minutes, horizons_min = episode_starts(scenario, dataset, split)
-    tables, hourly = build_tables(scenario, dataset)
-    starts = start_table(minutes, horizons_min, hourly, scenario)
+    check_split(split)
+    if dataset is not None:
+        return _built(scenario, ONLY_WORLD, (dataset,), split)
+    worlds = _worlds_of(scenario, split)
+    return _built(scenario, worlds, tuple(dataset_of(scenario, w) for w in worlds), split)
+
+
+def _worlds_of(scenario: Scenario, split: str | None) -> tuple[int, ...]:
+    """The worlds of a split of the series that a scenario names."""
+    return WORLDS[split] if scenario.data.source == "synthetic" else ONLY_WORLD
+
+
+@functools.lru_cache(maxsize=16)
+def _built(
+    scenario: Scenario, worlds: tuple[int, ...], datasets: tuple[Dataset, ...], split: str | None
+) -> World:
+    _check_fits(scenario, datasets[0])
+    of_series = split if worlds == ONLY_WORLD else None  # a world is of one split as a whole
+    minutes, horizons_min = episode_starts(scenario, datasets[0], of_series)
+    tables, hourly = build_tables(scenario, datasets)
+    starts = start_table(minutes, horizons_min, hourly, worlds, scenario)
     starts.flags.writeable = False
-    return World(scenario, dataset, split, tables, hourly, as_records(starts))
+    return World(scenario, worlds, datasets, split, tables, hourly, as_records(starts))
 
 
 def _never_leaves(driving: Driving) -> bool:

@@ -13,7 +13,8 @@ from ev_gym.simulation.state_fields import STEP_FIELDS
 
 HOUSE = ("load_kw", "price_per_kwh", "export_price_per_kwh", "temperature_c", "house_cost")
 HOUSE += ("house_power_cost", "now_min")
-CALENDAR = ("plugged", "home", "arrival_min", "departure_min", "trip_kwh", "session")
+CALENDAR = ("plugged", "home", "arrival_min", "departure_min", "wanted_soc", "trip_kwh")
+CALENDAR += ("session",)
 
 SCENARIOS = [
     {"days": 9},
@@ -52,11 +53,18 @@ def test_events_are_the_departures_and_returns_in_their_order() -> None:
     env.reset(seed=2)
     future = foresee(env.simulator)
     trips: list[tuple[int, int, float]] = []
+    wanted_kwh = []
+    battery_kwh = np.array([car.battery_kwh for car in env.scenario.vehicles])
     for step in range(future.steps):
+        wanted_kwh.append(env.simulator.vehicles["wanted_soc"][0] * battery_kwh)
         trip_kwh = np.atleast_1d(env.step(np.zeros(2, np.float32))[4]["trip_kwh"])
         trips += [(step, k, trip_kwh[k]) for k in range(2) if trip_kwh[k]]
     returns = future.events[future.events["kind"] == RETURNS]
     assert [tuple(row) for row in returns[["step", "car", "trip_kwh"]].tolist()] == trips
+    departures = future.events[future.events["kind"] == LEAVES]
+    wanted = [wanted_kwh[step][k] for step, k in departures[["step", "car"]].tolist()]
+    assert departures["wanted_kwh"].tolist() == wanted
+    assert len(set(wanted)) > 4
     for k in range(2):
         own = future.events[future.events["car"] == k]
         at_home = bool(future.vehicles["home"][0, k])

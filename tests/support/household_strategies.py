@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ev_gym.runtime.arrays import Floats
 from ev_gym.scenario import Charger, Driving, Household, Scenario, Solar, Tariff, Vehicle
 from ev_gym.scenario.tariff import TARIFFS
+from ev_gym.scenario.vehicle import TRIPS
 from ev_gym.series.dataset import Dataset
 from ev_gym.vector_env import EVChargingVectorEnv
 
@@ -66,7 +67,7 @@ def vehicles(draw: st.DrawFn) -> Vehicle:
         eta=draw(st.sampled_from((0.8, 0.921, 0.94, 1.0))),
         aux_kw=draw(st.sampled_from((0.0, 0.108, 0.422))),
         taper_from_soc=draw(st.sampled_from((0.5, 0.975, 1.0))),
-        wanted_soc=wanted_soc,
+        wanted_soc=draw(st.sampled_from((wanted_soc, TRIPS))),
         min_soc=wanted_soc * draw(st.sampled_from((0.0, 0.1, 1.0))),
         limit_soc=max(wanted_soc, draw(st.sampled_from((0.3, 0.8, 1.0)))),
         floor_soc=draw(st.sampled_from((0.0, 0.3, 0.9))),

@@ -28,10 +28,11 @@ def observation_with(policy: Policy, hour: float = 0.0, **fields: Any) -> NDArra
     `prices` are the hourly ones from the running hour on, all known, and the last of them for the
     rest of the window; `price_per_kwh` is the first unless given.
     """
-    observation = np.zeros(max(place.stop for place in policy.slices.values()), np.float32)
+    length, layout = min(policy.layouts.items())  # with hourly prices
+    observation = np.zeros(length, np.float32)
     prices = np.array(fields.pop("prices", [1.0]), np.float64)
     window_h = policy.scenario.price_window_h
-    first = policy.slices["price_h00"].start
+    first = layout.slices["price_h00"].start
     observation[first : first + window_h] = prices[-1]
     observation[first : first + len(prices[:window_h])] = prices[:window_h]
     angle = 2 * math.pi * hour / 24
@@ -44,5 +45,5 @@ def observation_with(policy: Policy, hour: float = 0.0, **fields: Any) -> NDArra
         **fields,
     }
     for name, value in given.items():
-        observation[policy.slices[name]] = value
+        observation[layout.slices[name]] = value
     return observation

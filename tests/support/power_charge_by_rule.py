@@ -125,7 +125,7 @@ def tables_of(
     slot_min = max(step_min, 15)
     start = first.replace(tzinfo=STOCKHOLM)
     calendar = local_calendar(start, "Europe/Stockholm", alone_kw.shape[1] // 4)
-    power = power_tables(tariff, calendar, alone_kw.shape[0])
+    power = power_tables(tariff, calendar, alone_kw.shape[0], 1)
     if counting is not None:
         power = recounted(power, tariff, counting, calendar.minute_of_day // 60)
     record = np.zeros(1, SETTINGS_DTYPE)

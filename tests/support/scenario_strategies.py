@@ -28,6 +28,7 @@ from ev_gym.scenario import (
     Vehicle,
 )
 from ev_gym.scenario.tariff import TARIFFS
+from ev_gym.scenario.vehicle import TRIPS
 from ev_gym.series.dataset import Dataset
 from ev_gym.simulation.state_fields import REWARD_TERMS
 
@@ -89,6 +90,7 @@ def vehicles(draw: st.DrawFn) -> Vehicle:
 def owners_cars(draw: st.DrawFn, lines: int = 3) -> Vehicle:
     """Such a car with what its owner sets: limits, line, priority, battery and, often, driving."""
     car = draw(vehicles())
+    limit_soc = car.wanted_soc + (1.0 - car.wanted_soc) * draw(st.sampled_from((0.0, 0.5, 1.0)))
     chemistry = draw(st.sampled_from(("nmc622", "lfp", "nca", "nmc111", None)))
     battery = {}
     if chemistry is not None:
@@ -98,7 +100,8 @@ def owners_cars(draw: st.DrawFn, lines: int = 3) -> Vehicle:
         car,
         one_phase_max_a=draw(st.integers(6, 32)),
         line=draw(st.integers(1, lines)),
-        limit_soc=car.wanted_soc + (1.0 - car.wanted_soc) * draw(st.sampled_from((0.0, 0.5, 1.0))),
+        wanted_soc=draw(st.sampled_from((car.wanted_soc, TRIPS))),
+        limit_soc=limit_soc,
         floor_soc=draw(st.sampled_from((0.0, 0.3, 1.0))),
         priority=draw(st.integers(0, 1)),
         kwh_per_100km=draw(st.sampled_from((10.0, 25.0))),
@@ -250,6 +253,7 @@ class Episode(NamedTuple):
         infos: One for each step.
         before_kwh: (T, K) energy in the batteries before each step.
         home: (T + 1, K) whether cars are at home, of the reset and after each step.
+        wanted_soc: (T + 1, K) SoC wanted at the next departure, of the reset and after each step.
         rewards: (T,).
         truncated: (T,).
     """
@@ -259,6 +263,7 @@ class Episode(NamedTuple):
     infos: list[dict[str, Any]]
     before_kwh: NDArray[np.float64]
     home: NDArray[np.bool_]
+    wanted_soc: NDArray[np.float64]
     rewards: NDArray[np.float64]
     truncated: NDArray[np.bool_]
 
@@ -287,14 +292,20 @@ def run_case(scenario: Scenario, name: str, seed: int, actions: Any = None) -> E
         actions = some_actions(seed, shape, lowest_of(scenario))
     observation, info = env.reset(seed=seed)
     observations, infos, rewards, over = [observation], [info], [], []
-    home = [env.simulator.vehicles["home"][0] != 0]
+    home, wanted_soc = [], []
+
+    def note_plans() -> None:
+        home.append(env.simulator.vehicles["home"][0] != 0)
+        wanted_soc.append(env.simulator.vehicles["wanted_soc"][0].copy())
+
+    note_plans()
     for action in actions:
         observation, reward, _, truncated, info = env.step(action)
         observations.append(observation)
         infos.append(info)
         rewards.append(reward)
         over.append(truncated)
-        home.append(env.simulator.vehicles["home"][0] != 0)
+        note_plans()
     before_kwh = np.array([info["energy_kwh"] for info in infos[:-1]])
     return Episode(
         env,
@@ -302,6 +313,7 @@ def run_case(scenario: Scenario, name: str, seed: int, actions: Any = None) -> E
         infos[1:],
         before_kwh,
         np.array(home),
+        np.array(wanted_soc),
         np.array(rewards),
         np.array(over),
     )

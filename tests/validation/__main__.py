@@ -10,14 +10,23 @@ import sys
 import time
 from pathlib import Path
 
-from ev_gym.calibration.series import LOAD_FILE, PRICE_FILE, WEATHER_FILE
-from ev_gym.calibration.sessions import SESSIONS_FILE
+from ev_gym.calibration.prices import (
+    LATER_PRICE_FILE,
+    PRICE_FILE,
+    QUARTER_FILE,
+    RATE_FILE,
+)
+from ev_gym.calibration.series import LOAD_FILE, WEATHER_FILE
+from ev_gym.calibration.sessions import OTHER_SESSIONS_FILE, SESSIONS_FILE
 from ev_gym.calibration.sky import SUN_FILE
 from ev_gym.calibration.trondheim import MODELS_FILE
 from tests.validation.page import QUICK, measured_parts, render
 from tests.validation.writing import DOCS
 
-NEEDED = (PRICE_FILE, LOAD_FILE, WEATHER_FILE, SUN_FILE, SESSIONS_FILE, MODELS_FILE)
+NEEDED = (
+    *(PRICE_FILE, LOAD_FILE, WEATHER_FILE, SUN_FILE, SESSIONS_FILE, MODELS_FILE),
+    *(LATER_PRICE_FILE, QUARTER_FILE, RATE_FILE, OTHER_SESSIONS_FILE),
+)
 
 
 def main() -> None:

@@ -25,7 +25,9 @@ QUICK: dict[str, Callable[[], str]] = {
     "policy_year": batteries.policy_year,
     "estimates": batteries.estimates,
     "sensitivity": batteries.sensitivity_table,
+    "worlds": series.worlds_table,
     "prices": series.price_table,
+    "quarters": series.quarter_table,
     "temperatures": series.temperature_table,
     "loads": series.load_table,
     "skies": series.sky_table,
@@ -36,13 +38,16 @@ QUICK: dict[str, Callable[[], str]] = {
 
 def measured_parts(folder: Path, docs: Path) -> dict[str, str]:
     """Parts that need the measured series, or minutes; draws the pictures."""
-    from tests.validation import limit, ranking, series_plots
+    from tests.validation import cold, limit, ranking, series_plots
 
     os.environ["EV_GYM_DATA"] = str(folder)  # where stockholm-measured finds its files
     shown = series_plots.pictures(folder, docs)
     return {
         **{f"measured_{name}": text for name, text in shown.items()},
+        "measured_worlds": series_plots.years_table(folder),
         "measured_sessions": sessions.measured_section(folder, docs),
+        "cold": cold.section(),
+        "held_out": sessions.held_out_section(folder),
         "limit": limit.section(docs),
         "ranking": ranking.section(docs),
     }

@@ -1,4 +1,4 @@
-"""Simulated drivers beside the residents of Trondheim."""
+"""Simulated drivers beside the residents of Trondheim and of garages they were not fitted to."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from baselines.plot_style import png
 from ev_gym.calibrated import figures
 from ev_gym.calibration import trondheim
-from ev_gym.calibration.sessions import Sessions, read_sessions
+from ev_gym.calibration.sessions import Sessions, read_other_sessions, read_sessions
 from ev_gym.drivers import habits
 from ev_gym.runtime.arrays import Floats
 from tests.ev_gym.drivers.test_habits import DAYS, DRIVERS, simulated
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 SHOWN = "validation_driving.png"
 CLOSE_DRIVERS = 400  # whose days are looked at one by one
 RESAMPLES = 300
+NIGHTS = 3
 # Name of the quantiles, what it is, unit.
 SPREADS = (
     ("stay_h", "stay", "h"),
@@ -172,6 +173,93 @@ def picture(measured: Sessions, path: Path) -> None:
                 axes.plot(own, 100 * np.arange(1, own.size + 1) / own.size, color=color, lw=1.4)
             axes.set(title=f"{name}, % of sessions up to", xlabel=unit, xlim=(0, most))
             axes.set_ylim(0, 100)
+
+
+def held_out_table(trondheims: Sessions, others: dict[str, Sessions]) -> str:
+    """The drivers, fitted on Trondheim alone, beside the users of eleven other garages.
+
+    A figure of the drivers that lies outside the garages' range has a star.
+    """
+    columns = [trondheims, generated_sessions(), *others.values()]
+    found = [trondheim.pooled(own) for own in columns]
+
+    def row(what: str, values: list[float], digits: int) -> list[str]:
+        measured, ours, together, *each = values
+        star = "" if min(each) <= ours <= max(each) else " *"
+        cells = [f"{value:.{digits}f}" for value in (measured, ours, together)]
+        span = f"{min(each):.{digits}f} to {max(each):.{digits}f}"
+        return [what, cells[0], cells[1] + star, cells[2], span]
+
+    rows = [["sessions", *(str(len(own.user)) for own in columns[:3]), ""]]
+    users = [str(int(own.user.max()) + 1) for own in columns[:3]]
+    rows.append(["users", *users, ""])
+    for name, what, unit in SPREADS:
+        for level in (0.25, 0.5, 0.75):
+            place = trondheim.LEVELS.index(level)
+            label = "median" if level == 0.5 else f"{100 * level:.0f} % quantile"
+            rows.append(row(f"{what}, {label} ({unit})", [own[name][place] for own in found], 1))
+    rows.append(row("mean energy (kWh)", [own["mean_energy_kwh"] for own in found], 1))
+    for name, what in (
+        ("share_longer_than_a_day", "share longer than a day"),
+        ("share_on_weekends", "share that begins on weekends"),
+    ):
+        rows.append(row(what, [own[name] for own in found], 3))
+    for name, what in (("arrival", "plug-in"), ("departure", "plug-out")):
+        shares = [np.array(own[f"{name}_share_by_hour"]) for own in found]
+        for first, last in ((6, 9), (12, 15), (15, 18), (18, 22)):
+            label = f"share of {what}s from {first:02} to {last:02}"
+            rows.append(row(label, [float(own[first:last].sum()) for own in shares], 3))
+    head = ["held-out garages", "Trondheim, fitted", "ours", "eleven garages", "each of them"]
+    return table(head, rows)
+
+
+def held_out_drivers_table(others: Sessions) -> str:
+    """What one driver does, beside the users of the eleven garages.
+
+    Users who hardly ever unplug on a workday after a night have no usual hour and are left out.
+    """
+    overnight = (others.departure_day > others.arrival_day) & (others.departure_day % 7 < 5)
+    nights = np.bincount(others.user[overnight], minlength=int(others.user.max()) + 1)
+    others = others.where(nights[others.user] >= NIGHTS)
+    sessions = generated_sessions()
+    columns = [
+        figures("driving")["drivers"],
+        trondheim.drivers(sessions.where(sessions.user < CLOSE_DRIVERS)),
+        trondheim.drivers(others),
+    ]
+    rows = [
+        [what, *(f"{own[name][0]:.{digits}f} ({own[name][1]:.{digits}f})" for own in columns)]
+        for name, what, digits in HABITS
+    ]
+    counts = [f"{own['drivers']} {of}" for own, of in
+              zip(columns, ("in Trondheim", "simulated", "elsewhere"), strict=True)]  # fmt: skip
+    return table(["of a driver: mean (standard deviation over drivers)", *counts], rows)
+
+
+def held_out_distances_table(trondheims: Sessions, others: dict[str, Sessions]) -> str:
+    """How far distributions are from those of the eleven garages, and these from each other."""
+    everyone, *garages = (_columns(own) for own in others.values())
+    ours, fitted = _columns(generated_sessions()), _columns(trondheims)
+    rows = []
+    for name, values in everyone.items():
+        apart = [distance(own[name], values) for own in garages]
+        cells = [distance(own[name], values) for own in (ours, fitted)]
+        cells += [float(np.median(apart)), max(apart)]
+        rows.append([name, *(f"{cell:.3f}" for cell in cells)])
+    head = ["Kolmogorov-Smirnov distance to the eleven garages together", "ours",
+            "Trondheim", "one garage, median", "largest"]  # fmt: skip
+    return table(head, rows)
+
+
+def held_out_section(folder: Path) -> str:
+    """The three tables."""
+    fitted, others = read_sessions(folder), read_other_sessions(folder)
+    tables = [
+        held_out_table(fitted, others),
+        held_out_drivers_table(others["all"]),
+        held_out_distances_table(fitted, others),
+    ]
+    return "\n".join(tables)
 
 
 def measured_section(folder: Path, docs: Path) -> str:

@@ -37,7 +37,7 @@ def world_with(counting: Counting) -> World:
     scenario = as_scenario({"time_step_min": STEP_MIN, "days": 30, "start_hour": 0})
     world = build_world(scenario, dataset_of(scenario), None)
     calendar, own = world.dataset.calendar, world.tables
-    power = power_tables(scenario.tariff, calendar, own.load_kw.shape[0])
+    power = power_tables(scenario.tariff, calendar, own.load_kw.shape[0], 1)
     power = recounted(power, scenario.tariff, counting, calendar.minute_of_day // 60)
     settings, hours = own.settings.copy(), own.hours.copy()
     settings["power_days"], hours["power_class"] = counting.count, power.power_class
@@ -57,7 +57,7 @@ def simulator_at_the_begin(world: World) -> Simulator:
     started = FIRST.replace(tzinfo=STOCKHOLM) - world.dataset.start
     rows = np.zeros(1, np.int64)
     simulator.seed(np.array([3], np.uint64), rows)
-    simulator.begin(rows, world.start_at(int(started.total_seconds()) // 60))
+    simulator.begin(rows, world.starts_at(int(started.total_seconds()) // 60))
     return simulator
 
 

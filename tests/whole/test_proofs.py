@@ -290,7 +290,7 @@ def year(time_step_min: int, only_at_night: bool) -> tuple[Floats, Floats]:
 
     Charging is at full power on arrival, or from 22:00 to 06:00 only.
     """
-    # A stop's fixed cost comes or goes where some 0.1 kWh are missing, however fine the step.
+    # A stop's fixed cost comes or goes where some 1 kWh is missing, however fine the step.
     tariff = {"public_stop_cost": 0.0}
     scenario: dict[str, Any] = {"time_step_min": time_step_min, "days": 365, "tariff": tariff}
     env = EVChargingVectorEnv(8, scenario, copy=False)

@@ -293,11 +293,11 @@ def test_cars_leave_as_they_want_and_return_as_the_trip_left_them(case: Case) ->
     cars = episode.env.scenario.vehicles
     here, after, energy_kwh = episode.home[:-1], episode.home[1:], episode.of("energy_kwh")
     for k, vehicle in enumerate(cars):
-        wanted_kwh = vehicle.wanted_soc * vehicle.battery_kwh
         least_kwh = vehicle.min_soc * vehicle.battery_kwh
         # Steps in which the car left and stayed away, or came home and stayed there.
         left = here[:, k] & ~after[:, k]
         returned = ~here[:, k] & after[:, k]
+        wanted_kwh = episode.wanted_soc[:-1][left, k] * vehicle.battery_kwh
         assert np.all(energy_kwh[left, k] >= wanted_kwh)
         charged_kwh = (episode.before_kwh + episode.of("stored_kwh"))[left, k]
         missing_kwh = np.maximum(wanted_kwh - charged_kwh, 0.0)

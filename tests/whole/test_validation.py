@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ev_gym.calibration.series import PRICE_FILE
+from ev_gym.calibration.prices import PRICE_FILE
+from ev_gym.calibration.sessions import read_other_sessions, read_sessions
 from ev_gym.runtime.compiling import INTERPRETED
 from tests.support.repository import ROOT
-from tests.validation import batteries, limit, page, ranking, sessions, writing
+from tests.validation import batteries, cold, limit, page, ranking, sessions, writing
 from tests.validation.__main__ import main
 from tests.validation.series import compare
 
@@ -51,6 +52,12 @@ def test_the_page_is_the_template_with_its_parts() -> None:
     assert page.render(page.parts_of(PAGE)) == PAGE
     for shown in re.findall(r"!\[[^]]+\]\((.+?)\)", PAGE):
         assert (ROOT / "docs" / shown).is_file(), shown
+
+
+def test_the_ways_of_the_cold_change_words_that_are_there() -> None:
+    for file, words in cold.WAYS.values():
+        text = (ROOT / "ev_gym" / "physics" / file).read_text(encoding="utf-8")
+        assert all(before in text for before in words), file
 
 
 def test_one_in_the_last_place_is_the_same_and_more_is_not() -> None:
@@ -122,6 +129,20 @@ def test_distance_of_two_samples_by_hand() -> None:
     """Half of the one lies below the other."""
     assert sessions.distance(np.array([1.0, 2.0]), np.array([2.0, 3.0])) == 0.5
     assert sessions.distance(np.array([1.0, 2.0]), np.array([2.0, 1.0])) == 0.0
+
+
+def test_drivers_are_like_the_users_of_garages_they_were_not_fitted_to(
+    measured_folder: Path,
+) -> None:
+    """No figure outside the range of the eleven garages, and nearer to all of them than most are."""
+    fitted, others = read_sessions(measured_folder), read_other_sessions(measured_folder)
+    assert (len(others), int(others["all"].user.max()) + 1) == (12, 190)
+    assert " * |" not in sessions.held_out_table(fitted, others)
+    rows = sessions.held_out_distances_table(fitted, others).splitlines()[2:]
+    assert len(rows) == 5
+    for row in rows:
+        ours, _, median, _ = (float(cell) for cell in row.split("|")[2:-1])
+        assert ours < min(0.1, median), row
 
 
 def test_a_lower_limit_wears_less() -> None:

@@ -31,8 +31,8 @@ def outlook(price_per_kwh: list[float], load_kw: float = 0.0, **changes: Any) ->
     """Whole hours of a constant load and no sun; nothing exported or stored is worth anything."""
     n = len(price_per_kwh)
     plain = Outlook(
-        slot_h=[1.0] * n,
-        price_per_kwh=price_per_kwh,
+        slots_h=[[1.0]] * n,
+        slot_prices_per_kwh=[[price] for price in price_per_kwh],
         export_price_per_kwh=[0.0] * n,
         load_kw=[load_kw] * n,
         pv_kw=[0.0] * n,
@@ -46,32 +46,63 @@ def outlook(price_per_kwh: list[float], load_kw: float = 0.0, **changes: Any) ->
     return plain._replace(**changes)
 
 
+def planned_kwh(plan: Plan) -> list[float]:
+    """What each battery is to hold at the end of the running hour."""
+    return [of_slots[-1] for of_slots in plan.energy_kwh]
+
+
 def test_the_cheaper_hour_first_and_then_the_next() -> None:
     """16 kWh in three hours of 11 kW: 11 in the cheapest, 5 at a price of 2, none at 3."""
-    plan = make_plan(site(), outlook([2.0, 1.0, 3.0]), [Stay(0, 24.0, 3.0)])
-    assert plan.energy_kwh == pytest.approx([29.0])
-    assert plan.charges_later == [True]
+    plan = make_plan(site(), outlook([2.0, 1.0, 3.0]), [Stay(0, 24.0, 3.0, 40.0)])
+    assert planned_kwh(plan) == pytest.approx([29.0])
+    assert plan.charges_later == [[True]]
     assert plan.value_per_kwh == pytest.approx([2.0])  # a kWh more would have saved one of those
+
+
+def test_the_cheaper_quarters_of_an_hour_first() -> None:
+    """11 kW give 2.75 kWh in a quarter: 5.5 at 0.1 and 0.2, and of the 0.3 kWh left all at 0.4."""
+    quarters = outlook([0.0])._replace(
+        slots_h=[[0.25] * 4], slot_prices_per_kwh=[[0.4, 0.1, 0.9, 0.2]]
+    )
+    house = site(household={"fuse_a": 35.0})
+    plan = make_plan(house, quarters, [Stay(0, 40.0 - 5.5 - 0.3, 1.0, 40.0)])
+    assert plan.energy_kwh[0] == pytest.approx([34.5, 37.25, 37.25, 40.0])
+    assert plan.charges_later == [[True, True, True, False]]
+    assert plan.value_per_kwh == pytest.approx([0.4])
+
+
+def test_the_quarters_of_an_hour_share_its_peak() -> None:
+    """Of the hour 4 kWh fit below the peak, whatever is cheap: 2.75 in one, the rest dear."""
+    quarters = outlook([0.0], peak_kw=4.0, power_price_per_kw=27.0)._replace(
+        slots_h=[[0.25] * 4], slot_prices_per_kwh=[[1.0, 0.1, 1.0, 1.0]], hour_factor=[1.0]
+    )
+    house = site(
+        household={"fuse_a": 35.0},
+        tariff={"public_price_per_kwh": 5.0, "public_stop_cost": 0.0},
+    )
+    plan = make_plan(house, quarters, [Stay(0, 30.0, 1.0, 40.0)])
+    assert plan.energy_kwh[0][-1] == pytest.approx(34.0)
+    assert plan.energy_kwh[0][1] - plan.energy_kwh[0][0] == pytest.approx(2.75)
 
 
 def test_losses_are_those_of_full_power() -> None:
     """(0.9 * 11 - 0.9) kW in the battery."""
     lossy = {**CAR, "eta": 0.9, "aux_kw": 0.9, "ac_max_kw": 11.0}
-    plan = make_plan(site(vehicles=[lossy]), outlook([1.0]), [Stay(0, 20.0, 1.0)])
-    assert plan.energy_kwh == pytest.approx([29.0])
+    plan = make_plan(site(vehicles=[lossy]), outlook([1.0]), [Stay(0, 20.0, 1.0, 40.0)])
+    assert planned_kwh(plan) == pytest.approx([29.0])
 
 
 def test_what_can_wait_until_after_the_last_slot_waits() -> None:
     """20 kWh, of which 8 h of 11 kW after two slots take more; 1 h takes 11."""
     for hours, energy_kwh in ((10.0, 20.0), (3.0, 29.0)):
-        plan = make_plan(site(), outlook([1.0, 2.0]), [Stay(0, 20.0, hours)])
-        assert plan.energy_kwh == pytest.approx([energy_kwh])
+        plan = make_plan(site(), outlook([1.0, 2.0]), [Stay(0, 20.0, hours, 40.0)])
+        assert planned_kwh(plan) == pytest.approx([energy_kwh])
 
 
 def test_a_departure_within_an_hour_leaves_a_part_of_it() -> None:
     """An hour and a half: 5.5 kWh in the cheap half hour, the other 10.5 now."""
-    plan = make_plan(site(), outlook([2.0, 1.0]), [Stay(0, 24.0, 1.5)])
-    assert plan.energy_kwh == pytest.approx([34.5])
+    plan = make_plan(site(), outlook([2.0, 1.0]), [Stay(0, 24.0, 1.5, 40.0)])
+    assert planned_kwh(plan) == pytest.approx([34.5])
 
 
 @pytest.mark.parametrize(
@@ -86,11 +117,11 @@ def test_the_power_charge_against_the_public_charger(
     charged: dict[str, Any] = {"hour_factor": [1.0] * 4, "peak_kw": 3.0, "power_price_per_kw": 27.0}
     known = outlook([1.0] * 4, load_kw=1.0, **charged)
     house = site(tariff={"public_price_per_kwh": public, "public_stop_cost": 0.0})
-    plan = make_plan(house, known, [Stay(0, 28.0, 4.0)])
+    plan = make_plan(house, known, [Stay(0, 28.0, 4.0, 40.0)])
     assert plan.peak_kw == pytest.approx(peak_kw)
     assert plan.value_per_kwh == pytest.approx([value])
     if public == 10.0:  # at the lower one it does not matter which hour it charges in
-        assert plan.energy_kwh == pytest.approx([energy_kwh])
+        assert planned_kwh(plan) == pytest.approx([energy_kwh])
 
 
 def test_a_house_above_the_peak_leaves_its_cars_headroom_without_a_price() -> None:
@@ -101,8 +132,8 @@ def test_a_house_above_the_peak_leaves_its_cars_headroom_without_a_price() -> No
         "power_price_per_kw": 27.0,
     }
     known = outlook([1.0, 1.0], **charged)._replace(load_kw=[1.0, 5.0])
-    plan = make_plan(site(), known, [Stay(0, 36.0, 2.0)])
-    assert (plan.peak_kw, *plan.energy_kwh) == pytest.approx((5.0, 40.0))
+    plan = make_plan(site(), known, [Stay(0, 36.0, 2.0, 40.0)])
+    assert (plan.peak_kw, *planned_kwh(plan)) == pytest.approx((5.0, 40.0))
 
 
 def test_hours_that_count_half_leave_twice_the_headroom() -> None:
@@ -114,51 +145,51 @@ def test_hours_that_count_half_leave_twice_the_headroom() -> None:
         "hour_kwh": 0.75,
     }
     known = outlook([1.0, 2.0], load_kw=1.0, **charged)
-    plan = make_plan(site(), known, [Stay(0, 33.0, 2.0)])
-    assert plan.energy_kwh == pytest.approx([38.5])
+    plan = make_plan(site(), known, [Stay(0, 33.0, 2.0, 40.0)])
+    assert planned_kwh(plan) == pytest.approx([38.5])
 
 
 def test_discharging_to_the_house_in_the_dear_hour() -> None:
     """5 kWh of load at 3 are worth more than 5 kWh bought back at 1; more would be given away."""
     house = site(charger={"bidirectional": True}, solar={"peak_kw": 0.0})
-    plan = make_plan(house, outlook([3.0, 1.0], load_kw=5.0), [Stay(0, 40.0, 2.0)])
-    assert plan.energy_kwh == pytest.approx([35.0])
+    plan = make_plan(house, outlook([3.0, 1.0], load_kw=5.0), [Stay(0, 40.0, 2.0, 40.0)])
+    assert planned_kwh(plan) == pytest.approx([35.0])
     # Not below the floor of 30 % of 50 kWh, and no longer where it pays less than the wear.
-    full = [Stay(0, 17.0, 9.0)]
+    full = [Stay(0, 17.0, 9.0, 40.0)]
     plan = make_plan(house, outlook([3.0] + [1.0] * 8, load_kw=5.0), full)
-    assert plan.energy_kwh == pytest.approx([15.0])
+    assert planned_kwh(plan) == pytest.approx([15.0])
     worn = [{**CAR, "chemistry": "nmc622", "wear_price_per_kwh": 9000.0}]  # 2.52 a kWh
     aged = site(charger={"bidirectional": True}, vehicles=worn)
-    plan = make_plan(aged, outlook([3.0, 1.0], load_kw=5.0), [Stay(0, 40.0, 2.0)])
-    assert plan.energy_kwh == pytest.approx([40.0])
+    plan = make_plan(aged, outlook([3.0, 1.0], load_kw=5.0), [Stay(0, 40.0, 2.0, 40.0)])
+    assert planned_kwh(plan) == pytest.approx([40.0])
 
 
 def test_what_the_sun_leaves_is_taken_before_the_grid() -> None:
     """6 kW of surplus for two hours, worth 0.1 exported; 12 of 14 kWh from it, 2 at 1."""
     known = outlook([1.0, 1.1], export_price_per_kwh=[0.1, 0.1])._replace(pv_kw=[6.0, 6.0])
-    plan = make_plan(site(solar={"peak_kw": 10.0}), known, [Stay(0, 26.0, 2.0)])
-    assert plan.energy_kwh == pytest.approx([34.0])
+    plan = make_plan(site(solar={"peak_kw": 10.0}), known, [Stay(0, 26.0, 2.0, 40.0)])
+    assert planned_kwh(plan) == pytest.approx([34.0])
     assert plan.value_per_kwh == pytest.approx([1.0])
 
 
 def test_no_car_draws_or_gives_less_than_6_a() -> None:
     """2.07 kW are half of 6 A: of 4.14 kWh so much comes from the sun, and goes to the house."""
     known = outlook([1.0], export_price_per_kwh=[0.1], worth_per_kwh=0.6)._replace(pv_kw=[2.07])
-    plan = make_plan(site(solar={"peak_kw": 10.0}), known, [Stay(0, 40.0, 1.0)])
-    assert plan.energy_kwh == pytest.approx([44.14])
+    plan = make_plan(site(solar={"peak_kw": 10.0}), known, [Stay(0, 40.0, 1.0, 40.0)])
+    assert planned_kwh(plan) == pytest.approx([44.14])
     house = site(charger={"bidirectional": True})
-    plan = make_plan(house, outlook([3.0, 1.0], load_kw=2.07), [Stay(0, 40.0, 2.0)])
-    assert plan.energy_kwh == pytest.approx([35.86])
+    plan = make_plan(house, outlook([3.0, 1.0], load_kw=2.07), [Stay(0, 40.0, 2.0, 40.0)])
+    assert planned_kwh(plan) == pytest.approx([35.86])
 
 
 def test_two_cars_on_a_tight_connection() -> None:
     """10 kW for two: the first needs 8 kWh in an hour, the other 12 in two, so now 2."""
     cars = [CAR, CAR]
     house = site(vehicles=cars, household={"connection_kw": 12.0})
-    stays = [Stay(0, 32.0, 1.0), Stay(1, 28.0, 2.0)]
+    stays = [Stay(0, 32.0, 1.0, 40.0), Stay(1, 28.0, 2.0, 40.0)]
     plan = make_plan(house, outlook([1.0, 1.5], load_kw=2.0), stays)
-    assert plan.energy_kwh == pytest.approx([40.0, 30.0])
-    assert plan.charges_later == [False, True]
+    assert planned_kwh(plan) == pytest.approx([40.0, 30.0])
+    assert plan.charges_later == [[False], [True]]
 
 
 def test_what_is_left_over_is_worth_something_up_to_the_limit() -> None:
@@ -166,17 +197,17 @@ def test_what_is_left_over_is_worth_something_up_to_the_limit() -> None:
     for price, worth, full in ((1.0, 1.2, True), (1.3, 1.2, False), (6.0, 9.0, False)):
         known = outlook([price], worth_per_kwh=worth)
         house = site(tariff={"public_stop_cost": 0.0})
-        plan = make_plan(house, known, [Stay(0, 42.0, 1.0)])
-        assert plan.energy_kwh == pytest.approx([50.0 if full else 42.0])
+        plan = make_plan(house, known, [Stay(0, 42.0, 1.0, 40.0)])
+        assert planned_kwh(plan) == pytest.approx([50.0 if full else 42.0])
 
 
 def household(**changes: Any) -> HouseholdView:
     """At 8:00 on a workday, with the car of `CAR` at 20 kWh."""
     plain = HouseholdView(
         hour_of_day=8.0, weekend=False, load_kw=1.0, pv_kw=0.0, price_per_kwh=1.0,
-        price_window=[1.0] * 4, export_price_per_kwh=0.0, peak_kw=0.0, hour_kwh=0.0,
+        price_window=[1.0] * 4, slot_h=1.0, export_price_per_kwh=0.0, peak_kw=0.0, hour_kwh=0.0,
         hour_factor=1.0, power_price_per_kw=0.0, plugged=[True], minutes_to_departure=[600],
-        soc=[0.4],
+        soc=[0.4], wanted_soc=[0.8],
     )  # fmt: skip
     return plain._replace(**changes)
 
@@ -191,8 +222,9 @@ def set_kw(
     policy = Mpc(
         Scenario.from_dict({"vehicles": [CAR], "household": {"fuse_a": 35}, **(scenario or {})})
     )
-    plan = Plan([20.0 + want_kwh], [True], [0.0], peak_kw)
-    follower = Follower(policy.site, seen, plan, 0.25, managed=True)
+    plan = Plan([[20.0 + want_kwh]], [[True]], [0.0], peak_kw)
+    left_h = 1.0 - seen.hour_of_day % 1.0
+    follower = Follower(policy.site, seen, plan, left_h, 0.25, managed=True)
     last = LastAmpere(True, 0.0, 0.0, 0.0)
     fraction = follower.fraction_of(policy.site.cars[0], policy.settings[0], want_kwh, 10.0, last)
     return 16 * 0.69 * fraction

@@ -149,7 +149,7 @@ class Plans:
 
     def arrivals(self) -> list[int]:
         """Places of the plans made at 17:15."""
-        return [i for i, known in enumerate(self.known) if known.slot_h[0] == 0.75]
+        return [i for i, known in enumerate(self.known) if known.hour_h(0) == 0.75]
 
 
 def daily(departure_h: float, **changes: Any) -> dict[str, Any]:
@@ -163,7 +163,7 @@ def test_it_plans_once_an_hour_and_when_a_car_comes(monkeypatch: pytest.MonkeyPa
     plans = Plans(monkeypatch, daily(7.0), "2025-11-05")
     assert len(plans.made) == 14
     first = plans.known[0]
-    assert first.slot_h == [0.75] + [1.0] * 13
+    assert [first.hour_h(h) for h in range(14)] == [0.75] + [1.0] * 13
     assert first.hour_factor == [1.0] * 5 + [0.5] * 8 + [1.0]
     assert first.day == [0] * 7 + [1] * 7
 
@@ -180,7 +180,8 @@ def test_a_perfect_forecast_holds_from_the_running_step_on(
 
 def test_prices_beyond_the_window_repeat_its_last_day(monkeypatch: pytest.MonkeyPatch) -> None:
     plans = Plans(monkeypatch, daily(16.25, price_window_h=12), "2025-11-05")
-    price = plans.known[plans.arrivals()[0]].price_per_kwh
+    known = plans.known[plans.arrivals()[0]]
+    price = known.slot_prices_per_kwh
     assert len(price) == 24
     assert price[12:] == price[:12]
 

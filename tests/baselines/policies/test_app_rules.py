@@ -181,7 +181,7 @@ def test_a_batch_remembers_each_row_by_itself() -> None:
         "EVCharging-v0",
         num_envs=4,
         vectorization_mode="vector_entry_point",
-        scenario={"days": 2, "start_hour": 12},
+        scenario={"days": 2, "start_hour": 12, "vehicles": [{"wanted_soc": 0.8}]},
     )
     together = ChargingPlan(env.unwrapped.scenario, continuous=True)
     apart = [ChargingPlan(env.unwrapped.scenario, continuous=True) for _ in range(4)]
@@ -257,7 +257,7 @@ def test_delayed_begins_when_a_step_later_were_too_late(
 @pytest.mark.parametrize("margin_h", [0.0, 0.25, 1.0])
 def test_delayed_is_just_in_time(margin_h: float) -> None:
     """In every stay long enough: one block to the end, whose end is the margin's time ahead."""
-    env = EVChargingEnv({**PLAIN, "days": 21})
+    env = EVChargingEnv({**PLAIN, "days": 35})
     policy = Delayed(env.scenario, margin_h=margin_h)
     history = history_of(env, policy, seed=2)
     assert history["missing_kwh"].sum() < 1e-6

@@ -124,6 +124,7 @@ def test_load_based_takes_what_the_house_leaves() -> None:
         **A_DAY,
         "charger": {"load_management": False},
         "household": {"fuse_a": 10},
+        "vehicles": [{"wanted_soc": 0.8}],
         "driving": {"pattern": "daily", "arrival_h": 11.0, "departure_h": 7.0},
     }
     env = gym.make("EVCharging-v0", scenario=scenario)
@@ -139,6 +140,7 @@ SWITCHING: dict[str, Any] = {
     **A_DAY,
     "charger": {"load_management": False, "phase_switching": True, "switch_hold_min": 0},
     "household": {"connection_kw": 5.5},
+    "vehicles": [{"wanted_soc": 0.8}],
     "driving": {"pattern": "daily", "arrival_h": 11.0, "departure_h": 7.0},
 }
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from baselines.policies.base import Policy
-from baselines.policies.view import View
 from ev_gym.scenario import as_scenario
 from ev_gym.vector_env import EVChargingVectorEnv
 from tests.support.observations_by_hand import observation_with
@@ -32,7 +31,7 @@ def test_a_household_sees_its_row(scenario: Any) -> None:
     for _ in range(40):
         observations, *_ = env.step(env.action_space.high)
     policy = Policy(env.scenario)
-    view = View(observations, policy.slices, env.scenario.price_window_h)
+    view = policy.view(observations)
     plugged = 0
     for row, household in enumerate(view.households()):
         for name in ("load_kw", "pv_kw", "price_per_kwh", "export_price_per_kwh", "peak_kw",

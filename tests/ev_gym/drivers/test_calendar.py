@@ -161,7 +161,8 @@ def test_daily_trips_cost_what_distance_and_cold_say() -> None:
     """
     cold = np.full(168, 20.0)
     cold[7::24] = -10.0
-    settings, cars, vehicles = household(Vehicle(driving=COMMUTER, kwh_per_100km=20.0))
+    car = Vehicle(driving=COMMUTER, kwh_per_100km=20.0, wanted_soc=0.8)
+    settings, cars, vehicles = household(car)
     vehicle, car = vehicles[0], cars[0]
     expected_kwh = 5.0 + 5.0 * trip.factor(-10.0)
     for start_h in (3, 12, 20):  # at home, away, at home
@@ -188,13 +189,38 @@ def test_a_given_energy_knows_no_weather() -> None:
     assert vehicles["trip_kwh"][0] == 9.0
 
 
-@pytest.mark.parametrize(("lacks_kwh", "stops"), [(0.0, 0), (0.09, 0), (0.11, 1), (30.0, 1)])
-def test_a_stop_is_counted_where_more_than_a_tenth_of_a_kwh_is_bought(
-    lacks_kwh: float, stops: int
-) -> None:
+def test_a_daily_driver_wants_the_coming_days_trips() -> None:
+    """So many times 50 km as the cold at plug-in says, the margin and 10 %, in whole 5 %.
+
+    At noon the car is away, with what was wanted by the temperature of the day before.
+    """
+    frost = np.full(168, 20.0)
+    frost[24:] = -10.0  # from the second day on
+    car = Vehicle(driving=COMMUTER, kwh_per_100km=20.0)
+    settings, cars, vehicles = household(car)
+    wanted = set()
+    for seed in range(30):
+        vehicles["key"] = counter_random.stream_key(np.uint64(seed), 5)
+        calendar.begin_daily(vehicles[0], cars[0], hours_of(frost), STILL, (24 + 12) * 60)
+        days, margin_soc = int(vehicles["days_ahead"][0]), float(vehicles["margin_soc"][0])
+        mild, cold = (
+            min(1.0, math.ceil(20 * (0.1 + margin_soc + days * 10.0 * factor / 58.0)) / 20)
+            for factor in (1.0, trip.factor(-10.0))
+        )
+        assert vehicles["energy_kwh"][0] == pytest.approx(mild * 58.0, rel=1e-12)
+        assert vehicles["wanted_soc"][0] == pytest.approx(cold, rel=1e-12)
+        pass_all(settings, cars, vehicles, (2 * 24 + 7) * 60, hours_of(frost))
+        left_kwh = vehicles["energy_kwh"][0]
+        assert left_kwh == pytest.approx(cold * 58.0, rel=1e-12)
+        wanted.add((mild, cold))
+    assert len(wanted) > 5
+
+
+@pytest.mark.parametrize(("lacks_kwh", "stops"), [(0.0, 0), (0.99, 0), (1.01, 1), (30.0, 1)])
+def test_a_stop_is_counted_where_more_than_a_kwh_is_bought(lacks_kwh: float, stops: int) -> None:
     """At the departure for what is missing, and on the way for what the trip needs beyond."""
     trip = Driving(pattern="daily", arrival_h=17.0, departure_h=7.0, trip_kwh=40.6 + lacks_kwh)
-    settings, cars, vehicles = household(Vehicle(driving=trip))
+    settings, cars, vehicles = household(Vehicle(driving=trip, wanted_soc=0.8))
     calendar.begin_daily(vehicles[0], cars[0], MILD, STILL, 3 * 60)
     vehicles["energy_kwh"] = 0.8 * 58.0 - lacks_kwh
     left, _ = pass_all(settings, cars, vehicles, 7 * 60)
@@ -208,7 +234,9 @@ def test_a_stop_is_counted_where_more_than_a_tenth_of_a_kwh_is_bought(
 def test_jumps_of_the_charge_wear_the_battery() -> None:
     """A top-up from 50 to 80 %, and a trip down to the 10 % that the road leaves."""
     far = Driving(pattern="daily", arrival_h=17.0, departure_h=7.0, trip_kwh=60.0)
-    settings, cars, vehicles = household(Vehicle(driving=far), Vehicle(driving=far, chemistry=None))
+    car = Vehicle(driving=far, wanted_soc=0.8)
+    unaged = Vehicle(driving=far, wanted_soc=0.8, chemistry=None)
+    settings, cars, vehicles = household(car, unaged)
     for k in range(2):
         calendar.begin_daily(vehicles[k], cars[k], MILD, STILL, 3 * 60)
         vehicles["soc_low"][k] = vehicles["soc_high"][k] = 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -22,10 +23,11 @@ OWN_FIELDS = [
     ("energy_kwh", "f8"),
     ("arrival_min", "i8"),
     ("departure_min", "i8"),
+    ("wanted_soc", "f8"),
     ("trip_kwh", "f8"),
 ]
 VEHICLE = np.dtype(OWN_FIELDS + [(name, kind) for name, kind, _, _ in habits.DRIVER_FIELDS])
-CAR_FIELDS = ("battery_kwh", "battery_kw", "wanted_soc", "min_soc", "kwh_per_km")
+CAR_FIELDS = ("battery_kwh", "battery_kw", "wanted_soc", "min_soc", "limit_soc", "kwh_per_km")
 SHARES = ("commuter_share", "shift_share", "home_share")
 CAR = np.dtype([(name, "f8") for name in CAR_FIELDS + SHARES])
 YEAR_H = 52 * 168
@@ -49,7 +51,7 @@ def measured_shares() -> np.ndarray[Any, Any]:
 def one_car(shares: Any = None) -> np.ndarray[Any, Any]:
     """A car of 60 kWh that charges at 10 kW from 10 % to 80 % and takes 17 kWh per 100 km."""
     shares = measured_shares() if shares is None else shares
-    return as_records(np.array([(60.0, 10.0, 0.8, 0.1, 0.17, *shares)], CAR))
+    return as_records(np.array([(60.0, 10.0, 0.8, 0.1, 1.0, 0.17, *shares)], CAR))
 
 
 def outdoors(temperature_c: Any = 20.0) -> np.ndarray[Any, Any]:
@@ -92,8 +94,16 @@ def begin_all(
 
 
 @compiled
+def charge_all(vehicles: Any, cars: Any, now_min: Any) -> None:
+    """Charge every vehicle that is at home since it came."""
+    for i in range(len(vehicles)):
+        if vehicles[i].home != 0:
+            draws.charge_at_once(vehicles[i], cars[0], now_min)
+
+
+@compiled
 def live(vehicles: Any, cars: Any, habits: Any, hours: Any, offset_min: Any, seen: Any) -> None:
-    """Draw as many sessions of each vehicle as `seen` (vehicles, sessions, 4) has rows."""
+    """Draw as many sessions of each vehicle as `seen` (vehicles, sessions, 4 or 5) has rows."""
     for i in range(len(vehicles)):
         vehicle = vehicles[i]
         for j in range(seen.shape[1]):
@@ -103,6 +113,8 @@ def live(vehicles: Any, cars: Any, habits: Any, hours: Any, offset_min: Any, see
             seen[i, j, 1] = vehicle.arrival_min
             seen[i, j, 2] = vehicle.departure_min
             seen[i, j, 3] = vehicle.trip_kwh
+            if seen.shape[2] > 4:
+                seen[i, j, 4] = vehicle.wanted_soc
 
 
 @compiled
@@ -308,9 +320,107 @@ def test_begin_sets_a_whole_and_repeatable_state() -> None:
     assert 0.05 < home.mean() < 0.95
     assert vehicles["departure_min"].min() > start
     held = np.maximum(48.0 - vehicles["trip_kwh"], 6.0)
+    assert np.array_equal(vehicles["energy_kwh"], np.where(home, held, 48.0))
     charged = np.minimum(48.0, held + 10.0 * (start - vehicles["arrival_min"]) / 60)
-    assert np.array_equal(vehicles["energy_kwh"], np.where(home, charged, 48.0))
+    charge_all(vehicles, one_car(), start)
+    assert np.array_equal(vehicles["energy_kwh"][home], charged[home])
     assert charged[home].min() < 40  # some are found charging
+
+
+def soc_by_hand(
+    vehicle: Any, left: Any, trip_kwh: Any, departure: int, can_hold_kwh: float, factor: float = 1.0
+) -> float:
+    """SoC wanted at a departure by the departures and (at 20 deg C) energies of the trips to come.
+
+    10 % and a margin remain after the trips of the driver's next days on the local clock. What the
+    car cannot hold then is wanted for the first of them only.
+    """
+    offset_min = offsets()
+    clock = left + offset_min[left // 60 % YEAR_H]
+    now = departure + offset_min[departure // 60 % YEAR_H]
+    coming = (clock >= now) & (clock < now + 1440 * vehicle["days_ahead"])
+    first_soc, soc = (
+        math.ceil((0.1 + vehicle["margin_soc"] + factor * kwh / 60.0) / 0.05) * 0.05
+        for kwh in (trip_kwh[coming][0], trip_kwh[coming].sum())
+    )
+    can_hold_soc = math.floor(can_hold_kwh / 60.0 / 0.05) * 0.05
+    return min(0.9, max(first_soc, min(can_hold_soc, soc)))
+
+
+def trips_car() -> np.ndarray[Any, Any]:
+    """The car of `one_car`, for whose trips its driver wants it charged, to 90 % at most."""
+    car = one_car()
+    car["wanted_soc"], car["limit_soc"] = math.nan, 0.9
+    return car
+
+
+def test_drivers_want_what_the_trips_that_follow_take_and_a_margin() -> None:
+    """By the temperature at plug-in and the distances that are driven later, past clock changes."""
+    vehicles = begun(MANY // 100, 11 * WEEK_MIN)
+    table, seen = habits.habits_table(), np.zeros((2, len(vehicles), 120, 5))
+    live(vehicles.copy(), one_car(), table, outdoors(20.0), offsets(), seen[0])
+    live(vehicles.copy(), trips_car(), table, year(), offsets(), seen[1])
+    assert np.array_equal(seen[0, :, :, :3], seen[1, :, :, :3])
+    assert np.all(seen[0, :, :, 4] == 0.8)
+    low = high = short = 0
+    for vehicle, mild, cold in zip(vehicles, seen[0], seen[1], strict=True):
+        left, trip_kwh = mild[:, 0].astype(int), mild[:, 3]
+        before_soc = 0.8
+        for _, arrival, departure, driven_kwh, wanted_soc in cold[:100]:
+            factor = mean_factor(np.array([arrival]), np.array([arrival]))[0]
+            held_kwh = max(6.0, 60.0 * before_soc - driven_kwh)
+            can_hold_kwh = held_kwh + 10.0 * (departure - arrival) / 60.0
+            now = vehicle, left, trip_kwh, int(departure)
+            expected = soc_by_hand(*now, can_hold_kwh, factor)
+            assert wanted_soc == pytest.approx(expected, abs=1e-9)
+            low, high = low + (wanted_soc < 0.35), high + (wanted_soc == 0.9)
+            short += wanted_soc < soc_by_hand(*now, 60.0, factor) - 0.01
+            before_soc = wanted_soc
+    assert min(low, high, short) > 10
+    assert sorted(set(vehicles["days_ahead"])) == [1, 2, 3]
+
+
+def test_margins_and_days_ahead_are_spread_evenly() -> None:
+    """From 5 to 25 %, over one to three days, and they have nothing to do with each other."""
+    vehicles = begun(MANY, 0)
+    share = np.bincount(vehicles["days_ahead"], minlength=4) / MANY
+    assert share == pytest.approx([0, 1 / 3, 1 / 3, 1 / 3], abs=4 * 0.5 / np.sqrt(MANY))
+    quantiles = np.quantile(vehicles["margin_soc"], [0.0, 0.25, 0.5, 0.75, 1.0])
+    assert quantiles == pytest.approx([0.05, 0.1, 0.15, 0.2, 0.25], abs=0.4 / np.sqrt(MANY))
+    pair = np.corrcoef(vehicles["days_ahead"], vehicles["margin_soc"])
+    assert abs(pair[0, 1]) < 4 / np.sqrt(MANY)
+
+
+def test_begin_finds_the_car_as_its_wishes_left_it() -> None:
+    """Away it holds what was wanted when it left; at home what the trip left of it, 10 % or more.
+
+    It left after a stay that was long enough for what was wanted. The sessions are drawn anew from
+    the moment at which the warm-up began.
+    """
+    start = 20 * WEEK_MIN + 18 * 60
+    vehicles = as_records(np.zeros(60, VEHICLE))
+    table, car, mild = habits.habits_table(), trips_car(), outdoors()
+    begin_all(vehicles, car, table, mild, offsets(), start, np.uint64(5))
+    again = vehicles.copy()
+    again["session"] = 0
+    warm_up = draws.WARM_UP_MAX - draws.WARM_UP_MIN
+    for i, key in enumerate(vehicles["key"]):
+        early = int(counter_random.uniform(key, draws.DRIVER_DRAWS - 1) * warm_up)
+        again["departure_min"][i] = start - draws.WARM_UP_MIN - early
+    seen = np.zeros((60, 60, 4))
+    live(again, car, table, mild, offsets(), seen)
+    for vehicle, sessions in zip(vehicles, seen, strict=True):
+        left, trip_kwh = sessions[:, 0].astype(int), sessions[:, 3]
+        now = vehicle["session"] - 1
+        assert sessions[now, 2] == vehicle["departure_min"]
+        left_kwh = 60.0 * soc_by_hand(vehicle, left, trip_kwh, int(left[now]), 60.0)
+        held_kwh = max(6.0, left_kwh - vehicle["trip_kwh"])
+        expected_kwh = held_kwh if vehicle["home"] else left_kwh
+        assert vehicle["energy_kwh"] == pytest.approx(expected_kwh, abs=1e-9)
+        can_hold_kwh = held_kwh + 10.0 * (vehicle["departure_min"] - vehicle["arrival_min"]) / 60.0
+        departure = int(vehicle["departure_min"])
+        wanted_soc = soc_by_hand(vehicle, left, trip_kwh, departure, can_hold_kwh)
+        assert vehicle["wanted_soc"] == pytest.approx(wanted_soc, abs=1e-9)
 
 
 def test_routines_come_in_the_shares_asked_for() -> None:

@@ -42,11 +42,12 @@ VEHICLE = np.dtype(
         ("energy_kwh", "f8"),
         ("arrival_min", "i8"),
         ("departure_min", "i8"),
+        ("wanted_soc", "f8"),
         ("trip_kwh", "f8"),
         *((name, kind) for name, kind, _, _ in habits.DRIVER_FIELDS),
     ]
 )
-CAR_FIELDS = ("battery_kwh", "battery_kw", "wanted_soc", "min_soc", "kwh_per_km")
+CAR_FIELDS = ("battery_kwh", "battery_kw", "wanted_soc", "min_soc", "limit_soc", "kwh_per_km")
 SHARES = ("commuter_share", "shift_share", "home_share")
 CAR = np.dtype([(name, "f8") for name in CAR_FIELDS + SHARES])
 WEEK_MIN = 7 * 1440
@@ -92,7 +93,7 @@ def simulated(table: Any) -> Sessions:
     """Sessions of many drivers without clock changes, in the form of the measured ones."""
     vehicles = as_records(np.zeros(DRIVERS, VEHICLE))
     average = figures("driving")["fleet"]["kwh_per_100km"] / 100
-    car = (60.0, 10.0, 0.8, 0.1, average, *table[habits.SHARES, :3])
+    car = (60.0, 10.0, 0.8, 0.1, 1.0, average, *table[habits.SHARES, :3])
     seen = np.zeros((DRIVERS * DAYS * 2, 5))
     still = np.zeros(168, np.int64)
     cars = as_records(np.array([car], CAR))

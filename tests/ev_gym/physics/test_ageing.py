@@ -47,15 +47,15 @@ def test_regression_targets(
 @compiled_only
 @pytest.mark.parametrize("name", BLAST)
 def test_irregular_year_equals_the_package(name: str) -> None:
-    """NMC622 agrees least, since the package weighs its mean charging rate a little differently.
+    """The package that does three things as we do (`as_ours` of `compare_with_blast`).
 
     In the series of deep cycles an aged battery goes from full to empty, where the package cuts its
-    SoC off, which changes the voltage of NMC111.
+    SoC off, which changes the charging rate and the voltage of NMC111.
     """
     series = life(name)
-    tolerances = {"nmc622": 0.001, "lfp": 5e-5, "nca": 5e-5, "nmc111": 5e-4}
+    tolerances = {"nmc622": 1e-4, "lfp": 5e-5, "nca": 5e-5, "nmc111": 5e-4}
     if name == "deep":
-        tolerances["nmc111"] = 0.002
+        tolerances |= {"nmc622": 5e-4, "nmc111": 0.002}
     for chemistry, capacity in zip(ORDER, BLAST[name], strict=True):
         ours = health_after(chemistry, STEP_H, *series)
         assert ours == pytest.approx(capacity, abs=tolerances[chemistry]), chemistry
@@ -72,7 +72,8 @@ def test_nmc622_rates_by_hand(
     kelvin: float, warm: float, plating_warm: float, deep_warm: float, hot: float
 ) -> None:
     """Mean SoC 0.5, a full cycle, charged at 0.1 / h; also at 60 deg C, above `hot_k`, 55 deg C."""
-    calendar, cycle = models.nmc622_rates(0.5, kelvin, 1.0, 0.1)
+    calendar = models.nmc622_calendar(0.5, kelvin)
+    cycle = models.nmc622_cycle(0.5, kelvin, 1.0, 0.1)
     polynomial = -0.000197 + 0.00505 - 0.003925 + 0.00104375 - 2.03e-6 * kelvin + 3.32e-5 * hot
     assert calendar == pytest.approx(warm * polynomial, rel=1e-5)
     plating = max(0.0, 3.24 * plating_warm * 0.316227766 * 2.05 - 0.099)
@@ -99,6 +100,29 @@ def test_other_rates_by_hand() -> None:
     assert models.cycle_rate(models.NMC111, 0.4, 0.1, volt**2) == pytest.approx(sanyo_cycle)
 
 
+def test_cycling_beyond_the_tests_is_that_of_the_nearest_one() -> None:
+    """NMC622 and LFP below 10 deg C, LFP above 45; time slows down on, by Arrhenius's law.
+
+    At 10 deg C k_cal is that at 25 by exp(-37000 / 8.3144 (1 / 283.15 - 1 / 298.15)) = 0.453528,
+    plating 3.453792 times that at 25 and depth 1.320239 times.
+    """
+    frost, tested = (273.15 + c for c in (-15.0, 10.0))
+    polynomial = -0.000197 + 0.00505 - 0.003925 + 0.00104375 - 2.03e-6 * tested
+    plating = 3.24 * 3.453792 * 0.316227766 * 2.05 - 0.099
+    expected = 0.985 * 0.453528 * polynomial * (plating + 1.44 * 1.320239)
+    for kelvin in (frost, tested):
+        cycle = models.nmc622_cycle(0.5, kelvin, 1.0, 0.1)
+        assert cycle == pytest.approx(expected, rel=1e-5)
+        assert models.lfp_cold(kelvin) == pytest.approx(np.exp(2190.0 / 283.15))
+    assert models.lfp_cold(323.15) == pytest.approx(np.exp(2190.0 / 318.15))
+    slower = np.exp(-(5210.0 + 3560.0 * 0.12330) * (1.0 / frost - 1.0 / tested))
+    cold, warm = (models.lfp_calendar(0.5, kelvin) for kelvin in (frost, tested))
+    assert cold / warm == pytest.approx(slower, rel=1e-4)
+    in_frost = 0.098991 / 0.453528 * (polynomial + 4.06e-6 * 0.5 * 25.0) / polynomial
+    cold, warm = (models.nmc622_calendar(0.5, kelvin) for kelvin in (frost, tested))
+    assert cold / warm == pytest.approx(in_frost, rel=1e-3)
+
+
 def test_tables_follow_their_equations() -> None:
     """The anode's to 0.2 mV above 5 % SoC; both are level beyond empty and full."""
     for soc in np.linspace(0.05, 1.0, 997):
@@ -113,33 +137,16 @@ def test_tables_follow_their_equations() -> None:
 @pytest.mark.parametrize(
     ("rate", "power"), [(1e-3, 0.5), (2e-4, 0.828), (1e-4, 0.699), (8e-4, 0.75)]
 )
-def test_euler_steps_meet_the_exact_solution(rate: float, power: float) -> None:
-    """The exact one is y = k x^p, in one step or two; 365 Euler steps come within 1 % of it."""
-    exact = ageing.exact_further(0.0, rate, 365.0, power)
-    assert exact == pytest.approx(rate * 365.0**power)
-    part = ageing.exact_further(0.0, rate, 100.0, power)
-    assert ageing.exact_further(part, rate, 265.0, power) == pytest.approx(exact, rel=1e-12)
-    euler = 0.0
+def test_a_loss_follows_its_power_law(rate: float, power: float) -> None:
+    """From new y = k x^p, in one step or in 365; from any loss as its differential equation."""
+    whole = ageing.further(0.0, rate, 365.0, power)
+    assert whole == pytest.approx(rate * 365.0**power, rel=1e-12)
+    by_days = 0.0
     for _ in range(365):
-        euler = ageing.further(euler, rate, 1.0, power, 0.0)
-    assert euler == pytest.approx(exact, rel=0.01)
-
-
-@pytest.mark.parametrize("chemistry", ORDER)
-@pytest.mark.parametrize("first", [0.0, 1e-12, 1e-6, 1e-3])
-def test_crumbs_of_the_first_day_do_not_leap(chemistry: str, first: float) -> None:
-    """NMC111 leaps to 0.095 after 0.1 %, as the source does; without CRUMBS it would leave 1."""
-    number, record = ageing.CHEMISTRIES[chemistry], battery()
-    ageing.begin(record, 0.0, 0.0, 0.5)
-    ageing.add_step(record, number, 0.5, 0.5 + first, 24.0, 5.0, 24.0)
-    ageing.end_day(record, number, 0.5)
-    for _ in range(30):
-        soc = 0.5
-        for change, hours in ((0.3, 4.0), (0.0, 8.0), (-0.3, 12.0)):
-            ageing.add_step(record, number, soc, soc + change, hours, 5.0, hours)
-            soc += change
-        ageing.end_day(record, number, soc)
-    assert 0.0 < record["cycle_loss"] < 0.1
+        by_days = ageing.further(by_days, rate, 1.0, power)
+    assert by_days == pytest.approx(whole, rel=1e-12)
+    slope = (ageing.further(0.02, rate, 1e-4, power) - 0.02) / 1e-4
+    assert slope == pytest.approx(rate * power * (0.02 / rate) ** (1.0 - 1.0 / power), rel=1e-3)
 
 
 # --- days and steps ---
@@ -188,7 +195,7 @@ def test_quarters_and_hours_age_alike(chemistry: str, on_h: float) -> None:
     assert fine == pytest.approx(coarse, rel=1e-9 if number == models.NMC622 else 2e-3)
     in_half_the_time = day_in_steps(number, 1.0, 0.5 * on_h, 0.2)
     if number == models.NMC622:
-        assert in_half_the_time > 1.01 * fine
+        assert in_half_the_time > 1.004 * fine
 
 
 @compiled_only
@@ -221,11 +228,11 @@ def test_an_old_battery_moves_less_of_the_new_ones_capacity(chemistry: str) -> N
         cycles, rate_per_h = 0.4 * start_health, 0.05 * start_health
         depth, mean_per_h = 0.4 * start_health / 0.8, 0.8 * start_health / 24.0
         if number == models.NMC622:
-            _, rate = models.nmc622_rates(0.6, 283.15, depth, rate_per_h)
+            rate = models.nmc622_cycle(0.6, 283.15, depth, rate_per_h)
         else:
             rate = models.cycle_rate(number, depth, mean_per_h, record["stress_b"] / 24.0)
         _, power = models.powers(number)
-        expected = ageing.further(0.1, rate, cycles, power, 0.0)
+        expected = ageing.further(0.1, rate, cycles, power)
         ageing.end_day(record, number, 0.4)
         cycle_loss[start_health] = record["cycle_loss"]
         assert record["cycle_loss"] == pytest.approx(expected, abs=1e-12)
@@ -243,7 +250,7 @@ def test_sums_of_a_day() -> None:
     assert record["swing"] == pytest.approx(0.3 + 0.2 + 0.005 + 0.2)
     assert (record["soc_low"], record["soc_high"]) == pytest.approx((0.4, 0.805))
     assert record["rise"] == pytest.approx(0.4)
-    assert record["rise_h"] == pytest.approx(2.5)
+    assert record["rise_rate"] == pytest.approx(0.2 * 0.1 + 0.2 * 0.4)
     assert record["day_h"] == 4.0
     assert record["stress_a"] == pytest.approx(2 * 0.5 + 0.6 + 0.6025)
     assert record["stress_b"] == pytest.approx(3 * 283.15 + 293.15)
@@ -259,7 +266,7 @@ def test_discharging_is_use_but_no_charging(chemistry: str) -> None:
     assert record["cycle_loss"] == 0.02
     ageing.add_step(record, number, 0.7, 0.4, 4.0, 15.0, 24.0)
     assert record["swing"] == pytest.approx(0.3)
-    assert record["rise"] == record["rise_h"] == 0.0
+    assert record["rise"] == record["rise_rate"] == 0.0
     ageing.end_day(record, number, 0.4)
     assert record["cycle_loss"] > 0.02
 
@@ -297,15 +304,88 @@ def test_no_loss_is_ever_negative(
     assert 0.0 <= lost < np.inf
 
 
+AGES = st.sampled_from([0.0, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 8.0])
+
+
+def day_of_cycles(
+    chemistry: str, years: float, pack_c: float, low: float, high: float, cycles: int
+) -> float:
+    """Loss of a day of so many cycles between two SoCs at 0.5 / h; it rests as long at either."""
+    number, record = ageing.CHEMISTRIES[chemistry], battery()
+    ageing.begin(record, *ageing.losses_at_age(number, years), low)
+    move_h = (high - low) / 0.5
+    rest_h = 12.0 / cycles - move_h
+    for _ in range(cycles):
+        for before, after in ((low, high), (high, low)):
+            for start, end, h in ((before, after, move_h), (after, after, rest_h)):
+                ageing.add_step(record, number, start, end, h, pack_c, h)
+    return float(ageing.end_day(record, number, low))
+
+
+@settings(max_examples=examples(200))
+@given(
+    st.sampled_from(ORDER),
+    AGES,
+    st.floats(-30.0, 60.0),
+    st.floats(0.0, 0.9),
+    st.floats(0.05, 1.0),
+    st.integers(1, 4),
+)
+def test_each_further_cycle_of_a_day_costs_something(
+    chemistry: str, years: float, pack_c: float, low: float, share: float, cycles: int
+) -> None:
+    """All else equal: band of SoC, its mean, rate and temperature, at any age from new on."""
+    high = low + share * (1.0 - low)
+    losses = [day_of_cycles(chemistry, years, pack_c, low, high, n) for n in (cycles, cycles + 1)]
+    assert losses[1] > losses[0]
+
+
+def test_three_cycles_in_the_cold_cost_a_young_battery_more_than_two() -> None:
+    """And one of half a year less than a new one. Both failed while a leap was booked as little."""
+    for years in (0.0, 0.1):
+        losses = [day_of_cycles("nmc622", years, -5.0, 0.2, 0.9, n) for n in (1, 2, 3)]
+        assert losses == sorted(losses)
+    young, older = (day_of_cycles("nmc622", years, -5.0, 0.2, 0.9, 3) for years in (0.0, 0.5))
+    assert young > 2.0 * older
+
+
+@settings(max_examples=examples(200))
+@given(
+    st.sampled_from(ORDER),
+    AGES,
+    st.floats(-30.0, 20.0),
+    st.floats(0.05, 0.6),
+    st.floats(0.02, 0.2),
+    st.floats(0.1, 1.0),
+)
+def test_slow_charging_besides_makes_no_day_cheaper(
+    chemistry: str, years: float, pack_c: float, fast_rise: float, slow_per_h: float, share: float
+) -> None:
+    """A car uses some energy and charges it at 0.2 / h; then gives some and takes it back slowly.
+
+    Mean SoC and depth are those of the day without. In heat a day of NMC622 can be 1 % cheaper: its
+    plating, less `plating_offset`, is nearly nothing then.
+    """
+    number, losses = ageing.CHEMISTRIES[chemistry], []
+    for slow_rise in (0.0, min(share * fast_rise, 20.0 * slow_per_h)):
+        record = battery()
+        ageing.begin(record, *ageing.losses_at_age(number, years), 0.8)
+        ageing.add_step(record, number, 0.8, 0.8, 0.0, pack_c, 24.0)
+        ageing._add_change(record, 0.8, 0.8 - fast_rise, 0.5)
+        ageing._add_change(record, 0.8 - fast_rise, 0.8, fast_rise / 0.2)
+        ageing._add_change(record, 0.8, 0.8 - slow_rise, 0.5)
+        ageing._add_change(record, 0.8 - slow_rise, 0.8, slow_rise / slow_per_h)
+        losses.append(ageing.end_day(record, number, 0.8))
+    assert losses[1] > losses[0]
+
+
 @given(SOCS, st.floats(-30.0, 59.0), st.floats(0.5, 1.0))
 def test_hotter_calendar_ages_nmc622_faster(soc: float, pack_c: float, more_k: float) -> None:
     """And the other three chemistries; at every SoC at which time costs capacity at all."""
     for number in ageing.CHEMISTRIES.values():
         kelvin = pack_c + 273.15
         if number == models.NMC622:
-            cool, hot = (
-                models.nmc622_rates(soc, t, 0.0, 0.0)[0] for t in (kelvin, kelvin + more_k)
-            )
+            cool, hot = (models.nmc622_calendar(soc, t) for t in (kelvin, kelvin + more_k))
         else:
             cool, hot = (models.stresses(number, soc, t)[0] for t in (kelvin, kelvin + more_k))
         assert hot > cool or cool == hot == 0.0

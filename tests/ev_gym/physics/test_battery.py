@@ -294,7 +294,7 @@ def test_the_lattice_of_the_classic_household() -> None:
 def test_what_is_missing_at_departure_is_stored() -> None:
     """58 kWh wanted at 80 % is 46.4: from 40 kWh 6.4 are missing, from 50 none and none is lost."""
     car, vehicle = table_of(Vehicle()), states()
-    vehicle["energy_kwh"] = 40.0
+    vehicle["energy_kwh"], vehicle["wanted_soc"] = 40.0, 0.8
     assert battery.leave(vehicle[0], car) == pytest.approx(6.4, abs=1e-12)
     assert vehicle["energy_kwh"][0] == pytest.approx(46.4, abs=1e-12)
     assert vehicle["home"][0] == 0
@@ -326,16 +326,19 @@ def test_a_trip_ends_at_the_minimum_at_least(
 
 
 @settings(max_examples=examples(200))
-@given(vehicles(), st.floats(0.0, 1.0), st.floats(0.0, 200.0))
-def test_rounding_never_makes_money_or_energy(vehicle: Vehicle, soc: float, trip: float) -> None:
+@given(vehicles(), st.floats(0.0, 1.0), st.floats(0.0, 1.0), st.floats(0.0, 200.0))
+def test_rounding_never_makes_money_or_energy(
+    vehicle: Vehicle, wanted_soc: float, soc: float, trip: float
+) -> None:
     """Leaving and returning: no negative purchase, no less than wanted, no more than full."""
     car, record = table_of(vehicle), states()
     start_kwh = soc * vehicle.battery_kwh
     record["energy_kwh"], record["trip_kwh"] = start_kwh, trip
+    record["wanted_soc"] = wanted_soc = max(wanted_soc, vehicle.min_soc)
     missing_kwh = battery.leave(record[0], car)
     left_kwh = float(record["energy_kwh"][0])
     assert missing_kwh >= 0.0
-    assert vehicle.wanted_soc * vehicle.battery_kwh <= left_kwh <= vehicle.battery_kwh
+    assert wanted_soc * vehicle.battery_kwh <= left_kwh <= vehicle.battery_kwh
     assert left_kwh == pytest.approx(start_kwh + missing_kwh, abs=1e-12 * 100)
     public_kwh = battery.come_home(record[0], car)
     home_kwh = float(record["energy_kwh"][0])

@@ -311,12 +311,12 @@ def test_sorting(count: int) -> None:
 def test_peak_spans_are_local_days(zone: str, monday: datetime, hours: list[int]) -> None:
     """Each hour reads the row of its day; where any hours count, each is a span of its own."""
     calendar = local_calendar(monday.replace(tzinfo=ZoneInfo(zone)), zone, sum(hours) + 24)
-    power = power_tables(TARIFFS["goteborg"], calendar, 2)
+    power = power_tables(TARIFFS["goteborg"], calendar, 2, 1)
     assert np.bincount(power.peak_rows).tolist() == [*hours, 24]
     assert power.house_peaks_kw.shape == (2, 8, 1, 3)
     begins = np.cumsum([0, *hours]).tolist()
     assert np.flatnonzero(power.opens).tolist() == begins
     assert power.opens[0] == power_charge.MONTH
-    power = power_tables(TARIFFS["seom"], calendar, 2)
+    power = power_tables(TARIFFS["seom"], calendar, 2, 1)
     assert power.peak_rows.tolist() == list(range(sum(hours) + 24))
     assert (power.opens == power_charge.NOTHING).sum() == 0

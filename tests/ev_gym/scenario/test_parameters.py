@@ -162,8 +162,19 @@ def test_bounds_themselves_are_allowed(kind: type, field: Any) -> None:
         (lambda: Charger(levels_kw=(0.0, 7.4), phase_switching=True), "because levels_kw is given"),
         (lambda: Charger(phases=1, phase_switching=True), "Charger.phases is 1; allowed: 3 phases"),
         (lambda: Charger(switch_hold_min=5), "no effect because phase_switching is False"),
-        (lambda: Vehicle(min_soc=0.9), "Vehicle.min_soc is 0.9; allowed: at most wanted_soc, 0.8"),
-        (lambda: Vehicle(limit_soc=0.7), "Vehicle.wanted_soc is 0.8; allowed: at most limit_soc, "),
+        (
+            lambda: Vehicle(min_soc=0.9, wanted_soc=0.8),
+            "Vehicle.min_soc is 0.9; allowed: at most wanted_soc, 0.8",
+        ),
+        (
+            lambda: Vehicle(limit_soc=0.7, wanted_soc=0.8),
+            "Vehicle.wanted_soc is 0.8; allowed: at most limit_soc, 0.7",
+        ),
+        (
+            lambda: Vehicle(min_soc=0.9, limit_soc=0.7),
+            "Vehicle.min_soc is 0.9; allowed: at most limit_soc, 0.7",
+        ),
+        (lambda: Vehicle(wanted_soc="trip"), "a number from 0 to 1, or 'trips'"),
         (
             lambda: Vehicle(chemistry="lead"),
             "allowed: one of 'nmc622', 'lfp', 'nca', 'nmc111', None",

@@ -99,6 +99,7 @@ COMPANY: dict[str, dict[str, Any]] = {
 }
 
 OTHER: dict[str, Any] = {
+    "wanted_soc": 0.5,
     **{"name": "another", "phases": 1, "levels_kw": [0, 5], "load_management": False},
     **{"pattern": "daily", "routine_shares": [1, 0, 0], "transfer_high_per_kwh": 0.9},
     **{"high_months": [7], "high_weekdays": [5], "source": "classic", "zone": "UTC"},
@@ -114,6 +115,7 @@ OTHER: dict[str, Any] = {
     ),
     **{"temperature_c": 5, "eur_rate": 11, "stamp_zone": "UTC"},
     **{"price_column": "price", "ac_max_kw": 10, "min_soc": 0.2, "eta": 0.9, "days": 7},
+    **{"seed": 7, "holidays": "NO", "price_window": "hourly"},
 }
 
 

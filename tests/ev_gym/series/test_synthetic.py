@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,16 +15,19 @@ import pytest
 from ev_gym.calibrated import figures
 from ev_gym.calibration.measures import month_of
 from ev_gym.series.synthetic import (
-    TYPICAL_SEED,
+    FIRST_KEY,
     SyntheticSeries,
+    add_autoregression,
     from_scores,
     gaussian,
     local_clock,
-    recursive,
+    quarter_scores,
     season,
     smooth_gaussian,
+    stream,
     synthetic_series,
 )
+from ev_gym.series.synthetic_sky import built_in_clearness
 
 ZONE = "Europe/Stockholm"
 START = datetime(2023, 1, 1, 23, tzinfo=timezone.utc)  # Monday 2 January, 00:00 local
@@ -65,15 +68,37 @@ def test_one_seed_one_result(built_in: SyntheticSeries) -> None:
         assert mine.dtype == np.float64
         assert mine.tobytes() == other.tobytes()
     assert pickle.dumps(np.random.get_state()) == state  # noqa: NPY002
-    other_seed = synthetic_series(START, 52, 1, ZONE, 12_000.0, seed=TYPICAL_SEED + 1)
-    for mine, other in zip(built_in, other_seed, strict=True):
-        assert abs(np.corrcoef(mine.ravel()[:YEAR_H], other.ravel()[:YEAR_H])[0, 1]) < 0.9
+
+
+@pytest.mark.parametrize("other", [{"world": 1}, {"seed": 1}, {"world": 104}, {"seed": 2**40}])
+def test_each_world_and_family_has_series_of_its_own(
+    other: dict[str, int], built_in: SyntheticSeries
+) -> None:
+    """What the season does not explain is independent, of every series and of the sky."""
+    again = synthetic_series(START, 52, 2, ZONE, 12_000.0, **other)
+    mine = [*built_in[:2], *built_in.load_kw[:2], built_in_clearness(START, YEAR_H)]
+    theirs = [*again[:2], *again.load_kw, built_in_clearness(START, YEAR_H, **other)]
+    for one, two in zip(mine, theirs, strict=True):
+        days = [v.reshape(52 * 7, -1).mean(axis=1) for v in (one, two)]
+        # a day less the mean of the five weeks around it
+        rest = [v[17:-17] - np.convolve(v, np.ones(35) / 35.0, "valid") for v in days]
+        # 330 days, of which about a third are independent: standard error 0.1
+        assert abs(np.corrcoef(*rest)[0, 1]) < 0.3
+        assert not np.array_equal(one, two)
+    # sizes of houses follow one rule in every world
+    assert again.load_kw.mean() * 8766.0 == pytest.approx(12_000.0, rel=1e-12)
+
+
+def test_streams_of_worlds_are_those_of_numpy() -> None:
+    key = np.random.SeedSequence((FIRST_KEY, 3, 104), spawn_key=(2,))
+    expected = np.random.Generator(np.random.PCG64(key)).standard_normal(4)
+    assert np.array_equal(stream(3, 104, 2).standard_normal(4), expected)
 
 
 def test_streams_are_independent(built_in: SyntheticSeries) -> None:
     few = synthetic_series(START, 5, 4, ZONE, 12_000.0)
     assert np.array_equal(few.load_kw, built_in.load_kw[:4, : 5 * 672])
-    assert np.array_equal(few.price_per_kwh, built_in.price_per_kwh[: 5 * 168])
+    assert np.array_equal(few.price_per_kwh, built_in.price_per_kwh[: 5 * 672])
     assert np.array_equal(few.temperature_c, built_in.temperature_c[: 5 * 168])
 
 
@@ -109,16 +134,68 @@ def test_people_follow_summer_time_and_the_sun_does_not() -> None:
     assert clock.hour[autumn].tolist() == [0, 1, 2, *range(2, 24)]
 
 
-def test_recursive_equals_loop() -> None:
-    driven, decay = _rng(0).standard_normal(1000), _rng(1).uniform(0.0, 0.999, 1000)
-    for each in (decay, np.array([0.97])):
-        steps = np.broadcast_to(each, 1000)
-        y, expected = 0.0, []
-        for a, x in zip(steps.tolist(), driven.tolist(), strict=True):
-            y = a * y + x
-            expected.append(y)
-        # lags whose factor is below 1e-9 are left out
-        assert recursive(driven, each) == pytest.approx(np.array(expected), abs=1e-6)
+def test_autoregression_equals_loop() -> None:
+    noise, decay = _rng(0).standard_normal(1000), _rng(1).uniform(0.0, 0.999, 1000)
+    innovation, weight = _rng(2).uniform(0.0, 2.0, 1000), _rng(3).standard_normal(1000)
+    total = np.ones(1000)
+    add_autoregression(total, noise, decay, innovation, weight)
+    y, expected = noise[0], [1.0 + weight[0] * noise[0]]
+    for t in range(1, 1000):
+        y = decay[t] * y + innovation[t] * noise[t]
+        expected.append(1.0 + weight[t] * y)
+    assert total == pytest.approx(np.array(expected), rel=1e-12, abs=1e-12)
+
+
+def test_public_holidays_are_sundays() -> None:
+    friday = date(2023, 1, 6)  # Epiphany
+    plain = local_clock(START, YEAR_H, ZONE)
+    clock = local_clock(START, YEAR_H, ZONE, frozenset({friday}))
+    day = (friday - date(2023, 1, 2)).days
+    assert set(plain.weekday[plain.day == day].tolist()) == {4}
+    assert set(clock.weekday[clock.day == day].tolist()) == {6}
+    others = plain.day != day
+    assert np.array_equal(clock.weekday[others], plain.weekday[others])
+    # a price's score falls by what the hour of a Sunday is cheaper than that of a workday
+    with_it, without = (
+        synthetic_series(START, 52, 1, ZONE, 12_000.0, holidays=days)
+        for days in (frozenset({friday}), frozenset())
+    )
+    cheaper = (without.price_per_kwh - with_it.price_per_kwh).reshape(-1, 96)
+    assert cheaper[day].mean() > 0.05
+    assert np.array_equal(
+        np.flatnonzero(np.abs(cheaper).max(axis=1) > 0.0), [day - 1, day, day + 1]
+    )
+    # neighbours differ only by the quarters beside midnight, which lean towards the day
+    assert np.flatnonzero(cheaper[day - 1]).min() >= 92
+    assert np.flatnonzero(cheaper[day + 1]).max() < 4
+    changed = np.flatnonzero(
+        (with_it.load_kw != without.load_kw).reshape(-1, 96).mean(axis=1) > 0.5
+    )
+    assert day in changed
+
+
+def test_quarters_of_an_hour() -> None:
+    """Twice as steep as the hours around, bent as they are, and as they are on average."""
+    clock = local_clock(START, 6, ZONE)
+    fits = {
+        "tilt_by_hour": [0.0] * 24,
+        "tilt_per_slope": 2.0,
+        "tilt_sd_by_hour": [0.0] * 24,
+        "bend_per_curvature": 1.0,
+    }
+    rising = quarter_scores(np.arange(6.0), clock, fits, _rng(0)).reshape(6, 4)
+    assert rising.mean(axis=1) == pytest.approx(np.arange(6.0), abs=1e-12)
+    # the line rises by 2 in an hour: by 0.5 from the middle of a quarter to that of the next
+    assert rising[2] == pytest.approx([1.25, 1.75, 2.25, 2.75])
+    hill = quarter_scores(np.array([0.0, 0.0, 1.0, 0.0, 0.0, 0.0]), clock, fits, _rng(0))
+    # a parabola of second derivative -2 at distances of 3/8 and 1/8 h, around its mean
+    assert hill[8:12] == pytest.approx(1.0 - np.array([1.0, -1.0, -1.0, 1.0]) / 16.0)
+    # chance tilts the line, by the hour's own measure
+    fits["tilt_sd_by_hour"] = [0.0, 0.0, 0.4] + [0.0] * 21
+    tilted = [quarter_scores(np.zeros(6), clock, fits, _rng(k)).reshape(6, 4) for k in range(400)]
+    slope = [hours[2, 3] - hours[2, 0] for hours in tilted]
+    assert np.std(slope) == pytest.approx(0.4 * 0.75, rel=0.12)
+    assert all(not hours[[0, 1, 3, 4, 5]].any() for hours in tilted)
 
 
 def test_gaussian_has_the_variance_and_correlation_of_its_parts() -> None:
@@ -164,6 +241,8 @@ def test_season_returns_after_a_year() -> None:
         ({"zone": "Europe/Stokholm"}, "zone is 'Europe/Stokholm'"),
         ({"weeks": 0}, "weeks is 0: it must be at least 1"),
         ({"houses": 0}, "houses is 0: it must be at least 1"),
+        ({"seed": -1}, "seed is -1: it must be 0 or more"),
+        ({"world": -2}, "world is -2: it must be 0 or more"),
         ({"annual_kwh": 0.0}, "annual_kwh is 0.0"),
         ({"annual_kwh": float("nan")}, "annual_kwh is nan"),
     ],
@@ -177,7 +256,7 @@ def test_bad_input(changed: dict[str, Any], message: str) -> None:
 def test_generator_needs_neither_pandas_nor_matplotlib() -> None:
     code = (
         "import sys, ev_gym.series.synthetic; "
-        "print([m for m in ('pandas', 'matplotlib', 'scipy') if m in sys.modules])"
+        "print([m for m in ('pandas', 'matplotlib', 'holidays') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

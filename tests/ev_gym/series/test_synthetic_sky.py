@@ -1,6 +1,6 @@
 """The built-in sky against the figures of the measured one, and its seeds.
 
-The measured sky is one year, so the mean of 24 generated years may differ from it by what one year
+The measured sky is one year, so the mean of 72 generated years may differ from it by what one year
 scatters: the tolerances are about two standard deviations of single generated years. Known to be
 off by more: generated weather changes a little more within the day than measured (correlation
 after 3 and 6 hours), so days differ a little less.
@@ -23,7 +23,7 @@ from ev_gym.series.of_scenario import dataset_of
 from ev_gym.series.synthetic_sky import built_in_clearness, day_of_year
 
 START = datetime(2023, 1, 1, tzinfo=timezone.utc)
-YEAR_H, YEARS = 365 * 24, 24
+YEAR_H, YEARS = 365 * 24, 72
 BUILT_IN = datetime(2024, 12, 29, 23, tzinfo=timezone.utc)  # Monday 30 December, 00:00 local
 
 # figure, place in it, tolerance
@@ -54,9 +54,9 @@ FIGURES = [
 
 
 def years_of(place: str, seed: int) -> list[dict[str, Any]]:
-    """Figures of each of 24 generated years."""
+    """Figures of each of 72 generated years."""
     hours = YEARS * YEAR_H
-    clearness = built_in_clearness(START, hours, seed, place)
+    clearness = built_in_clearness(START, hours, seed, place=place)
     clear = sky.clear_hours(START, YEAR_H, sky.PLACES[place])  # leap days do not matter here
     month = sky.utc_month(START, YEAR_H)
     return [

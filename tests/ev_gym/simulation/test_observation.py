@@ -102,6 +102,32 @@ def test_bounds_are_tight_and_true(scenario: Any) -> None:
         assert fields[name].high >= values.max()
 
 
+def test_a_wish_stands_from_plug_in_to_departure_and_is_not_told_before() -> None:
+    """It stays what it is, differs from stay to stay, and what is missing of it is bought."""
+    env = EVChargingEnv({"days": 14})
+    places = observation_slices(env.scenario)
+    observation, _ = env.reset(seed=5)
+    wishes: dict[float, float] = {}
+    missing = 0
+    for _ in range(env.scenario.horizon_steps):
+        plugged, hours, wanted, lacks_kwh = (
+            float(observation[places[name]][0])
+            for name in ("plugged", "hours_to_departure", "wanted_soc", "energy_to_wanted_kwh")
+        )
+        observation, _, _, _, info = env.step(np.zeros(1, np.float32))
+        if plugged:
+            departure = info["now_min"] / 60.0 + hours
+            assert wishes.setdefault(round(departure, 2), wanted) == wanted
+        else:
+            assert wanted == lacks_kwh == 0.0
+        if plugged and hours <= 0.25:
+            assert info["missing_kwh"] == pytest.approx(lacks_kwh, abs=1e-5)
+            missing += lacks_kwh > 0.0
+    assert len(wishes) > 5
+    assert len(set(wishes.values())) > 3
+    assert missing > 5
+
+
 def foretold_power_cost(seen: dict[str, Any], import_kwh: float) -> float:
     """What an import in the coming step adds to the month's power charge, by the observation."""
     names = ("peak_kw", "hour_kwh", "hour_factor", "power_price_per_kw")
@@ -116,7 +142,6 @@ def test_an_observation_is_what_is_known_before_the_step(scenario: Any) -> None:
     env = EVChargingEnv(scenario)
     places = observation_slices(env.scenario)
     batteries = np.array([car.battery_kwh for car in env.scenario.vehicles])
-    wanted = np.array([car.wanted_soc for car in env.scenario.vehicles])
     limit_kw = env.scenario.household.limit_kw
     step_h = env.scenario.step_h
     world = env.simulator.world
@@ -125,7 +150,7 @@ def test_an_observation_is_what_is_known_before_the_step(scenario: Any) -> None:
     for step in range(400):
         seen = {name: observation[place] for name, place in places.items()}
         vehicles = env.simulator.vehicles[0]
-        here = vehicles["plugged"] != 0
+        here, wanted = vehicles["plugged"] != 0, vehicles["wanted_soc"].copy()
         now_min = int(env.simulator.households["now_min"][0])
         away += int((~here).sum())
         phases = vehicles["phases"].tolist()

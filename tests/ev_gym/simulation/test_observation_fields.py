@@ -19,7 +19,7 @@ from ev_gym.reference import markdown
 from ev_gym.simulation.observation import GROUPS, observation_slices
 from ev_gym.simulation.observation_fields import (
     DECLARATIONS,
-    HOURS_AHEAD,
+    SLOTS_AHEAD,
     WITH_DISCHARGING,
     WITH_EXPORT,
     WITH_PHASE_SWITCHING,
@@ -70,13 +70,21 @@ def expected_fields(env: EVChargingEnv) -> dict[str, list[np.float32]]:
     for field in DECLARATIONS:
         if field.condition is not None and not field.condition.of_scenario(env.scenario):
             continue
-        for i in range(field.owner.entries(env.scenario)):
-            entry = {"ahead_h": i} if field.owner is HOURS_AHEAD else {}
+        slot_min = env.simulator.world.dataset.price_minutes
+        entries = field.owner.entries(env.scenario, slot_min)
+        if field.owner is SLOTS_AHEAD:
+            part = np.full(entries, np.nan, np.float32)
+            field.number(**{name: (names | {"part": part})[name] for name in field.parameters})
+            form = "price_h{:02d}" if slot_min == 60 else "price_m{:04d}"
+            for i in range(entries):
+                expected[form.format(i if slot_min == 60 else slot_min * i)] = [part[i]]
+            continue
+        for i in range(entries):
+            entry = {}
             if "vehicle" in field.owner.names:
                 entry = {"vehicle": names["vehicles"][i], "car": names["cars"][i]}
             read = {name: (names | entry)[name] for name in field.parameters}
-            name = f"{field.name}{i:02d}" if field.owner is HOURS_AHEAD else field.name
-            expected.setdefault(name, []).append(np.float32(field.number(**read)))
+            expected.setdefault(field.name, []).append(np.float32(field.number(**read)))
     return expected
 
 

@@ -33,7 +33,7 @@ def test_settlement_price_of_every_start() -> None:
             hours = sorted(hourly[(hour + h) % len(hourly)] for h in range(24 * days))
             cheapest = math.fsum(hours[: 6 * days]) / (6 * days)
             assert start["settlement_price"] == pytest.approx(cheapest, abs=1e-12)
-            (alone,) = world.start_at(int(start["minute"]))
+            (alone,) = world.starts_at(int(start["minute"]))
             assert alone["settlement_price"] == start["settlement_price"]
 
 

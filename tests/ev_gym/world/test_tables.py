@@ -38,7 +38,9 @@ Array = np.ndarray[Any, Any]
 def fields_of(env: EVChargingEnv, observations: list[Array]) -> dict[str, Array]:
     """Observations as columns, by field name."""
     table = np.stack(observations)
-    return {name: table[:, place] for name, place in observation_slices(env.scenario).items()}
+    slot_min = env.simulator.world.dataset.price_minutes
+    slices = observation_slices(env.scenario, slot_min)
+    return {name: table[:, place] for name, place in slices.items()}
 
 
 def fields_at(scenario: Scenario, dataset: Dataset, start: str) -> dict[str, Array]:
@@ -185,7 +187,7 @@ def test_price_and_load_of_a_step_are_means_over_it(step_min: int, slot_min: int
     env = EVChargingEnv(scenario, dataset=dataset)
     first = minute_of(dataset, "2024-03-30T12:00")
     observation, _ = env.reset(seed=3, options={"start": "2024-03-30", "house": 2})
-    places = observation_slices(scenario)
+    places = observation_slices(scenario, slot_min)
     for step in range(24 * 60 // step_min):
         minutes = range(first + step * step_min, first + (step + 1) * step_min)
         prices, loads = [], []
@@ -201,10 +203,57 @@ def test_price_and_load_of_a_step_are_means_over_it(step_min: int, slot_min: int
         assert info["load_kw"] == pytest.approx(sum(loads) / len(loads), abs=1e-12)
 
 
+@pytest.mark.parametrize(("slot_min", "step_min"), [(15, 15), (15, 5), (15, 60), (30, 15)])
+def test_window_of_finer_prices_at_every_step(slot_min: int, step_min: int) -> None:
+    """Slot by slot with `datetime`, through both weeks in which the clock changes.
+
+    Prices are known to the end of today, from 13:00 of tomorrow; a slot after that shows the price
+    of the same local time of the last known day or, where summer time skipped that, an hour before.
+    """
+    for monday, weeks in ((datetime(2024, 3, 25), 2), (datetime(2024, 10, 21), 2)):
+        dataset = series(weeks, slot_min, monday)
+        prices, slots = dataset.price_per_kwh, 36 * 60 // slot_min
+        fields = fields_of_days(PLAIN, dataset, 7 * weeks, step_min)
+        names = [f"price_m{slot_min * i:04d}" for i in range(slots)]
+        window = np.hstack([fields[name] for name in names])
+        assert window.shape == (7 * weeks * 1440 // step_min, slots)
+        local = [
+            (dataset.start + timedelta(minutes=slot_min * i)).astimezone(STOCKHOLM)
+            for i in range(len(prices))
+        ]
+        by_time: dict[Any, int] = {}
+        for i, moment in enumerate(local):
+            by_time.setdefault((moment.date(), moment.hour, moment.minute), i)
+        for step in range(len(window)):
+            first = step * step_min // slot_min
+            if first + slots > len(prices):
+                break
+            last_day = local[first].date() + timedelta(days=local[first].hour >= 13)
+            wanted, known = [], 0
+            for i in range(first, first + slots):
+                now = local[i]
+                if now.date() > last_day:
+                    hour = now.hour
+                    if (last_day, hour, now.minute) not in by_time:
+                        hour -= 1
+                    i = by_time[last_day, hour, now.minute]
+                else:
+                    known += 1
+                wanted.append(prices[i])
+            np.testing.assert_array_equal(window[step], np.array(wanted, np.float32))
+            assert fields["hours_known"][step, 0] == known * slot_min / 60
+
+
 @pytest.mark.parametrize("slot_min", [15, 30])
-def test_window_holds_hourly_means_of_finer_prices(slot_min: int) -> None:
+def test_a_window_of_hourly_means_of_finer_prices(slot_min: int) -> None:
     dataset = series(14, slot_min)
-    fields = fields_at(PLAIN, dataset, "2024-01-01T13:00")
+    scenario = dataclasses.replace(PLAIN, price_window="hourly")
+    env = EVChargingEnv(scenario, dataset=dataset)
+    observation, _ = env.reset(seed=0, options={"start": "2024-01-01T13:45", "house": 0})
+    places = observation_slices(scenario)
+    assert env.observation_space.shape == (max(place.stop for place in places.values()),)
+    fields = {name: observation[np.newaxis, place] for name, place in places.items()}
+    assert fields["hours_known"][0, 0] == 35.0
     hourly = dataset.price_per_kwh.reshape(-1, 60 // slot_min).mean(axis=1)
     window = [fields[f"price_h{h:02d}"][0, 0] for h in range(35)]
     np.testing.assert_allclose(window, hourly[13 : 13 + 35], rtol=1e-6)

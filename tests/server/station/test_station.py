@@ -200,7 +200,7 @@ def test_a_station_saved_in_the_layout_of_before_begins_anew_and_names_both_vers
     """By the program that saved it; and by the state's layout, should that name be the same."""
     clock = FakeClock()
     own = Station(store, Config(clock=clock))
-    layouts = "saved state has layout version 2; allowed: 4"
+    layouts = "saved state has layout version 2; allowed: 5"
     for program, told in (
         (layout_2.PROGRAM, f"saved by version {layout_2.PROGRAM}; this is {program_version()}"),
         (program_version(), layouts),
