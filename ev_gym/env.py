@@ -14,7 +14,7 @@ from ev_gym.scenario import Scenario, as_scenario
 from ev_gym.series.dataset import Dataset
 from ev_gym.simulation import saved_state
 from ev_gym.simulation.actions import ActionMap
-from ev_gym.simulation.observation import observation_space
+from ev_gym.simulation.observation import PHYSICAL, checked_observation, observation_space
 from ev_gym.simulation.reset_options import NOTHING_FIXED, checked_seed, fixed_draws
 from ev_gym.simulation.results import FULL, NONE, History, checked_info, history_frame
 from ev_gym.simulation.simulator import Outputs, Simulator
@@ -49,6 +49,9 @@ class EVChargingEnv(gym.Env[NDArray[Any], Any]):
     departure, the SoC wanted then, the energy that it still lacks, and the power that it could
     take. Where the scenario has solar panels, a power charge, or a charger that discharges cars or
     switches phases, further fields describe these. `ev_gym.observation_fields(scenario)` lists all.
+
+    With `observation="scaled"` each field is (number - offset) / factor, with the offset and factor
+    of that list, and so are the bounds. Fields then vary by about 1, as learning wants them.
 
     ## Reward
     Minus the money that charging cost in the step, in `scenario.currency`. It is the sum of the
@@ -97,10 +100,11 @@ class EVChargingEnv(gym.Env[NDArray[Any], Any]):
         dataset: Series to use instead of those that the scenario names.
         render_mode: None, `"rgb_array"` or `"human"`.
         info: `"full"`, `"flat"`, `"terms"` or `"none"`: how much an `info` holds.
+        observation: `"physical"` or `"scaled"`.
 
     Raises:
         ScenarioError: for an impossible scenario or split.
-        ValueError: for another `render_mode` or `info`.
+        ValueError: for another `render_mode`, `info` or `observation`.
     """
 
     metadata = {"render_modes": ["rgb_array", "human"], "render_fps": 8}  # noqa: RUF012  # gymnasium.Env declares no ClassVar
@@ -113,19 +117,21 @@ class EVChargingEnv(gym.Env[NDArray[Any], Any]):
         dataset: Dataset | None = None,
         render_mode: str | None = None,
         info: str = FULL,
+        observation: str = PHYSICAL,
     ) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             raise ValueError(
                 f"render_mode is {render_mode!r}; allowed: None, 'rgb_array' or 'human'"
             )
         self._info_mode = checked_info(info)
+        self.observation = checked_observation(observation)
         self.scenario = as_scenario(scenario)
         self.split = split
         self.render_mode = render_mode
         world = build_world(self.scenario, dataset, split)
-        self.simulator = Simulator(world, 1)
+        self.simulator = Simulator(world, 1, self.observation)
         self._actions = ActionMap(self.scenario, continuous)
-        self.observation_space = observation_space(world)
+        self.observation_space = observation_space(world, self.observation)
         self.action_space = self._actions.space
         self._masks = not continuous and info != NONE
         self._history = History(len(self.scenario.vehicles), self.scenario.horizon_steps)

@@ -59,6 +59,8 @@ def markdown() -> str:
             f"{field.slice.start}",
             f"{field.low:.4g}",
             f"{field.high:.4g}",
+            f"{field.offset:g}",
+            f"{field.factor:g}",
         )
         for field in fields
         if field.name not in middle
@@ -70,8 +72,11 @@ def markdown() -> str:
         "Written by `python -m ev_gym.reference`; the code reads the same tables.",
         "## Observation",
         "On the preset `stockholm`; the bounds are those of its series. Fields from `plugged` on "
-        "have one entry for each car. Of the price window only the first and the last are shown.",
-        _table(("name", "unit", "meaning", "first", "low", "high"), observation),
+        "have one entry for each car. Of the price window only the first and the last are shown. "
+        '`observation="scaled"` shows (number - offset) / factor.',
+        _table(
+            ("name", "unit", "meaning", "first", "low", "high", "offset", "factor"), observation
+        ),
         "## Results of a step (`info`, logs)",
         "Currency is the scenario's. Of the house:",
         _fields(results),

@@ -17,7 +17,7 @@ from ev_gym.scenario import Scenario, as_scenario
 from ev_gym.series.dataset import Dataset
 from ev_gym.simulation import saved_state
 from ev_gym.simulation.actions import ActionMap
-from ev_gym.simulation.observation import observation_space
+from ev_gym.simulation.observation import PHYSICAL, checked_observation, observation_space
 from ev_gym.simulation.reset_options import checked_mask, fixed_draws, row_seeds
 from ev_gym.simulation.results import FULL, NONE, checked_info, rows_info
 from ev_gym.simulation.simulator import Outputs, Simulator
@@ -46,6 +46,7 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
             next call overwrites.
         render_mode: None is the only one; there is no picture of many households.
         info: `"full"`, `"flat"`, `"terms"` or `"none"`: how much `infos` hold.
+        observation: `"physical"` or `"scaled"`.
 
     Attributes:
         outputs: The arrays behind what the last `reset` or `step` returned, for callers that want
@@ -54,7 +55,8 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
 
     Raises:
         ScenarioError: for an impossible scenario or split.
-        ValueError: for an impossible number of envs, autoreset mode, render mode or `info`.
+        ValueError: for an impossible number of envs, autoreset mode, render mode, `info` or
+            `observation`.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         copy: bool = True,
         render_mode: str | None = None,
         info: str = FULL,
+        observation: str = PHYSICAL,
     ) -> None:
         whole = isinstance(num_envs, numbers.Integral) and not isinstance(num_envs, bool)
         if not whole or num_envs < 1:
@@ -81,6 +84,7 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
                 + ", ".join(map(repr, modes))
             )
         self._info_mode = checked_info(info)
+        self.observation = checked_observation(observation)
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
         self.num_envs = int(num_envs)
@@ -89,9 +93,9 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         self.split = split
         self.copy = copy
         world = build_world(self.scenario, dataset, split)
-        self.simulator = Simulator(world, num_envs)
+        self.simulator = Simulator(world, num_envs, self.observation)
         self._actions = ActionMap(self.scenario, continuous)
-        self.single_observation_space = observation_space(world)
+        self.single_observation_space = observation_space(world, self.observation)
         self.single_action_space = self._actions.space
         self._masks = not continuous and info != NONE
         self.observation_space = batch_space(self.single_observation_space, num_envs)

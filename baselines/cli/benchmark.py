@@ -44,6 +44,9 @@ PARTS = "parts"  # the folder of finished tasks, inside the folder of results
 @click.option("--no-bound", is_flag=True, help="No lower bound, so no regret: for huge runs.")
 @click.option("--steps/--no-steps", default=None,
               help="Whether to write every step. Default: up to ten million.")  # fmt: skip
+@click.option("--observation", type=click.Choice(["physical", "scaled"]), default="physical",
+              show_default=True,
+              help="What policies are given; those by name do the same with either.")  # fmt: skip
 @click.option("--report", is_flag=True, help="Write report.html, one file that needs no network.")
 @click.option("--url", help="Drive households on this server, e.g. http://127.0.0.1:5000.")
 @click.option("--token", envvar="EV_GYM_TOKEN", show_envvar=True, help="The server's token.")
@@ -121,6 +124,7 @@ def _plan(options: dict[str, Any]) -> Plan:
         split=split,
         bound=not options["no_bound"] and not remote,
         steps=options["steps"],
+        observation=options["observation"],
         url=options["url"],
         token=options["token"],
     )

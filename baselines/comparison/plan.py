@@ -15,6 +15,7 @@ from baselines.policies.specs import POLICY_NAMES, built_in, parse_spec
 from ev_gym.runtime.durations import HOUR_MIN
 from ev_gym.scenario import Scenario
 from ev_gym.scenario.scenario import with_horizon
+from ev_gym.simulation.observation import PHYSICAL, checked_observation
 from ev_gym.world.episode_starts import Month
 from ev_gym.world.world import build_world
 
@@ -44,11 +45,13 @@ class Plan:
             after the other.
         bound: Whether to compute the lower bound of each episode; never with a url.
         steps: Whether to keep every step; None: where there are at most MOST_STEPS.
+        observation: `"physical"` or `"scaled"`, as policies are given observations.
         url: Address of a server whose households to drive; None: local ones.
         token: Its token; None: the environment variable EV_GYM_TOKEN, where set.
 
     Raises:
-        ValueError: for a name given twice, an unknown split, or a policy that fits no scenario.
+        ValueError: for a name given twice, an unknown split or kind of observation, or a policy
+            that fits no scenario.
     """
 
     scenarios: tuple[Scenario, ...]
@@ -59,6 +62,7 @@ class Plan:
     split: str | None = None
     bound: bool = True
     steps: bool | None = None
+    observation: str = PHYSICAL
     url: str | None = None
     token: str | None = field(default=None, repr=False)
 
@@ -71,6 +75,7 @@ class Plan:
                 raise ValueError(f"{kind} {', '.join(twice)} is named twice; allowed: once each")
         if self.split not in SPLITS:
             raise ValueError(f"split is {self.split!r}; allowed: None, 'train', 'test' or 'both'")
+        checked_observation(self.observation)
         for policy in self.policies if self.scenarios else ():
             if not any(applicable(policy, scenario) for scenario in self.scenarios):
                 scenarios = ", ".join(names["scenario"])
@@ -175,6 +180,7 @@ class Plan:
                 seed=batch_seed(self.seeds[0], batch),
                 columns=step_columns(self.horizons) if keeps else (),
                 week=week and batch == 0 and policy is not LOWER_BOUND,
+                observation=self.observation,
                 url=self.url,
                 token=self.token,
             )
@@ -207,7 +213,7 @@ class Plan:
 
 
 _LISTS = ("policies", "seeds")
-_SIMPLE = ("households", "days", "split", "bound", "steps", "url")
+_SIMPLE = ("households", "days", "split", "bound", "steps", "observation", "url")
 
 
 @functools.lru_cache(maxsize=16)

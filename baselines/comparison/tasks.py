@@ -24,6 +24,7 @@ from baselines.policies.specs import make_policy
 from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.durations import DAY_H, HOUR_MIN
 from ev_gym.scenario import Scenario
+from ev_gym.simulation.observation import PHYSICAL
 from ev_gym.simulation.results import TERMS, record_infos, steps_frame
 from ev_gym.simulation.state_fields import STEP_DTYPE, VEHICLE_STEP_DTYPE
 
@@ -57,6 +58,7 @@ class Task:
         code: A digest of the code that computes it: tasks of other code are other tasks.
         months: Where episodes are months, the first day of each; else empty: drawn by the seed.
         month_hours: Of such months, the length of each day, the same for all episodes of a task.
+        observation: `"physical"` or `"scaled"`, as the policy is given observations.
         url: Address of a server; None: local.
         token: Its token.
     """
@@ -71,6 +73,7 @@ class Task:
     code: str = ""
     months: tuple[str, ...] = ()
     month_hours: tuple[int, ...] = ()
+    observation: str = PHYSICAL
     url: str | None = None
     token: str | None = field(default=None, repr=False)
 
@@ -152,6 +155,7 @@ def make_env(task: Task) -> Any:
         scenario=task.scenario,
         split=task.split,
         autoreset_mode=AutoresetMode.DISABLED,
+        observation=task.observation,
         **arguments,
     ).unwrapped
 

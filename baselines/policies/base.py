@@ -17,6 +17,7 @@ from ev_gym.runtime.arrays import Floats
 from ev_gym.scenario import Scenario
 from ev_gym.scenario.charger import at_charger
 from ev_gym.simulation.actions import level_fractions
+from ev_gym.simulation.observation import PHYSICAL, SCALED, physical
 from ev_gym.world.world import World
 
 # Fractions and levels are written in different precisions; this forgives their rounding.
@@ -82,6 +83,7 @@ class Policy:
     remembers = False  # whether a decision depends on what was observed before in the episode
     needs_sun = False  # whether it is made for houses with PV alone
     clairvoyant = False  # whether it must be told the future: `baselines.foresight.tell_future`
+    observation = PHYSICAL  # whether the observations that it is given are physical or scaled
 
     def __init__(self, scenario: Scenario, continuous: bool = True, seed: int = 0) -> None:
         if self.needs_sun and scenario.solar.peak_kw == 0.0:
@@ -147,7 +149,9 @@ class Policy:
         return np.stack(levels, axis=1)
 
     def view(self, observation: NDArray[np.float32]) -> View:
-        """A batch (n, D) by name; its length tells how long the slots of the price window are.
+        """A batch (n, D) by name, in physical units.
+
+        Its length tells how long the slots of the price window are.
 
         Raises:
             ValueError: for observations of another scenario.
@@ -158,6 +162,8 @@ class Policy:
                 f"policy {self.name} was given observations of length {observation.shape[1]}; "
                 f"allowed for scenario {self.scenario.name!r}: " + ", ".join(map(str, self.layouts))
             )
+        if self.observation == SCALED:
+            observation = physical(observation, layout.scales)
         return View(observation, layout)
 
     def needed_h(self, view: View) -> Floats:

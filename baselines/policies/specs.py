@@ -41,6 +41,7 @@ from numpy.typing import NDArray
 from baselines.policies.base import Policy
 from ev_gym.scenario import Scenario
 from ev_gym.scenario.parameters import nearest
+from ev_gym.simulation.observation import PHYSICAL
 
 # The policies of this package: where each class is. It is imported when somebody asks for it.
 _CLASSES = {
@@ -100,7 +101,8 @@ def make_policy(spec: str, env: Any, seed: int = 0) -> Policy:
         )
     if not 0 <= seed < 2**64:
         raise ValueError(f"seed is {seed!r}; allowed: a whole number from 0 to {2**64 - 1}")
-    return policy_from_spec(spec, base.scenario, isinstance(space, spaces.Box), seed)
+    continuous, observation = isinstance(space, spaces.Box), getattr(base, "observation", PHYSICAL)
+    return policy_from_spec(spec, base.scenario, continuous, seed, observation)
 
 
 class Spec(NamedTuple):
@@ -185,7 +187,9 @@ def entry_point_of(spec: Spec) -> EntryPoint | None:
     )
 
 
-def policy_from_spec(text: str, scenario: Scenario, continuous: bool, seed: int) -> Policy:
+def policy_from_spec(
+    text: str, scenario: Scenario, continuous: bool, seed: int, observation: str = PHYSICAL
+) -> Policy:
     """The policy that a spec stands for; its `name` is the spec.
 
     Args:
@@ -193,6 +197,7 @@ def policy_from_spec(text: str, scenario: Scenario, continuous: bool, seed: int)
         scenario: The scenario, read once.
         continuous: Whether actions are fractions, or levels of the charger.
         seed: Of a policy that draws.
+        observation: `"physical"` or `"scaled"`, as the observations that it will be given.
 
     Raises:
         ValueError: for a spec that cannot be read, something that does not exist or is no policy,
@@ -208,6 +213,7 @@ def policy_from_spec(text: str, scenario: Scenario, continuous: bool, seed: int)
         target = _callable_from(spec, point, (scenario, continuous, seed))
     policy = target if isinstance(target, Policy) else RowByRow(target, scenario, continuous, seed)
     policy.name = text
+    policy.observation = observation
     return policy
 
 
@@ -288,8 +294,8 @@ class RowByRow(Policy):
     """A function of one observation as a policy for many rows: it is called row by row.
 
     Args:
-        function: From one observation (D,) to one action: a fraction for each car, for one car
-            also a number; with levels a level for each car.
+        function: From one observation (D,), as the env gives it, to one action: a fraction for each
+            car, for one car also a number; with levels a level for each car.
         scenario: The scenario.
         continuous: Whether actions are fractions, or levels of the charger.
         seed: Not used.

@@ -6,7 +6,7 @@ import contextlib
 import importlib
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,11 @@ from gymnasium.wrappers.utils import rescale_box
 from numpy.typing import NDArray
 
 from baselines.policies.base import Policy
+from ev_gym.drivers.habits import MAX_MINUTES
+from ev_gym.runtime.durations import HOUR_MIN
 from ev_gym.scenario import Scenario
 from ev_gym.simulation.actions import ActionMap
+from ev_gym.simulation.observation import PHYSICAL, SCALED, physical, scaled
 
 # Algorithms, in this order, by an attribute that their archives hold: A2C has one that PPO has too.
 # DDPG is saved as the TD3 that it is.
@@ -41,10 +44,12 @@ class TrainedModel(Policy):
     """A trained neural network, without exploration: `predict(deterministic=True)`.
 
     Knows what it saw in training. It fails where the household is another than there: only the
-    number of observation fields and the actions are compared, not what stands in the fields. It
-    sees raw observations, so a model that was trained behind a wrapper which changes them (such as
-    one that normalises) gets numbers of a kind that it does not know. Actions from -1 to 1, as
-    `gymnasium.wrappers.RescaleAction` gives them in training, are brought to the env's own range.
+    number of observation fields and the actions are compared, not what stands in the fields. A
+    model that was trained on scaled observations is given these, another one physical ones,
+    whichever the env gives; the bounds in the archive tell. Otherwise it sees them raw, so a model
+    that was trained behind a wrapper which changes them (such as one that normalises) gets numbers
+    of a kind that it does not know. Actions from -1 to 1, as `gymnasium.wrappers.RescaleAction`
+    gives them in training, are brought to the env's own range.
 
     An archive holds pickled code, which runs when it is loaded: open only what you trust.
 
@@ -70,6 +75,8 @@ class TrainedModel(Policy):
                 f"for scenario {scenario.name!r}: "
                 + ", ".join(str((length,)) for length in self.layouts)
             )
+        self._scales = self.layouts[observed.shape[0]].scales
+        self._trained_on = _observed(observed, self._scales, self.layouts[observed.shape[0]].slices)
         self._box, by_level = (ActionMap(scenario, kind).space for kind in (True, False))
         space = self._model.action_space
         self._by_level = space == by_level
@@ -83,8 +90,12 @@ class TrainedModel(Policy):
 
     def __call__(self, observation: NDArray[np.float32]) -> Any:
         """The action for one observation (D,), or the actions for a batch (n, D)."""
+        seen = np.atleast_2d(observation)
+        if self._trained_on != self.observation:
+            convert = scaled if self._trained_on == SCALED else physical
+            seen = convert(seen, self._scales)
         with _one_thread():
-            answer, _ = self._model.predict(np.atleast_2d(observation), deterministic=True)
+            answer, _ = self._model.predict(seen, deterministic=True)
         return self.act(self._fractions(answer), single=observation.ndim == 1)
 
     def _fractions(self, answer: NDArray[Any]) -> NDArray[np.float64]:
@@ -97,6 +108,15 @@ class TrainedModel(Policy):
             *_, back = rescale_box(self._box, np.float32(-1), np.float32(1))
             answer = back(answer)
         return answer.astype(np.float64)
+
+
+def _observed(space: spaces.Box, scales: NDArray[np.float32], slices: Mapping[str, slice]) -> str:
+    """Whether observations of a space are physical or scaled."""
+    # The time to departure is at most that of the longest stay, whatever the scenario.
+    places = slices["hours_to_departure"]
+    longest_h = np.full(places.stop - places.start, MAX_MINUTES / HOUR_MIN, np.float32)
+    is_scaled = np.array_equal(space.high[places], scaled(longest_h, scales[:, places]))
+    return SCALED if is_scaled else PHYSICAL
 
 
 def _load(path: str) -> Any:

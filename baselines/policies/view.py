@@ -13,7 +13,7 @@ from ev_gym.runtime.arrays import Bools, Floats
 from ev_gym.runtime.durations import DAY_H, DAY_MIN, HOUR_MIN
 from ev_gym.scenario import Scenario
 from ev_gym.series.limits import PRICE_MINUTES
-from ev_gym.simulation.observation import observation_slices
+from ev_gym.simulation.observation import observation_scales, observation_slices
 from ev_gym.world.tables import window_slot_min
 
 # An energy observed in float32 is nothing below this.
@@ -35,6 +35,7 @@ class Layout(NamedTuple):
         merged: How many of its slots a step takes, 1 or more; a policy sees their mean.
         slot_h: Length of a slot as a policy sees it (h).
         usual_load: Where the usual load of the coming hours stands; nowhere without power charge.
+        scales: (2, D) offset and factor of each number of a scaled observation.
     """
 
     slices: Mapping[str, slice]
@@ -42,6 +43,7 @@ class Layout(NamedTuple):
     merged: int
     slot_h: float
     usual_load: slice
+    scales: NDArray[np.float32]
 
 
 def layouts(scenario: Scenario) -> dict[int, Layout]:
@@ -57,7 +59,9 @@ def layouts(scenario: Scenario) -> dict[int, Layout]:
         slot_h = merged * slot_min / HOUR_MIN
         usual = slices.get("usual_load_kw_h00", slice(0, 0)).start
         usual_load = slice(usual, usual + DAY_H if "usual_load_kw_h00" in slices else usual)
-        found[length] = Layout(slices, slice(first, first + slots), merged, slot_h, usual_load)
+        window = slice(first, first + slots)
+        scales = observation_scales(scenario, slot_min)
+        found[length] = Layout(slices, window, merged, slot_h, usual_load, scales)
     return found
 
 
@@ -116,7 +120,7 @@ class View:
     `ev_gym.observation_fields`; a field that a scenario does not have is 0.
 
     Args:
-        observation: (n, D) float32.
+        observation: (n, D) float32, physical.
         layout: Where each field stands.
     """
 

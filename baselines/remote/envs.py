@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from baselines.remote.http_client import READ_S, Client, RemoteError
 from baselines.remote.session import Answer, LastRows, RemoteSession
 from ev_gym.scenario import Scenario
+from ev_gym.simulation.observation import PHYSICAL, checked_observation
 from ev_gym.simulation.reset_options import checked_mask, checked_seed, given_options, row_seeds
 from ev_gym.simulation.results import (
     FULL,
@@ -52,10 +53,11 @@ class RemoteEnv(gym.Env[NDArray[Any], Any]):
         render_mode: Only None.
         info: `"full"`, `"flat"`, `"terms"` or `"none"`: how much infos hold here; the server sends
             the same for all.
+        observation: `"physical"` or `"scaled"`.
 
     Raises:
         ScenarioError: for an impossible scenario or split.
-        ValueError: for another `render_mode` or `info`.
+        ValueError: for another `render_mode`, `info` or `observation`.
         RemoteError: if the server cannot be reached, or refuses.
     """
 
@@ -71,12 +73,15 @@ class RemoteEnv(gym.Env[NDArray[Any], Any]):
         timeout_s: float = READ_S,
         render_mode: str | None = None,
         info: str = FULL,
+        observation: str = PHYSICAL,
     ) -> None:
         _check_render_mode(render_mode)
         self._info_mode = checked_info(info)
+        self.observation = checked_observation(observation)
         self.render_mode = None
         client = Client(url, token, timeout_s)
-        session = RemoteSession(client, scenario, split=split, continuous=continuous)
+        settings = {"split": split, "continuous": continuous, "observation": self.observation}
+        session = RemoteSession(client, scenario, **settings)
         self._session = session
         self.scenario = session.scenario
         self.split = split
@@ -160,10 +165,11 @@ class RemoteVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         render_mode: Only None.
         info: `"full"`, `"flat"`, `"terms"` or `"none"`: how much infos hold here; the server sends
             the same for all.
+        observation: `"physical"` or `"scaled"`.
 
     Raises:
         ScenarioError: for an impossible scenario, split or number of envs.
-        ValueError: for an impossible autoreset mode, render mode or `info`.
+        ValueError: for an impossible autoreset mode, render mode, `info` or `observation`.
         RemoteError: if the server cannot be reached, or refuses.
     """
 
@@ -179,10 +185,12 @@ class RemoteVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         timeout_s: float = READ_S,
         render_mode: str | None = None,
         info: str = FULL,
+        observation: str = PHYSICAL,
     ) -> None:
         self.closed = True  # so far there is nothing to close
         _check_render_mode(render_mode)
         self._info_mode = checked_info(info)
+        self.observation = checked_observation(observation)
         self.render_mode = None
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
@@ -194,6 +202,7 @@ class RemoteVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
             split=split,
             continuous=continuous,
             autoreset_mode=self.autoreset_mode.value,
+            observation=self.observation,
         )
         self._session = session
         self.closed = False

@@ -19,7 +19,7 @@ import numpy as np
 from ev_gym.runtime.arrays import Floats
 from ev_gym.scenario import RewardWeights, Scenario
 from ev_gym.series.dataset import Dataset
-from ev_gym.simulation.observation import world_fields
+from ev_gym.simulation.observation import SCALED, physical, world_fields
 from ev_gym.simulation.results import vehicle_columns
 from ev_gym.simulation.simulator import Outputs, Simulator
 from ev_gym.world.tables import window_slot_min
@@ -136,8 +136,10 @@ def current_scene(simulator: Simulator, history: pd.DataFrame) -> Scene:
     scenario, dataset = simulator.world.scenario, simulator.world.dataset
     current = simulator.outputs()
     simulator.report(np.zeros(1, np.int64), current)
-    fields = world_fields(simulator.world)
-    observation = {field.name: current.observations[0, field.slice] for field in fields}
+    seen = current.observations[0]
+    if simulator.observation == SCALED:
+        seen = physical(seen, simulator.tables.observation_scales)
+    observation = {field.name: seen[field.slice] for field in world_fields(simulator.world)}
     past = history.iloc[-round(PAST_H / scenario.step_h) :]
     now_h = float(current.results["now_min"][0]) / 60.0
     edges_h = np.append(past["now_min"].to_numpy(np.float64) / 60.0, now_h)

@@ -32,6 +32,7 @@ from ev_gym.simulation.observation_fields import (
     Declaration,
     Owner,
     Ranges,
+    Scale,
 )
 from ev_gym.world.tables import Tables, window_slot_min
 from ev_gym.world.world import World, build_world
@@ -69,13 +70,16 @@ def _groups() -> list[Group]:
 
 GROUPS = _groups()
 
+PHYSICAL, SCALED = OBSERVATION_MODES = ("physical", "scaled")
+
 # --- the table of the fields ---
 
 
 class ObservationField(NamedTuple):
     """One field of the observation: where it stands, what it means, and its true bounds.
 
-    A field of the vehicles has one entry per vehicle, in their order.
+    A field of the vehicles has one entry per vehicle, in their order. Bounds are physical;
+    `observation="scaled"` shows (number - offset) / factor.
     """
 
     name: str
@@ -84,6 +88,8 @@ class ObservationField(NamedTuple):
     slice: slice
     low: float
     high: float
+    offset: float
+    factor: float
 
 
 _SLOT_NAMES = {HOUR_MIN: "hour", HOUR_MIN // 2: "half-hour", HOUR_MIN // 4: "quarter-hour"}
@@ -139,14 +145,16 @@ def world_fields(world: World) -> tuple[ObservationField, ...]:
     for name, place, meaning, field in _placed(world.scenario, slot_min):
         low, high = field.bounds(ranges) if callable(field.bounds) else field.bounds
         unit = field.unit.format(currency=world.scenario.currency)
-        fields.append(ObservationField(name, unit, meaning, place, float(low), float(high)))
+        scale = field.scale_in(world.scenario.currency)
+        bounds = float(low), float(high)
+        fields.append(ObservationField(name, unit, meaning, place, *bounds, *scale))
     return tuple(fields)
 
 
 def observation_fields(
     scenario: str | Scenario | Mapping[str, Any] = "stockholm", dataset: Dataset | None = None
 ) -> tuple[ObservationField, ...]:
-    """Name, unit, meaning, slice and bounds of each observation field of a scenario.
+    """Name, unit, meaning, slice, bounds and scale of each observation field of a scenario.
 
     Args:
         scenario: A preset's name, a `Scenario`, or a dict of overrides.
@@ -170,9 +178,54 @@ def observation_bounds(world: World) -> tuple[NDArray[np.float32], NDArray[np.fl
     return low, high
 
 
-def observation_space(world: World) -> spaces.Box:
+def observation_space(world: World, mode: str = PHYSICAL) -> spaces.Box:
     """The observation space of one household."""
-    return spaces.Box(*observation_bounds(world))
+    low, high = observation_bounds(world)
+    if mode == SCALED:
+        slot_min = window_slot_min(world.scenario, world.dataset.price_minutes)
+        scales = observation_scales(world.scenario, slot_min)
+        low, high = scaled(low, scales), scaled(high, scales)
+    return spaces.Box(low, high)
+
+
+# --- scaled observations ---
+
+
+def checked_observation(mode: Any) -> str:
+    """The `observation` argument of an env.
+
+    Raises:
+        ValueError: for anything but an observation mode.
+    """
+    if isinstance(mode, str) and mode in OBSERVATION_MODES:
+        return mode
+    raise ValueError(f"observation is {mode!r}; allowed: 'physical' or 'scaled'")
+
+
+def observation_scales(scenario: Scenario, slot_min: int) -> NDArray[np.float32]:
+    """(2, D) offset and factor of each entry, with slots of the price window of so many minutes."""
+    placed: list[tuple[slice, Scale]] = [
+        (place, field.scale_in(scenario.currency))
+        for _, place, _, field in _placed(scenario, slot_min)
+    ]
+    scales = np.empty((2, placed[-1][0].stop), np.float32)
+    for place, (offset, factor) in placed:
+        scales[0, place], scales[1, place] = offset, factor
+    return scales
+
+
+def scaled(observation: NDArray[np.float32], scales: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A physical observation (..., D) as `observation="scaled"` shows it."""
+    offset, factor = scales
+    shown: NDArray[np.float32] = (observation - offset) / factor
+    return shown
+
+
+def physical(observation: NDArray[np.float32], scales: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A scaled observation (..., D) in physical units, to the rounding of float32."""
+    offset, factor = scales.astype(np.float64)
+    seen: NDArray[np.float32] = (observation * factor + offset).astype(np.float32)
+    return seen
 
 
 # --- the code that writes an observation ---
@@ -222,6 +275,8 @@ def _running_hour(household: HouseholdState) -> tuple[int, int]:
 def writer_code() -> str:
     """The body of `observe`: the lines of all groups, because Numba has no loop over functions.
 
+    At its end they are scaled, where the tables hold scales.
+
     Two house fields of scenarios with a power charge, for example, give these lines:
 
         if settings.power_days > 0:
@@ -236,6 +291,10 @@ def writer_code() -> str:
         "hour, settings = tables.hours[hour_index], tables.settings[0]",
         "place = 0",
         *itertools.chain.from_iterable(map(_lines_of, GROUPS)),
+        "if tables.observation_scales.shape[1] > 0:",
+        "    offset, factor = tables.observation_scales[0], tables.observation_scales[1]",
+        "    for i in range(observation.shape[0]):",
+        "        observation[i] = (observation[i] - offset[i]) / factor[i]",
     ]
     return "\n".join(_indented(lines)) + "\n"
 

@@ -181,6 +181,38 @@ class Ranges:
         self.import_kw = Range(0.0, _above(self.load_kw.high + cars_kw))
 
 
+# --- scales ---
+
+
+class Scale(NamedTuple):
+    """How `observation="scaled"` shows a field: (number - offset) / factor."""
+
+    offset: float
+    factor: float
+
+
+AS_IT_IS = Scale(0.0, 1.0)
+PRICE_SCALE = Scale(1.25, 0.5)  # per kWh in SEK, as all-in prices vary
+PEAK_SCALE = Scale(8.0, 2.0)  # kW
+LOAD_SCALE = Scale(1.0, 1.0)  # kW
+
+# What a unit of a currency is worth in SEK, roughly and once and for all: scales of money are
+# declared in SEK and divided by it. It is no rate to count money by.
+SEK_PER_UNIT = {
+    "SEK": 1.0,
+    "NOK": 1.0,
+    "DKK": 1.5,
+    "EUR": 11.0,
+    "CHF": 12.0,
+    "GBP": 13.0,
+    "USD": 10.0,
+    "PLN": 2.5,
+    "CZK": 0.45,
+    "HUF": 0.03,
+}
+SEK_PER_OTHER_UNIT = 10.0
+
+
 # --- how a field is declared ---
 
 Number = Any  # a float, or an integer that becomes one in the observation
@@ -198,9 +230,17 @@ class Declaration(NamedTuple):
     unit: str
     meaning: str
     bounds: Bounds
+    scale: Scale
     condition: Condition | None
     owner: Owner
     number: Callable[..., Any]
+
+    def scale_in(self, currency: str) -> Scale:
+        """Its scale where money is in that currency."""
+        if "{currency}" not in self.unit:
+            return self.scale
+        sek = SEK_PER_UNIT.get(currency, SEK_PER_OTHER_UNIT)
+        return Scale(self.scale.offset / sek, self.scale.factor / sek)
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -212,7 +252,11 @@ DECLARATIONS: list[Declaration] = []
 
 
 def house_field(
-    unit: str, bounds: Bounds, condition: Condition | None = None, owner: Owner = HOUSE
+    unit: str,
+    bounds: Bounds,
+    scale: Scale,
+    condition: Condition | None = None,
+    owner: Owner = HOUSE,
 ) -> Callable[[F], F]:
     """Declare a field that the house has once, by the function that works out its number.
 
@@ -222,6 +266,7 @@ def house_field(
         unit: Its unit, or ""; `{currency}` stands for the scenario's currency.
         bounds: Lowest and highest value, or a function that takes them from the `Ranges` of a
             world.
+        scale: How `observation="scaled"` shows it; of money, in SEK.
         condition: Which scenarios have the field; None: all.
         owner: Whose the field is.
 
@@ -231,7 +276,7 @@ def house_field(
 
     def declare(number: F) -> F:
         name, meaning = number.__name__, inspect.getdoc(number) or ""
-        field = Declaration(name, unit, meaning, bounds, condition, owner, number)
+        field = Declaration(name, unit, meaning, bounds, scale, condition, owner, number)
         known = COMMON_NAMES + owner.names
         unknown = [parameter for parameter in field.parameters if parameter not in known]
         if unknown:
@@ -246,80 +291,80 @@ def house_field(
 
 
 def vehicle_field(
-    unit: str, bounds: Bounds, condition: Condition | None = None
+    unit: str, bounds: Bounds, scale: Scale, condition: Condition | None = None
 ) -> Callable[[F], F]:
     """Declare a field that each vehicle has, as `house_field` does for the house."""
-    return house_field(unit, bounds, condition, VEHICLES)
+    return house_field(unit, bounds, scale, condition, VEHICLES)
 
 
-def window_field(unit: str, bounds: Bounds) -> Callable[[F], F]:
+def window_field(unit: str, bounds: Bounds, scale: Scale) -> Callable[[F], F]:
     """Declare a field that each slot of the price window has, as `house_field` does for the house.
 
     Its function writes all slots into `part`. What is ahead is appended to its name: `_h` and the
     hours in two digits or, where slots are shorter, `_m` and the minutes in four; in its meaning
     `{slot}` stands for the kind of slot and `{ahead}` for the time.
     """
-    return house_field(unit, bounds, None, SLOTS_AHEAD)
+    return house_field(unit, bounds, scale, None, SLOTS_AHEAD)
 
 
 # --- the fields; a new one goes to the end ---
 
 
-@house_field("", (-1.0, 1.0))
+@house_field("", (-1.0, 1.0), AS_IT_IS)
 def hour_sin(hour: HourRecord, minute_of_hour: int, tables: Tables) -> Number:
     """sine of the local time of day"""
     return tables.clock[hour.minute_of_day + minute_of_hour, SINE]
 
 
-@house_field("", (-1.0, 1.0))
+@house_field("", (-1.0, 1.0), AS_IT_IS)
 def hour_cos(hour: HourRecord, minute_of_hour: int, tables: Tables) -> Number:
     """cosine of the local time of day"""
     return tables.clock[hour.minute_of_day + minute_of_hour, COSINE]
 
 
-@house_field("", (-1.0, 1.0))
+@house_field("", (-1.0, 1.0), AS_IT_IS)
 def day_sin(hour: HourRecord, tables: Tables) -> Number:
     """sine of the local day of the year"""
     return tables.clock[CLOCK_MIN + hour.day_of_year, SINE]
 
 
-@house_field("", (-1.0, 1.0))
+@house_field("", (-1.0, 1.0), AS_IT_IS)
 def day_cos(hour: HourRecord, tables: Tables) -> Number:
     """cosine of the local day of the year"""
     return tables.clock[CLOCK_MIN + hour.day_of_year, COSINE]
 
 
-@house_field("", (0.0, 1.0))
+@house_field("", (0.0, 1.0), AS_IT_IS)
 def weekend(hour: HourRecord) -> Number:
     """1 on Saturday, Sunday and public holidays"""
     return hour.weekend
 
 
-@house_field("kW", lambda ranges: ranges.load_kw)
+@house_field("kW", lambda ranges: ranges.load_kw, LOAD_SCALE)
 def load_kw(household: HouseholdState) -> Number:
     """base load of the coming step"""
     return household.load_kw
 
 
-@house_field("kW", lambda ranges: ranges.headroom_kw)
+@house_field("kW", lambda ranges: ranges.headroom_kw, Scale(12.0, 2.0))
 def headroom_kw(household: HouseholdState, settings: Settings) -> Number:
     """connection's limit less the base load, with the sun that is not cut off"""
     return charging_headroom_kw(settings, household.load_kw, household.pv_kw)
 
 
-@house_field("deg C", lambda ranges: ranges.temperature_c)
+@house_field("deg C", lambda ranges: ranges.temperature_c, Scale(8.0, 8.0))
 def temperature_c(household: HouseholdState) -> Number:
     """outdoor temperature"""
     return household.temperature_c
 
 
-@house_field("{currency}/kWh", lambda ranges: ranges.price_per_kwh)
+@house_field("{currency}/kWh", lambda ranges: ranges.price_per_kwh, PRICE_SCALE)
 def price_per_kwh(household: HouseholdState) -> Number:
     """all-in price of the coming step"""
     return household.price_per_kwh
 
 
-@house_field("h", lambda ranges: (0.0, ranges.scenario.price_window_h))
+@house_field("h", lambda ranges: (0.0, ranges.scenario.price_window_h), Scale(24.0, 8.0))
 def hours_known(
     hour: HourRecord, minute_of_hour: int, settings: Settings, tables: Tables
 ) -> Number:
@@ -330,7 +375,7 @@ def hours_known(
     return known * settings.window_slot_min / HOUR_MIN
 
 
-@window_field("{currency}/kWh", lambda ranges: ranges.published_price_per_kwh)
+@window_field("{currency}/kWh", lambda ranges: ranges.published_price_per_kwh, PRICE_SCALE)
 def price(
     household: HouseholdState,
     hour: HourRecord,
@@ -353,106 +398,110 @@ def price(
         unknown[i] = assumed[i]
 
 
-@vehicle_field("", (0.0, 1.0))
+@vehicle_field("", (0.0, 1.0), AS_IT_IS)
 def plugged(vehicle: VehicleState) -> Number:
     """1 while the car is at the charger"""
     return vehicle.plugged
 
 
-@vehicle_field("", (0.0, 1.0))
+@vehicle_field("", (0.0, 1.0), Scale(0.75, 0.125))
 def soc(vehicle: VehicleState, car: CarParams) -> Number:
     """state of charge; while away, as at departure"""
     return vehicle.energy_kwh / car.battery_kwh
 
 
-@vehicle_field("h", (0.0, MAX_MINUTES / HOUR_MIN))
+@vehicle_field("h", (0.0, MAX_MINUTES / HOUR_MIN), Scale(0.0, 16.0))
 def hours_to_departure(vehicle: VehicleState, household: HouseholdState) -> Number:
     """time to the planned departure; away 0"""
     return (vehicle.departure_min - household.now_min) / HOUR_MIN if vehicle.plugged != 0 else 0.0
 
 
-@vehicle_field("", (0.0, 1.0))
+@vehicle_field("", (0.0, 1.0), Scale(0.0, 0.5))
 def wanted_soc(vehicle: VehicleState) -> Number:
     """SoC wanted at departure; away 0"""
     return vehicle.wanted_soc if vehicle.plugged != 0 else 0.0
 
 
-@vehicle_field("kWh", lambda ranges: ranges.battery_kwh)
+@vehicle_field("kWh", lambda ranges: ranges.battery_kwh, Scale(0.0, 2.0))
 def energy_to_wanted_kwh(vehicle: VehicleState, car: CarParams) -> Number:
     """missing in the battery; away 0"""
     short_kwh = max(0.0, vehicle.wanted_soc * car.battery_kwh - vehicle.energy_kwh)
     return short_kwh if vehicle.plugged != 0 else 0.0
 
 
-@vehicle_field("kW", lambda ranges: ranges.car_kw)
+@vehicle_field("kW", lambda ranges: ranges.car_kw, Scale(0.0, 2.0))
 def available_kw(vehicle: VehicleState, car: CarParams) -> Number:
     """AC power the car could take now; away 0"""
     return acceptable_ac_kw(vehicle.energy_kwh, car) if vehicle.plugged != 0 else 0.0
 
 
-@house_field("kW", lambda ranges: ranges.pv_kw, WITH_PV)
+@house_field("kW", lambda ranges: ranges.pv_kw, Scale(0.0, 2.0), WITH_PV)
 def pv_kw(household: HouseholdState) -> Number:
     """what the sun gives in the coming step"""
     return household.pv_kw
 
 
-@house_field("{currency}/kWh", lambda ranges: ranges.export_price_per_kwh, WITH_EXPORT)
+@house_field(
+    "{currency}/kWh", lambda ranges: ranges.export_price_per_kwh, Scale(0.5, 0.5), WITH_EXPORT
+)
 def export_price_per_kwh(household: HouseholdState) -> Number:
     """price of an exported kWh in the coming step"""
     return household.export_price_per_kwh
 
 
-@house_field("kW", lambda ranges: ranges.import_kw, WITH_POWER_CHARGE)
+@house_field("kW", lambda ranges: ranges.import_kw, PEAK_SCALE, WITH_POWER_CHARGE)
 def peak_kw(household: HouseholdState, tables: Tables) -> Number:
     """the power charge grows with hours above it"""
     return lowest_peak_kw(household, tables.rates)
 
 
-@house_field("kWh", lambda ranges: ranges.import_kw, WITH_POWER_CHARGE)
+@house_field("kWh", lambda ranges: ranges.import_kw, Scale(0.0, 1.0), WITH_POWER_CHARGE)
 def hour_kwh(household: HouseholdState) -> Number:
     """import of the running hour so far, as it counts"""
     return household.hour_kwh
 
 
-@house_field("", (0.0, 1.0), WITH_POWER_CHARGE)
+@house_field("", (0.0, 1.0), Scale(0.75, 0.25), WITH_POWER_CHARGE)
 def hour_factor(household: HouseholdState, tables: Tables) -> Number:
     """factor by which the running hour counts"""
     return tables.rates[household.power_class, FACTOR]
 
 
-@house_field("{currency}/kW", lambda ranges: ranges.power_price_per_kw, WITH_POWER_CHARGE)
+@house_field(
+    "{currency}/kW", lambda ranges: ranges.power_price_per_kw, Scale(24.0, 8.0), WITH_POWER_CHARGE
+)
 def power_price_per_kw(household: HouseholdState, tables: Tables) -> Number:
     """what a kW more, imported for the running hour, adds beyond the peak"""
     rates = tables.rates[household.power_class]
     return rates[FACTOR] * rates[PRICE]
 
 
-@vehicle_field("", (1.0, 3.0), WITH_PHASE_SWITCHING)
+@vehicle_field("", (1.0, 3.0), Scale(2.0, 1.0), WITH_PHASE_SWITCHING)
 def phases(vehicle: VehicleState) -> Number:
     """phases in use"""
     return vehicle.phases
 
 
-@vehicle_field("kW", lambda ranges: ranges.car_kw, WITH_DISCHARGING)
+@vehicle_field("kW", lambda ranges: ranges.car_kw, Scale(0.0, 4.0), WITH_DISCHARGING)
 def discharge_kw(vehicle: VehicleState, car: CarParams) -> Number:
     """AC power the car could give now; away 0"""
     gives = vehicle.plugged != 0 and vehicle.energy_kwh > car.floor_kwh
     return car.max_kw if gives else 0.0
 
 
-@house_field("d", (0.0, 31.0), WITH_POWER_CHARGE)
+@house_field("d", (0.0, 31.0), Scale(16.0, 8.0), WITH_POWER_CHARGE)
 def month_days_left(hour: HourRecord, minute_of_hour: int) -> Number:
     """time to the end of the calendar month, in which the power charge is counted"""
     return hour.month_days - (hour.minute_of_day + minute_of_hour) / DAY_MIN
 
 
-@house_field("kW", lambda ranges: ranges.import_kw, WITH_POWER_CHARGE)
+@house_field("kW", lambda ranges: ranges.import_kw, PEAK_SCALE, WITH_POWER_CHARGE)
 def usual_peak_kw(household: HouseholdState, hour: HourRecord, tables: Tables) -> Number:
     """what peak_kw would be after the last 28 days if no car had charged"""
     return tables.usual_peak_kw[household.world_place, household.house, hour.day]
 
 
-@house_field("kW", lambda ranges: ranges.import_kw, WITH_POWER_CHARGE, OTHER_PEAKS)
+@house_field("kW", lambda ranges: ranges.import_kw, PEAK_SCALE, WITH_POWER_CHARGE, OTHER_PEAKS)
 def higher_peaks_kw(household: HouseholdState, tables: Tables, part: NDArray[np.float32]) -> Number:
     """the month's other peaks that count, which are not below peak_kw while no hour is above it"""
     period = tariff_period(household.peaks_kw, tables.rates, household.power_class)
@@ -460,7 +509,7 @@ def higher_peaks_kw(household: HouseholdState, tables: Tables, part: NDArray[np.
         part[place] = household.peaks_kw[period, LOWEST + 1 + place]
 
 
-@house_field("kW", lambda ranges: ranges.load_kw, WITH_POWER_CHARGE, DAY_AHEAD)
+@house_field("kW", lambda ranges: ranges.load_kw, LOAD_SCALE, WITH_POWER_CHARGE, DAY_AHEAD)
 def usual_load_kw(
     household: HouseholdState,
     hour_index: int,

@@ -15,7 +15,12 @@ from numpy.typing import NDArray
 from ev_gym.runtime import threads
 from ev_gym.runtime.compiling import as_records, entry_point
 from ev_gym.simulation import loops
-from ev_gym.simulation.observation import observation_bounds
+from ev_gym.simulation.observation import (
+    PHYSICAL,
+    SCALED,
+    observation_bounds,
+    observation_scales,
+)
 from ev_gym.simulation.state_fields import (
     STEP_DTYPE,
     VEHICLE_DTYPE,
@@ -23,6 +28,7 @@ from ev_gym.simulation.state_fields import (
     household_dtype,
 )
 from ev_gym.simulation.step import AS_DRAWN
+from ev_gym.world.tables import Tables, window_slot_min
 from ev_gym.world.world import World
 
 
@@ -54,11 +60,17 @@ class Simulator:
     Args:
         world: The tables that all of them read.
         count: Number of households n.
+        observation: "physical" or "scaled", as observations are to be.
+
+    Attributes:
+        tables: What the compiled loops read: the world's tables, with the scales of observations.
     """
 
-    def __init__(self, world: World, count: int) -> None:
+    def __init__(self, world: World, count: int, observation: str = PHYSICAL) -> None:
         self.world = world
         self.count = count
+        self.observation = observation
+        self.tables = self._tables()
         self.width = observation_bounds(world)[0].size
         cars = len(world.scenario.vehicles)
         self.households = as_records(np.zeros(count, household_dtype(*world.peaks_shape)))
@@ -75,7 +87,19 @@ class Simulator:
 
     def __getstate__(self) -> dict[str, Any]:
         machine_code = ("_bad_actions", "_step_rows", "_step_one", "_begin_rows", "_report_rows")
-        return vars(self) | dict.fromkeys((*machine_code, "_mask_rows"))
+        return vars(self) | dict.fromkeys((*machine_code, "_mask_rows", "tables"))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.tables = self._tables()
+
+    def _tables(self) -> Tables:
+        if self.observation != SCALED:
+            return self.world.tables
+        slot_min = window_slot_min(self.world.scenario, self.world.dataset.price_minutes)
+        scales = observation_scales(self.world.scenario, slot_min)
+        scales.flags.writeable = False  # as compiled code knows all tables
+        return self.world.tables._replace(observation_scales=scales)
 
     def outputs(self) -> Outputs:
         """Fresh arrays for what a reset or a step writes."""
@@ -111,7 +135,7 @@ class Simulator:
         args = (
             self.households,
             self.vehicles,
-            self.world.tables,
+            self.tables,
             self.world.starts if starts is None else starts,
             rows,
             house,
@@ -126,7 +150,7 @@ class Simulator:
         args = (
             self.households,
             self.vehicles,
-            self.world.tables,
+            self.tables,
             rows,
             out.observations,
             out.results,
@@ -184,7 +208,7 @@ class Simulator:
         if part is not None:
             arrays = tuple(array[part] for array in arrays)  # type: ignore[assignment]  # as many
         households, vehicles, actions, *written = arrays
-        return households, vehicles, self.world.tables, autoreset, actions, *written
+        return households, vehicles, self.tables, autoreset, actions, *written
 
     def step_one(
         self,
@@ -210,7 +234,7 @@ class Simulator:
         args = (
             self.households,
             self.vehicles,
-            self.world.tables,
+            self.tables,
             actions,
             observation,
             results,
@@ -234,7 +258,7 @@ class Simulator:
             of_car: (C,) the car of each.
         """
         masks = np.empty((self.count, len(fractions)), np.bool_)
-        tables = self.world.tables
+        tables = self.tables
         calls = [
             (self.households, self.vehicles, tables, fractions, of_car, masks)
             if part is None

@@ -85,6 +85,8 @@ class Tables(NamedTuple):
         rates, peak_rows, house_peaks_kw: the power charge, see `ev_gym.world.tariff_tables`.
         alone_import_kw: (houses, slots) import of the houses without cars; (0, 0) without power
             charge.
+        observation_scales: (2, D) offset and factor of each number of an observation, float32;
+            (2, 0) where observations are physical, as they are in a world's own tables.
     """
 
     settings: NDArray[Any]
@@ -100,6 +102,7 @@ class Tables(NamedTuple):
     load_kw: Floats
     offset_min: NDArray[np.int64]
     habits: Floats
+    observation_scales: NDArray[np.float32]
     pv_kw: Floats
     export_price: Floats
     rates: Floats  # from here on in the order in which `tabulate_peaks` takes them
@@ -366,6 +369,7 @@ def build_tables(scenario: Scenario, datasets: Sequence[Dataset]) -> tuple[Table
         load_kw=np.ascontiguousarray(load_kw),
         offset_min=first.calendar.offset_min.astype(np.int64),
         habits=habits.habits_table(),
+        observation_scales=np.empty((2, 0), np.float32),
         pv_kw=sun_kw,
         export_price=export_price,
         rates=power.rates,

@@ -100,6 +100,7 @@ _SPEC = {
     "continuous": BOOLEAN,
     "split": {"anyOf": [STRING, NULL]},
     "autoreset_mode": STRING,
+    "observation": with_description(STRING, "physical or scaled"),
     "version": with_description(STRING, "of the code and the state's layout"),
     "action_space": with_description(
         {
@@ -122,6 +123,8 @@ _SPEC = {
                 "stop": INTEGER,
                 "low": NUMBER,
                 "high": NUMBER,
+                "offset": NUMBER,
+                "factor": NUMBER,
             }
         )
     ),

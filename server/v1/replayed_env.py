@@ -12,6 +12,7 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from ev_gym.scenario import Scenario
+from ev_gym.simulation.observation import PHYSICAL
 from ev_gym.simulation.reset_options import checked_seed, given_options, row_seeds
 from ev_gym.simulation.results import record_infos
 from ev_gym.simulation.simulator import Outputs
@@ -33,6 +34,7 @@ class Spec:
         continuous: False for discrete actions.
         split: None, `"train"` or `"test"`.
         autoreset_mode: The value of an `AutoresetMode`; a single env ignores it.
+        observation: `"physical"` or `"scaled"`.
     """
 
     scenario: Scenario
@@ -41,6 +43,7 @@ class Spec:
     continuous: bool = True
     split: str | None = None
     autoreset_mode: str = "NextStep"
+    observation: str = PHYSICAL
 
     @property
     def rows(self) -> int:
@@ -87,7 +90,12 @@ class ReplayedEnv:
         spec = self.spec
         mode = "Disabled" if spec.num_envs is None else spec.autoreset_mode
         self.env = EVChargingVectorEnv(
-            spec.rows, spec.scenario, spec.split, spec.continuous, autoreset_mode=mode
+            spec.rows,
+            spec.scenario,
+            spec.split,
+            spec.continuous,
+            autoreset_mode=mode,
+            observation=spec.observation,
         )
         simulator = self.env.simulator
         # As bytes, since NumPy would copy records field by field.

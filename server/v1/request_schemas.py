@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from gymnasium.vector import AutoresetMode
 from pydantic import Field, WithJsonSchema
 
+from ev_gym.simulation.observation import OBSERVATION_MODES, PHYSICAL
 from ev_gym.simulation.reset_options import LARGEST_SEED
 from server.http.request_reading import WHOLE, FailFastList, Query, RequestBody
 from server.v1.scenario_schema import ScenarioOrOverrides
@@ -46,6 +47,11 @@ class NewEnv(RequestBody):
     autoreset_mode: Literal[MODES] = Field(  # type: ignore[valid-type]  # gymnasium's, known at run time
         AutoresetMode.NEXT_STEP.value,
         description="when the episodes of a vector session restart; of no effect on a single env",
+    )
+    observation: Literal[OBSERVATION_MODES] = Field(  # type: ignore[valid-type]  # known at run time
+        PHYSICAL,
+        description="scaled: each observation field less its offset, by its factor, as the "
+        "session's observation_fields tell them",
     )
 
 

@@ -133,6 +133,7 @@ def create() -> Response:
             continuous=content.continuous,
             split=content.split,
             autoreset_mode=content.autoreset_mode,
+            observation=content.observation,
         )
     )
     description = session_json.session(session, sessions.world(session.id))

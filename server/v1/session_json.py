@@ -45,9 +45,10 @@ def session(description: Session, world: World) -> dict[str, Any]:
         "continuous": spec.continuous,
         "split": spec.split,
         "autoreset_mode": spec.autoreset_mode,
+        "observation": spec.observation,
         "version": description.version,
         "action_space": _space(ActionMap(spec.scenario, spec.continuous).space),
-        "observation_space": _space(observation_space(world)),
+        "observation_space": _space(observation_space(world, spec.observation)),
         "observation_fields": [
             {
                 "name": field.name,
@@ -57,6 +58,8 @@ def session(description: Session, world: World) -> dict[str, Any]:
                 "stop": field.slice.stop,
                 "low": field.low,
                 "high": field.high,
+                "offset": field.offset,
+                "factor": field.factor,
             }
             for field in world_fields(world)
         ],

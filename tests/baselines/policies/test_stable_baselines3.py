@@ -25,7 +25,7 @@ from baselines.remote.envs import RemoteEnv
 from ev_gym.env import EVChargingEnv
 from ev_gym.scenario import Scenario
 from ev_gym.vector_env import EVChargingVectorEnv
-from tests.support.one_day import A_DAY
+from tests.support.one_day import A_DAY, VILLA_DAY
 from tests.support.real_server import serving
 from tests.support.rollouts import THREE_CARS, same
 
@@ -174,6 +174,21 @@ def test_an_archive_of_the_env_itself(
     model = saved(env, "PPO", tmp_path)
     expected = day_of(env, lambda seen: model.predict(seen, deterministic=True)[0])
     assert day_of(env, make_policy("model.zip", env)) == expected
+
+
+def test_an_archive_is_given_the_observations_of_its_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scaled or physical ones, whichever the env gives: rewards are those of its own env."""
+    monkeypatch.chdir(tmp_path)
+    envs = [EVChargingEnv(VILLA_DAY, observation=kind) for kind in ("physical", "scaled")]
+    for trained_in in envs:
+        model = saved(trained_in, "PPO", tmp_path)
+        expected = day_of(trained_in, lambda seen: model.predict(seen, deterministic=True)[0])  # noqa: B023
+        assert len(set(expected)) > 2
+        for env in envs:
+            rewards = day_of(env, make_policy("model.zip", env))
+            np.testing.assert_allclose(rewards, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_an_archive_of_another_env_is_refused(

@@ -52,6 +52,7 @@ VILLA = {**A_DAY, "preset": "stockholm-villa", "time_step_min": 60}
         (A_DAY, {"info": "flat"}),
         (VILLA, {"continuous": False, "info": "terms"}),
         (A_DAY, {"info": "none"}),
+        (VILLA, {"observation": "scaled"}),
         (Scenario(name="own", start_hour=7, time_step_min=30), {"split": "train"}),
     ],
     ids=str,

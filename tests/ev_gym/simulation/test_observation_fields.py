@@ -18,6 +18,7 @@ from ev_gym.env import EVChargingEnv
 from ev_gym.reference import markdown
 from ev_gym.simulation.observation import GROUPS, observation_slices
 from ev_gym.simulation.observation_fields import (
+    AS_IT_IS,
     DECLARATIONS,
     SLOTS_AHEAD,
     WITH_DISCHARGING,
@@ -132,7 +133,7 @@ def test_a_parameter_that_nothing_gives_is_refused() -> None:
             f"allowed: {allowed}{more}"
         )
         with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
-            declare("kW", (0.0, 1.0))(number)
+            declare("kW", (0.0, 1.0), AS_IT_IS)(number)
     assert before == DECLARATIONS
 
 
@@ -221,6 +222,6 @@ def test_the_five_lines_of_contributing_declare_a_field(interpreted: bool, tmp_p
     for kind in ("fields", "bounds", "observed"):
         assert {key: after[kind][key] for key in before[kind]} == before[kind]
     if not interpreted:
-        added = f"| `{name}` | kWh | {meaning} | 52 | 0 | 58 |"
+        added = f"| `{name}` | kWh | {meaning} | 52 | 0 | 58 | 0 | 8 |"
         assert added in after["reference"].splitlines()
         assert before["reference"] == markdown()

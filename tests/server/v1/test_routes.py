@@ -65,6 +65,25 @@ def test_a_single_session_answers_what_the_local_env_returns(
         assert text(remote.answer_to("reset", body)) == single_text(index, begun)
 
 
+def test_a_session_of_scaled_observations(url: str, http: requests.Session) -> None:
+    """As the local env's, space included; each field says its bounds and its scale."""
+    env = EVChargingEnv(VILLA, observation="scaled")
+    remote = SessionClient(http, url, scenario=VILLA, observation="scaled", seed=9)
+    assert text(remote.answer_to("reset")) == single_text(1, env.reset(seed=9))
+    told = http.get(remote.url).json()
+    assert told["observation"] == "scaled"
+    for side in ("low", "high"):
+        bounds = np.array(told["observation_space"][side], np.float32)
+        np.testing.assert_array_equal(bounds, getattr(env.observation_space, side))
+    fields = ev_gym.observation_fields(VILLA)
+    for field, row in zip(fields, told["observation_fields"], strict=True):
+        assert (row["low"], row["high"]) == (field.low, field.high)
+        assert (row["offset"], row["factor"]) == (field.offset, field.factor)
+    answer = http.post(url, json={"scenario": VILLA, "observation": "Scaled"})
+    assert answer.status_code == 400
+    assert http.post(url, json={"scenario": "classic"}).json()["observation"] == "physical"
+
+
 @pytest.mark.parametrize("mode", ["NextStep", "SameStep", "Disabled"])
 def test_a_vector_session_answers_what_the_vector_env_returns(
     url: str, http: requests.Session, mode: str
@@ -177,6 +196,8 @@ def test_a_session_is_described_by_the_declared_tables(
             "stop": field.slice.stop,
             "low": field.low,
             "high": field.high,
+            "offset": field.offset,
+            "factor": field.factor,
         }
         for field in ev_gym.observation_fields(env.scenario)
     ]
