@@ -69,8 +69,8 @@ class EVChargingEnv(gym.Env[NDArray[Any], Any]):
     The score of an episode is its return plus its settlement.
 
     ## Reset options
-    `{"start": <date or time>, "soc": ..., "house": ...}`: each one that is given replaces what the
-    seed would draw.
+    `{"start": <date or time>, "soc": ..., "house": ..., "world": ...}`: each one that is given
+    replaces what the seed would draw.
 
     Args:
         scenario: A preset's name, a `Scenario`, or a dict of overrides on `"preset"`.
