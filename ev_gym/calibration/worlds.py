@@ -132,10 +132,10 @@ def by_typicality(keys: range) -> list[int]:
     """Return the keys, first the one whose world 0 is nearest to the measured years.
 
     Near is a small sum of squares of nine groups of figures, each group's mean counting once: the
-    level and spread of prices, their quantiles, twelve monthly means and hours of weekends; quantiles of temperature,
-    its twelve monthly means and daily ranges; and the sky's light in the year, and in summer and
-    winter (of which, in Stockholm, no other measure is at hand than the mean of all keys). A
-    difference is counted in standard deviations over the keys.
+    level and spread of prices, their quantiles, twelve monthly means and hours of weekends;
+    quantiles of temperature, its twelve monthly means and daily ranges; and the sky's light in the
+    year, and in summer and winter (of which, in Stockholm, no other measure is at hand than the
+    mean of all keys). A difference is counted in standard deviations over the keys.
     """
     known, before = figures("series"), synthetic.FIRST_KEY
     worlds = []
