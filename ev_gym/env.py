@@ -89,8 +89,8 @@ class EVChargingEnv(gym.Env[NDArray[Any], Any]):
     the connection leaves is not looked at, since it depends on what the other cars do.
 
     ## Reset options
-    `{"start": <date or time>, "soc": ..., "house": ...}`: each one that is given replaces what the
-    seed would draw.
+    `{"start": <date or time>, "soc": ..., "house": ..., "world": ...}`: each one that is given
+    replaces what the seed would draw.
 
     Args:
         scenario: A preset's name, a `Scenario`, or a dict of overrides on `"preset"`.

@@ -24,7 +24,7 @@ import ev_gym
 from baselines.policies.specs import ARCHIVE, digest_of
 from ev_gym.runtime.compiling import INTERPRETED
 from ev_gym.scenario import Scenario
-from ev_gym.series.of_scenario import dataset_of
+from ev_gym.series.of_scenario import dataset_of, worlds_of
 
 NAME = "manifest.json"
 # The files that a run may write beside it.
@@ -69,7 +69,7 @@ def describe(
         "policy_sha256": {
             without_secrets(spec, token): digest for spec in policies if (digest := digest_of(spec))
         },
-        "data_sha256": data_digests(plan.get("scenarios", ())) if url is None else {},
+        "data_sha256": data_digests(plan) if url is None else {},
         "versions": versions(policies),
         "source_sha256": source_digest(),
         "git_revision": git_revision(),
@@ -92,14 +92,28 @@ def write(folder: Path, described: Mapping[str, Any], paths: Iterable[Path]) -> 
     return path
 
 
-def data_digests(scenarios: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """SHA-256 of the series of each scenario, by its name.
+def data_digests(plan: Mapping[str, Any]) -> dict[str, str]:
+    """SHA-256 of the series of each scenario of a plan as JSON values, by its name.
+
+    Of built-in series those of all worlds of the plan's splits, one after another.
 
     Raises:
         ValueError, FileNotFoundError: as of `ev_gym.series.of_scenario.dataset_of`.
     """
-    all_scenarios = [Scenario.from_dict(values) for values in scenarios]
-    return {scenario.name: dataset_of(scenario).fingerprint for scenario in all_scenarios}
+    split = plan.get("split")
+    digests = {}
+    for values in plan.get("scenarios", ()):
+        scenario = Scenario.from_dict(values)
+        numbers = [
+            number
+            for of_split in (("train", "test") if split == "both" else (split,))
+            for number in worlds_of(scenario, of_split)
+        ]
+        series = [dataset_of(scenario, number).fingerprint for number in dict.fromkeys(numbers)]
+        digests[scenario.name] = (
+            series[0] if len(series) == 1 else hashlib.sha256(" ".join(series).encode()).hexdigest()
+        )
+    return digests
 
 
 def clear(folder: Path) -> None:

@@ -367,7 +367,7 @@ def wanted_soc(
     vehicle.session, vehicle.arrival_min, vehicle.departure_min = now
     within_kwh = held_kwh + car.battery_kw * (left_min - plugged_min) / 60.0
     within_soc = math.floor(within_kwh / car.battery_kwh * SOC_NOTCHES) / SOC_NOTCHES
-    return max(next_soc, min(within_soc, soc_for_trips(vehicle, car, trips_kwh)))
+    return float(max(next_soc, min(within_soc, soc_for_trips(vehicle, car, trips_kwh))))
 
 
 @compiled

@@ -46,6 +46,11 @@ class _File(NamedTuple):
     size: int
 
 
+def worlds_of(scenario: Scenario, split: str | None) -> tuple[int, ...]:
+    """Numbers of the worlds of a split of the series that a scenario names."""
+    return WORLDS[split] if scenario.data.source == "synthetic" else ONLY_WORLD
+
+
 def dataset_of(scenario: Scenario, world: int = 0) -> Dataset:
     """The series that a scenario names.
 

@@ -244,7 +244,8 @@ def _alone_import(scenario: Scenario, load_kw: Floats, sun_kw: Floats) -> Floats
         return np.empty((0, 0))
     if scenario.tariff.netting == "none" or sun_kw.size == 0:
         return load_kw
-    return np.maximum(0.0, load_kw - sun_kw)
+    import_kw = load_kw - sun_kw
+    return np.maximum(0.0, import_kw, out=import_kw)
 
 
 def _sun(scenario: Scenario, dataset: Dataset, slot_min: int) -> Floats:
@@ -277,7 +278,6 @@ class _Series(NamedTuple):
     stand_in_price: NDArray[np.float32]
     usual_load_kw: NDArray[np.float32]
     usual_peak_kw: NDArray[np.float32]
-    load_kw: Floats
     pv_kw: Floats
     export_price: Floats
 
@@ -309,7 +309,11 @@ def build_tables(scenario: Scenario, datasets: Sequence[Dataset]) -> tuple[Table
     of_one = power_tables(scenario.tariff, first.calendar, first.houses, 1)
     hour_factor = of_one.rates[of_one.power_class, FACTOR]
 
-    def series_of(dataset: Dataset) -> _Series:
+    # The largest tables are filled world by world, so that nothing of their size is held twice.
+    slots = calendar_hours.size * HOUR_MIN // load_slot_min
+    load_kw = np.empty((first.houses, len(datasets) * slots))
+
+    def series_of(place: int, dataset: Dataset) -> _Series:
         parts = quarter_prices(scenario.tariff, dataset)
         quarters = import_prices(scenario.tariff, parts)
         window = _mean_over(quarters, 15, window_min).astype(np.float32)
@@ -320,11 +324,12 @@ def build_tables(scenario: Scenario, datasets: Sequence[Dataset]) -> tuple[Table
         export_price = np.empty(0)
         if sun_kw.size or scenario.charger.bidirectional:
             export_price = _mean_over(export_prices(scenario.tariff, parts), 15, price_slot_min)
-        load_kw = _base_load(scenario, dataset, load_slot_min)
+        own_load_kw = _base_load(scenario, dataset, load_slot_min)
+        load_kw[:, place * slots : (place + 1) * slots] = own_load_kw
         usual_load, usual_peak = np.zeros((1, 0, 0), np.float32), np.zeros((1, 0, 0), np.float32)
         if scenario.tariff.has_power_charge:
-            import_kw = _mean_over(_alone_import(scenario, load_kw, sun_kw), load_slot_min, 60)
-            hourly_kw = _mean_over(load_kw, load_slot_min, 60)
+            import_kw = _mean_over(_alone_import(scenario, own_load_kw, sun_kw), load_slot_min, 60)
+            hourly_kw = _mean_over(own_load_kw, load_slot_min, 60)
             usual_load, usual_peak = _usual(
                 dataset, scenario.tariff, import_kw, hourly_kw, hours, hour_factor
             )
@@ -336,17 +341,14 @@ def build_tables(scenario: Scenario, datasets: Sequence[Dataset]) -> tuple[Table
             stand_in_price=window[stand_ins][np.newaxis],
             usual_load_kw=usual_load,
             usual_peak_kw=usual_peak,
-            load_kw=load_kw,
             pv_kw=sun_kw,
             export_price=export_price,
         )
 
-    worlds = [series_of(dataset) for dataset in datasets]
-    price, hourly, hours, published, stand_in, usual_load, usual_peak, load_kw, *rest = (
-        np.concatenate(parts, axis=-1 if name == "load_kw" else 0)
-        for name, parts in zip(_Series._fields, zip(*worlds, strict=True), strict=True)
+    worlds = [series_of(place, dataset) for place, dataset in enumerate(datasets)]
+    price, hourly, hours, published, stand_in, usual_load, usual_peak, sun_kw, export_price = map(
+        np.concatenate, zip(*worlds, strict=True)
     )
-    sun_kw, export_price = rest
     hours = _without_noise(hours)
     power = power_tables(scenario.tariff, first.calendar, first.houses, len(datasets))
     hours["opens"], hours["power_class"] = power.opens, power.power_class
@@ -366,7 +368,7 @@ def build_tables(scenario: Scenario, datasets: Sequence[Dataset]) -> tuple[Table
         usual_load_kw=usual_load,
         usual_peak_kw=usual_peak,
         clock=_clock(),
-        load_kw=np.ascontiguousarray(load_kw),
+        load_kw=load_kw,
         offset_min=first.calendar.offset_min.astype(np.int64),
         habits=habits.habits_table(),
         observation_scales=np.empty((2, 0), np.float32),

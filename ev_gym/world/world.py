@@ -17,7 +17,7 @@ from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import as_records
 from ev_gym.scenario import Driving, Scenario, ScenarioError
 from ev_gym.series.dataset import Dataset
-from ev_gym.series.of_scenario import ONLY_WORLD, WORLDS, dataset_of
+from ev_gym.series.of_scenario import ONLY_WORLD, dataset_of, worlds_of
 from ev_gym.world.episode_starts import (
     Month,
     check_split,
@@ -76,7 +76,7 @@ class World:
         except (OSError, ValueError):  # no such files; other series were passed instead
             own = False
         # The series of world 0 may have been passed, to be split by weeks or months.
-        own &= self.numbers == _worlds_of(self.scenario, self.split)
+        own &= self.numbers == worlds_of(self.scenario, self.split)
         return build_world, (self.scenario, None if own else self.dataset, self.split)
 
     def months(self) -> list[Month]:
@@ -128,13 +128,8 @@ def build_world(scenario: Scenario, dataset: Dataset | None, split: str | None) 
     check_split(split)
     if dataset is not None:
         return _built(scenario, ONLY_WORLD, (dataset,), split)
-    worlds = _worlds_of(scenario, split)
+    worlds = worlds_of(scenario, split)
     return _built(scenario, worlds, tuple(dataset_of(scenario, w) for w in worlds), split)
-
-
-def _worlds_of(scenario: Scenario, split: str | None) -> tuple[int, ...]:
-    """The worlds of a split of the series that a scenario names."""
-    return WORLDS[split] if scenario.data.source == "synthetic" else ONLY_WORLD
 
 
 @functools.lru_cache(maxsize=16)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from ev_gym.scenario import Data, as_scenario, preset, preset_names
+from ev_gym.series.of_scenario import worlds_of
 from server.config import Config
 from server.http.problems import Problem
 from server.v1.replayed_env import Spec
 
 # The largest series takes 2 s to generate (10 ms for a house, 0.15 ms for a week of one), 1 s more
-# with PV (1 ms for a week, and 300 MB meanwhile), 0.5 s more with a power charge; then 80 MB.
-MAX_HOUSES, MAX_HOUSE_WEEKS = 100, 5300
+# with PV (1 ms for a week, and 300 MB meanwhile), 0.5 s more with a power charge; then 100 MB. The
+# eight training worlds of a preset, of 53 weeks and 16 houses each, are within the limit.
+MAX_HOUSES, MAX_HOUSE_WEEKS = 100, 6800
 
 
 def check_limits(spec: Spec, config: Config) -> None:
@@ -39,11 +41,13 @@ def check_limits(spec: Spec, config: Config) -> None:
             )
         return
     weeks, houses = data.weeks or 0, data.houses if data.source == "synthetic" else 1
-    if weeks * houses > MAX_HOUSE_WEEKS:
+    worlds = len(worlds_of(scenario, spec.split))
+    if weeks * houses * worlds > MAX_HOUSE_WEEKS:
         raise Problem(
             422,
-            f"data.weeks times data.houses is {weeks} x {houses} = {weeks * houses}; allowed on "
-            f"this server: up to {MAX_HOUSE_WEEKS}",
+            f"data.weeks times data.houses times the split's worlds is {weeks} x {houses} x "
+            f"{worlds} = {weeks * houses * worlds}; allowed on this server: up to "
+            f"{MAX_HOUSE_WEEKS}",
         )
     if houses > MAX_HOUSES:
         raise Problem(422, f"data.houses is {houses}; allowed on this server: up to {MAX_HOUSES}")

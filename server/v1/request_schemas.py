@@ -42,7 +42,7 @@ class NewEnv(RequestBody):
     )
     continuous: bool = Field(True, description="false: discrete actions")
     split: Literal["train", "test"] | None = Field(
-        None, description="which weeks of the series episodes come from"
+        None, description="which worlds, or which weeks or months of a series, episodes come from"
     )
     autoreset_mode: Literal[MODES] = Field(  # type: ignore[valid-type]  # gymnasium's, known at run time
         AutoresetMode.NEXT_STEP.value,
@@ -64,7 +64,8 @@ class ResetOptions(RequestBody):
     soc: Number | FailFastList[Number] | None = Field(
         None, description="state of charge, 0 to 1, of every car or of each"
     )
-    house: Annotated[int, WHOLE] | None = Field(None, description="house of the data set, from 0")
+    house: Annotated[int, WHOLE] | None = Field(None, description="house of the world, from 0")
+    world: Annotated[int, WHOLE] | None = Field(None, description="one of the split's worlds")
     reset_mask: FailFastList[bool] | None = Field(
         None, description="rows of a vector session to reset, the others go on; null: all"
     )

@@ -53,7 +53,7 @@ def brute(scenario: Scenario, seed: int, steps: int, most: int, **more: Any) -> 
 
 
 DAY = {"pattern": "daily", "arrival_h": 18.0, "departure_h": 8.0, "trip_kwh": 6.0}
-CAR = {"chemistry": None, "driving": DAY, "battery_kwh": 30.0}
+CAR = {"chemistry": None, "driving": DAY, "battery_kwh": 30.0, "wanted_soc": 0.8}
 HOME = CAR | {"driving": DAY | {"departure_h": 15.0}}
 FREE = {"power_price_per_kw": 0.0}
 BASE: dict[str, Any] = {

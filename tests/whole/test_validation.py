@@ -134,7 +134,7 @@ def test_distance_of_two_samples_by_hand() -> None:
 def test_drivers_are_like_the_users_of_garages_they_were_not_fitted_to(
     measured_folder: Path,
 ) -> None:
-    """No figure outside the range of the eleven garages, and nearer to all of them than most are."""
+    """No figure outside the range of the garages, and nearer to all of them than most are."""
     fitted, others = read_sessions(measured_folder), read_other_sessions(measured_folder)
     assert (len(others), int(others["all"].user.max()) + 1) == (12, 190)
     assert " * |" not in sessions.held_out_table(fitted, others)

@@ -73,7 +73,9 @@ def test_a_remote_env_is_the_local_one(url: str, scenario: Any, settings: Any) -
 
 def test_the_villa_s_cars_are_discharged_and_age_remotely_too(url: str) -> None:
     """What the comparison with the local env above is to have met."""
-    at_home = {**VILLA, "driving": {"pattern": "daily", "arrival_h": 17, "departure_h": 7}}
+    cars = [{"wanted_soc": 0.8}, {"model": "Nissan Leaf 40 kWh", "line": 2}]
+    daily = {"pattern": "daily", "arrival_h": 17, "departure_h": 7}
+    at_home = {**VILLA, "vehicles": cars, "driving": daily}
     with closing(RemoteEnv(url, at_home)) as remote:
         assert remote.action_space.low.tolist() == [-1.0, -1.0]
         remote.reset(seed=5, options={"start": "2025-10-01"})

@@ -379,9 +379,9 @@ def test_heating_is_that_of_the_measured_house(built_in: SyntheticSeries, clock:
 
 
 def test_world_0_is_a_typical_year() -> None:
-    """Among the keys around the chosen one; all 300 take a while."""
+    """In the first quarter of the keys around it: of nearer ones some world breaks the bounds."""
     first = max(0, FIRST_KEY - 10)
-    assert FIRST_KEY in worlds.by_typicality(range(first, first + 20))[:2]
+    assert FIRST_KEY in worlds.by_typicality(range(first, first + 20))[:5]
 
 
 @pytest.mark.parametrize("number", [0, *worlds.WORLDS])
@@ -390,12 +390,12 @@ def test_worlds_differ_as_years_do(number: int) -> None:
 
 
 def test_worlds_do_differ() -> None:
-    """Training and test worlds have a range like that of the measured years, and a like middle."""
+    """They are as far apart as the measured years; training and test worlds have a like middle."""
     levels = np.array([worlds.bounded_figures(worlds.world_of(k))[:4] for k in worlds.WORLDS])
     measured = figures("series")["price"]["figures"]
     years = [measured[year]["mean"] for year in ("2023", "2024", "2025", "2026")]
-    # SEK/kWh: measured 0.41 to 0.81, of which 0.81 is a dear half year
-    assert 0.5 < np.ptp(levels[:, 0]) / np.ptp(years) < 1.3
+    # SEK/kWh: whole years 0.41 to 0.59, with a dear half year 0.81
+    assert np.ptp(years[:3]) < np.ptp(levels[:, 0]) < 1.3 * np.ptp(years)
     train, test = levels[:8].mean(axis=0), levels[8:].mean(axis=0)
     assert train[:3] == pytest.approx(test[:3], rel=0.25)
 

@@ -194,8 +194,9 @@ def test_limits(store: Store) -> None:
             f"num_envs is {rows}; allowed on this server: 1 to 8, or null"
         )
     assert detail(422, {"days": 4}) == "days is 4; allowed on this server: 1 to 3"
-    assert detail(422, {**A_DAY, "data": {"weeks": 54, "houses": 99}}) == (
-        "data.weeks times data.houses is 54 x 99 = 5346; allowed on this server: up to 5300"
+    assert detail(422, {**A_DAY, "data": {"weeks": 69, "houses": 99}}) == (
+        "data.weeks times data.houses times the split's worlds is 69 x 99 x 1 = 6831; allowed on "
+        "this server: up to 6800"
     )
     assert detail(422, {**A_DAY, "data": {"weeks": 5, "houses": 101}}) == (
         "data.houses is 101; allowed on this server: up to 100"
