@@ -67,6 +67,20 @@ def test_sums_are_those_of_all_steps(villa: tuple[Task, list[pd.DataFrame], task
         assert {*expected, "settlement"} == set(part.figures)
 
 
+@pytest.mark.parametrize("policy", ["peak_shaving", "price_based"])
+def test_scaled_observations_change_no_figure(policy: str) -> None:
+    """Policies by name read physical numbers of either kind; the plan hands the kind on."""
+    plan = Plan((VILLA,), (policy,), households=2, bound=False, observation="scaled")
+    (scaled,) = plan.tasks()
+    assert scaled.observation == "scaled"
+    assert Plan.from_dict(plan.to_dict()) == plan
+    figures = run_task(scaled).figures
+    for name, values in run_task(replace(scaled, observation="physical")).figures.items():
+        np.testing.assert_allclose(figures[name], values, rtol=1e-6, atol=1e-6, err_msg=name)
+    with pytest.raises(ValueError, match="allowed: 'physical' or 'scaled'"):
+        Plan((VILLA,), (policy,), observation="raw")
+
+
 def cheap_kwh(steps: pd.DataFrame, drawn_kw: Any) -> float:
     """Energy in the eight cheapest of each 24 hours, the earlier of equal ones first."""
     hour = np.arange(len(steps)) // 4
