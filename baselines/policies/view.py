@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ev_gym.runtime.arrays import Bools, Floats
-from ev_gym.runtime.durations import DAY_H, DAY_MIN, HOUR_MIN
+from ev_gym.runtime.durations import DAY_MIN, HOUR_MIN
 from ev_gym.scenario import Scenario
 from ev_gym.series.limits import PRICE_MINUTES
-from ev_gym.simulation.observation import observation_scales, observation_slices
+from ev_gym.simulation.observation import observation_slices
 from ev_gym.world.tables import window_slot_min
 
 # An energy observed in float32 is nothing below this.
@@ -34,7 +34,6 @@ class Layout(NamedTuple):
         window: Where the price window stands.
         merged: How many of its slots a step takes, 1 or more; a policy sees their mean.
         slot_h: Length of a slot as a policy sees it (h).
-        usual_load: Where the usual load of the coming hours stands; nowhere without power charge.
         scales: (2, D) offset and factor of each number of a scaled observation.
     """
 
@@ -42,7 +41,6 @@ class Layout(NamedTuple):
     window: slice
     merged: int
     slot_h: float
-    usual_load: slice
     scales: NDArray[np.float32]
 
 
@@ -57,11 +55,7 @@ def layouts(scenario: Scenario) -> dict[int, Layout]:
         length = max(place.stop for place in slices.values())
         merged = max(1, scenario.time_step_min // slot_min)
         slot_h = merged * slot_min / HOUR_MIN
-        usual = slices.get("usual_load_kw_h00", slice(0, 0)).start
-        usual_load = slice(usual, usual + DAY_H if "usual_load_kw_h00" in slices else usual)
-        window = slice(first, first + slots)
-        scales = observation_scales(scenario, slot_min)
-        found[length] = Layout(slices, window, merged, slot_h, usual_load, scales)
+        found[length] = Layout(slices, window, merged, slot_h, scales)
     return found
 
 
@@ -82,10 +76,6 @@ class HouseholdView(NamedTuple):
         hour_kwh: Import of the running hour so far, as it counts in the power charge.
         hour_factor: By which the running hour counts there.
         power_price_per_kw: What a kW more, imported for the running hour, adds beyond the peak.
-        usual_load_kw: Mean base load of the last 7 days in each of the coming 24 hours, the running
-            one first; empty without power charge.
-        usual_peak_kw: What peak_kw would be after the last 28 days if no car had charged.
-        month_days_left: Time to the end of the month (d).
         plugged: Whether each car is at the charger.
         minutes_to_departure: Time to each car's planned departure; 0 while it is away.
         soc: State of charge of each car; while away, as at departure.
@@ -104,9 +94,6 @@ class HouseholdView(NamedTuple):
     hour_kwh: float
     hour_factor: float
     power_price_per_kw: float
-    usual_load_kw: list[float]
-    usual_peak_kw: float
-    month_days_left: float
     plugged: list[bool]
     minutes_to_departure: list[int]
     soc: list[float]
@@ -167,9 +154,6 @@ class View:
             hour_kwh=of_house("hour_kwh"),
             hour_factor=of_house("hour_factor"),
             power_price_per_kw=of_house("power_price_per_kw"),
-            usual_load_kw=row[self._layout.usual_load],
-            usual_peak_kw=of_house("usual_peak_kw"),
-            month_days_left=of_house("month_days_left"),
             plugged=[flag > 0.5 for flag in row[slices["plugged"]]],
             minutes_to_departure=[
                 round(HOUR_MIN * hours) for hours in row[slices["hours_to_departure"]]

@@ -24,7 +24,6 @@ from ev_gym.simulation.observation_fields import (
     DAY_AHEAD,
     DECLARATIONS,
     HOUSE,
-    OTHER_PEAKS,
     PART,
     SLOTS_AHEAD,
     VEHICLES,
@@ -51,7 +50,7 @@ class Group(NamedTuple):
     fields: list[Declaration]
 
 
-OWNERS = (HOUSE, SLOTS_AHEAD, OTHER_PEAKS, DAY_AHEAD, VEHICLES)
+OWNERS = (HOUSE, SLOTS_AHEAD, DAY_AHEAD, VEHICLES)
 
 
 def _groups() -> list[Group]:

@@ -26,10 +26,8 @@ from ev_gym.physics.battery import acceptable_ac_kw
 from ev_gym.physics.household import charging_headroom_kw
 from ev_gym.physics.power_charge import (
     FACTOR,
-    LOWEST,
     PRICE,
     lowest_peak_kw,
-    tariff_period,
 )
 from ev_gym.runtime.durations import DAY_H, DAY_MIN, HOUR_MIN
 from ev_gym.runtime.records import (
@@ -75,13 +73,7 @@ SLOTS_AHEAD = Owner(
     entry_in_code="",
     names=PART,
 )
-# ... then the peaks of the month besides the lowest, and the hours of the coming day.
-OTHER_PEAKS = Owner(
-    lambda scenario, slot_min: scenario.tariff.power_days - 1,
-    entries_in_code="(settings.power_days - 1)",
-    entry_in_code="",
-    names=PART,
-)
+# ... then the hours of the coming day.
 DAY_AHEAD = Owner(
     lambda scenario, slot_min: DAY_H,
     entries_in_code="DAY_H",
@@ -493,20 +485,6 @@ def discharge_kw(vehicle: VehicleState, car: CarParams) -> Number:
 def month_days_left(hour: HourRecord, minute_of_hour: int) -> Number:
     """time to the end of the calendar month, in which the power charge is counted"""
     return hour.month_days - (hour.minute_of_day + minute_of_hour) / DAY_MIN
-
-
-@house_field("kW", lambda ranges: ranges.import_kw, PEAK_SCALE, WITH_POWER_CHARGE)
-def usual_peak_kw(household: HouseholdState, hour: HourRecord, tables: Tables) -> Number:
-    """what peak_kw would be after the last 28 days if no car had charged"""
-    return tables.usual_peak_kw[household.world_place, household.house, hour.day]
-
-
-@house_field("kW", lambda ranges: ranges.import_kw, PEAK_SCALE, WITH_POWER_CHARGE, OTHER_PEAKS)
-def higher_peaks_kw(household: HouseholdState, tables: Tables, part: NDArray[np.float32]) -> Number:
-    """the month's other peaks that count, which are not below peak_kw while no hour is above it"""
-    period = tariff_period(household.peaks_kw, tables.rates, household.power_class)
-    for place in range(part.shape[0]):
-        part[place] = household.peaks_kw[period, LOWEST + 1 + place]
 
 
 @house_field("kW", lambda ranges: ranges.load_kw, LOAD_SCALE, WITH_POWER_CHARGE, DAY_AHEAD)

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ev_gym.drivers import habits
-from ev_gym.physics.power_charge import FACTOR, tabulate_peaks
+from ev_gym.physics.power_charge import tabulate_peaks
 from ev_gym.physics.thermal import standing_c
 from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import as_records, inlined
 from ev_gym.runtime.durations import DAY_H, DAY_MIN, HOUR_MIN
 from ev_gym.runtime.records import HourRecord, Records
-from ev_gym.scenario import Scenario, ScenarioError, Tariff
+from ev_gym.scenario import Scenario, ScenarioError
 from ev_gym.series.dataset import Dataset
 from ev_gym.series.local_time import find_zone
 from ev_gym.series.public_holidays import public_holidays
@@ -34,7 +34,7 @@ PRICES_KNOWN_FROM_MIN = 13 * 60
 # In some zones an hour of the series begins at 23:30 on the local clock and ends on the next day.
 # The clock's table is an hour longer than a day, so that it holds the end of such an hour.
 CLOCK_MIN = DAY_MIN + 60
-USUAL_LOAD_DAYS, USUAL_PEAK_DAYS = 7, 28
+USUAL_LOAD_DAYS = 7
 SINE, COSINE = 0, 1  # columns of `Tables.clock`
 HOURS_A_YEAR = 8766.0  # 365.25 days
 HOUR_DTYPE = np.dtype(
@@ -45,7 +45,6 @@ HOUR_DTYPE = np.dtype(
         ("weekend", "i1"),  # 1: also on public holidays
         ("hours_known", "i1"),
         ("stand_in_row", "i2"),  # last day whose prices are known, a row of `stand_in_price`
-        ("day", "i2"),  # local day of the series, a place in `usual_peak_kw`
         ("month_days", "i2"),  # days left in the local month, today included
         ("opens", "i1"),  # what the power charge begins anew with this hour
         ("power_class", "i1"),  # its class in the power charge, a row of `rates`
@@ -71,9 +70,6 @@ class Tables(NamedTuple):
         usual_load_kw: (W, houses, hours + 24) mean base load of the same hour on the seven days
             before, float32: the series of each world, and its first day once more. (0, 0, 0)
             without power charge.
-        usual_peak_kw: (W, houses, days) the N-th highest of the days' highest hours of the house
-            alone, as the power charge counts them, on the 28 days before, float32. (0, 0, 0)
-            without power charge.
         clock: (CLOCK_MIN + 367, 2) sine and cosine, for each minute of the day, then for each day
             of the year.
         load_kw: (houses, slots) base load; each world has houses of its own.
@@ -97,7 +93,6 @@ class Tables(NamedTuple):
     published_price: NDArray[np.float32]
     stand_in_price: NDArray[np.float32]
     usual_load_kw: NDArray[np.float32]
-    usual_peak_kw: NDArray[np.float32]
     clock: NDArray[np.float32]
     load_kw: Floats
     offset_min: NDArray[np.int64]
@@ -154,7 +149,6 @@ def _hours(scenario: Scenario, dataset: Dataset) -> NDArray[Any]:
     hours["stand_in_row"] = known_day % (dataset.weeks * 7)
     hours["standing_c"] = standing_c(dataset.temperature_c)
     day = np.maximum.accumulate((60 * index + calendar.offset_min) // DAY_MIN)
-    hours["day"] = day % (dataset.weeks * 7)
     monday = np.datetime64(dataset.start.astimezone(find_zone(dataset.zone)).date())
     dates = monday + day
     next_month = (dates.astype("datetime64[M]") + 1).astype("datetime64[D]")
@@ -162,35 +156,14 @@ def _hours(scenario: Scenario, dataset: Dataset) -> NDArray[Any]:
     return hours
 
 
-def _usual(
-    dataset: Dataset,
-    tariff: Tariff,
-    import_kw: Floats,
-    load_kw: Floats,
-    hours: NDArray[Any],
-    hour_factor: Floats,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """`usual_load_kw` and `usual_peak_kw` of one world.
+def _usual_load(load_kw: Floats) -> NDArray[np.float32]:
+    """`usual_load_kw` of one world from its hourly base load (houses, H).
 
-    What a household can read off its meter before an episode begins as well as in it.
-
-    Args:
-        dataset: Series of the world.
-        tariff: Its power charge.
-        import_kw: (houses, H) hourly import of the houses alone.
-        load_kw: (houses, H) hourly base load.
-        hours: (H,) HOUR_DTYPE.
-        hour_factor: (H,) by which each hour counts.
+    A household can read it off its meter, before an episode begins as well as in it.
     """
-    days = dataset.weeks * 7
-    before = [np.roll(load_kw, 24 * (day + 1), axis=1) for day in range(USUAL_LOAD_DAYS)]
+    before = [np.roll(load_kw, DAY_H * (day + 1), axis=1) for day in range(USUAL_LOAD_DAYS)]
     usual = np.mean(before, axis=0).astype(np.float32)
-    counted = import_kw * hour_factor
-    highest = np.zeros((days, len(load_kw)))
-    np.maximum.at(highest, hours["day"], counted.T)
-    windows = np.stack([np.roll(highest, day + 1, axis=0) for day in range(USUAL_PEAK_DAYS)])
-    peak = np.sort(windows, axis=0)[-tariff.power_days].T.astype(np.float32)
-    return np.concatenate([usual, usual[:, :DAY_H]], axis=1)[np.newaxis], peak[np.newaxis]
+    return np.concatenate([usual, usual[:, :DAY_H]], axis=1)[np.newaxis]
 
 
 def _stand_in_slots(dataset: Dataset, window_h: int, slot_min: int) -> NDArray[np.int64]:
@@ -277,7 +250,6 @@ class _Series(NamedTuple):
     published_price: NDArray[np.float32]
     stand_in_price: NDArray[np.float32]
     usual_load_kw: NDArray[np.float32]
-    usual_peak_kw: NDArray[np.float32]
     pv_kw: Floats
     export_price: Floats
 
@@ -306,8 +278,6 @@ def build_tables(scenario: Scenario, datasets: Sequence[Dataset]) -> tuple[Table
     window_h = scenario.price_window_h
     stand_ins = _stand_in_slots(first, window_h, window_min)
     calendar_hours = _hours(scenario, first)
-    of_one = power_tables(scenario.tariff, first.calendar, first.houses, 1)
-    hour_factor = of_one.rates[of_one.power_class, FACTOR]
 
     # The largest tables are filled world by world, so that nothing of their size is held twice.
     slots = calendar_hours.size * HOUR_MIN // load_slot_min
@@ -326,13 +296,9 @@ def build_tables(scenario: Scenario, datasets: Sequence[Dataset]) -> tuple[Table
             export_price = _mean_over(export_prices(scenario.tariff, parts), 15, price_slot_min)
         own_load_kw = _base_load(scenario, dataset, load_slot_min)
         load_kw[:, place * slots : (place + 1) * slots] = own_load_kw
-        usual_load, usual_peak = np.zeros((1, 0, 0), np.float32), np.zeros((1, 0, 0), np.float32)
+        usual_load = np.zeros((1, 0, 0), np.float32)
         if scenario.tariff.has_power_charge:
-            import_kw = _mean_over(_alone_import(scenario, own_load_kw, sun_kw), load_slot_min, 60)
-            hourly_kw = _mean_over(own_load_kw, load_slot_min, 60)
-            usual_load, usual_peak = _usual(
-                dataset, scenario.tariff, import_kw, hourly_kw, hours, hour_factor
-            )
+            usual_load = _usual_load(_mean_over(own_load_kw, load_slot_min, 60))
         return _Series(
             price=_mean_over(quarters, 15, price_slot_min),
             hourly=_mean_over(quarters, 15, 60),
@@ -340,13 +306,12 @@ def build_tables(scenario: Scenario, datasets: Sequence[Dataset]) -> tuple[Table
             published_price=np.resize(window, window.size + stand_ins.shape[1])[np.newaxis],
             stand_in_price=window[stand_ins][np.newaxis],
             usual_load_kw=usual_load,
-            usual_peak_kw=usual_peak,
             pv_kw=sun_kw,
             export_price=export_price,
         )
 
     worlds = [series_of(place, dataset) for place, dataset in enumerate(datasets)]
-    price, hourly, hours, published, stand_in, usual_load, usual_peak, sun_kw, export_price = map(
+    price, hourly, hours, published, stand_in, usual_load, sun_kw, export_price = map(
         np.concatenate, zip(*worlds, strict=True)
     )
     hours = _without_noise(hours)
@@ -366,7 +331,6 @@ def build_tables(scenario: Scenario, datasets: Sequence[Dataset]) -> tuple[Table
         published_price=published,
         stand_in_price=stand_in,
         usual_load_kw=usual_load,
-        usual_peak_kw=usual_peak,
         clock=_clock(),
         load_kw=load_kw,
         offset_min=first.calendar.offset_min.astype(np.int64),
