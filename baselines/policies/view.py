@@ -55,6 +55,8 @@ def layouts(scenario: Scenario) -> dict[int, Layout]:
         length = max(place.stop for place in slices.values())
         merged = max(1, scenario.time_step_min // slot_min)
         slot_h = merged * slot_min / HOUR_MIN
+        window = slice(first, first + slots)
+        scales = observation_scales(scenario, slot_min)
         found[length] = Layout(slices, window, merged, slot_h, scales)
     return found
 
