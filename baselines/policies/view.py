@@ -13,7 +13,7 @@ from ev_gym.runtime.arrays import Bools, Floats
 from ev_gym.runtime.durations import DAY_MIN, HOUR_MIN
 from ev_gym.scenario import Scenario
 from ev_gym.series.limits import PRICE_MINUTES
-from ev_gym.simulation.observation import observation_slices
+from ev_gym.simulation.observation import observation_scales, observation_slices
 from ev_gym.world.tables import window_slot_min
 
 # An energy observed in float32 is nothing below this.
