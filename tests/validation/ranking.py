@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import kendalltau
 
-from baselines.comparison.benchmark import episode_figures
-from baselines.comparison.tasks import Task, run_task
+from baselines.comparison.benchmark import compare
+from baselines.comparison.plan import Plan
 from baselines.plot_style import png, policy_color
 from baselines.policies.specs import POLICY_NAMES, built_in
 from ev_gym.runtime.arrays import Floats
@@ -29,40 +28,49 @@ BUILT_IN, MEASURED = "stockholm", "stockholm-measured"
 POLICIES = tuple(
     name for name in POLICY_NAMES if not built_in(name).clairvoyant and not built_in(name).needs_sun
 )
-SUITES = tuple(range(8))  # seeds
-HOUSEHOLDS = 20
-DAYS, SHORT_DAYS = 28, 7  # four weeks, which is nearly a month, and a short episode
-
-
-def costs(days: int, column: str = "cost") -> dict[str, pd.DataFrame]:
-    """By scenario: SEK a day, (suites, policies), means over the suite's episodes."""
-    import pandas as pd
-
-    return {
-        name: pd.DataFrame(
-            {policy: _episodes(days, name, policy).groupby("seed")[column].mean() for policy in
-             POLICIES}
-        )
-        for name in (BUILT_IN, MEASURED)
-    }  # fmt: skip
+SUITES = tuple(range(3))  # seeds
+HOUSEHOLDS = 24  # each in a month, so that every month of the year comes twice
+POINTS = 10.0  # within which a policy's share of the avoidable is to be the same
 
 
 @functools.cache
-def _episodes(days: int, name: str, policy: str) -> pd.DataFrame:
-    task = _task(days, name, policy)
-    return episode_figures(task, run_task(task))
+def _episodes(name: str) -> pd.DataFrame:
+    """Each policy's months: of the built-in preset in test worlds, else all that was measured."""
+    split = "test" if name == BUILT_IN else None
+    plan = Plan(
+        (preset(name),), POLICIES, seeds=SUITES, households=HOUSEHOLDS, split=split, steps=False
+    )
+    return compare(plan).episodes
 
 
-def _task(days: int, name: str, policy: str | None) -> Task:
-    episodes = tuple((seed, household) for seed in SUITES for household in range(HOUSEHOLDS))
-    return Task(replace(preset(name), days=days), policy, None, episodes)
+def costs(column: str = "cost") -> dict[str, pd.DataFrame]:
+    """By scenario: SEK a month, (suites, policies), means over the suite's episodes."""
+    return {
+        name: _episodes(name).pivot_table(column, "seed", "policy").loc[:, list(POLICIES)]
+        for name in (BUILT_IN, MEASURED)
+    }
 
 
-def bounds(days: int, name: str) -> Floats:
-    """SEK a day, (suites,): the least that any policy can pay, means over the suite's episodes."""
-    by_episode = run_task(_task(days, name, None)).figures["bound"]
-    means: Floats = by_episode.reshape(len(SUITES), HOUSEHOLDS).mean(axis=1)
+def bounds(name: str) -> Floats:
+    """SEK a month, (suites,): the least that any policy can pay, means over the episodes."""
+    own = _episodes(name)
+    own = own[own["policy"] == POLICIES[0]]
+    means: Floats = own.groupby("seed")["bound"].mean().to_numpy()
     return means
+
+
+def shares() -> pd.DataFrame:
+    """Percent of the avoidable that each policy leaves, by scenario: (policies, 2).
+
+    The avoidable is what `uncontrolled` pays above the bound.
+    """
+    import pandas as pd
+
+    found = {}
+    for name, own in costs().items():
+        means, least = own.mean(), float(bounds(name).mean())
+        found[name] = 100.0 * (means - least) / (means["uncontrolled"] - least)
+    return pd.DataFrame(found)
 
 
 def tau(one: Floats, other: Floats) -> float:
@@ -77,7 +85,7 @@ def pairs(one: Floats, other: Floats) -> int:
     return int((before * after < 0).sum() // 2)
 
 
-def taus_table(found: dict[str, pd.DataFrame], days: int) -> str:
+def taus_table(found: dict[str, pd.DataFrame]) -> str:
     """Tau between the scenarios, and between suites of one scenario, which is what chance does."""
     built_in, measured = (found[name].to_numpy() for name in (BUILT_IN, MEASURED))
     across = [tau(a, b) for a, b in zip(built_in, measured, strict=True)]
@@ -90,7 +98,7 @@ def taus_table(found: dict[str, pd.DataFrame], days: int) -> str:
         within = [tau(own[i], own[j]) for i in range(len(own)) for j in range(i)]
         words = "built-in" if name == BUILT_IN else "measured"
         rows.append([f"{words}: one suite against another", str(len(within)), *_summary(within)])
-    return table([f"Kendall's tau, episodes of {days} days", "comparisons", "mean", "lowest",
+    return table(["Kendall's tau, months", "comparisons", "mean", "lowest",
                   "share that is 1"], rows)  # fmt: skip
 
 
@@ -99,30 +107,43 @@ def _summary(taus: list[float]) -> list[str]:
     return [f"{values.mean():.2f}", f"{values.min():.2f}", f"{np.mean(values > 0.999):.2f}"]
 
 
-def costs_table(found: dict[str, pd.DataFrame], days: int) -> str:
+def costs_table(found: dict[str, pd.DataFrame]) -> str:
     """Cost of each policy: mean and standard deviation over suites, power charge, and rank.
 
     The lower bound stands above them, without a rank.
     """
     order = found[BUILT_IN].mean().sort_values().index
-    power = costs(days, "power")
+    power = costs("power")
     least = ["lower bound"]
     for name in (BUILT_IN, MEASURED):
-        own = bounds(days, name)
-        least += [f"{own.mean():.2f} ({own.std(ddof=1):.2f})", "", ""]
+        own = bounds(name)
+        least += [f"{own.mean():.0f} ({own.std(ddof=1):.0f})", "", ""]
     rows = [least]
     for policy in order:
         row = [str(policy)]
         for name in (BUILT_IN, MEASURED):
             own, all_means = found[name][policy], found[name].mean()
             rank = int(all_means.rank()[policy])
-            row.append(f"{own.mean():.2f} ({own.std():.2f})")
-            row += [f"{power[name][policy].mean():.2f}", str(rank)]
+            row.append(f"{own.mean():.0f} ({own.std():.0f})")
+            row += [f"{power[name][policy].mean():.0f}", str(rank)]
         rows.append(row)
-    head = [f"SEK a day, {days} days: mean (standard deviation of a suite)"]
+    head = ["SEK a month: mean (standard deviation of a suite)"]
     for name in (BUILT_IN, MEASURED):
         head += [name, "of it power charge", "rank"]
     return table(head, rows)
+
+
+def shares_table(found: pd.DataFrame) -> str:
+    """What each policy leaves of the avoidable, on both."""
+    rows = [
+        [
+            str(policy),
+            *(f"{row[name]:.0f} %" for name in (BUILT_IN, MEASURED)),
+            f"{row[MEASURED] - row[BUILT_IN]:+.0f}",
+        ]
+        for policy, row in found.sort_values(BUILT_IN).iterrows()
+    ]
+    return table(["of the avoidable", BUILT_IN, MEASURED, "points"], rows)
 
 
 def draw(found: dict[str, pd.DataFrame], path: Path) -> None:
@@ -143,37 +164,37 @@ def draw(found: dict[str, pd.DataFrame], path: Path) -> None:
             axes.plot([1, 1.08], [means[1], last], color=color, lw=0.6)
             axes.text(1.1, last, str(policy), color=color, fontweight="bold", va="center")
         axes.set_xticks([0, 1], ["built-in series", "measured series"])
-        axes.set(xlim=(-0.1, 1.6), ylim=(0, 1.05 * spread), ylabel="SEK a day")
+        axes.set(xlim=(-0.1, 1.6), ylim=(0, 1.05 * spread), ylabel="SEK a month")
         axes.set_title("Cost of each policy; thin lines: suites")
         axes.grid(axis="y")
 
 
 def section(docs: Path) -> str:
     """Draw the picture; tables and what they mean."""
-    long, short = costs(DAYS), costs(SHORT_DAYS)
-    draw(long, docs / SHOWN)
-    changed = [
-        pairs(*(found[name].mean().to_numpy() for name in (BUILT_IN, MEASURED)))
-        for found in (long, short)
-    ]
+    found, of_avoidable = costs(), shares()
+    draw(found, docs / SHOWN)
+    changed = pairs(*(found[name].mean().to_numpy() for name in (BUILT_IN, MEASURED)))
     count = len(POLICIES)
     scatter = math.sqrt(2 * (2 * count + 5) / (9 * count * (count - 1)))
+    apart = of_avoidable[MEASURED] - of_avoidable[BUILT_IN]
+    beyond = [str(policy) for policy in apart.index[apart.abs() > POINTS]]
     words = (
-        f"{len(SUITES)} suites of {HOUSEHOLDS} households, the same seeds on both presets: "
-        f"{len(SUITES) * HOUSEHOLDS} episodes for each policy, preset and length.\n"
+        f"{len(SUITES)} suites of {HOUSEHOLDS} households, the same seeds on both presets, each "
+        f"household in a month: {len(SUITES) * HOUSEHOLDS} episodes for each policy and preset. "
+        "Built-in are the test worlds.\n"
     )
     meaning = (
         f"With {count} policies there are {count * (count - 1) // 2} pairs; each pair in the other "
         f"order takes {4 / (count * (count - 1)):.3f} from tau. Pairs that change places, all "
-        f"suites together: {changed[0]} over {DAYS} days, {changed[1]} over {SHORT_DAYS}. Orders "
-        f"that have nothing to do with each other have a tau of 0 with a standard deviation of "
-        f"{scatter:.2f}. The lower rows are the "
-        "measure for the upper ones: suites of one preset differ as well where two policies cost "
-        "nearly the same. Tau knows no sizes; the costs do.\n"
+        f"suites together: {changed}. Orders that have nothing to do with each other have a tau of "
+        f"0 with a standard deviation of {scatter:.2f}. The lower rows are the measure for the "
+        "upper ones: suites of one preset differ as well where two policies cost nearly the same. "
+        "Tau knows no sizes; what a policy leaves of the avoidable, which is what `uncontrolled` "
+        f"pays above the bound, does. More than {POINTS:.0f} points apart: "
+        f"{', '.join(f'`{name}`' for name in beyond) or 'none'}.\n"
     )
     picture = figure(
-        SHOWN, "Ranking", f"{DAYS} days: means (thick) and suites (thin) of each policy's cost."
+        SHOWN, "Ranking", "Means (thick) and suites (thin) of each policy's cost of a month."
     )
-    tables = [costs_table(long, DAYS), taus_table(long, DAYS), costs_table(short, SHORT_DAYS),
-              taus_table(short, SHORT_DAYS)]  # fmt: skip
+    tables = [costs_table(found), taus_table(found), shares_table(of_avoidable)]
     return "\n".join([words, *tables, meaning, picture])

@@ -119,7 +119,7 @@ def test_kendalls_tau_by_hand() -> None:
         ranking.BUILT_IN: pd.DataFrame([one, one], columns=list("abcde")),
         ranking.MEASURED: pd.DataFrame([one, other], columns=list("abcde")),
     }
-    text = ranking.taus_table(found, 28)
+    text = ranking.taus_table(found)
     assert "| built-in against measured, suite by suite | 2 | 0.90 | 0.80 | 0.50 |" in text
     assert "| built-in: one suite against another | 1 | 1.00 | 1.00 | 1.00 |" in text
     assert "| measured: one suite against another | 1 | 0.80 | 0.80 | 0.00 |" in text
