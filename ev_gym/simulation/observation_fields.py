@@ -29,7 +29,8 @@ from ev_gym.physics.power_charge import (
     PRICE,
     lowest_peak_kw,
 )
-from ev_gym.runtime.durations import DAY_H, DAY_MIN, HOUR_MIN
+from ev_gym.runtime.compiling import inlined
+from ev_gym.runtime.durations import DAY_H, DAY_MIN, HOUR_MIN, QUARTER_MIN
 from ev_gym.runtime.records import (
     CarParams,
     HourRecord,
@@ -67,6 +68,7 @@ HOUSE = Owner(lambda scenario, slot_min: 1, entries_in_code="1", entry_in_code="
 # Where a house has many numbers of one kind, they are written at once: the field gets the `part`
 # of the observation that holds them. First the slots of the price window, ...
 PART = ("part",)
+SLOTS_PER_HOUR = HOUR_MIN // QUARTER_MIN  # the most, in a market of quarter-hours
 SLOTS_AHEAD = Owner(
     lambda scenario, slot_min: scenario.price_window_h * HOUR_MIN // slot_min,
     entries_in_code="tables.stand_in_price.shape[2]",
@@ -299,6 +301,13 @@ def window_field(unit: str, bounds: Bounds, scale: Scale) -> Callable[[F], F]:
     return house_field(unit, bounds, scale, None, SLOTS_AHEAD)
 
 
+@inlined
+def known_slots(hour: HourRecord, minute_of_hour: int, settings: Settings, most: int) -> int:
+    """Slots of the price window whose prices are published, the running one included."""
+    passed = (minute_of_hour // QUARTER_MIN) >> settings.window_shift
+    return min(int(hour.hours_known * (SLOTS_PER_HOUR >> settings.window_shift) - passed), most)
+
+
 # --- the fields; a new one goes to the end ---
 
 
@@ -361,10 +370,8 @@ def hours_known(
     hour: HourRecord, minute_of_hour: int, settings: Settings, tables: Tables
 ) -> Number:
     """hours of published prices, from the start of the running slot of the price window on"""
-    passed = minute_of_hour // settings.window_slot_min
-    slots = hour.hours_known * (HOUR_MIN // settings.window_slot_min) - passed
-    known = min(int(slots), tables.stand_in_price.shape[2])
-    return known * settings.window_slot_min / HOUR_MIN
+    slots = known_slots(hour, minute_of_hour, settings, tables.stand_in_price.shape[2])
+    return slots / (SLOTS_PER_HOUR >> settings.window_shift)
 
 
 @window_field("{currency}/kWh", lambda ranges: ranges.published_price_per_kwh, PRICE_SCALE)
@@ -377,10 +384,9 @@ def price(
     part: NDArray[np.float32],
 ) -> Number:
     """mean all-in price of the {slot} {ahead} ahead; 0 is the running one"""
-    slot_min = settings.window_slot_min
-    first = (household.place_min - household.world_place * settings.series_min) // slot_min
-    known = hour.hours_known * (HOUR_MIN // slot_min) - minute_of_hour // slot_min
-    known = min(int(known), part.shape[0])
+    minute = household.place_min - household.world_place * settings.series_min
+    first = (minute // QUARTER_MIN) >> settings.window_shift
+    known = known_slots(hour, minute_of_hour, settings, part.shape[0])
     published = tables.published_price[household.world_place, first : first + known]
     stand_ins = tables.stand_in_price[household.world_place, hour.stand_in_row]
     for i in range(known):

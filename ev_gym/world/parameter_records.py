@@ -38,7 +38,7 @@ SETTINGS_DTYPE = np.dtype(
         ("series_min", "i8"),  # length of the series of a world
         ("price_shift", "i8"),  # a slot of prices is 2 ** price_shift quarter-hours
         ("load_shift", "i8"),  # the same for slots of base load
-        ("window_slot_min", "i8"),  # length of a slot of the price window
+        ("window_shift", "i8"),  # the same for slots of the price window
         ("netted", "i1"),  # 1: within a step, exports are subtracted from imports
         ("power_days", "i8"),  # number N of peaks in the power charge; 0: no power charge
         ("ageing", "i1"),  # 1: the ageing of some car's battery is modelled
@@ -137,7 +137,7 @@ def settings_record(
             "series_min": series_min,
             "price_shift": SHIFT_OF_MIN[price_slot_min],
             "load_shift": SHIFT_OF_MIN[load_slot_min],
-            "window_slot_min": window_min,
+            "window_shift": SHIFT_OF_MIN[window_min],
             "netted": tariff.netting == "step",
             "power_days": tariff.power_days if tariff.has_power_charge else 0,
             "ageing": any(vehicle.chemistry is not None for vehicle in scenario.vehicles),
