@@ -131,14 +131,17 @@ def test_hours_known_by_hand(local: str, known: int) -> None:
 
 
 def test_clock_fields_of_every_quarter_hour() -> None:
-    """Sine and cosine of local time and day, weekend, temperature: both switches included."""
+    """Sine and cosine of local time and day, days off, temperature: both switches included."""
     dataset = series()
+    # Sweden's public holidays of 2024 that are no Saturday or Sunday.
+    holidays = {(1, 1), (3, 29), (4, 1), (5, 1), (5, 9), (6, 6), (12, 25), (12, 26)}
     fields = fields_of_days(PLAIN, dataset, 364, 15)
     for quarter in range(52 * 672):
         now = (dataset.start + timedelta(minutes=15 * quarter)).astimezone(STOCKHOLM)
         hour = 2 * math.pi * (now.hour + now.minute / 60) / 24
         day = 2 * math.pi * (now.timetuple().tm_yday - 1) / 365.25
-        wanted = (math.sin(hour), math.cos(hour), math.sin(day), math.cos(day), now.weekday() >= 5)
+        day_off = now.weekday() >= 5 or (now.month, now.day) in holidays
+        wanted = (math.sin(hour), math.cos(hour), math.sin(day), math.cos(day), day_off)
         names = ("hour_sin", "hour_cos", "day_sin", "day_cos", "weekend")
         got = tuple(float(fields[name][quarter, 0]) for name in names)
         assert got == pytest.approx(tuple(map(float, wanted)), abs=1e-6), now
