@@ -15,7 +15,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ev_gym.runtime.compiling import compiled, inlined
-from ev_gym.runtime.durations import DAY_H, HOUR_MIN
+from ev_gym.runtime.durations import HOUR_MIN
 from ev_gym.runtime.records import HouseholdState, Records, VehicleState
 from ev_gym.scenario import Scenario, as_scenario
 from ev_gym.series.dataset import Dataset
@@ -305,7 +305,7 @@ def compiled_writer(declared: F) -> F:
     # Numba caches machine code by the file and the line at which the function stands.
     code = "\n" * (declared.__code__.co_firstlineno - 1) + code
     names: dict[str, Any] = {f"{field.name}_of": inlined(field.number) for field in DECLARATIONS}
-    names |= {"running_hour": inlined(_running_hour), "DAY_H": DAY_H, "__name__": __name__}
+    names |= {"running_hour": inlined(_running_hour), "__name__": __name__}
     exec(compile(code, __file__, "exec"), names)
     function: F = names[declared.__name__]
     function.__doc__ = declared.__doc__

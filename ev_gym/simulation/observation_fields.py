@@ -78,7 +78,7 @@ SLOTS_AHEAD = Owner(
 # ... then the hours of the coming day.
 DAY_AHEAD = Owner(
     lambda scenario, slot_min: DAY_H,
-    entries_in_code="DAY_H",
+    entries_in_code=str(DAY_H),
     entry_in_code="",
     names=PART,
 )

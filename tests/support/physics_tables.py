@@ -30,7 +30,7 @@ def tables_of(scenario: Scenario) -> Tables:
     """The parameters of a scenario as the physics of a step takes them."""
     return Tables(
         as_records(car_records(scenario)),
-        as_records(settings_record(scenario, 14 * 24 * 60, 60, 15))[0],
+        as_records(settings_record(scenario, 14 * 24 * 60, 60, 15, 60))[0],
         np.array(scenario.charger.levels_kw or (), np.float64),
     )
 

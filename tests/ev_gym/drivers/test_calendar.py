@@ -39,7 +39,7 @@ def household(*cars: Vehicle, chargers: int | None = None, **changes: Any) -> tu
     scenario = Scenario(vehicles=cars, charger=Charger(count=chargers), **changes)
     vehicles = as_records(np.zeros(len(cars), VEHICLE_DTYPE))
     vehicles["key"] = np.arange(len(cars))
-    settings = as_records(settings_record(scenario, 168 * 60, 60, 60))
+    settings = as_records(settings_record(scenario, 168 * 60, 60, 60, 60))
     return settings[0], as_records(car_records(scenario)), vehicles
 
 

@@ -29,7 +29,7 @@ SOURCES = [
 def compiled_in(path: Path) -> list[Callable[..., Any]]:
     """The compiled functions of a source file, found by their decorators."""
     decorated = re.compile(
-        r"^@(?:compiled\w*|(?:house|hourly|vehicle)_field\(.*\))\ndef (\w+)", re.MULTILINE
+        r"^@(?:compiled\w*|inlined|(?:house|window|vehicle)_field\(.*\))\ndef (\w+)", re.MULTILINE
     )
     names = decorated.findall(path.read_text(encoding="utf-8"))
     if not names:

@@ -166,6 +166,7 @@ def test_a_level_equals_its_fraction() -> None:
 def test_levels_of_a_bidirectional_charger() -> None:
     """-16 to -6 A, 0, 6 to 16 A; the spaces say so, and each level equals its fraction."""
     daily = {**A_DAY, **V2G, "driving": {"pattern": "daily"}, "time_step_min": 5}
+    daily["household"] = {"fuse_a": 35}  # so that 16 A fit beside any load
     levels, fractions = EVChargingEnv(daily, continuous=False), EVChargingEnv(daily)
     assert levels.action_space == gym.spaces.Discrete(23)
     assert fractions.action_space == gym.spaces.Box(-1.0, 1.0, (1,), np.float32)

@@ -27,7 +27,10 @@ OF_CARS = [
     *("plugged", "soc", "hours_to_departure", "wanted_soc", "energy_to_wanted_kwh"),
     "available_kw",
 ]
-POWER = ["peak_kw", "hour_kwh", "hour_factor", "power_price_per_kw"]
+POWER = [
+    *("peak_kw", "hour_kwh", "hour_factor", "power_price_per_kw", "month_days_left"),
+    *[f"usual_load_kw_h{h:02d}" for h in range(24)],
+]
 OF_VILLA = ["pv_kw", "export_price_per_kwh", *POWER, "phases", "discharge_kw"]
 EXTRAS = {"classic": [], "stockholm-villa": OF_VILLA}  # of each other scenario here: POWER
 BY_CAR = {*OF_CARS, "phases", "discharge_kw"}
@@ -42,7 +45,9 @@ def test_the_table_covers_the_space_once(scenario: Any) -> None:
     env = EVChargingEnv(scenario)
     fields = ev_gym.observation_fields(scenario)
     cars = len(as_scenario(scenario).vehicles)
-    window = [f"price_h{h:02d}" for h in range(36)]
+    window = [f"price_m{15 * i:04d}" for i in range(144)]
+    if scenario == "classic":
+        window = [f"price_h{h:02d}" for h in range(36)]
     extras = POWER if isinstance(scenario, dict) else EXTRAS.get(scenario, POWER)
     assert [field.name for field in fields] == [*HEAD, *window, *OF_CARS, *extras]
     covered = np.zeros(env.observation_space.shape, int)
@@ -63,6 +68,7 @@ def test_the_table_covers_the_space_once(scenario: Any) -> None:
     assert units["energy_to_wanted_kwh"] == "kWh"
     in_sek = {"export_price_per_kwh": "SEK/kWh", "power_price_per_kw": "SEK/kW"}
     own = {"pv_kw": "kW", "peak_kw": "kW", "hour_kwh": "kWh", "discharge_kw": "kW", **in_sek}
+    own |= {"month_days_left": "d"} | {name: "kW" for name in POWER if "usual" in name}
     assert {name: units[name] for name in extras if units[name]} == {
         name: unit for name, unit in own.items() if name in extras
     }
@@ -75,7 +81,7 @@ def test_the_table_of_own_series_and_other_windows() -> None:
     assert len(fields) == len(HEAD) + 5 + len(OF_CARS) + len(POWER)
     load = next(field for field in fields if field.name == "load_kw")
     assert load.high > load.low > 0.0
-    assert EVChargingEnv(scenario, dataset=series(14)).observation_space.shape == (25,)
+    assert EVChargingEnv(scenario, dataset=series(14)).observation_space.shape == (50,)
     assert ev_gym.observation_fields() == ev_gym.observation_fields("stockholm")
 
 
@@ -145,6 +151,8 @@ def test_an_observation_is_what_is_known_before_the_step(scenario: Any) -> None:
     limit_kw = env.scenario.household.limit_kw
     step_h = env.scenario.step_h
     world = env.simulator.world
+    slot_min = world.dataset.price_minutes
+    assert slot_min == (60 if scenario == "classic" else 15)
     observation, before = env.reset(seed=17)
     away = paid = fed = 0
     for step in range(400):
@@ -166,7 +174,7 @@ def test_an_observation_is_what_is_known_before_the_step(scenario: Any) -> None:
         quarter = now_min % (world.dataset.weeks * 10080) // 15
         house = int(env.simulator.households["house"][0])
         assert info["load_kw"] == world.tables.load_kw[house, quarter]
-        assert info["price_per_kwh"] == world.tables.price[quarter // 4]
+        assert info["price_per_kwh"] == world.tables.price[15 * quarter // slot_min]
         assert seen["load_kw"][0] == np.float32(info["load_kw"])
         assert seen["headroom_kw"][0] == np.float32(limit_kw - info["load_kw"] + info["pv_kw"])
         assert seen["price_per_kwh"][0] == np.float32(info["price_per_kwh"])
@@ -272,7 +280,8 @@ def test_settlement_by_hand(scenario: Any) -> None:
         tax = tariff.energy_tax_per_kwh
         added = tariff.transfer_per_kwh + (0.439 if tax is None else tax)  # Sweden's of 2025
         first, count = start["now_min"] // 60, 24 * env.scenario.days
-        spot = np.take(dataset.price_per_kwh, range(first, first + count), mode="wrap")
+        hourly = dataset.price_per_kwh.reshape(-1, 60 // dataset.price_minutes).mean(axis=1)
+        spot = np.take(hourly, range(first, first + count), mode="wrap")
         cheapest = sorted((p + added) * (1 + tariff.vat) for p in spot.tolist())[: count // 4]
         price = math.fsum(cheapest) / len(cheapest)
         gained_kwh = math.fsum(info["energy_kwh"]) - math.fsum(start["energy_kwh"])

@@ -19,6 +19,7 @@ from ev_gym.reference import markdown
 from ev_gym.simulation.observation import GROUPS, observation_slices
 from ev_gym.simulation.observation_fields import (
     AS_IT_IS,
+    DAY_AHEAD,
     DECLARATIONS,
     SLOTS_AHEAD,
     WITH_DISCHARGING,
@@ -73,12 +74,13 @@ def expected_fields(env: EVChargingEnv) -> dict[str, list[np.float32]]:
             continue
         slot_min = env.simulator.world.dataset.price_minutes
         entries = field.owner.entries(env.scenario, slot_min)
-        if field.owner is SLOTS_AHEAD:
+        if field.owner in (SLOTS_AHEAD, DAY_AHEAD):
             part = np.full(entries, np.nan, np.float32)
             field.number(**{name: (names | {"part": part})[name] for name in field.parameters})
-            form = "price_h{:02d}" if slot_min == 60 else "price_m{:04d}"
+            in_hours = field.owner is DAY_AHEAD or slot_min == 60
             for i in range(entries):
-                expected[form.format(i if slot_min == 60 else slot_min * i)] = [part[i]]
+                ahead = f"h{i:02d}" if in_hours else f"m{slot_min * i:04d}"
+                expected[f"{field.name}_{ahead}"] = [part[i]]
             continue
         for i in range(entries):
             entry = {}
@@ -222,6 +224,6 @@ def test_the_five_lines_of_contributing_declare_a_field(interpreted: bool, tmp_p
     for kind in ("fields", "bounds", "observed"):
         assert {key: after[kind][key] for key in before[kind]} == before[kind]
     if not interpreted:
-        added = f"| `{name}` | kWh | {meaning} | 52 | 0 | 58 | 0 | 8 |"
+        added = f"| `{name}` | kWh | {meaning} | 160 | 0 | 58 | 0 | 8 |"
         assert added in after["reference"].splitlines()
         assert before["reference"] == markdown()

@@ -33,6 +33,7 @@ from tests.support.small_series import (
 )
 
 Array = np.ndarray[Any, Any]
+WITH_POWER_CHARGE = dataclasses.replace(PLAIN, tariff=Scenario().tariff)
 
 
 def fields_of(env: EVChargingEnv, observations: list[Array]) -> dict[str, Array]:
@@ -131,20 +132,75 @@ def test_hours_known_by_hand(local: str, known: int) -> None:
 
 
 def test_clock_fields_of_every_quarter_hour() -> None:
-    """Sine and cosine of local time and day, weekend, temperature: both switches included."""
+    """Sine and cosine of local time and day, days off, temperature: both switches included."""
     dataset = series()
+    # Sweden's public holidays of 2024 that are no Saturday or Sunday.
+    holidays = {(1, 1), (3, 29), (4, 1), (5, 1), (5, 9), (6, 6), (12, 25), (12, 26)}
     fields = fields_of_days(PLAIN, dataset, 364, 15)
     for quarter in range(52 * 672):
         now = (dataset.start + timedelta(minutes=15 * quarter)).astimezone(STOCKHOLM)
         hour = 2 * math.pi * (now.hour + now.minute / 60) / 24
         day = 2 * math.pi * (now.timetuple().tm_yday - 1) / 365.25
-        wanted = (math.sin(hour), math.cos(hour), math.sin(day), math.cos(day), now.weekday() >= 5)
+        day_off = now.weekday() >= 5 or (now.month, now.day) in holidays
+        wanted = (math.sin(hour), math.cos(hour), math.sin(day), math.cos(day), day_off)
         names = ("hour_sin", "hour_cos", "day_sin", "day_cos", "weekend")
         got = tuple(float(fields[name][quarter, 0]) for name in names)
         assert got == pytest.approx(tuple(map(float, wanted)), abs=1e-6), now
         assert fields["temperature_c"][quarter, 0] == np.float32(
             dataset.temperature_c[quarter // 4]
         )
+
+
+def test_days_left_in_the_month_by_the_local_clock() -> None:
+    """Days of 24 hours of the local clock, also where summer time begins or ends within them."""
+    dataset = series()
+    left = fields_of_days(WITH_POWER_CHARGE, dataset, 364, 15)["month_days_left"][:, 0]
+    for quarter in range(52 * 672):
+        now = (dataset.start + timedelta(minutes=15 * quarter)).astimezone(STOCKHOLM)
+        clock = now.replace(tzinfo=None)
+        following = datetime(now.year + now.month // 12, now.month % 12 + 1, 1)
+        assert left[quarter] == np.float32((following - clock) / timedelta(days=1)), now
+    assert (left.min(), left.max()) == (np.float32(1 / 96), 31.0)
+
+
+def test_usual_load_is_the_mean_of_the_hour_on_seven_days_before() -> None:
+    """Hour by hour of each house: none of its hours has begun, and past the end it goes round."""
+    dataset = series(14)
+    hourly_kw = dataset.load_kw.reshape(3, -1, 4).mean(axis=2)
+    scenario = dataclasses.replace(WITH_POWER_CHARGE, time_step_min=30)
+    env = EVChargingEnv(scenario, dataset=dataset)
+    places = observation_slices(env.scenario, 60)
+    first = places["usual_load_kw_h00"].start
+    for house, start in ((0, "2024-01-01"), (1, "2024-01-20"), (2, "2024-03-30")):
+        options = {"start": f"{start}T12:00", "house": house}
+        begin = minute_of(dataset, options["start"]) // 60
+        observation, _ = env.reset(seed=0, options=options)
+        for step in range(48):
+            now = begin + step // 2
+            for ahead in range(24):
+                hours = [now + ahead - 24 * day for day in range(1, 8)]
+                assert max(hours) < now
+                mean_kw = math.fsum(hourly_kw[house, hour] for hour in hours) / 7
+                assert observation[first + ahead] == pytest.approx(mean_kw, rel=1e-6)
+            observation = env.step([0.0])[0]
+
+
+def test_usual_load_of_each_world_is_its_own() -> None:
+    scenario = {"preset": "stockholm", "days": 2, "time_step_min": 60}
+    env = EVChargingEnv(scenario, split="test")
+    places = observation_slices(env.scenario)
+    for world in (101, 104):
+        dataset = dataset_of(env.scenario, world)
+        hourly_kw = dataset.load_kw.reshape(len(dataset.load_kw), -1, 4).mean(axis=2)
+        options = {"world": world, "start": "2025-12-30T00:00", "house": 1}
+        observation, info = env.reset(seed=0, options=options)
+        for step in range(48):
+            now = info["now_min"] // 60 + (step > 0)
+            assert observation[places["load_kw"]][0] == np.float32(hourly_kw[1, now])
+            days = hourly_kw[1, [now + 23 - 24 * day for day in range(1, 8)]]
+            last = observation[places["usual_load_kw_h23"]][0]
+            assert last == pytest.approx(days.mean(), rel=1e-6)
+            observation, _, _, _, info = env.step([0.0])
 
 
 def test_all_in_price_by_hand() -> None:
