@@ -7,12 +7,15 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 from baselines.cli.commands import main
 from baselines.comparison import benchmark, manifest, tasks
+from ev_gym.scenario import preset
+from ev_gym.series.of_scenario import dataset_of
 
 ARGUMENTS = ["benchmark", "--days", "2", "--households", "2", "--seed", "1", "--seed", "2",
              "--policy", "price_based", "--policy", "random"]  # fmt: skip
@@ -122,22 +125,47 @@ def test_results_are_checked_by_running_them_again(tmp_path: Path) -> None:
     assert "--check runs what the manifest says" in result.output
 
 
+def weeks_of_classic(tmp_path: Path, weeks: int) -> str:
+    """A file with the scenario `weeks`: `classic` of so many weeks, whose series is one world."""
+    own = {"preset": "classic", "name": "weeks", "data": {"weeks": weeks}}
+    path = tmp_path / "weeks.json"
+    path.write_text(json.dumps(own))
+    return str(path)
+
+
 @pytest.mark.usefixtures("no_pictures")
-def test_train_and_test_weeks_stand_apart(tmp_path: Path) -> None:
-    """Rows of their own, from weeks of their own."""
+def test_train_and_test_stand_apart(tmp_path: Path) -> None:
+    """Rows of their own: of built-in series from worlds, of one world from weeks of their own."""
     arguments = ["benchmark", "--split", "both", "--households", "2", "--no-bound", "--days", "7"]
-    arguments += ["--policy", "load_based", "--policy", "uncontrolled", "--out", str(tmp_path)]
-    result = CliRunner().invoke(main, arguments)
+    arguments += ["--scenario", "stockholm", "--scenario", weeks_of_classic(tmp_path, 16)]
+    arguments += ["--policy", "load_based", "--policy", "uncontrolled"]
+    result = CliRunner().invoke(main, [*arguments, "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
-    assert "stockholm, train: SEK a day" in result.output
-    assert "stockholm, test: SEK a day" in result.output
+    for scenario in ("stockholm", "weeks"):
+        assert f"{scenario}, train: SEK a day" in result.output
+        assert f"{scenario}, test: SEK a day" in result.output
     summary = pd.read_csv(tmp_path / "summary.csv")
-    assert list(summary["split"]) == ["train", "train", "test", "test"]
+    assert list(summary["split"]) == ["train", "train", "test", "test"] * 2
     steps = pd.read_csv(tmp_path / "steps.csv.gz")
+    assert len(steps) == 2 * 2 * 2 * 2 * 7 * 96
     weeks = steps["now_min"] // (7 * 24 * 60) % 8
-    assert set(weeks[steps["split"] == "test"]) <= {6, 7}
-    assert set(weeks[steps["split"] == "train"]) <= set(range(6))
-    assert len(steps) == 2 * 2 * 2 * 7 * 96
+    of_classic = steps["scenario"] == "weeks"
+    assert set(weeks[of_classic & (steps["split"] == "test")]) <= {6, 7}
+    assert set(weeks[of_classic & (steps["split"] == "train")]) <= set(range(6))
+    temperature_c = {
+        world: dataset_of(preset("stockholm"), world).temperature_c
+        for world in (0, *range(1, 9), *range(101, 105))
+    }
+    lived: dict[str, list[list[int]]] = {"train": [], "test": []}
+    for (split, _, _), episode in steps[~of_classic].groupby(["split", "policy", "household"]):
+        hours = episode["now_min"].to_numpy() // 60
+        lived[str(split)].append(
+            [world for world, of_world in temperature_c.items()
+             if np.allclose(of_world[hours], episode["temperature_c"], atol=1e-5)]
+        )  # fmt: skip
+    assert [len(worlds) for worlds in lived["train"] + lived["test"]] == [1] * 8
+    assert {worlds[0] for worlds in lived["train"]} <= set(range(1, 9))
+    assert {worlds[0] for worlds in lived["test"]} <= set(range(101, 105))
 
 
 @pytest.mark.usefixtures("no_pictures")
@@ -234,7 +262,7 @@ def test_scenarios_lists_what_the_presets_hold() -> None:
     [
         (["run", "--scenario", "stokholm"], "did you mean 'stockholm'"),
         (["run", "--policy", "greedy"], "unknown policy 'greedy'; allowed: uncontrolled"),
-        (["benchmark", "--split", "test", "--days", "20"], "do not fit"),
+        (["benchmark", "--scenario", "classic", "--split", "test"], "do not fit"),
         (["run", "--scenario", "missing.json"], "missing.json"),
     ],
 )
@@ -276,17 +304,20 @@ def test_nothing_counts_twice(twice: list[str], said: str) -> None:
 
 @pytest.mark.usefixtures("no_pictures")
 def test_a_split_has_months_by_default(tmp_path: Path) -> None:
-    """March 2025, with 743 hours, is the first for testing; days have to fit in two weeks."""
-    arguments = ["benchmark", "--split", "test", "--households", "1", "--policy", "uncontrolled"]
+    """January, February and March 2025, whose last Sunday has 23 hours."""
+    arguments = ["benchmark", "--split", "test", "--households", "3", "--policy", "uncontrolled"]
     result = CliRunner().invoke(main, [*arguments, "--quiet", "--out", str(tmp_path)])
     assert result.exit_code == 0, result.output
     steps = pd.read_csv(tmp_path / "steps.csv.gz")
-    assert len(steps) == 743 * 4
-    assert steps["time"].iloc[0] == "2025-03-01T00:00:00+01:00"
+    assert len(steps) == (744 + 28 * 24 + 743) * 4
+    assert steps["time"].iloc[0] == "2025-01-01T00:00:00+01:00"
     assert steps["time"].iloc[-1] == "2025-03-31T23:45:00+02:00"
     episodes = pd.read_csv(tmp_path / "episodes.csv")
-    assert (episodes["month"][0], episodes["per"][0]) == ("2025-03", "month")
-    result = CliRunner().invoke(main, ["benchmark", "--split", "test", "--days", "13"])
+    assert list(episodes["month"]) == ["2025-01", "2025-02", "2025-03"]
+    assert set(episodes["per"]) == {"month"}
+    # Of one world days have to fit in two weeks.
+    one_world = ["benchmark", "--scenario", weeks_of_classic(tmp_path, 8), "--split", "test"]
+    result = CliRunner().invoke(main, [*one_world, "--days", "13"])
     assert "allowed: at most 11 days" in result.output
     for days in ("week", "0", "367", "1.5"):
         result = CliRunner().invoke(main, ["benchmark", "--days", days])

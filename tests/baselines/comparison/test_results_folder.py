@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -23,13 +24,18 @@ def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_series_are_named_by_what_they_hold() -> None:
-    """Of each scenario, and those of a server are not known here."""
+    """Of each scenario, all worlds of a split; those of a server are not known here."""
     asked = Plan((preset("stockholm"), preset("classic")), ("price_based",))
     found = manifest.describe(asked.to_dict(), [])
     assert found["data_sha256"] == {
         name: dataset_of(preset(name)).fingerprint for name in ("stockholm", "classic")
     }
     assert manifest.describe(replace(asked, url="http://house").to_dict(), [])["data_sha256"] == {}
+    worlds = [dataset_of(preset("stockholm"), world).fingerprint for world in range(101, 105)]
+    assert manifest.describe(replace(asked, split="test").to_dict(), [])["data_sha256"] == {
+        "stockholm": hashlib.sha256(" ".join(worlds).encode()).hexdigest(),
+        "classic": found["data_sha256"]["classic"],
+    }
     later = json.loads(json.dumps(found))
     later["data_sha256"]["classic"] = "0"
     assert manifest.changes(found, later) == ["the series of classic are others"]

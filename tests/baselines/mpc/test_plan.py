@@ -264,11 +264,16 @@ def test_a_car_gives_what_the_house_takes_and_the_rest_at_the_end() -> None:
 
 
 def test_the_last_ampere_is_taken_by_what_it_costs() -> None:
-    """0.3 kWh short at 5, or 0.7 too many of a kWh for 2 each, which are worth 1."""
+    """0.3 kWh short at 5, or 0.7 too many of a kWh for 2 each, which are worth 1.
+
+    Nobody stops for less than a kWh. Of 2 kWh at 3.3, 6.6 in all, 1.01 short and 0.99 too many cost
+    6.04 and a stop, 0.99 short and 1.01 too many 5.96 and no stop.
+    """
     assert not LastAmpere(False, 2.3, 5.0, 1.0).is_taken(0.3, 0.0, 1.0)
     assert LastAmpere(False, 2.1, 5.0, 1.0).is_taken(0.3, 0.0, 1.0)  # 1.5 + 0.7 is more than 2.1
-    assert LastAmpere(False, 2.3, 5.0, 1.0, 30.0).is_taken(0.3, 0.0, 1.0)  # it spares a stop
-    assert not LastAmpere(False, 2.3, 5.0, 1.0, 30.0).is_taken(0.1, 0.0, 1.0)  # nobody stops for so
+    assert not LastAmpere(False, 3.3, 5.0, 1.0).is_taken(1.01, 0.0, 2.0)
+    assert LastAmpere(False, 3.3, 5.0, 1.0, 30.0).is_taken(1.01, 0.0, 2.0)  # it spares a stop
+    assert not LastAmpere(False, 3.3, 5.0, 1.0, 30.0).is_taken(0.99, 0.0, 2.0)
     nearer = LastAmpere(True, 9.0, 0.0, 0.0)
     assert [nearer.is_taken(want, 0.0, 1.0) for want in (0.4, 0.6)] == [False, True]
 

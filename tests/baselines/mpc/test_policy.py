@@ -179,11 +179,19 @@ def test_a_perfect_forecast_holds_from_the_running_step_on(
 
 
 def test_prices_beyond_the_window_repeat_its_last_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From 17:15 to 16:15, 24 clock hours begun: the window's 48 quarter-hours, and again."""
     plans = Plans(monkeypatch, daily(16.25, price_window_h=12), "2025-11-05")
     known = plans.known[plans.arrivals()[0]]
-    price = known.slot_prices_per_kwh
-    assert len(price) == 24
-    assert price[12:] == price[:12]
+    assert len(known.slot_prices_per_kwh) == len(known.slots_h) == 24
+    quarters = [  # an hour of one price is one slot
+        np.repeat(prices, np.rint(4 * np.array(slots_h)).astype(int))
+        for prices, slots_h in zip(known.slot_prices_per_kwh, known.slots_h, strict=True)
+    ]
+    assert [of_hour.size for of_hour in quarters] == [3] + [4] * 23
+    price = np.concatenate(quarters)
+    published = plans.env.history["price_per_kwh"].to_numpy()[21 : 21 + 48]
+    np.testing.assert_allclose(price[:48], published, rtol=1e-6)
+    np.testing.assert_array_equal(price[48:], price[: 95 - 48])
 
 
 def test_only_of_today_it_is_known_to_be_a_weekend(monkeypatch: pytest.MonkeyPatch) -> None:

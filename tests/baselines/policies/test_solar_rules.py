@@ -124,7 +124,7 @@ def test_pv_surplus_never_imports_for_the_cars(
 def midsummer(name: str) -> Any:
     """A fortnight's history of a house with 10 kW of PV, whose car is at home from 11 o'clock."""
     car = {"model": "Volkswagen ID.3 58 kWh", "wanted_soc": 0.8}
-    driving = {"pattern": "daily", "arrival_h": 11.0, "departure_h": 7.0, "trip_km": 50.0}
+    driving = {"pattern": "daily", "arrival_h": 11.0, "departure_h": 7.0, "trip_km": 100.0}
     own = {
         "solar": {"peak_kw": 10.0},
         "vehicles": [car],

@@ -172,8 +172,8 @@ def test_what_is_no_policy_is_asked_row_by_row(folder: Path, continuous: bool) -
     for spec in (f"mine:Greedy(share={level})", f"mine:always(share={level})"):
         np.testing.assert_array_equal(rewards(env, spec), expected)
         np.testing.assert_array_equal(rewards(single, spec), expected[:, 0])
-    own = rewards(env, f"mine:Greedy(share={level}, limit_per_kwh=1.4)")
-    np.testing.assert_array_equal(own, rewards(env, "mine:BelowLimit(limit_per_kwh=1.4)"))
+    own = rewards(env, f"mine:Greedy(share={level}, limit_per_kwh=0.7)")
+    np.testing.assert_array_equal(own, rewards(env, "mine:BelowLimit(limit_per_kwh=0.7)"))
     assert (own != expected).any(axis=0).sum() > 1
 
 
