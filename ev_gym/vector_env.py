@@ -102,6 +102,7 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._all_rows = np.arange(num_envs)
         self._buffer = self.simulator.outputs()
+        self._settlement_buffer = np.zeros(num_envs)
         self.outputs = self._buffer
         self._seeded = False
 
@@ -112,6 +113,13 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
 
     def _outputs(self) -> Outputs:
         return self.simulator.outputs() if self.copy else self._buffer
+
+    def _no_settlements(self) -> NDArray[np.float64]:
+        """(n,) zeros, the settlement where no episode has ended."""
+        if self.copy:
+            return np.zeros(self.num_envs)
+        self._settlement_buffer.fill(0.0)
+        return self._settlement_buffer
 
     def reset(
         self,
@@ -143,7 +151,7 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         self.simulator.begin(rows, *fixed)
         self.outputs = out = self._outputs()
         self.simulator.report(self._all_rows, out)
-        return out.observations, self._infos(out, np.zeros(self.num_envs))
+        return out.observations, self._infos(out, self._no_settlements())
 
     def step(
         self, actions: Any
@@ -168,7 +176,7 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         next_step = self.autoreset_mode is AutoresetMode.NEXT_STEP
         ended = self.simulator.step(fractions, out, next_step)
         self.outputs = out
-        infos = self._end_episodes(out) if ended else self._infos(out, np.zeros(self.num_envs))
+        infos = self._end_episodes(out) if ended else self._infos(out, self._no_settlements())
         return (
             out.observations,
             out.rewards,
@@ -196,7 +204,7 @@ class EVChargingVectorEnv(VectorEnv[NDArray[np.float32], Any, NDArray[Any]]):
         self.simulator.begin(rows)
         self.simulator.report(rows, out)
         return {
-            **self._infos(out, np.zeros(self.num_envs)),
+            **self._infos(out, self._no_settlements()),
             "final_obs": final_obs,
             "_final_obs": ended,
             "final_info": final_info,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from ev_gym.scenario import Data, as_scenario, preset, preset_names
 from ev_gym.series.of_scenario import worlds_of
+from ev_gym.world.episode_starts import check_split
 from server.config import Config
 from server.http.problems import Problem
+from server.v1.refusals import refusals_as_problems
 from server.v1.replayed_env import Spec
 
 # The largest series takes 2 s to generate (10 ms for a house, 0.15 ms for a week of one), 1 s more
@@ -26,6 +28,8 @@ def check_limits(spec: Spec, config: Config) -> None:
             f"num_envs is {spec.num_envs}; allowed on this server: 1 to {config.max_num_envs}, "
             "or null",
         )
+    with refusals_as_problems():
+        check_split(spec.split)
     scenario = spec.scenario
     if scenario.longest_days > config.max_days:
         raise Problem(

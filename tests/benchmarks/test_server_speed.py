@@ -101,7 +101,7 @@ def _local_with_encoding(rows: int) -> Callable[[], float]:
     ).unwrapped
     env.reset(seed=0)
     action = np.full((rows, 1), 0.5, np.float32)
-    settlement = np.zeros(rows)
+    settlement, masks = np.zeros(rows), np.empty((rows, 0), np.bool_)
 
     def measure() -> float:
         began = time.perf_counter()
@@ -117,6 +117,7 @@ def _local_with_encoding(rows: int) -> Callable[[], float]:
                 settlement=settlement,
                 results=out.results,
                 vehicle_results=out.vehicle_results,
+                action_masks=masks,
                 last_step=None,
             )
         )

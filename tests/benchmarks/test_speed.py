@@ -18,13 +18,19 @@ from ev_gym.runtime import threads
 
 Ratio = Callable[..., float]
 
+# Episodes of a day, so that resets count; those of a month begin anew every 2,900 steps.
+A_DAY: dict[str, Any] = {"days": 1, "start_hour": 12}
 # One car: none of power charge, heat, ageing, sun, discharging, phase switching; or all of them.
 ID3 = "Volkswagen ID.3 58 kWh"
 SCENARIOS: dict[str, Any] = {
-    "plain": {"vehicles": [{"model": ID3, "chemistry": None}], "tariff": "vattenfall_flat"},
-    "stockholm": "stockholm",
-    "everything": {"preset": "stockholm-villa", "vehicles": [{"model": ID3}]},
-    "two cars, everything": "stockholm-villa",
+    "plain": {
+        **A_DAY,
+        "vehicles": [{"model": ID3, "chemistry": None}],
+        "tariff": "vattenfall_flat",
+    },
+    "stockholm": A_DAY,
+    "everything": {**A_DAY, "preset": "stockholm-villa", "vehicles": [{"model": ID3}]},
+    "two cars, everything": {**A_DAY, "preset": "stockholm-villa"},
 }
 STEPS = 5000
 SAMPLES = 64
@@ -58,7 +64,7 @@ def _sampled(space: Any) -> list[Any]:
 
 def test_single_env(ratio_to: Ratio, report: Callable[[str], None]) -> None:
     """A single env with random actions, resets included: at least 1.0 of CartPole-v1."""
-    ours, theirs = gym.make("EVCharging-v0"), gym.make("CartPole-v1")
+    ours, theirs = gym.make("EVCharging-v0", scenario=A_DAY), gym.make("CartPole-v1")
     ratio = ratio_to(
         _drive_single(ours, _sampled(ours.action_space)),
         _drive_single(theirs, _sampled(theirs.action_space)),
@@ -102,7 +108,7 @@ def test_threads_pay(
     rows, drives = 2 * threads.ROWS_A_THREAD, []
     for cpus in (threads.available_cpus(), 1):
         monkeypatch.setattr(threads, "available_cpus", lambda cpus=cpus: cpus)
-        env = gym.make_vec("EVCharging-v0", num_envs=rows, vectorization_mode="vector_entry_point")
+        env = gym.make_vec("EVCharging-v0", rows, "vector_entry_point", scenario=A_DAY)
         drives.append(_drive_vector(env, _sampled(env.action_space), 97 * 2))
         monkeypatch.undo()
     gain = ratio_to(*drives)
@@ -141,7 +147,7 @@ def test_default_env_is_built_in_less_than_a_second(report: Callable[[str], None
 
     gym.make("EVCharging-v0").reset(seed=0)
     of_scenario._dataset.cache_clear()
-    world.build_world.cache_clear()
+    world._built.cache_clear()
     started = time.perf_counter()
     gym.make("EVCharging-v0").reset(seed=0)
     seconds = time.perf_counter() - started

@@ -107,6 +107,21 @@ def test_a_month_of_six_tariff_periods_with_ten_peaks_each() -> None:
     assert saved_state.save(again) == saved_state.save(simulator)
 
 
+def test_an_observation_of_many_peaks_stays_within_its_width() -> None:
+    """Compiled code checks no bounds: what it wrote too much would be somebody else's memory."""
+    simulator = simulator_at_the_begin(world_with(COUNTING))
+    out = simulator.outputs()
+    room = np.full((1, simulator.width + 100), np.nan, np.float32)
+    out = out._replace(observations=room[:, : simulator.width])
+    simulator.report(np.zeros(1, np.int64), out)
+    for step in range(96):
+        if step:
+            simulator.step(np.ones((1, 1), np.float32), out, False)
+        assert np.isfinite(out.observations).all()
+        assert np.isnan(room[:, simulator.width :]).all()
+        out.observations[:] = np.nan
+
+
 def test_a_state_with_other_peaks_is_refused() -> None:
     """Scenario and series are the same; only the layout of the state differs."""
     wide = world_with(COUNTING)

@@ -20,6 +20,12 @@ def world_of(changes: dict[str, Any]) -> Any:
     return build_world(scenario, dataset_of(scenario), None)
 
 
+def hourly_ore(world: Any) -> Any:
+    """(H,) mean spot price of each hour of the series, whose prices are of quarter-hours."""
+    assert world.dataset.price_minutes == 15
+    return 100 * world.dataset.price_per_kwh.reshape(-1, 4).mean(axis=1)
+
+
 def clock(world: Any) -> pd.DatetimeIndex:
     """The local time at which each hour of the series begins."""
     utc = pd.date_range(world.dataset.start, periods=len(world.tables.hours), freq="h")
@@ -33,7 +39,7 @@ def test_24_numbers_on_days_of_any_length(day_name: str, hours: int) -> None:
     world = world_of({"data": {"start": "2023-01-02"}})
     assert world.dataset.zone == "Europe/Stockholm"
     index = clock(world)
-    spot = pd.Series(100 * world.dataset.price_per_kwh, index=index)
+    spot = pd.Series(hourly_ore(world), index=index)
     load = pd.Series(world.tables.load_kw[1].reshape(-1, 4).mean(axis=1), index=index)
     places = np.flatnonzero(index.strftime("%Y-%m-%d") == day_name)
     assert len(places) == hours
@@ -57,7 +63,7 @@ def test_a_day_that_begins_at_one_o_clock(zone: str, day_name: str) -> None:
     hours = clock(world)
     places = np.flatnonzero(hours.strftime("%Y-%m-%d") == day_name)
     assert list(hours[places].hour) == list(range(1, 24))
-    own = 100 * world.dataset.price_per_kwh[places]
+    own = hourly_ore(world)[places]
     told = day_series.prices_ore(world, 60 * int(places[3]))
     np.testing.assert_allclose(told, [own[0], *own], atol=0.005001)
 

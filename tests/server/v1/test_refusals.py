@@ -110,7 +110,13 @@ CREATIONS: list[tuple[bytes, int, str | None, str]] = [
         None,
         "days is 'month'; allowed on this server: 1 to 3",
     ),
-    (b'{"scenario": {"days": 1, "data": {"houses": 101}}}', 422, None, "53 x 101"),
+    (b'{"scenario": {"days": 1, "data": {"houses": 101}}}', 422, None, "houses is 101"),
+    (
+        b'{"scenario": {"days": 1, "data": {"houses": 17}}, "split": "train"}',
+        422,
+        None,
+        "53 x 17 x 8 = 7208; allowed on this server: up to 6800",
+    ),
     (
         b'{"scenario": {"days": 1, "data": {"source": "files", "price_file": "/etc/passwd",'
         b' "load_file": "x", "temperature_c": 1}}}',
