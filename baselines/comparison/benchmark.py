@@ -49,9 +49,9 @@ class Comparison:
 
     Attributes:
         plan: What was compared.
-        episodes: One row a scenario, split, policy, seed and household: `month`, money by term,
-            energies, the peak; with a bound, `bound` and `regret`. Money and energies are those of
-            a day or, where episodes are months, of a month, as `per` says.
+        episodes: One row a scenario, split, policy, seed and household: `month`, `world`, money by
+            term, energies, the peak; with a bound, `bound` and `regret`. Money and energies are
+            those of a day or, where episodes are months, of a month, as `per` says.
         days: One row for each of their days: `day` from 0 on, `date` on which it begins, `first_h`
             and `hours` (when it begins in the episode, and its length), `cost`.
         summary: One row a scenario, split and policy: means and intervals, see `statistics`.
@@ -140,7 +140,8 @@ def episode_figures(task: Task, part: Part) -> pd.DataFrame:
 
     frame = pd.DataFrame(task.names, columns=list(EPISODE))
     months = [first[:7] for first in task.months] or ""
-    named = frame.assign(currency=task.scenario.currency, per=task.per, month=months)
+    worlds = list(task.worlds) or ""
+    named = frame.assign(currency=task.scenario.currency, per=task.per, month=months, world=worlds)
     return named.assign(**part.figures)
 
 

@@ -15,6 +15,7 @@ from baselines.policies.specs import POLICY_NAMES, built_in, parse_spec
 from ev_gym.runtime.durations import HOUR_MIN
 from ev_gym.scenario import Scenario
 from ev_gym.scenario.scenario import with_horizon
+from ev_gym.series.of_scenario import worlds_of
 from ev_gym.simulation.observation import PHYSICAL, checked_observation
 from ev_gym.world.episode_starts import Month
 from ev_gym.world.world import build_world
@@ -177,6 +178,7 @@ class Plan:
                 episodes=tuple(episodes),
                 months=tuple(months[episode] for episode in episodes) if months else (),
                 month_hours=month_hours,
+                worlds=tuple(self._world(scenario, split, episode) for episode in episodes),
                 seed=batch_seed(self.seeds[0], batch),
                 columns=step_columns(self.horizons) if keeps else (),
                 week=week and batch == 0 and policy is not LOWER_BOUND,
@@ -186,6 +188,16 @@ class Plan:
             )
             for batch, (months, episodes, month_hours) in enumerate(parts)
         ]
+
+    def _world(self, scenario: Scenario, split: str | None, episode: Episode) -> int:
+        """The world of an episode: dealt to the households in rotation, as months are.
+
+        With each round of the months it moves on by one, so that each month meets all worlds.
+        """
+        numbers = worlds_of(scenario, split)
+        rounds = len(months_of(scenario, split)) if scenario.by_month else len(numbers)
+        _, household = episode
+        return numbers[(household + household // rounds) % len(numbers)]
 
     def _episode_steps(self, scenario: Scenario, split: str | None) -> int:
         """Steps of all episodes under one policy."""

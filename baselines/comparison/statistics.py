@@ -34,7 +34,7 @@ DRAWN_AT_ONCE = 2_000_000  # so many episodes, which bounds the memory
 FEW_EPISODES = 10
 REFERENCE = "uncontrolled"  # what it pays above the bound is what can be avoided
 SAME_MONEY = 1e-9  # costs closer than this are equal
-NAMES = (*EPISODE, "currency", "per", "month")
+NAMES = (*EPISODE, "currency", "per", "month", "world")
 
 
 def resampled_means(values: Floats, seed: int, strata: Strata | None = None) -> Floats:

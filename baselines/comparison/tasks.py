@@ -58,6 +58,7 @@ class Task:
         code: A digest of the code that computes it: tasks of other code are other tasks.
         months: Where episodes are months, the first day of each; else empty: drawn by the seed.
         month_hours: Of such months, the length of each day, the same for all episodes of a task.
+        worlds: Number of the world of each episode; empty: drawn by the seed.
         observation: `"physical"` or `"scaled"`, as the policy is given observations.
         url: Address of a server; None: local.
         token: Its token.
@@ -73,6 +74,7 @@ class Task:
     code: str = ""
     months: tuple[str, ...] = ()
     month_hours: tuple[int, ...] = ()
+    worlds: tuple[int, ...] = ()
     observation: str = PHYSICAL
     url: str | None = None
     token: str | None = field(default=None, repr=False)
@@ -164,12 +166,19 @@ def reset_env(task: Task, env: Any) -> tuple[NDArray[np.float32], dict[str, Any]
     """Reset every row of the task's env to its episode."""
     seeds = [episode_seed(seed, household) for seed, household in task.episodes]
     observations, infos = env.reset(seed=seeds)
-    for month in dict.fromkeys(task.months):
-        rows = np.array(task.months) == month
+    for fixed in dict.fromkeys(_fixed_of(task)):
+        rows = np.array([own == fixed for own in _fixed_of(task)])
         of_rows = [seed if row else None for seed, row in zip(seeds, rows, strict=True)]
-        options = {"start": month, "reset_mask": rows}
+        options = {**dict(fixed), "reset_mask": rows}
         observations, infos = env.reset(seed=of_rows, options=options)
     return observations, infos
+
+
+def _fixed_of(task: Task) -> list[tuple[tuple[str, Any], ...]]:
+    """The reset options of each episode that its seed does not draw; [] where there are none."""
+    fixed = [("start", task.months), ("world", task.worlds)]
+    named = [[(name, value) for value in values] for name, values in fixed if values]
+    return list(zip(*named, strict=True))
 
 
 def run_days(task: Task, env: Any) -> Iterator[Day]:
