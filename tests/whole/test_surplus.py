@@ -14,7 +14,7 @@ from baselines.policies.view import View
 from ev_gym.physics.charger import FLOOR_A, VOLT
 from ev_gym.runtime.arrays import Floats
 
-SEEDS = range(4)
+SEEDS = range(12)
 
 
 class Surplus(Policy):
@@ -79,8 +79,10 @@ def test_charging_that_follows_the_sun() -> None:
         bill, plain_bill = (-(h["energy_term"] + h["power_term"]).sum() for h in (own, other))
         assert bill < 0.4 * plain_bill
         # A kWh from the roof costs what it would have earned, far below what the grid asks for.
-        assert bill / charged_kwh < 0.6 * own["price_per_kwh"].mean()
+        charged = 0.25 * (own["charge_kw_0"] + own["charge_kw_1"])
+        assert bill < 0.6 * (charged * own["price_per_kwh"]).sum()
     on_phases = {n for own in followed for n in own["phases_0"][own["charge_kw_0"] > 0]}
     assert on_phases == {1.0, 3.0}  # the three-phase car follows it down below 4.1 kW
-    # What it leaves missing is bought at a public charger, and still it is cheaper in all.
+    # What it leaves missing is bought at a public charger, with a stop each time, and still it is
+    # cheaper in all, though not in every house.
     assert score > plain_score
