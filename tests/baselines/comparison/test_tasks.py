@@ -307,6 +307,39 @@ def test_batches_depend_on_the_plan_alone() -> None:
 STOCKHOLM = Scenario.from_dict({"preset": "stockholm", "time_step_min": 60})
 
 
+def test_worlds_are_dealt_out_in_rotation() -> None:
+    """Of three years of months in a split of four worlds each month meets three of them, once.
+
+    An env lives in the worlds that its task names, each row from the seed of its episode.
+    """
+    stockholm = Scenario.from_dict({"preset": "stockholm"})
+    plan = Plan((stockholm,), ("never",), seeds=(2,), households=36, split="test", bound=False)
+    met: dict[str, list[int]] = {}
+    for task in plan.tasks():
+        for month, world in zip(task.months, task.worlds, strict=True):
+            met.setdefault(month, []).append(world)
+    assert len(met) == 12
+    assert {(len(worlds), len(set(worlds))) for worlds in met.values()} == {(3, 3)}
+    every = sorted(world for worlds in met.values() for world in worlds)
+    assert [every.count(world) for world in (101, 102, 103, 104)] == [9, 9, 9, 9]
+    days = Plan((replace(stockholm, days=2),), ("never",), households=8, split="test", bound=False)
+    (task,) = days.tasks()
+    assert sorted(task.worlds) == [101, 101, 102, 102, 103, 103, 104, 104]
+    env = tasks.make_env(task)
+    tasks.reset_env(task, env)
+    assert env.simulator.households["world"].tolist() == list(task.worlds)
+    single = gym.make("EVCharging-v0", scenario=task.scenario, split="test").unwrapped
+    for row, (seed, household) in enumerate(task.episodes):
+        own = tasks.episode_seed(seed, household)
+        single.reset(seed=own, options={"world": task.worlds[row]})
+        for name in ("start_min", "house", "settlement_price"):
+            both = (env.simulator, single.simulator)  # type: ignore[attr-defined]  # an EVChargingEnv
+            ours, theirs = (simulator.households[name] for simulator in both)
+            assert ours[row] == theirs[0], name
+    (whole,) = Plan((CLASSIC,), ("never",), households=2, bound=False).tasks()
+    assert whole.worlds == (0, 0)
+
+
 def test_months_are_dealt_out_in_rotation() -> None:
     """Fourteen households: twelve months, then January and February again, alike for all policies.
 
