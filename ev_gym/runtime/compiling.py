@@ -279,6 +279,7 @@ def inlined(function: F) -> F:
     """
     if INTERPRETED:
         return function
+    file_text(function.__code__.co_filename)  # as of what is compiled: the text that was imported
     return cast(F, numba.njit(inline="always")(function))
 
 
