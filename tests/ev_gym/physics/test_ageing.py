@@ -331,13 +331,16 @@ def day_of_cycles(
     st.floats(0.05, 1.0),
     st.integers(1, 4),
 )
-def test_each_further_cycle_of_a_day_costs_something(
+def test_no_further_cycle_of_a_day_makes_it_cheaper(
     chemistry: str, years: float, pack_c: float, low: float, share: float, cycles: int
 ) -> None:
-    """All else equal: band of SoC, its mean, rate and temperature, at any age from new on."""
+    """All else equal: band of SoC, its mean, rate and temperature, at any age from new on.
+
+    Shallow cycles of warm NMC622 cost nothing, for its term of plating is then below its offset.
+    """
     high = low + share * (1.0 - low)
     losses = [day_of_cycles(chemistry, years, pack_c, low, high, n) for n in (cycles, cycles + 1)]
-    assert losses[1] > losses[0]
+    assert losses[1] >= losses[0] - 1e-15
 
 
 def test_three_cycles_in_the_cold_cost_a_young_battery_more_than_two() -> None:
