@@ -12,7 +12,9 @@ from ev_gym.scenario.vehicle import Driving, Vehicle
 
 @register("stockholm")
 def _stockholm() -> Scenario:
-    """A Swedish house with Ellevio's tariff and one car; built-in series of sixteen houses."""
+    """A Swedish house with one car, all of 2025: Ellevio's tariff, tax, calendar and its holidays;
+    built-in worlds of sixteen houses, quarter-hour prices as SE3 had them from 2023 to mid-2026.
+    """
     return Scenario(days=MONTH, start_hour=0)
 
 
@@ -35,7 +37,9 @@ def _stockholm_villa() -> Scenario:
 
 @register("stockholm-measured")
 def _stockholm_measured() -> Scenario:
-    """The same on measured series: SE3 prices, a house in Sceaux, Stockholm weather."""
+    """The same on measured series of 2023 and 2024: hourly SE3 prices, a house in Sceaux, Stockholm
+    weather.
+    """
     return Scenario(
         name="stockholm-measured",
         days=MONTH,

@@ -302,7 +302,7 @@ def preset_names() -> tuple[str, ...]:
 
 def preset_summary(name: str) -> str:
     """One sentence on what a preset holds."""
-    return (_PRESETS[name].__doc__ or "").strip()
+    return " ".join((_PRESETS[name].__doc__ or "").split())
 
 
 def preset(name: Any) -> Scenario:
