@@ -150,8 +150,8 @@ def _hours(scenario: Scenario, dataset: Dataset) -> NDArray[Any]:
     hours["standing_c"] = standing_c(dataset.temperature_c)
     day = np.maximum.accumulate((60 * index + calendar.offset_min) // DAY_MIN)
     monday = np.datetime64(dataset.start.astimezone(find_zone(dataset.zone)).date())
-    dates = monday + day
-    next_month = (dates.astype("datetime64[M]") + 1).astype("datetime64[D]")
+    dates = monday + day.astype("timedelta64[D]")
+    next_month = (dates.astype("datetime64[M]") + np.timedelta64(1, "M")).astype("datetime64[D]")
     hours["month_days"] = (next_month - dates).astype(np.int64)
     return hours
 
