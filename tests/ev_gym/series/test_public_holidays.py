@@ -11,7 +11,7 @@ from ev_gym.series.public_holidays import public_holidays
 
 
 def test_swedish_holidays_of_2025() -> None:
-    """As the law (1989:253) names them; Easter Sunday, Whit Sunday and all others are left out."""
+    """As the law (1989:253) names them; Easter Sunday, Pentecost and all others are left out."""
     known = public_holidays("SE", date(2025, 1, 1), 365)
     by_law = [(1, 1), (1, 6), (4, 18), (4, 21), (5, 1), (5, 29), (6, 6), (6, 21), (11, 1),
               (12, 25), (12, 26)]  # fmt: skip
