@@ -1,4 +1,4 @@
-"""Public holidays of a country, which are Sundays to prices, loads and drivers."""
+"""Public holidays of a country, which are Sundays to built-in prices and loads."""
 
 from __future__ import annotations
 
