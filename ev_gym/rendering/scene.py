@@ -22,7 +22,6 @@ from ev_gym.series.dataset import Dataset
 from ev_gym.simulation.observation import SCALED, physical, world_fields
 from ev_gym.simulation.results import vehicle_columns
 from ev_gym.simulation.simulator import Outputs, Simulator
-from ev_gym.world.tables import window_slot_min
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -144,7 +143,7 @@ def current_scene(simulator: Simulator, history: pd.DataFrame) -> Scene:
     now_h = float(current.results["now_min"][0]) / 60.0
     edges_h = np.append(past["now_min"].to_numpy(np.float64) / 60.0, now_h)
     cars, window_h = len(scenario.vehicles), scenario.price_window_h
-    slot_h = window_slot_min(scenario, dataset.price_minutes) / 60.0
+    slot_h = simulator.world.window_slot_min / 60.0
     window = [values for name, values in observation.items() if IN_WINDOW.fullmatch(name)]
     right_h = float(edges_h[0]) + min(PAST_H, 24 * scenario.longest_days) + window_h
     names = [f"{k}: {vehicle.name}" for k, vehicle in enumerate(scenario.vehicles)]

@@ -140,8 +140,7 @@ def observation_slices(scenario: Scenario, slot_min: int | None = None) -> dict[
 def world_fields(world: World) -> tuple[ObservationField, ...]:
     """The table of a world; bounds of load, sun, prices and temperature are those of its series."""
     ranges, fields = Ranges(world), []
-    slot_min = window_slot_min(world.scenario, world.dataset.price_minutes)
-    for name, place, meaning, field in _placed(world.scenario, slot_min):
+    for name, place, meaning, field in _placed(world.scenario, world.window_slot_min):
         low, high = field.bounds(ranges) if callable(field.bounds) else field.bounds
         unit = field.unit.format(currency=world.scenario.currency)
         scale = field.scale_in(world.scenario.currency)
@@ -181,8 +180,7 @@ def observation_space(world: World, mode: str = PHYSICAL) -> spaces.Box:
     """The observation space of one household."""
     low, high = observation_bounds(world)
     if mode == SCALED:
-        slot_min = window_slot_min(world.scenario, world.dataset.price_minutes)
-        scales = observation_scales(world.scenario, slot_min)
+        scales = observation_scales(world.scenario, world.window_slot_min)
         low, high = scaled(low, scales), scaled(high, scales)
     return spaces.Box(low, high)
 

@@ -28,7 +28,7 @@ from ev_gym.simulation.state_fields import (
     household_dtype,
 )
 from ev_gym.simulation.step import AS_DRAWN
-from ev_gym.world.tables import Tables, window_slot_min
+from ev_gym.world.tables import Tables
 from ev_gym.world.world import World
 
 
@@ -96,8 +96,7 @@ class Simulator:
     def _tables(self) -> Tables:
         if self.observation != SCALED:
             return self.world.tables
-        slot_min = window_slot_min(self.world.scenario, self.world.dataset.price_minutes)
-        scales = observation_scales(self.world.scenario, slot_min)
+        scales = observation_scales(self.world.scenario, self.world.window_slot_min)
         scales.flags.writeable = False  # as compiled code knows all tables
         return self.world.tables._replace(observation_scales=scales)
 

@@ -26,7 +26,7 @@ from ev_gym.world.episode_starts import (
     months_at,
     start_table,
 )
-from ev_gym.world.tables import Tables, build_tables
+from ev_gym.world.tables import Tables, build_tables, window_slot_min
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +55,11 @@ class World:
         series = [dataset.fingerprint for dataset in self.datasets]
         parts = (self.scenario.fingerprint(), *series, str(self.split))
         return hashlib.sha256(" ".join(parts).encode()).hexdigest()
+
+    @property
+    def window_slot_min(self) -> int:
+        """Minutes of a slot of the price window."""
+        return window_slot_min(self.scenario, self.dataset.price_minutes)
 
     @property
     def dataset(self) -> Dataset:
