@@ -92,7 +92,7 @@ def _note_events(
         if vehicle.home != 0 and left_min <= until_min:
             kind, trip_kwh = LEAVES, 0.0
             battery.leave(vehicle, car)
-            calendar.plan_session(vehicle, car, tables.habits, hours, tables.offset_min, left_min)
+            calendar.plan_session(vehicle, car, tables.habits, hours, left_min)
         elif vehicle.home == 0 and vehicle.arrival_min <= until_min:
             kind, trip_kwh = RETURNS, vehicle.trip_kwh
             battery.come_home(vehicle, car)

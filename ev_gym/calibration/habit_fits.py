@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ev_gym.calibration.sessions import Sessions
+from ev_gym.calibration.sessions import Sessions, is_weekend
 from ev_gym.drivers import habits
 from ev_gym.runtime.arrays import Floats, Ints
 
@@ -167,7 +167,7 @@ def _odds(
     days = to_day - from_day
     for later in range(habits.MAX_DAYS):
         waiting = days >= later  # the event has not happened on an earlier day
-        weekend = ((from_day[waiting] + later) % 7 >= 5).astype(np.int64)
+        weekend = is_weekend(from_day[waiting] + later).astype(np.int64)
         happened.append((days[waiting] == later) * 1.0)
         column.append(_bin(from_h[waiting]) + 8 * weekend if later == 0 else weekend)
         users.append(user[waiting])
@@ -189,7 +189,7 @@ def _odds(
 def _hours(s: Sessions, routine: Ints, weekend: bool, plug_in: bool) -> Hours:
     """Estimates for the hour of plug-in (`plug_in`) or of plug-out, on weekdays or weekends."""
     if plug_in:
-        s = s.where(~np.isnan(s.left_h) & ((s.arrival_day % 7 >= 5) == weekend))
+        s = s.where(~np.isnan(s.left_h) & (is_weekend(s.arrival_day) == weekend))
         later = s.arrival_day > s.left_day
         table = np.where(later, 3 + routine[s.user], routine[s.user])
         if weekend:  # few return on the day they left, so for these the routines share a table
@@ -198,7 +198,7 @@ def _hours(s: Sessions, routine: Ints, weekend: bool, plug_in: bool) -> Hours:
         table = np.where(evening, 4 + _bin(s.left_h), table)
         value = np.where(evening, s.away_h, s.arrival_h)
     else:
-        s = s.where((s.departure_day > s.arrival_day) & ((s.departure_day % 7 >= 5) == weekend))
+        s = s.where((s.departure_day > s.arrival_day) & (is_weekend(s.departure_day) == weekend))
         table, value = routine[s.user], s.departure_h
     score = _normal_scores(value, table)
     model = fit_linear(score, np.eye(3)[routine[s.user]], s.user, s.user)

@@ -12,10 +12,15 @@ energy_kwh, and user_type in the one, location in the other.
   raw ones by at most 0.005 (hour of arrival), 0.054 (stay) and 0.066 (energy) (Kolmogorov-Smirnov
   distance).
 - Stays and times away are capped at 7 days.
+- Public holidays of Norway are weekend days (`is_weekend`): of the plug-outs after a night, 4 % in
+  Trondheim and 11 % in the other garages come before 09:00 on a holiday, 8 and 12 % on Sundays, and
+  69 and 59 % on other workdays.
 """
 
 from __future__ import annotations
 
+import functools
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,10 +30,13 @@ from numpy.typing import NDArray
 from ev_gym.drivers import habits
 from ev_gym.runtime.arrays import Floats, Ints
 from ev_gym.runtime.durations import DAY_MIN
+from ev_gym.series.public_holidays import public_holidays
 
 SESSIONS_FILE = "ev_sessions_trondheim_2018-2020.csv"
 OTHER_SESSIONS_FILE = "ev_sessions_norway11_2018-2021.csv"
-ZONE = "Europe/Oslo"
+ZONE, COUNTRY = "Europe/Oslo", "NO"
+FIRST_DAY = date(2018, 1, 1)  # a Monday
+DAYS = 4 * 366  # the sessions end in 2021
 
 
 class Sessions(NamedTuple):
@@ -38,7 +46,7 @@ class Sessions(NamedTuple):
     """
 
     user: Ints  # number of the user
-    arrival_day: Ints  # local days from 04:00 to 04:00, day 0 is a Monday
+    arrival_day: Ints  # local days from 04:00 to 04:00; day 0 is 2018-01-01, a Monday
     arrival_h: Floats  # hours since midnight before the day's 04:00: 4 to 28
     departure_day: Ints
     departure_h: Floats
@@ -51,6 +59,17 @@ class Sessions(NamedTuple):
     def where(self, chosen: NDArray[Any]) -> Sessions:
         """Only the chosen sessions."""
         return Sessions(*(column[chosen] for column in self))
+
+
+@functools.cache
+def _holidays() -> Ints:
+    """Days that are public holidays in Norway, but no Sundays."""
+    return np.array([(day - FIRST_DAY).days for day in public_holidays(COUNTRY, FIRST_DAY, DAYS)])
+
+
+def is_weekend(day: Ints) -> NDArray[np.bool_]:
+    """Whether local days, counted from 2018-01-01, are weekend days or Norway's holidays."""
+    return np.asarray((day % 7 >= 5) | np.isin(day, _holidays()))
 
 
 def read_sessions(folder: Path) -> Sessions:
@@ -128,6 +147,6 @@ def _sessions(frame: Any) -> Sessions:
 def _local(stamps: Any) -> tuple[Ints, Floats]:
     """For UTC stamps, the local day of driving (0 is a Monday) and the hour in it, 4 to 28."""
     clock = stamps.dt.tz_convert(ZONE).dt.tz_localize(None).to_numpy("datetime64[m]")
-    minute = (clock - np.datetime64("2018-01-01T00:00", "m")).astype(np.int64)  # a Monday
+    minute = (clock - np.datetime64(FIRST_DAY, "m")).astype(np.int64)
     day = (minute - habits.DAY_START_H * 60) // DAY_MIN
     return day, (minute - day * DAY_MIN) / 60

@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from ev_gym.calibration.habit_fits import habit_rows
-from ev_gym.calibration.sessions import Sessions, read_sessions
+from ev_gym.calibration.sessions import Sessions, is_weekend, read_sessions
 from ev_gym.drivers import habits
 from ev_gym.physics import trip
 from ev_gym.runtime.arrays import Floats, Ints
@@ -52,8 +52,8 @@ def routines(sessions: Sessions) -> Ints:
         s = sessions.where(sessions.user == user)
         if len(s.user) < LEAST_SESSIONS:
             continue
-        hours = s.departure_h[s.departure_day % 7 < 5]
-        if s.arrival_h[s.arrival_day % 7 < 5].std() >= SHIFT_SPREAD_H:
+        hours = s.departure_h[~is_weekend(s.departure_day)]
+        if s.arrival_h[~is_weekend(s.arrival_day)].std() >= SHIFT_SPREAD_H:
             found[user] = 1
         elif np.mean((hours >= 5) & (hours < 10)) < HOME_MORNING_SHARE:
             found[user] = 2
@@ -83,7 +83,7 @@ def pooled(s: Sessions) -> dict[str, Any]:
         "energy_kwh": _rounded(np.quantile(s.energy_kwh, LEVELS), 2),
         "mean_energy_kwh": _rounded(np.mean(s.energy_kwh)),
         "share_longer_than_a_day": _rounded(np.mean(s.stay_h > 24)),
-        "share_on_weekends": _rounded(np.mean(s.arrival_day % 7 >= 5)),
+        "share_on_weekends": _rounded(np.mean(is_weekend(s.arrival_day))),
     }
 
 
@@ -108,9 +108,9 @@ def _one_driver(s: Sessions) -> dict[str, float]:
         away = _clock_passes(s.left_day, s.left_h, s.arrival_day, s.arrival_h, at)
         absent = np.minimum(away, habits.MAX_DAYS).sum()
         found[f"share_plugged_at_{hour:02d}h"] = float(stay / (stay + absent))
-    overnight = (s.departure_day > s.arrival_day) & (s.departure_day % 7 < 5)
+    overnight = (s.departure_day > s.arrival_day) & ~is_weekend(s.departure_day)
     hours = {
-        "arrival": s.arrival_h[s.arrival_day % 7 < 5],
+        "arrival": s.arrival_h[~is_weekend(s.arrival_day)],
         "departure": s.departure_h[overnight],
     }
     for name, values in hours.items():

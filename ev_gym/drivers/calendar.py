@@ -8,8 +8,7 @@ those that came in the same minute, the first in the household's order), and a c
 free goes to the car that has waited longest. Nobody unplugs a car because it is full. So the cars
 at the chargers are always those that have been at home longest, whatever the actions.
 
-`habits` is the table of the driving model (`habits.habits_table`), `offset_min` holds, for each
-hour of the series, local time minus series time.
+`habits` is the table of the driving model (`habits.habits_table`).
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ import math
 
 from ev_gym.drivers import draws
 from ev_gym.physics import ageing, battery, trip
-from ev_gym.runtime.arrays import Floats, Ints
+from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import compiled, compiled_apart
 from ev_gym.runtime.durations import DAY_MIN
 from ev_gym.runtime.records import (
@@ -37,11 +36,11 @@ WORTH_A_STOP_KWH = 1.0
 
 
 @compiled
-def _next_daily(offset_min: Ints, after_min: int, clock_min: int) -> int:
+def _next_daily(hours: Records[HourRecord], after_min: int, clock_min: int) -> int:
     """First minute of the series from `after_min` on at which local clocks show `clock_min`."""
-    local_min = draws.local_minute(offset_min, after_min)
+    local_min = draws.local_minute(hours, after_min)
     wait_min = (clock_min - local_min) % DAY_MIN
-    return max(after_min, int(draws.series_minute(offset_min, local_min + wait_min)))
+    return max(after_min, int(draws.series_minute(hours, local_min + wait_min)))
 
 
 @compiled
@@ -49,15 +48,14 @@ def _plan_daily(
     vehicle: VehicleState,
     car: CarParams,
     hours: Records[HourRecord],
-    offset_min: Ints,
     left_min: int,
 ) -> None:
     """Write what the daily pattern says of a car that leaves at `left_min`.
 
     The trips of the coming days are equal ones, one a day; see `draws.wanted_soc`.
     """
-    vehicle.arrival_min = _next_daily(offset_min, left_min, car.arrival_min)
-    vehicle.departure_min = _next_daily(offset_min, vehicle.arrival_min + 1, car.departure_min)
+    vehicle.arrival_min = _next_daily(hours, left_min, car.arrival_min)
+    vehicle.departure_min = _next_daily(hours, vehicle.arrival_min + 1, car.departure_min)
     vehicle.trip_kwh = car.trip_kwh
     if math.isnan(car.trip_kwh):
         arrival_min = vehicle.arrival_min
@@ -78,14 +76,13 @@ def plan_session(
     car: CarParams,
     habits: Floats,
     hours: Records[HourRecord],
-    offset_min: Ints,
     left_min: int,
 ) -> None:
     """Write return, trip, next departure and SoC wanted then, of a car leaving at `left_min`."""
     if car.daily == 0:
-        draws.draw_session(vehicle, car, habits, hours, offset_min, left_min)
+        draws.draw_session(vehicle, car, habits, hours, left_min)
         return
-    _plan_daily(vehicle, car, hours, offset_min, left_min)
+    _plan_daily(vehicle, car, hours, left_min)
     vehicle.session += 1
 
 
@@ -94,7 +91,6 @@ def begin_daily(
     vehicle: VehicleState,
     car: CarParams,
     hours: Records[HourRecord],
-    offset_min: Ints,
     start_min: int,
 ) -> None:
     """Write where the start of an episode finds a car of the daily pattern.
@@ -104,12 +100,12 @@ def begin_daily(
     """
     draws.draw_planning(vehicle)
     # Three days, because the day on which summer time ends has 25 hours.
-    left_min = _next_daily(offset_min, start_min - 3 * DAY_MIN, car.departure_min)
-    _plan_daily(vehicle, car, hours, offset_min, left_min)
+    left_min = _next_daily(hours, start_min - 3 * DAY_MIN, car.departure_min)
+    _plan_daily(vehicle, car, hours, left_min)
     left_soc = vehicle.wanted_soc
     while vehicle.departure_min <= start_min:
         left_soc = vehicle.wanted_soc
-        _plan_daily(vehicle, car, hours, offset_min, vehicle.departure_min)
+        _plan_daily(vehicle, car, hours, vehicle.departure_min)
     vehicle.session = 0
     if vehicle.arrival_min <= start_min:
         vehicle.home = 1
@@ -165,7 +161,6 @@ def pass_calendar(
     settings: Settings,
     habits: Floats,
     hours: Records[HourRecord],
-    offset_min: Ints,
     until_min: int,
     result: StepResult,
     vehicle_result: VehicleResult,
@@ -185,7 +180,6 @@ def pass_calendar(
         settings: The scenario's parameters.
         habits: The table of the driving model.
         hours: (H,) the hours of the series.
-        offset_min: (H,) local time minus series time, in minutes.
         until_min: Minute since the series began.
         result: What the step reports of the household.
         vehicle_result: What it reports of this car.
@@ -200,7 +194,7 @@ def pass_calendar(
                 result.missing_kwh += missing_kwh
                 result.missing_stops += 1.0 if missing_kwh > WORTH_A_STOP_KWH else 0.0
                 vehicle_result.topup_kwh += missing_kwh
-            plan_session(vehicle, car, habits, hours, offset_min, vehicle.departure_min)
+            plan_session(vehicle, car, habits, hours, vehicle.departure_min)
         elif vehicle.home == 0 and vehicle.arrival_min <= until_min:
             public_kwh = battery.come_home(vehicle, car)
             _count_jump(vehicle, car, before_kwh)

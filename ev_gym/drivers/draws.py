@@ -17,10 +17,11 @@ it returns, when it leaves, and how much energy it needs. Single sessions scatte
   car; the energy of a trip follows from distance, car and outdoor temperature (`physics.trip`).
 
 Hours are local. Times are whole minutes since the series began, at a local Monday 00:00, and may
-be negative. `habits` is the table of `habits.habits_table`, whose rows `habits` names; `offset_min`
-holds, for each hour of the series, local time minus series time; `hours` are the hours themselves,
-of which `temperature_c` is read. Every draw of a driver or a session has its fixed place in the
-stream, whatever happens: `counter` is the number of the first draw that a function takes.
+be negative. `habits` is the table of `habits.habits_table`, whose rows `habits` names. `hours` are
+the hours of the series, which repeat for ever; of them are read `offset_min`, local time minus
+series time, `weekend`, which to drivers means public holidays too, and `temperature_c`. Every draw
+of a driver or a session has its fixed place in the stream, whatever happens: `counter` is the
+number of the first draw that a function takes.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ from ev_gym.drivers.habits import (
     WORK_EDGE_BIN,
 )
 from ev_gym.physics import trip
-from ev_gym.runtime.arrays import Floats, Ints
+from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import compiled, compiled_apart
 from ev_gym.runtime.counter_random import normal, stream_key, uniform
 from ev_gym.runtime.durations import DAY_MIN, HOUR_MIN
@@ -85,24 +86,34 @@ def look_up(habits: Floats, row: int, score: float) -> float:
 
 
 @compiled
-def offset_at(offset_min: Ints, minute: int) -> int:
-    """Local time minus series time at a minute of the series, which repeats for ever."""
+def hour_at(hours: Records[HourRecord], minute: int) -> int:
+    """Number of the hour in which a minute lies, of the series, which repeats for ever."""
     hour = minute // HOUR_MIN
-    if hour < 0 or hour >= len(offset_min):  # a division costs more than the branch
-        hour %= len(offset_min)
-    return int(offset_min[hour])
+    if hour < 0 or hour >= hours.shape[0]:  # a division costs more than the branch
+        hour %= hours.shape[0]
+    return hour
 
 
 @compiled
-def local_minute(offset_min: Ints, minute: int) -> int:
+def local_minute(hours: Records[HourRecord], minute: int) -> int:
     """Local time at a minute of the series, in minutes since the Monday on which it begins."""
-    return minute + offset_at(offset_min, minute)
+    return minute + int(hours[hour_at(hours, minute)].offset_min)
 
 
 @compiled
-def series_minute(offset_min: Ints, local_min: int) -> int:
+def series_minute(hours: Records[HourRecord], local_min: int) -> int:
     """Minute of the series at a local clock; an hour is ambiguous where summer time ends."""
-    return local_min - offset_at(offset_min, local_min)
+    return local_min - int(hours[hour_at(hours, local_min)].offset_min)
+
+
+@compiled
+def weekend_at(hours: Records[HourRecord], day: int) -> int:
+    """1 where a local day is a Saturday, a Sunday or a public holiday, else 0; day 0 is a Monday.
+
+    It is told by the day's noon, as days of driving begin at 04:00.
+    """
+    noon_min = series_minute(hours, day * DAY_MIN + DAY_MIN // 2)
+    return int(hours[hour_at(hours, noon_min)].weekend)
 
 
 @compiled
@@ -118,6 +129,7 @@ def hour_bin(minute_of_day: int) -> int:
 @compiled
 def days_until(
     habits: Floats,
+    hours: Records[HourRecord],
     row: int,
     odds: float,
     later_odds: float,
@@ -129,6 +141,7 @@ def days_until(
 
     Args:
         habits: The table of the driving model.
+        hours: (H,) the hours of the series.
         row: PLUG_IN or LEAVE.
         odds: The driver's own for the present day, relative to all drivers'.
         later_odds: The driver's own for each later day.
@@ -136,11 +149,11 @@ def days_until(
         hour_now: Bin of the present hour, see `hour_bin`.
         chance: A uniform random number.
     """
-    none_yet = 1.0 / (1.0 + odds * habits[row, hour_now + (8 if day % 7 >= 5 else 0)])
+    none_yet = 1.0 / (1.0 + odds * habits[row, hour_now + 8 * weekend_at(hours, day)])
     if chance >= none_yet:
         return 0
     for days in range(1, MAX_DAYS):
-        none_yet /= 1.0 + later_odds * habits[row, 17 if (day + days) % 7 >= 5 else 16]
+        none_yet /= 1.0 + later_odds * habits[row, 16 + weekend_at(hours, day + days)]
         if chance >= none_yet:
             return days
     return MAX_DAYS
@@ -148,17 +161,17 @@ def days_until(
 
 @compiled
 def next_arrival(
-    vehicle: VehicleState, habits: Floats, offset_min: Ints, left_min: int, counter: int
+    vehicle: VehicleState, habits: Floats, hours: Records[HourRecord], left_min: int, counter: int
 ) -> int:
     """Minute of plug-in of a car that left at `left_min`."""
-    local_min = local_minute(offset_min, left_min)
+    local_min = local_minute(hours, left_min)
     day = (local_min - DAY_START_H * HOUR_MIN) // DAY_MIN
     hour_left = hour_bin(local_min - day * DAY_MIN)
     chance = uniform(vehicle.key, counter)
     odds, later_odds = vehicle.plug_in_odds, vehicle.plug_in_later_odds
-    days = days_until(habits, PLUG_IN, odds, later_odds, day, hour_left, chance)
+    days = days_until(habits, hours, PLUG_IN, odds, later_odds, day, hour_left, chance)
     day += days
-    weekend = 1 if day % 7 >= 5 else 0
+    weekend = weekend_at(hours, day)
     score = vehicle.weekend_arrival_score if weekend else vehicle.arrival_score
     scatter = vehicle.weekend_arrival_scatter if weekend else vehicle.arrival_scatter
     score += scatter * look_up(habits, NOISE + weekend, normal(vehicle.key, counter + 1))
@@ -168,33 +181,37 @@ def next_arrival(
     else:
         row += vehicle.routine + (3 if days > 0 else 0)
         clock_min = int(60.0 * look_up(habits, row, score))
-        arrival_min = series_minute(offset_min, day * DAY_MIN + clock_min)
+        arrival_min = series_minute(hours, day * DAY_MIN + clock_min)
     return min(max(arrival_min, left_min + MIN_MINUTES), left_min + MAX_MINUTES)
 
 
 @compiled
 def next_departure(
-    vehicle: VehicleState, habits: Floats, offset_min: Ints, arrival_min: int, counter: int
+    vehicle: VehicleState,
+    habits: Floats,
+    hours: Records[HourRecord],
+    arrival_min: int,
+    counter: int,
 ) -> int:
     """Minute of plug-out of a car that arrives at `arrival_min`."""
-    local_min = local_minute(offset_min, arrival_min)
+    local_min = local_minute(hours, arrival_min)
     day = (local_min - DAY_START_H * HOUR_MIN) // DAY_MIN
     hour_arrived = hour_bin(local_min - day * DAY_MIN)
     chance = uniform(vehicle.key, counter)
     odds, later_odds = vehicle.leave_odds, vehicle.leave_later_odds
-    days = days_until(habits, LEAVE, odds, later_odds, day, hour_arrived, chance)
+    days = days_until(habits, hours, LEAVE, odds, later_odds, day, hour_arrived, chance)
     noise = normal(vehicle.key, counter + 1)
     if days == 0:
         departure_min = arrival_min + int(60.0 * look_up(habits, STAY + hour_arrived, noise))
     else:
         day += days
-        weekend = 1 if day % 7 >= 5 else 0
+        weekend = weekend_at(hours, day)
         score = vehicle.weekend_departure_score if weekend else vehicle.departure_score
         scatter = vehicle.weekend_departure_scatter if weekend else vehicle.departure_scatter
         score += scatter * look_up(habits, NOISE + 2 + weekend, noise)
         row = DEPARTURE + 3 * weekend + vehicle.routine
         clock_min = int(60.0 * look_up(habits, row, score))
-        departure_min = series_minute(offset_min, day * DAY_MIN + clock_min)
+        departure_min = series_minute(hours, day * DAY_MIN + clock_min)
     return min(max(departure_min, arrival_min + MIN_MINUTES), arrival_min + MAX_MINUTES)
 
 
@@ -280,12 +297,14 @@ def draw_driver(vehicle: VehicleState, car: CarParams, habits: Floats) -> None:
 
 
 @compiled_apart
-def draw_times(vehicle: VehicleState, habits: Floats, offset_min: Ints, left_min: int) -> None:
+def draw_times(
+    vehicle: VehicleState, habits: Floats, hours: Records[HourRecord], left_min: int
+) -> None:
     """Draw the return after a departure at `left_min`, and the next departure; see draw_session."""
     counter = DRIVER_DRAWS + SESSION_DRAWS * vehicle.session
-    arrival_min = next_arrival(vehicle, habits, offset_min, left_min, counter)
+    arrival_min = next_arrival(vehicle, habits, hours, left_min, counter)
     vehicle.arrival_min = arrival_min
-    vehicle.departure_min = next_departure(vehicle, habits, offset_min, arrival_min, counter + 2)
+    vehicle.departure_min = next_departure(vehicle, habits, hours, arrival_min, counter + 2)
     vehicle.session += 1
 
 
@@ -325,7 +344,6 @@ def wanted_soc(
     car: CarParams,
     habits: Floats,
     hours: Records[HourRecord],
-    offset_min: Ints,
     session: int,
     plugged_min: int,
     left_min: int,
@@ -344,7 +362,6 @@ def wanted_soc(
         car: Its parameters.
         habits: The table of the driving model.
         hours: (H,) the hours of the series.
-        offset_min: (H,) local time minus series time.
         session: Number of sessions drawn up to the one that ends with the departure.
         plugged_min: Minute at which that session began.
         left_min: Minute of the departure.
@@ -353,13 +370,13 @@ def wanted_soc(
     if not math.isnan(car.wanted_soc):
         return float(car.wanted_soc)
     now = vehicle.session, vehicle.arrival_min, vehicle.departure_min
-    until_min = local_minute(offset_min, left_min) + vehicle.days_ahead * DAY_MIN
+    until_min = local_minute(hours, left_min) + vehicle.days_ahead * DAY_MIN
     expected_c = trip.temperature_c(hours, plugged_min)
     next_soc = trips_kwh = 0.0
     vehicle.session, vehicle.departure_min = session, left_min
-    while local_minute(offset_min, vehicle.departure_min) < until_min:
+    while local_minute(hours, vehicle.departure_min) < until_min:
         next_min = vehicle.departure_min
-        draw_times(vehicle, habits, offset_min, next_min)
+        draw_times(vehicle, habits, hours, next_min)
         km = trip.driven_km(trip_km(vehicle, habits, next_min), vehicle.arrival_min - next_min)
         trips_kwh += trip.energy_kwh(km, car, expected_c, expected_c)
         if next_min == left_min:
@@ -383,7 +400,6 @@ def want_at_departure(
     car: CarParams,
     habits: Floats,
     hours: Records[HourRecord],
-    offset_min: Ints,
 ) -> None:
     """Write the SoC wanted at the departure that ends the session drawn last.
 
@@ -392,7 +408,7 @@ def want_at_departure(
     session, plugged_min, left_min = vehicle.session, vehicle.arrival_min, vehicle.departure_min
     held_kwh = kept_kwh(vehicle, car, vehicle.wanted_soc)
     vehicle.wanted_soc = wanted_soc(
-        vehicle, car, habits, hours, offset_min, session, plugged_min, left_min, held_kwh
+        vehicle, car, habits, hours, session, plugged_min, left_min, held_kwh
     )
 
 
@@ -402,7 +418,6 @@ def draw_session(
     car: CarParams,
     habits: Floats,
     hours: Records[HourRecord],
-    offset_min: Ints,
     left_min: int,
 ) -> None:
     """Draw what follows a departure at `left_min`: the return, the trip and the next departure.
@@ -410,9 +425,9 @@ def draw_session(
     Writes `arrival_min`, `departure_min`, `trip_kwh` and the `wanted_soc` of that departure, and
     counts `session`. Stays and times away last 30 minutes to 7 days.
     """
-    draw_times(vehicle, habits, offset_min, left_min)
+    draw_times(vehicle, habits, hours, left_min)
     draw_trip(vehicle, car, habits, hours, left_min)
-    want_at_departure(vehicle, car, habits, hours, offset_min)
+    want_at_departure(vehicle, car, habits, hours)
 
 
 @compiled
@@ -421,7 +436,6 @@ def begin_vehicle(
     car: CarParams,
     habits: Floats,
     hours: Records[HourRecord],
-    offset_min: Ints,
     start_min: int,
 ) -> None:
     """Draw a driver and write where a long run would find the car at `start_min`.
@@ -438,7 +452,6 @@ def begin_vehicle(
         car: Its parameters.
         habits: The table of the driving model.
         hours: (H,) the hours of the series.
-        offset_min: (H,) local time minus series time, in minutes.
         start_min: Start of the episode, in minutes since the series began.
     """
     vehicle.session = 0
@@ -448,14 +461,12 @@ def begin_vehicle(
     vehicle.arrival_min = vehicle.departure_min = left_min
     while vehicle.departure_min <= start_min:
         plugged_min, left_min = vehicle.arrival_min, vehicle.departure_min
-        draw_times(vehicle, habits, offset_min, left_min)
+        draw_times(vehicle, habits, hours, left_min)
     before, held_kwh = vehicle.session - 1, car.battery_kwh
-    left_soc = wanted_soc(
-        vehicle, car, habits, hours, offset_min, before, plugged_min, left_min, held_kwh
-    )
+    left_soc = wanted_soc(vehicle, car, habits, hours, before, plugged_min, left_min, held_kwh)
     draw_trip(vehicle, car, habits, hours, left_min)
     vehicle.wanted_soc = left_soc
-    want_at_departure(vehicle, car, habits, hours, offset_min)
+    want_at_departure(vehicle, car, habits, hours)
     if vehicle.arrival_min > start_min:
         vehicle.home = 0
         vehicle.energy_kwh = left_soc * car.battery_kwh

@@ -49,7 +49,8 @@ class Data:
     seed: int = number(0, "", "synthetic: family of worlds", 0, 2**32 - 1, whole=True)
     holidays: str | None = text(
         "SE",
-        "country of public holidays in prices and loads, by ISO 3166; None: no holidays",
+        "country, by ISO 3166, whose public holidays are days off in driving and in built-in prices "
+        "and loads; None: no holidays",
         optional=True,
     )
     price_file: str | None = text(

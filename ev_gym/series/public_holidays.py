@@ -1,4 +1,4 @@
-"""Public holidays of a country, which are Sundays to built-in prices and loads."""
+"""Public holidays of a country, which are days off to drivers, built-in prices and loads."""
 
 from __future__ import annotations
 

@@ -501,7 +501,8 @@ def usual_load_kw(
     part: NDArray[np.float32],
 ) -> Number:
     """mean base load of the last 7 days in the hour {ahead} h ahead; 0 is the running one"""
-    first = hour_index - household.world_place * tables.offset_min.shape[0]
+    world_hours = tables.settings[0].series_min // HOUR_MIN
+    first = hour_index - household.world_place * world_hours
     usual = tables.usual_load_kw[household.world_place, household.house, first : first + DAY_H]
     for i in range(DAY_H):
         part[i] = usual[i]

@@ -157,8 +157,7 @@ def _pass_calendar(
     vehicle_results: Records[VehicleResult],
 ) -> None:
     """Let cars leave and come home up to the end of the step."""
-    settings, cars, offset_min = tables.settings[0], tables.cars, tables.offset_min
-    habits, now_min = tables.habits, household.now_min
+    settings, cars, now_min = tables.settings[0], tables.cars, household.now_min
     moved = False
     for k in range(vehicles.shape[0]):
         vehicle = vehicles[k]
@@ -167,9 +166,8 @@ def _pass_calendar(
                 vehicle,
                 cars[k],
                 settings,
-                habits,
+                tables.habits,
                 world_hours(tables, household.world_place),
-                offset_min,
                 now_min,
                 result,
                 vehicle_results[k],
@@ -240,12 +238,12 @@ def _draw_car(
     vehicle: VehicleState, car: CarParams, tables: Tables, world_place: int, start_min: int
 ) -> None:
     """Draw a car's driver and where the start finds it."""
-    hours, offset_min = world_hours(tables, world_place), tables.offset_min
+    hours = world_hours(tables, world_place)
     charger.begin(vehicle, car)
     if car.daily != 0:
-        calendar.begin_daily(vehicle, car, hours, offset_min, start_min)
+        calendar.begin_daily(vehicle, car, hours, start_min)
     else:
-        draws.begin_vehicle(vehicle, car, tables.habits, hours, offset_min, start_min)
+        draws.begin_vehicle(vehicle, car, tables.habits, hours, start_min)
 
 
 @compiled

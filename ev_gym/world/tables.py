@@ -42,6 +42,7 @@ HOUR_DTYPE = np.dtype(
         ("temperature_c", "f4"),
         ("minute_of_day", "i2"),
         ("day_of_year", "i2"),
+        ("offset_min", "i2"),  # local time minus UTC, relative to the first hour
         ("weekend", "i1"),  # 1: also on public holidays
         ("hours_known", "i1"),
         ("stand_in_row", "i2"),  # last day whose prices are known, a row of `stand_in_price`
@@ -73,7 +74,6 @@ class Tables(NamedTuple):
         clock: (CLOCK_MIN + 367, 2) sine and cosine, for each minute of the day, then for each day
             of the year.
         load_kw: (houses, slots) base load; each world has houses of its own.
-        offset_min: (hours of one world,) local time minus UTC, relative to the start.
         habits: table of the driving model.
         pv_kw: (slots,) power of the sun, in the slots of `load_kw`; (0,) without PV.
         export_price: (slots,) price of an exported kWh, in the slots of `price`; (0,) where nothing
@@ -95,7 +95,6 @@ class Tables(NamedTuple):
     usual_load_kw: NDArray[np.float32]
     clock: NDArray[np.float32]
     load_kw: Floats
-    offset_min: NDArray[np.int64]
     habits: Floats
     observation_scales: NDArray[np.float32]
     pv_kw: Floats
@@ -140,6 +139,7 @@ def _hours(scenario: Scenario, dataset: Dataset) -> NDArray[Any]:
     hours["temperature_c"] = dataset.temperature_c
     hours["minute_of_day"] = calendar.minute_of_day
     hours["day_of_year"] = calendar.day_of_year
+    hours["offset_min"] = calendar.offset_min
     hours["weekend"] = _days_off(scenario, dataset)
     wrapped = np.arange(hours.size + 72)
     local_ahead = 60 * wrapped + calendar.offset_min[wrapped % hours.size]
@@ -230,7 +230,7 @@ def _sun(scenario: Scenario, dataset: Dataset, slot_min: int) -> Floats:
 @inlined
 def world_hours(tables: Tables, world_place: int) -> Records[HourRecord]:
     """The hours of one world, of its place in the tables."""
-    size = tables.offset_min.shape[0]
+    size = tables.settings[0].series_min // HOUR_MIN
     return tables.hours[world_place * size : (world_place + 1) * size]
 
 
@@ -333,7 +333,6 @@ def build_tables(scenario: Scenario, datasets: Sequence[Dataset]) -> tuple[Table
         usual_load_kw=usual_load,
         clock=_clock(),
         load_kw=load_kw,
-        offset_min=first.calendar.offset_min.astype(np.int64),
         habits=habits.habits_table(),
         observation_scales=np.empty((2, 0), np.float32),
         pv_kw=sun_kw,

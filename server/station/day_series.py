@@ -33,7 +33,7 @@ def loads_kw(world: World, house: int, place_min: int) -> list[float]:
 
 def _by_hour(world: World, place_min: int, hourly: NDArray[np.float64]) -> list[float]:
     """The means of an hourly series (hours,) by local hour, for the local day of a minute."""
-    local_min = 60 * np.arange(len(hourly)) + world.tables.offset_min
+    local_min = 60 * np.arange(len(hourly)) + world.tables.hours["offset_min"]
     day = local_min // DAY_MIN
     today = day == day[place_min // 60]
     hour, values = local_min[today] % DAY_MIN // 60, hourly[today]

@@ -11,9 +11,9 @@ import numpy as np
 from baselines.plot_style import png
 from ev_gym.calibrated import figures
 from ev_gym.calibration import trondheim
-from ev_gym.calibration.sessions import Sessions, read_other_sessions, read_sessions
+from ev_gym.calibration.sessions import Sessions, is_weekend, read_other_sessions, read_sessions
 from ev_gym.drivers import habits
-from ev_gym.runtime.arrays import Floats
+from ev_gym.runtime.arrays import Floats, Ints
 from tests.ev_gym.drivers.test_habits import DAYS, DRIVERS, simulated
 from tests.validation.series_plots import MEASURED, OURS
 from tests.validation.writing import figure, table
@@ -32,6 +32,7 @@ SPREADS = (
     ("away_h", "time away", "h"),
     ("energy_kwh", "energy of a session at the wall", "kWh"),
 )
+KINDS_OF_DAY = ("workdays", "Saturdays", "Sundays", "public holidays from Monday to Friday")
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 # Name in the figures, what it is, digits.
 HABITS = (
@@ -69,7 +70,7 @@ def pooled_table() -> str:
     for name, what, digits in (
         ("mean_energy_kwh", "mean energy of a session (kWh)", 2),
         ("share_longer_than_a_day", "share longer than a day", 3),
-        ("share_on_weekends", "share that begins on weekends", 3),
+        ("share_on_weekends", "share that begins on weekends and holidays", 3),
     ):
         rows.append([what, *_cells(measured[name], ours[name], digits)])
     for name, what in (("arrival", "plug-in"), ("departure", "plug-out")):
@@ -201,7 +202,7 @@ def held_out_table(trondheims: Sessions, others: dict[str, Sessions]) -> str:
     rows.append(row("mean energy (kWh)", [own["mean_energy_kwh"] for own in found], 1))
     for name, what in (
         ("share_longer_than_a_day", "share longer than a day"),
-        ("share_on_weekends", "share that begins on weekends"),
+        ("share_on_weekends", "share that begins on weekends and holidays"),
     ):
         rows.append(row(what, [own[name] for own in found], 3))
     for name, what in (("arrival", "plug-in"), ("departure", "plug-out")):
@@ -218,7 +219,7 @@ def held_out_drivers_table(others: Sessions) -> str:
 
     Users who hardly ever unplug on a workday after a night have no usual hour and are left out.
     """
-    overnight = (others.departure_day > others.arrival_day) & (others.departure_day % 7 < 5)
+    overnight = (others.departure_day > others.arrival_day) & ~is_weekend(others.departure_day)
     nights = np.bincount(others.user[overnight], minlength=int(others.user.max()) + 1)
     others = others.where(nights[others.user] >= NIGHTS)
     sessions = generated_sessions()
@@ -251,13 +252,34 @@ def held_out_distances_table(trondheims: Sessions, others: dict[str, Sessions]) 
     return table(head, rows)
 
 
+def _kind_of_day(day: Ints) -> Ints:
+    """Place of each day in KINDS_OF_DAY."""
+    weekday = day % 7
+    holiday = is_weekend(day) & (weekday < 5)
+    return np.select([holiday, weekday == 6, weekday == 5], [3, 2, 1], 0)
+
+
+def holidays_table(trondheims: Sessions, others: dict[str, Sessions]) -> str:
+    """How drivers take a public holiday, beside other days."""
+    rows = [[kind] for kind in KINDS_OF_DAY]
+    for own in (trondheims, generated_sessions(), others["all"]):
+        nights = own.where(own.departure_day > own.arrival_day)
+        for kind, row in enumerate(rows):
+            hours = nights.departure_h[_kind_of_day(nights.departure_day) == kind]
+            row.append(f"{100 * np.mean(hours < 9):.0f} %, {np.median(hours):.1f} h")
+    head = ["plug-outs after a night: share before 09:00, median hour", "Trondheim, fitted",
+            "ours", "eleven garages"]  # fmt: skip
+    return table(head, rows)
+
+
 def held_out_section(folder: Path) -> str:
-    """The three tables."""
+    """The four tables."""
     fitted, others = read_sessions(folder), read_other_sessions(folder)
     tables = [
         held_out_table(fitted, others),
         held_out_drivers_table(others["all"]),
         held_out_distances_table(fitted, others),
+        holidays_table(fitted, others),
     ]
     return "\n".join(tables)
 

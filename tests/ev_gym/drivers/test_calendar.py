@@ -19,15 +19,15 @@ from ev_gym.scenario import Charger, Driving, Scenario, Vehicle
 from ev_gym.simulation.state_fields import STEP_DTYPE, VEHICLE_DTYPE, VEHICLE_STEP_DTYPE
 from ev_gym.world.parameter_records import SETTINGS_DTYPE, car_records, settings_record
 
-STILL = np.zeros(168, np.int64)
 COMMUTER = Driving(pattern="daily", arrival_h=17.0, departure_h=7.0, trip_km=50.0)
 SHIFTS = Driving(pattern="daily", arrival_h=8.0, departure_h=20.0, trip_kwh=9.0)
 
 
 def hours_of(temperature_c: Any) -> Any:
     """A week of temperatures."""
-    hours = np.zeros(168, [("temperature_c", "f4")])
+    hours = np.zeros(168, [("temperature_c", "f4"), ("offset_min", "i2"), ("weekend", "i1")])
     hours["temperature_c"] = temperature_c
+    hours["weekend"] = np.arange(168) >= 5 * 24
     return as_records(hours)
 
 
@@ -55,7 +55,6 @@ def pass_all(settings: Any, cars: Any, vehicles: Any, until_min: int, hours: Any
             settings,
             table,
             hours,
-            STILL,
             until_min,
             result[0],
             vehicle_results[k],
@@ -126,7 +125,7 @@ def test_a_charger_is_handed_over_at_home() -> None:
         Vehicle(driving=COMMUTER), Vehicle(driving=late, wanted_soc=0.5), chargers=1
     )
     for vehicle, car in zip(vehicles, cars, strict=True):
-        calendar.begin_daily(vehicle, car, MILD, STILL, 19 * 60)
+        calendar.begin_daily(vehicle, car, MILD, 19 * 60)
     calendar.plug_in(vehicles, settings)
     assert vehicles["plugged"].tolist() == [1, 0]
     assert [calendar.next_event_min(vehicle) for vehicle in vehicles] == [31 * 60, 30 * 60]
@@ -147,7 +146,7 @@ def test_a_freed_charger_goes_on_at_once() -> None:
         Vehicle(driving=COMMUTER), Vehicle(driving=SHIFTS), chargers=1
     )
     for vehicle, car in zip(vehicles, cars, strict=True):
-        calendar.begin_daily(vehicle, car, MILD, STILL, 18 * 60)
+        calendar.begin_daily(vehicle, car, MILD, 18 * 60)
     calendar.plug_in(vehicles, settings)
     assert vehicles["plugged"].tolist() == [0, 1]
     pass_all(settings, cars, vehicles, 20 * 60)
@@ -166,10 +165,10 @@ def test_daily_trips_cost_what_distance_and_cold_say() -> None:
     vehicle, car = vehicles[0], cars[0]
     expected_kwh = 5.0 + 5.0 * trip.factor(-10.0)
     for start_h in (3, 12, 20):  # at home, away, at home
-        calendar.begin_daily(vehicle, car, hours_of(cold), STILL, start_h * 60)
+        calendar.begin_daily(vehicle, car, hours_of(cold), start_h * 60)
         assert vehicle["home"] == (start_h != 12)
         assert vehicle["trip_kwh"] == pytest.approx(expected_kwh, rel=1e-12)
-    calendar.begin_daily(vehicle, car, hours_of(cold), STILL, 3 * 60)
+    calendar.begin_daily(vehicle, car, hours_of(cold), 3 * 60)
     vehicle["trip_kwh"] = math.nan
     pass_all(settings, cars, vehicles, 7 * 60, hours_of(cold))
     assert vehicle["trip_kwh"] == pytest.approx(expected_kwh, rel=1e-12)
@@ -182,7 +181,7 @@ def test_daily_trips_cost_what_distance_and_cold_say() -> None:
 def test_a_given_energy_knows_no_weather() -> None:
     """A trip given as `trip_kwh` takes just that, also in the cold."""
     settings, cars, vehicles = household(Vehicle(driving=SHIFTS))
-    calendar.begin_daily(vehicles[0], cars[0], hours_of(-20.0), STILL, 600)
+    calendar.begin_daily(vehicles[0], cars[0], hours_of(-20.0), 600)
     assert vehicles["trip_kwh"][0] == 9.0
     vehicles["trip_kwh"][0] = math.nan
     pass_all(settings, cars, vehicles, 20 * 60)
@@ -201,7 +200,7 @@ def test_a_daily_driver_wants_the_coming_days_trips() -> None:
     wanted = set()
     for seed in range(30):
         vehicles["key"] = counter_random.stream_key(np.uint64(seed), 5)
-        calendar.begin_daily(vehicles[0], cars[0], hours_of(frost), STILL, (24 + 12) * 60)
+        calendar.begin_daily(vehicles[0], cars[0], hours_of(frost), (24 + 12) * 60)
         days, margin_soc = int(vehicles["days_ahead"][0]), float(vehicles["margin_soc"][0])
         mild, cold = (
             min(1.0, math.ceil(20 * (0.1 + margin_soc + days * 10.0 * factor / 58.0)) / 20)
@@ -221,7 +220,7 @@ def test_a_stop_is_counted_where_more_than_a_kwh_is_bought(lacks_kwh: float, sto
     """At the departure for what is missing, and on the way for what the trip needs beyond."""
     trip = Driving(pattern="daily", arrival_h=17.0, departure_h=7.0, trip_kwh=40.6 + lacks_kwh)
     settings, cars, vehicles = household(Vehicle(driving=trip, wanted_soc=0.8))
-    calendar.begin_daily(vehicles[0], cars[0], MILD, STILL, 3 * 60)
+    calendar.begin_daily(vehicles[0], cars[0], MILD, 3 * 60)
     vehicles["energy_kwh"] = 0.8 * 58.0 - lacks_kwh
     left, _ = pass_all(settings, cars, vehicles, 7 * 60)
     assert left["missing_kwh"] == pytest.approx(lacks_kwh, abs=1e-9)
@@ -238,7 +237,7 @@ def test_jumps_of_the_charge_wear_the_battery() -> None:
     unaged = Vehicle(driving=far, wanted_soc=0.8, chemistry=None)
     settings, cars, vehicles = household(car, unaged)
     for k in range(2):
-        calendar.begin_daily(vehicles[k], cars[k], MILD, STILL, 3 * 60)
+        calendar.begin_daily(vehicles[k], cars[k], MILD, 3 * 60)
         vehicles["soc_low"][k] = vehicles["soc_high"][k] = 0.5
     pass_all(settings, cars, vehicles, 7 * 60)
     assert vehicles["swing"].tolist() == pytest.approx([0.3, 0.0], abs=1e-12)
@@ -264,8 +263,8 @@ def test_cars_of_one_household_have_their_own_habits() -> None:
     for seed in range(20):
         vehicles["key"] = counter_random.stream_key(np.uint64(seed), 5)
         for k in range(2):
-            draws.begin_vehicle(vehicles[k], cars[k], table, MILD, STILL, 600)
-        calendar.begin_daily(vehicles[2], cars[2], MILD, STILL, 600)
+            draws.begin_vehicle(vehicles[k], cars[k], table, MILD, 600)
+        calendar.begin_daily(vehicles[2], cars[2], MILD, 600)
         assert vehicles["routine"].tolist()[:2] == [2, 1]
         assert vehicles["arrival_min"][2] == 8 * 60
         pass_all(settings, cars, vehicles, 600 + 9 * DAY_MIN)

@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ import pytest
 from ev_gym.drivers import draws, habits
 from ev_gym.runtime import counter_random
 from ev_gym.runtime.compiling import INTERPRETED, as_records, compiled
+from ev_gym.scenario import as_scenario
+from ev_gym.series.of_scenario import dataset_of
+from ev_gym.world.world import build_world
 from tests.support.repository import ROOT
 
 OWN_FIELDS = [
@@ -32,6 +36,8 @@ SHARES = ("commuter_share", "shift_share", "home_share")
 CAR = np.dtype([(name, "f8") for name in CAR_FIELDS + SHARES])
 YEAR_H = 52 * 168
 WEEK_MIN = 7 * 1440
+# Sweden's public holidays of 2025 that are no Saturday or Sunday: month and day.
+HOLIDAYS = ((1, 1), (1, 6), (4, 18), (4, 21), (5, 1), (5, 29), (6, 6), (12, 25), (12, 26))
 MANY = 500 if INTERPRETED else 20_000
 
 
@@ -54,18 +60,21 @@ def one_car(shares: Any = None) -> np.ndarray[Any, Any]:
     return as_records(np.array([(60.0, 10.0, 0.8, 0.1, 1.0, 0.17, *shares)], CAR))
 
 
-def outdoors(temperature_c: Any = 20.0) -> np.ndarray[Any, Any]:
-    """Temperatures of the year's hours."""
-    hours = np.zeros(YEAR_H, [("temperature_c", "f4")])
+def outdoors(temperature_c: Any = 20.0, summer: bool = True) -> np.ndarray[Any, Any]:
+    """A year of hours without public holidays."""
+    hours = np.zeros(YEAR_H, [("temperature_c", "f4"), ("offset_min", "i2"), ("weekend", "i1")])
     hours["temperature_c"] = temperature_c
+    hours["offset_min"] = offsets(summer)
+    day = (np.arange(YEAR_H) * 60 + offsets(summer)) // 1440
+    hours["weekend"] = day % 7 >= 5
     return as_records(hours)
 
 
-def year() -> np.ndarray[Any, Any]:
+def year(summer: bool = True) -> np.ndarray[Any, Any]:
     """A cold and a warm half, and cold nights."""
     hour = np.arange(YEAR_H)
     season, day = np.cos(2 * np.pi * hour / YEAR_H), np.cos(2 * np.pi * hour / 24)
-    return outdoors(8.0 - 14.0 * season - 6.0 * day)
+    return outdoors(8.0 - 14.0 * season - 6.0 * day, summer)
 
 
 def mean_factor(left: Any, arrival: Any) -> Any:
@@ -83,14 +92,12 @@ def km_per_kwh() -> float:
 
 
 @compiled
-def begin_all(
-    vehicles: Any, cars: Any, habits: Any, hours: Any, offset_min: Any, start: Any, seed: Any
-) -> None:
+def begin_all(vehicles: Any, cars: Any, habits: Any, hours: Any, start: Any, seed: Any) -> None:
     """Begin every vehicle, each with its own stream."""
     for i in range(len(vehicles)):
         vehicle = vehicles[i]
         vehicle.key = counter_random.stream_key(seed, i)
-        draws.begin_vehicle(vehicle, cars[0], habits, hours, offset_min, start)
+        draws.begin_vehicle(vehicle, cars[0], habits, hours, start)
 
 
 @compiled
@@ -102,14 +109,14 @@ def charge_all(vehicles: Any, cars: Any, now_min: Any) -> None:
 
 
 @compiled
-def live(vehicles: Any, cars: Any, habits: Any, hours: Any, offset_min: Any, seen: Any) -> None:
+def live(vehicles: Any, cars: Any, habits: Any, hours: Any, seen: Any) -> None:
     """Draw as many sessions of each vehicle as `seen` (vehicles, sessions, 4 or 5) has rows."""
     for i in range(len(vehicles)):
         vehicle = vehicles[i]
         for j in range(seen.shape[1]):
             left_min = vehicle.departure_min
             seen[i, j, 0] = left_min
-            draws.draw_session(vehicle, cars[0], habits, hours, offset_min, left_min)
+            draws.draw_session(vehicle, cars[0], habits, hours, left_min)
             seen[i, j, 1] = vehicle.arrival_min
             seen[i, j, 2] = vehicle.departure_min
             seen[i, j, 3] = vehicle.trip_kwh
@@ -118,22 +125,20 @@ def live(vehicles: Any, cars: Any, habits: Any, hours: Any, offset_min: Any, see
 
 
 @compiled
-def live_until(
-    vehicles: Any, cars: Any, habits: Any, hours: Any, offset_min: Any, until: Any
-) -> None:
+def live_until(vehicles: Any, cars: Any, habits: Any, hours: Any, until: Any) -> None:
     """Draw sessions of each vehicle up to the one that ends after a minute."""
     for i in range(len(vehicles)):
         vehicle = vehicles[i]
         while vehicle.departure_min <= until:
             left_min = vehicle.departure_min
-            draws.draw_session(vehicle, cars[0], habits, hours, offset_min, left_min)
+            draws.draw_session(vehicle, cars[0], habits, hours, left_min)
 
 
 def begun(count: int, start: int, seed: int = 1, summer: bool = True) -> np.ndarray[Any, Any]:
     """So many vehicles, begun at a minute."""
     vehicles = as_records(np.zeros(count, VEHICLE))
     table = habits.habits_table()
-    begin_all(vehicles, one_car(), table, year(), offsets(summer), start, np.uint64(seed))
+    begin_all(vehicles, one_car(), table, year(summer), start, np.uint64(seed))
     return vehicles
 
 
@@ -141,7 +146,7 @@ def draw_sessions(count: int, sessions: int, start: int = 0) -> tuple[np.ndarray
     """Vehicles and their sessions: left, arrival, departure (minutes), trip (kWh)."""
     vehicles = begun(count, start)
     seen = np.zeros((count, sessions, 4))
-    live(vehicles, one_car(), habits.habits_table(), year(), offsets(), seen)
+    live(vehicles, one_car(), habits.habits_table(), year(), seen)
     return vehicles, seen
 
 
@@ -185,9 +190,9 @@ def test_the_same_trips_cost_more_in_the_cold() -> None:
     vehicles = begun(MANY // 100, 0)
     car, table = one_car(), habits.habits_table()
     seen = np.zeros((2, len(vehicles), 60, 4))
-    live(vehicles.copy(), car, table, outdoors(20.0), offsets(), seen[0])
+    live(vehicles.copy(), car, table, outdoors(20.0), seen[0])
     car["kwh_per_km"] = 0.34
-    live(vehicles.copy(), car, table, year(), offsets(), seen[1])
+    live(vehicles.copy(), car, table, year(), seen[1])
     left, arrival, _, mild_kwh = np.moveaxis(seen[0], 2, 0)
     assert np.array_equal(seen[0, :, :, :3], seen[1, :, :, :3])
     expected_kwh = 2 * mild_kwh * mean_factor(left, arrival)
@@ -217,11 +222,11 @@ def test_each_draw_has_its_own_place() -> None:
     """Five draws a session, after the driver's: comes today? when? leaves today? when? energy."""
     table, vehicle = rigged()
     key, left = np.uint64(77), 11 * 60
-    car, mild = one_car()[0], outdoors()
+    car, mild = one_car()[0], outdoors(summer=False)
     seen = set()
     for session in range(200):
         place = draws.DRIVER_DRAWS + 5 * session
-        draws.draw_session(vehicle, car, table, mild, np.zeros(168, np.int64), left)
+        draws.draw_session(vehicle, car, table, mild, left)
         away, stay = (
             vehicle["arrival_min"] - left,
             vehicle["departure_min"] - vehicle["arrival_min"],
@@ -248,22 +253,77 @@ def test_a_stay_is_never_shorter_than_half_an_hour() -> None:
     table = table.copy()
     table[habits.ARRIVAL : habits.NOISE] = 0.0
     table.setflags(write=False)
-    car, mild = one_car()[0], outdoors()
+    car, mild = one_car()[0], outdoors(summer=False)
     for left in range(0, WEEK_MIN, 173):
-        draws.draw_session(vehicle, car, table, mild, np.zeros(168, np.int64), left)
+        draws.draw_session(vehicle, car, table, mild, left)
         assert vehicle["arrival_min"] >= left + 30
         assert vehicle["departure_min"] >= vehicle["arrival_min"] + 30
 
 
 def test_local_clock_and_back() -> None:
     """The same minute, before, in and after the year, in summer time and out of it."""
-    offset_min = offsets()
+    hours = outdoors()
     summer = 20 * WEEK_MIN + 600
     year = 52 * WEEK_MIN
     for minute, local in ((600, 600), (summer, summer + 60), (-5, -5)):
         for turn in (-year, 0, 3 * year):
-            assert draws.local_minute(offset_min, minute + turn) == local + turn
-            assert draws.series_minute(offset_min, local + turn) == minute + turn
+            assert draws.local_minute(hours, minute + turn) == local + turn
+            assert draws.series_minute(hours, local + turn) == minute + turn
+
+
+def test_days_off_are_told_by_the_local_day() -> None:
+    """Every day, before, in and after the year, with one holiday on a Wednesday of summer time."""
+    hours = np.array(outdoors())
+    wednesday = 20 * 7 + 2
+    hours["weekend"][wednesday * 24 - 1 : wednesday * 24 + 23] = 1  # local midnight to midnight
+    hours = as_records(hours)
+    for day in range(-370, 2 * 364):
+        assert draws.weekend_at(hours, day) == (day % 7 >= 5 or day % 364 == wednesday)
+
+
+def test_drivers_go_by_the_days_off_and_not_by_the_weekday() -> None:
+    """Where every day off lies three days later, and nothing else differs, so do all sessions."""
+    hours = np.array(outdoors(summer=False))
+    hours["weekend"] = np.roll(hours["weekend"], 3 * 24)
+    hours, car, table = as_records(hours), one_car(), habits.habits_table()
+    seen = np.zeros((2, 50, 100, 4))
+    vehicles = begun(50, 5000, summer=False)
+    live(vehicles.copy(), car, table, outdoors(summer=False), seen[0])
+    vehicles["departure_min"] += 3 * 1440
+    live(vehicles, car, table, hours, seen[1])
+    seen[0, :, :, :3] += 3 * 1440
+    np.testing.assert_array_equal(seen[0], seen[1])
+
+
+def test_nobody_leaves_for_work_on_a_public_holiday_of_2025() -> None:
+    """After a night at the charger few cars leave before 09:00 then, as few as on a Sunday.
+
+    On the hours of the default household. Measured in Norway: 4 and 11 % on holidays, 8 and 12 % on
+    Sundays, 69 and 59 % on workdays (`ev_gym.calibration.sessions`).
+    """
+    scenario = as_scenario("stockholm")
+    hours = build_world(scenario, dataset_of(scenario), None).tables.hours
+    drivers = MANY // 10
+    vehicles = as_records(np.zeros(drivers, VEHICLE))
+    begin_all(vehicles, one_car(), habits.habits_table(), hours, 0, np.uint64(8))
+    seen = np.zeros((drivers, 200, 4))
+    live(vehicles, one_car(), habits.habits_table(), hours, seen)
+    seen = seen.reshape(-1, 4).astype(int)
+    local = seen[:, 1:3] + hours["offset_min"][seen[:, 1:3] // 60 % len(hours)]
+    arrival_day, day = ((local - 240) // 1440).T
+    overnight = (day > arrival_day) & (day < 364)
+    day, hour = day[overnight], local[overnight, 1] % 1440 / 60
+    holidays = np.array(
+        [(datetime(2025, *date) - datetime(2024, 12, 30)).days for date in HOLIDAYS]
+    )
+    assert np.array_equal(holidays % 7, [2, 0, 4, 0, 3, 3, 4, 3, 4])
+    early = (hour >= 4) & (hour < 9)
+    on_holidays = np.isin(day, holidays)
+    workdays = (day % 7 < 5) & ~on_holidays
+    share = early[on_holidays].mean()
+    assert share == pytest.approx(early[day % 7 == 6].mean(), abs=0.3 if INTERPRETED else 0.03)
+    assert share < 0.12
+    assert early[workdays].mean() > 0.6
 
 
 def test_habits_follow_the_local_clock() -> None:
@@ -285,10 +345,9 @@ def test_draws_depend_on_the_stream_and_the_departure_only() -> None:
     other = begun(1, 5000, seed=3, summer=False)[0]
     other["energy_kwh"] = 1.0
     other["home"] = 1 - other["home"]
-    table, still = habits.habits_table(), offsets(summer=False)
-    car, mild = one_car()[0], outdoors(5.0)
-    draws.draw_session(one, car, table, mild, still, 9000)
-    draws.draw_session(other, car, table, mild, still, 9000 + WEEK_MIN)
+    table, car, still = habits.habits_table(), one_car()[0], outdoors(5.0, summer=False)
+    draws.draw_session(one, car, table, still, 9000)
+    draws.draw_session(other, car, table, still, 9000 + WEEK_MIN)
     assert other["arrival_min"] == one["arrival_min"] + WEEK_MIN
     assert other["departure_min"] == one["departure_min"] + WEEK_MIN
     assert other["trip_kwh"] == one["trip_kwh"]
@@ -298,13 +357,13 @@ def test_draws_depend_on_the_stream_and_the_departure_only() -> None:
 def test_a_session_has_its_place_in_the_stream() -> None:
     """Session n of a driver is the same however the sessions before it went."""
     vehicle = begun(1, 0, summer=False)[0]
-    table, still = habits.habits_table(), offsets(summer=False)
-    car, hours, drawn = one_car()[0], year(), []
+    table, still = habits.habits_table(), year(summer=False)
+    car, drawn = one_car()[0], []
     for before in (0, 7):
         vehicle["session"] = 100 - before
         for _ in range(before):
-            draws.draw_session(vehicle, car, table, hours, still, 50_000)
-        draws.draw_session(vehicle, car, table, hours, still, 90_000)
+            draws.draw_session(vehicle, car, table, still, 50_000)
+        draws.draw_session(vehicle, car, table, still, 90_000)
         drawn.append(vehicle.copy().tobytes())
     assert drawn[0] == drawn[1]
 
@@ -358,8 +417,8 @@ def test_drivers_want_what_the_trips_that_follow_take_and_a_margin() -> None:
     """By the temperature at plug-in and the distances that are driven later, past clock changes."""
     vehicles = begun(MANY // 100, 11 * WEEK_MIN)
     table, seen = habits.habits_table(), np.zeros((2, len(vehicles), 120, 5))
-    live(vehicles.copy(), one_car(), table, outdoors(20.0), offsets(), seen[0])
-    live(vehicles.copy(), trips_car(), table, year(), offsets(), seen[1])
+    live(vehicles.copy(), one_car(), table, outdoors(20.0), seen[0])
+    live(vehicles.copy(), trips_car(), table, year(), seen[1])
     assert np.array_equal(seen[0, :, :, :3], seen[1, :, :, :3])
     assert np.all(seen[0, :, :, 4] == 0.8)
     low = high = short = 0
@@ -400,7 +459,7 @@ def test_begin_finds_the_car_as_its_wishes_left_it() -> None:
     start = 20 * WEEK_MIN + 18 * 60
     vehicles = as_records(np.zeros(60, VEHICLE))
     table, car, mild = habits.habits_table(), trips_car(), outdoors()
-    begin_all(vehicles, car, table, mild, offsets(), start, np.uint64(5))
+    begin_all(vehicles, car, table, mild, start, np.uint64(5))
     again = vehicles.copy()
     again["session"] = 0
     warm_up = draws.WARM_UP_MAX - draws.WARM_UP_MIN
@@ -408,7 +467,7 @@ def test_begin_finds_the_car_as_its_wishes_left_it() -> None:
         early = int(counter_random.uniform(key, draws.DRIVER_DRAWS - 1) * warm_up)
         again["departure_min"][i] = start - draws.WARM_UP_MIN - early
     seen = np.zeros((60, 60, 4))
-    live(again, car, table, mild, offsets(), seen)
+    live(again, car, table, mild, seen)
     for vehicle, sessions in zip(vehicles, seen, strict=True):
         left, trip_kwh = sessions[:, 0].astype(int), sessions[:, 3]
         now = vehicle["session"] - 1
@@ -434,7 +493,6 @@ def test_routines_come_in_the_shares_asked_for() -> None:
             one_car(np.eye(3)[routine]),
             habits.habits_table(),
             outdoors(),
-            offsets(),
             0,
             np.uint64(1),
         )
@@ -447,7 +505,7 @@ def test_begin_finds_what_a_long_run_shows(hour: int) -> None:
     start = 31 * WEEK_MIN + 2 * 1440 + hour * 60
     fresh = begun(MANY, start, seed=11)
     old = begun(MANY, start - 10 * WEEK_MIN, seed=12)
-    live_until(old, one_car(), habits.habits_table(), year(), offsets(), start)
+    live_until(old, one_car(), habits.habits_table(), year(), start)
 
     def described(vehicles: Any) -> np.ndarray[Any, Any]:
         home = vehicles["arrival_min"] <= start
