@@ -49,7 +49,7 @@ class Data:
     seed: int = number(0, "", "synthetic: family of worlds", 0, 2**32 - 1, whole=True)
     holidays: str | None = text(
         "SE",
-        "country, by ISO 3166, whose public holidays are days off in driving and in built-in prices "
+        "country, by ISO 3166, whose public holidays are days off in driving, in built-in prices "
         "and loads; None: no holidays",
         optional=True,
     )
