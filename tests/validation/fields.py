@@ -1,4 +1,4 @@
-"""What observation fields are worth: `python -m tests.validation.fields` prints it, in minutes.
+"""What observation fields are worth: `python -m tests.validation.fields` writes it, in minutes.
 
 A field is admitted by what a policy or a learner gains by it. Two measures, both on test worlds
 that nothing was fitted to:
@@ -24,13 +24,15 @@ from ev_gym.runtime.durations import DAY_H
 from ev_gym.scenario import Scenario
 from ev_gym.simulation.observation import observation_slices
 from ev_gym.vector_env import EVChargingVectorEnv
+from tests.validation.writing import DOCS, with_table
 
 HOURLY: dict[str, Any] = {"preset": "stockholm", "price_window": "hourly"}
 DISCOUNT = 0.998
 RAISE_KW = 0.25
+MONTHS = 96
 EVERY = 17  # of the steps every so many is an example for the critic
 LOAD = [f"usual_load_kw_h{h:02d}" for h in range(DAY_H)]
-FIELDS = {"month_days_left": ["month_days_left"], "usual_load_kw": LOAD}
+DAYS_LEFT = "month_days_left"
 
 
 class BelowThePeak(Policy):
@@ -111,8 +113,11 @@ def to_come(costs: Floats, discount: float) -> Floats:
     return found
 
 
-def unexplained(policy: Policy, discount: float) -> dict[str, float]:
-    """Share of the variance of the cost to come that a critic leaves, with and without fields."""
+def unexplained(policy: Policy, discount: float) -> tuple[float, float]:
+    """Share of the variance of the cost to come that a critic leaves, without DAYS_LEFT and with.
+
+    It is not shown the other new field, the usual load.
+    """
     from sklearn.ensemble import HistGradientBoostingRegressor  # type: ignore[import-not-found]
 
     parts = []
@@ -122,38 +127,58 @@ def unexplained(policy: Policy, discount: float) -> dict[str, float]:
         parts.append((seen[::EVERY][kept], to_come(costs, discount)[::EVERY][kept]))
     (seen, cost), (other_seen, other_cost) = parts
     slices = observation_slices(policy.scenario, 60)
-    new = {name for names in FIELDS.values() for name in names}
+    new = {DAYS_LEFT, *LOAD}
     base = [i for name, at in slices.items() if name not in new for i in range(at.start, at.stop)]
-    shares = {}
-    for words, names in {"without either": [], **FIELDS}.items():
-        columns = base + [slices[name].start for name in names]
+    shares = []
+    for columns in (base, [*base, slices[DAYS_LEFT].start]):
         critic = HistGradientBoostingRegressor(
             max_iter=80, learning_rate=0.15, min_samples_leaf=100, random_state=0
         ).fit(seen[:, columns], cost)
         errors = other_cost - critic.predict(other_seen[:, columns])
-        shares[words] = float(errors.var() / other_cost.var())
-    return shares
+        shares.append(float(errors.var() / other_cost.var()))
+    return shares[0], shares[1]
 
 
-def main() -> None:
-    """Print both measures."""
+def usual_load_row() -> list[str]:
+    """What the rule gains by the usual load."""
     scenario = Scenario.from_dict(HOURLY)
     paid = {}
     for expects in (False, True):
-        _, costs, settlement = months(BelowThePeak(scenario, expects), "test", 96, 5)
+        _, costs, settlement = months(BelowThePeak(scenario, expects), "test", MONTHS, 5)
         paid[expects] = np.nansum(costs, axis=0) - settlement
     gain = paid[False] - paid[True]
     spread = 1.96 * gain.std(ddof=1) / math.sqrt(gain.size)
-    print(
-        f"below the peak, 96 months: {paid[True].mean():.0f} SEK a month with the usual load, "
-        f"{paid[False].mean():.0f} with the present one: {gain.mean():.0f} +- {spread:.0f} less"
-    )
+    return [
+        "`usual_load_kw_h00` to `h23`, with a power charge",
+        "a rule that fills the cheapest slots below the month's peak pays "
+        f"{paid[True].mean():.0f} SEK a month instead of {paid[False].mean():.0f} "
+        f"({gain.mean():.0f} ± {spread:.0f} less, {MONTHS} months)",
+    ]
+
+
+def days_left_row() -> list[str]:
+    """What a critic gains by the days left in the month."""
+    scenario = Scenario.from_dict(HOURLY)
+    left = []
     for policy in (BelowThePeak(scenario, True), PriceBased(scenario)):
         for discount in (1.0, DISCOUNT):
-            shares = unexplained(policy, discount)
-            print(
-                f"{policy.name}, discount {discount}:", {k: round(v, 3) for k, v in shares.items()}
-            )
+            more, less = unexplained(policy, discount)
+            left.append(f"{100 * less:.0f} % instead of {100 * more:.0f}")
+    rule, rule_soon, price, price_soon = left
+    return [
+        "`month_days_left`, with a power charge",
+        f"of the cost to come until the month's end a learner's critic leaves {rule} unexplained "
+        f"under that rule, {price} under `price_based`; discounted by {DISCOUNT} a step "
+        f"{rule_soon}, and {price_soon}",
+    ]
+
+
+def main() -> None:
+    """Measure, and write the table of `docs/world.md`."""
+    path = DOCS / "world.md"
+    rows = [usual_load_row(), days_left_row()]
+    page = with_table(path.read_text(encoding="utf-8"), ["field", "gain"], rows, left=2)
+    path.write_text(page, encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

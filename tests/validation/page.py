@@ -38,7 +38,7 @@ QUICK: dict[str, Callable[[], str]] = {
 
 def measured_parts(folder: Path, docs: Path) -> dict[str, str]:
     """Parts that need the measured series, or minutes; draws the pictures."""
-    from tests.validation import cold, limit, ranking, series_plots
+    from tests.validation import cold, limit, ranking, series_plots, wants
 
     os.environ["EV_GYM_DATA"] = str(folder)  # where stockholm-measured finds its files
     shown = series_plots.pictures(folder, docs)
@@ -48,6 +48,7 @@ def measured_parts(folder: Path, docs: Path) -> dict[str, str]:
         "measured_sessions": sessions.measured_section(folder, docs),
         "cold": cold.section(),
         "held_out": sessions.held_out_section(folder),
+        "wants": wants.section(),
         "limit": limit.section(docs),
         "ranking": ranking.section(docs),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -13,6 +14,16 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> 
     marks = ["---"] * left + ["---:"] * (len(head) - left)
     lines = [list(head), marks, *map(list, rows)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+
+
+def with_table(page: str, head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
+    """The page with the rows of its one table of this head anew."""
+    text = table(head, rows, left)
+    begin = re.escape(text[: text.index("\n") + 1])
+    page, count = re.subn(rf"^{begin}(?:\|.*\n)+", lambda _: text, page, flags=re.MULTILINE)
+    if count != 1:
+        raise ValueError(f"{count} tables with the head {list(head)}, not one")
+    return page
 
 
 def figure(file: str, title: str, words: str) -> str:
