@@ -42,6 +42,7 @@ HEADER_BYTES = 64 * 1024
 CONNECTIONS = 500
 LARGEST_SKIPPED_BYTES = 1024 * MIB  # of a body that is too large, but read past
 DRAIN_S = 10.0
+THREADS_END_S = 1.0  # how long the app's threads are waited for once connections are drained
 READER_S = 20.0  # a client that reads nothing for so long, while a thread waits, is cut off
 
 
@@ -196,18 +197,32 @@ def run_until_stopped(server: Any) -> None:
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
     handlers = {number: signal.signal(number, stop) for number in numbers}
     while not stopped:
-        wasyncore.loop(timeout=1.0, use_poll=True, map=_sockets(server), count=1)
+        poll_once(server, 1.0)
     drain(server)
 
 
+def poll_once(server: Any, most_s: float) -> None:
+    """Serve what comes next; wait for it up to `most_s`, or until the trigger is pulled."""
+    wasyncore.loop(timeout=most_s, use_poll=True, map=_sockets(server), count=1)
+
+
 def drain(server: Any, most_s: float = DRAIN_S) -> None:
-    """Take no more connections, answer the requests there are, and close, within `most_s`."""
+    """Take no more connections, answer the requests there are, and close, within `most_s`.
+
+    Called by the thread that polls, or once none does any more. Who asks it to stop pulls the
+    trigger only to wake it, and never with `server.close` as what is then run: an earlier pull may
+    run that first, and `pull_trigger` would write to a file number that is closed or another's.
+    """
     wasyncore.dispatcher.close(server)
     until = time.monotonic() + most_s
     while server.active_channels and time.monotonic() < until:
         for channel in list(server.active_channels.values()):
             if not channel.requests:
                 channel.close_when_flushed = True
-        wasyncore.loop(timeout=0.05, use_poll=True, map=_sockets(server), count=1)
-    server.task_dispatcher.shutdown(timeout=1)
+        poll_once(server, 0.05)
+    server.task_dispatcher.shutdown(timeout=THREADS_END_S)
+    if server.task_dispatcher.threads:
+        # One is still at work and may pull the trigger, which writes to a bare file number. If that
+        # were closed, it could by then be another's: a database's. It stays open until the end.
+        server.trigger.del_channel()
     wasyncore.close_all(_sockets(server), ignore_all=True)

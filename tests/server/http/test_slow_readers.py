@@ -13,6 +13,7 @@ import requests
 from flask import Flask, Response
 
 from server import serving
+from tests.support.real_server import polled
 
 PIECE = bytes(1_000_000)
 ASK = b"GET /%s HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
@@ -41,12 +42,8 @@ def port(ended: threading.Event, monkeypatch: pytest.MonkeyPatch) -> Iterator[in
     app.add_url_rule("/long", "long", lambda: Response(PIECE for _ in range(30)))
     app.add_url_rule("/short", "short", lambda: "short")
     server = serving.make_server(app, "127.0.0.1", 0, threads=1)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    yield server.effective_port
-    server.task_dispatcher.shutdown()
-    server.trigger.pull_trigger(server.close)
-    thread.join(10)
+    with polled(server):
+        yield server.effective_port
 
 
 def connection_asking(port: int, path: bytes) -> socket.socket:
