@@ -415,10 +415,11 @@ def _spaced_energies(problem: Problem, run: Run) -> list[Floats]:
     wanted_kwh = run.vehicles["wanted_soc"][:, problem.car] * car["battery_kwh"]
     first = np.floor((ranges[:, 0] - wanted_kwh) / SPACING_KWH).astype(np.int64)
     last = np.ceil((ranges[:, 1] - wanted_kwh) / SPACING_KWH).astype(np.int64)
-    return [
-        np.unique(np.clip(wanted + SPACING_KWH * np.arange(begin, end + 1), *limits))
-        for begin, end, limits, wanted in zip(first, last, ranges, wanted_kwh, strict=True)
-    ]
+    by_step = []
+    for begin, end, limits, wanted in zip(first, last, ranges, wanted_kwh, strict=True):
+        rising = np.clip(wanted + SPACING_KWH * np.arange(begin, end + 1), *limits)
+        by_step.append(rising[np.diff(rising, prepend=-math.inf) > 0.0])
+    return by_step
 
 
 def grid_of(problem: Problem, run: Run) -> Grid:
