@@ -95,6 +95,9 @@ class Assumptions(NamedTuple):
     prices: tuple[WearPrices, ...]
 
 
+Trial = tuple[float, WearPrices]  # one of the multiples, and one of the prices
+
+
 def _rounded(future: Future, bound: Bound, policy: Policy) -> NDArray[np.float32]:
     """The relaxation's plan in the charger's levels; what rounding takes is made up in the stay."""
     actions = np.zeros(bound.charge_kw.shape, np.float32)
@@ -214,19 +217,25 @@ def _better(
     All multiples are tried under the first prices, then the other prices under the best multiple.
     """
     level_kw = np.asarray(policy.level_kw[car], np.float64)
-    best, best_multiple, best_prices = run, assumptions.multiples[0], assumptions.prices[0]
-    grid = None
-    trials = [(multiple, best_prices) for multiple in assumptions.multiples]
-    trials += [(math.nan, prices) for prices in assumptions.prices[1:]]  # nan: the best so far
-    for multiple, prices in trials:
-        multiple = best_multiple if math.isnan(multiple) else multiple
-        most_kw = _most_kw(future, bound, run, car, level_kw[level_kw > 0.0], multiple)
-        problem = problem_of(future, car, run.actions, most_kw, prices)
-        grid = grid or grid_of(problem, run)
-        trial = improve(future, problem, grid, run)
-        if trial.cost < best.cost:
-            best, best_multiple, best_prices = trial, multiple, prices
-    return best, Assumptions((best_multiple,), (best_prices,))
+    grid = grid_of(problem_of(future, car, run.actions), run)
+
+    def cheapest(best: tuple[Run, Trial], trials: list[Trial]) -> tuple[Run, Trial]:
+        most_kw = [
+            _most_kw(future, bound, run, car, level_kw[level_kw > 0.0], multiple)
+            for multiple, _ in trials
+        ]
+        prices = [prices for _, prices in trials]
+        problem = problem_of(future, car, run.actions, np.stack(most_kw), prices)
+        runs = improve(future, problem, grid, run)
+        return min(best, *zip(runs, trials, strict=True), key=lambda found: found[0].cost)
+
+    first, *others = assumptions.prices
+    trials = [(multiple, first) for multiple in assumptions.multiples]
+    best, (multiple, prices) = cheapest((run, trials[0]), trials)
+    if others:
+        trials = [(multiple, other) for other in others]
+        best, (_, prices) = cheapest((best, (multiple, prices)), trials)
+    return best, Assumptions((multiple,), (prices,))
 
 
 def _each_in_turn(

@@ -39,6 +39,7 @@ depends on the arguments of `make_plan` alone.
 from __future__ import annotations
 
 import math
+import operator
 from typing import NamedTuple
 
 from baselines.optimum.linear_program import Program
@@ -134,8 +135,8 @@ class Outlook(NamedTuple):
 
     def price_per_kwh(self, h: int) -> float:
         """Of an imported kWh, the hour's mean."""
-        both = zip(self.slots_h[h], self.slot_prices_per_kwh[h], strict=True)
-        return math.fsum(slot_h * price for slot_h, price in both) / self.hour_h(h)
+        costs = map(operator.mul, self.slots_h[h], self.slot_prices_per_kwh[h])
+        return math.fsum(costs) / self.hour_h(h)
 
 
 class Plan(NamedTuple):
@@ -212,15 +213,16 @@ def make_plan(site: Site, outlook: Outlook, stays: list[Stay]) -> Plan:
     days = sorted(set(outlook.day)) if site.different_days else [0]
     price = outlook.power_price_per_kw * (1 if site.different_days else site.peaks)
     excess = {day: program.column(price) for day in days} if price > 0.0 else {}
-    columns = [_stay_columns(program, site, outlook, stay) for stay in stays]
+    prices_per_kwh = [outlook.price_per_kwh(h) for h in range(len(outlook.slots_h))]
+    columns = [_stay_columns(program, site, outlook, prices_per_kwh, stay) for stay in stays]
     first_rows = [
         _battery(program, site, outlook, stay, of_stay)
         for stay, of_stay in zip(stays, columns, strict=True)
     ]
-    for h in range(len(outlook.slots_h)):
+    for h, price_per_kwh in enumerate(prices_per_kwh):
         in_hour = [of_stay[h] for of_stay in columns if h < len(of_stay)]
         peak = excess.get(outlook.day[h] if site.different_days else 0, -1)
-        _meter(program, site, outlook, h, in_hour, peak)
+        _meter(program, site, outlook, h, price_per_kwh, in_hour, peak)
     values, row_prices = program.solve()
     return Plan(
         energy_kwh=[
@@ -254,19 +256,22 @@ def _charges_later(columns: list[_HourColumns], values: list[float]) -> list[boo
     return found[::-1]
 
 
-def _stay_columns(program: Program, site: Site, outlook: Outlook, stay: Stay) -> list[_HourColumns]:
+def _stay_columns(
+    program: Program, site: Site, outlook: Outlook, prices_per_kwh: list[float], stay: Stay
+) -> list[_HourColumns]:
     """The columns of a stay, hour by hour until it ends."""
     car, left_h = site.cars[stay.k], stay.hours
     lowest_kwh = min(car.floor_kwh, stay.energy_kwh) if site.bidirectional else 0.0
     highest_kwh = max(car.limit_kwh, stay.energy_kwh)
     columns: list[_HourColumns] = []
-    for h, slots_h in enumerate(outlook.slots_h):
+    for h, price_per_kwh in enumerate(prices_per_kwh):
         if left_h <= 0.0 and columns:
             break
         headroom_kw = car.line_share * site.headroom_kw(outlook.load_kw[h], outlook.pv_kw[h])
-        most_kw, price_per_kwh = max(0.0, min(car.max_kw, headroom_kw)), outlook.price_per_kwh(h)
+        most_kw = max(0.0, min(car.max_kw, headroom_kw))
+        slots = zip(outlook.slots_h[h], outlook.slot_prices_per_kwh[h], strict=True)
         charge, discharge = [], []
-        for slot_h, slot_price in zip(slots_h, outlook.slot_prices_per_kwh[h], strict=True):
+        for slot_h, slot_price in slots:
             at_charger_h, dearer = max(0.0, min(slot_h, left_h)), slot_price - price_per_kwh
             charge.append(program.column(dearer, upper=most_kw * at_charger_h))
             if site.bidirectional:
@@ -305,6 +310,7 @@ def _meter(
     site: Site,
     outlook: Outlook,
     h: int,
+    price_per_kwh: float,
     in_hour: list[_HourColumns],
     excess: int,
 ) -> None:
@@ -316,10 +322,10 @@ def _meter(
             headroom_kwh = max(0.0, site.headroom_kw(load_kw, pv_kw)) * slot_h
             program.row(-math.inf, [(car.charge[slot], 1.0) for car in in_hour], headroom_kwh)
     if site.produces and site.netted:
-        imports, base_kwh = _netted(program, site, outlook, h, in_hour), 0.0
+        imports = _netted(program, site, outlook, h, price_per_kwh, in_hour)
+        base_kwh = 0.0
     else:
         imports, base_kwh = charged, load_kw * hour_h
-        price_per_kwh = outlook.price_per_kwh(h)
         for column, _ in charged:
             program.cost[column] += price_per_kwh
         for car in in_hour:
@@ -333,11 +339,16 @@ def _meter(
 
 
 def _netted(
-    program: Program, site: Site, outlook: Outlook, h: int, in_hour: list[_HourColumns]
+    program: Program,
+    site: Site,
+    outlook: Outlook,
+    h: int,
+    price: float,
+    in_hour: list[_HourColumns],
 ) -> list[tuple[int, float]]:
     """A meter that nets within a step: its columns and row; the entries of what is imported."""
     net_kw, hour_h = outlook.load_kw[h] - outlook.pv_kw[h], outlook.hour_h(h)
-    price, export_price = outlook.price_per_kwh(h), outlook.export_price_per_kwh[h]
+    export_price = outlook.export_price_per_kwh[h]
     bought = program.column(price)
     # Sun beyond the export limit is cut off; that this is a loss, the plan does not see.
     sold = program.column(-export_price, upper=max(site.export_limit_kw, -net_kw) * hour_h)

@@ -17,11 +17,15 @@ What else a bill depends on is not part of the state and is left out of V: the p
 on the car's power in each step, `most_kw`, stand in for it), heat and ageing (prices on energy held
 and taken out stand in for them), and switches of phases with their pauses and holds. Heat, ageing
 and phases are heeded by the forward pass, which starts every step from the real record.
+
+Such limits and prices are assumptions, of which several are tried. Most of the time goes to finding
+r and E', which are the same under all; so V is worked out under several of them side by side.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,7 +55,7 @@ SPACING_KWH = 0.25
 EXACT_TRIALS = 300_000
 SAME_KWH = 1e-9
 NO_CAR = -1
-# Columns of `Problem.most_kw`.
+# Last axis of `Problem.most_kw`.
 DRAWN, GRANTED = 0, 1
 
 
@@ -74,7 +78,7 @@ class Scratch(NamedTuple):
 
 
 class WearPrices(NamedTuple):
-    """WearPrices that stand for wear, of which V knows nothing.
+    """Prices that stand for wear, of which V knows nothing.
 
     Attributes:
         holding: Of a kWh held in the battery for an hour.
@@ -88,19 +92,21 @@ class WearPrices(NamedTuple):
 
 
 FREE = WearPrices()
+HOLDING, CYCLING, POWER = 0, 1, 2  # last axis of `Problem.prices`
+NO_LIMITS = np.empty((0, 0, 2))
 
 
 class Problem(NamedTuple):
-    """One car's decisions while the other cars' stand, as compiled code reads it.
+    """One car's decisions while the other cars' stand, under A assumptions; for compiled code.
 
     Attributes:
         tables: Of a world without power charge and ageing.
         car: The car that decides; NO_CAR: none does.
         levels: (L,) its levels as actions, idle first, then by their size.
         actions: (T, K) all cars' actions; the forward pass writes the car's.
-        most_kw: (T, 2) AC power above which no level is allowed: DRAWN on average in the step, and
-            GRANTED by the charger.
-        prices: What stands for wear.
+        most_kw: (A, T, 2) AC power above which no level is allowed: DRAWN on average in the step,
+            and GRANTED by the charger.
+        prices: (A, 3) `WearPrices`, what stands for wear.
         scratch: Records on which levels are tried.
     """
 
@@ -109,7 +115,7 @@ class Problem(NamedTuple):
     levels: NDArray[np.float32]
     actions: NDArray[np.float32]
     most_kw: Floats
-    prices: WearPrices
+    prices: Floats
     scratch: Scratch
 
 
@@ -119,12 +125,10 @@ class Grid(NamedTuple):
     Attributes:
         energies: Of all steps one after the other (kWh), rising within a step.
         first: (T + 2,) where each step's energies begin, and the end of the last ones.
-        values: V at each energy.
     """
 
     energies: Floats
     first: Ints
-    values: Floats
 
 
 class Run(NamedTuple):
@@ -146,7 +150,7 @@ class Run(NamedTuple):
 
 
 @compiled
-def _worth(
+def _try_level(
     problem: Problem,
     household: HouseholdState,
     vehicles: Records[VehicleState],
@@ -154,19 +158,19 @@ def _worth(
     energy_kwh: float,
     level: float,
 ) -> float:
-    """What a level in a step is worth by itself, from some energy; -inf where it is not allowed.
+    """The reward of a level in a step, from some energy.
 
-    The state after the step is left in the problem's `scratch`.
+    The state after the step, and what the step reports, are left in the problem's `scratch`.
     """
     scratch, car = problem.scratch, problem.car
-    after, vehicle_result = scratch.vehicles, scratch.vehicle_results[car]
+    after = scratch.vehicles
     scratch.household[0] = household
     for k in range(after.shape[0]):
         after[k] = vehicles[k]
         scratch.actions[k] = problem.actions[step, k]
     after[car].energy_kwh = energy_kwh
     scratch.actions[car] = level
-    worth = step_household(
+    return step_household(
         scratch.household[0],
         after,
         problem.tables,
@@ -174,32 +178,48 @@ def _worth(
         scratch.result[0],
         scratch.vehicle_results,
     )
-    charge_kw, stored_kwh = vehicle_result.charge_kw, vehicle_result.stored_kwh
-    most_kw, most_granted_kw = problem.most_kw[step, DRAWN], problem.most_kw[step, GRANTED]
-    if level != 0.0 and (charge_kw > most_kw or after[car].offered_kw > most_granted_kw):
-        return -math.inf
-    prices, step_h = problem.prices, problem.tables.settings[0].step_h
-    worth -= prices.holding * after[car].energy_kwh * step_h
-    worth -= prices.cycling * max(0.0, -stored_kwh)
-    return float(worth - prices.power * charge_kw * charge_kw * step_h)
 
 
 @compiled
-def _value(grid: Grid, step: int, energy_kwh: float) -> float:
-    """V before a step, interpolated; beyond the grid as at its end."""
-    low, high = grid.first[step], grid.first[step + 1] - 1
-    if energy_kwh <= grid.energies[low]:
-        return float(grid.values[low])
-    if energy_kwh >= grid.energies[high]:
-        return float(grid.values[high])
-    while high - low > 1:
-        middle = (low + high) // 2
-        if grid.energies[middle] <= energy_kwh:
-            low = middle
-        else:
-            high = middle
-    share = (energy_kwh - grid.energies[low]) / (grid.energies[high] - grid.energies[low])
-    return float(grid.values[low] + share * (grid.values[high] - grid.values[low]))
+def _worth(problem: Problem, assumption: int, step: int, level: float, reward: float) -> float:
+    """What a level just tried is worth by itself; -inf where the assumption does not allow it."""
+    after = problem.scratch.vehicles[problem.car]
+    vehicle_result = problem.scratch.vehicle_results[problem.car]
+    charge_kw = vehicle_result.charge_kw
+    most_kw, prices = problem.most_kw[assumption, step], problem.prices[assumption]
+    if level != 0.0 and (charge_kw > most_kw[DRAWN] or after.offered_kw > most_kw[GRANTED]):
+        return -math.inf
+    step_h = problem.tables.settings[0].step_h
+    worth = reward - prices[HOLDING] * after.energy_kwh * step_h
+    worth -= prices[CYCLING] * max(0.0, -vehicle_result.stored_kwh)
+    return float(worth - prices[POWER] * charge_kw * charge_kw * step_h)
+
+
+@compiled
+def _place(grid: Grid, step: int, energy_kwh: float, near: int) -> tuple[int, int, float]:
+    """Between which two energies before a step one lies, and how far from the first to the second.
+
+    Beyond the grid both are its end. The search begins `near` a place, since the levels of a car
+    lead from one energy to the next.
+    """
+    first, last = grid.first[step], grid.first[step + 1] - 1
+    if energy_kwh <= grid.energies[first]:
+        return first, first, 0.0
+    if energy_kwh >= grid.energies[last]:
+        return last, last, 0.0
+    low = min(max(near, first), last - 1)
+    while grid.energies[low] > energy_kwh:
+        low -= 1
+    while grid.energies[low + 1] <= energy_kwh:
+        low += 1
+    share = (energy_kwh - grid.energies[low]) / (grid.energies[low + 1] - grid.energies[low])
+    return low, low + 1, share
+
+
+@compiled
+def _between(values: Floats, low: int, high: int, share: float) -> float:
+    """V between two energies, interpolated."""
+    return float(values[low] + share * (values[high] - values[low]))
 
 
 @compiled
@@ -208,47 +228,64 @@ def _count_levels(problem: Problem, vehicles: Records[VehicleState]) -> int:
     return int(problem.levels.shape[0]) if vehicles[problem.car].plugged != 0 else 1
 
 
-@compiled
-def _best_level(
-    problem: Problem,
-    grid: Grid,
-    household: HouseholdState,
-    vehicles: Records[VehicleState],
-    step: int,
-    energy_kwh: float,
-) -> tuple[float, float]:
-    """The value of the best level in a step, and that level; of equal ones the first."""
-    best, best_level = -math.inf, 0.0
-    for place in range(_count_levels(problem, vehicles)):
-        level = problem.levels[place]
-        value = _worth(problem, household, vehicles, step, energy_kwh, level)
-        if value > -math.inf:
-            value += _value(grid, step + 1, problem.scratch.vehicles[problem.car].energy_kwh)
-            if value > best:
-                best, best_level = value, level
-    return best, best_level
-
-
 @compiled_apart
 def _fill_values(
     problem: Problem,
     grid: Grid,
+    values: Floats,
     households: Records[HouseholdState],
     vehicles: Records[Records[VehicleState]],
 ) -> None:
-    """Write V of all steps, backwards; that of the end is given."""
+    """Write V (A, energies) of all steps, backwards; that of the end is given."""
+    assumptions = problem.most_kw.shape[0]
+    after, car = problem.scratch.vehicles, problem.car
     for step in range(problem.actions.shape[0] - 1, -1, -1):
+        low = grid.first[step + 1]
         for place in range(grid.first[step], grid.first[step + 1]):
             energy_kwh = grid.energies[place]
-            grid.values[place], _ = _best_level(
-                problem, grid, households[step], vehicles[step], step, energy_kwh
-            )
+            for assumption in range(assumptions):
+                values[assumption, place] = -math.inf
+            for number in range(_count_levels(problem, vehicles[step])):
+                level = problem.levels[number]
+                reward = _try_level(
+                    problem, households[step], vehicles[step], step, energy_kwh, level
+                )
+                low, high, share = _place(grid, step + 1, after[car].energy_kwh, low)
+                for assumption in range(assumptions):
+                    value = _worth(problem, assumption, step, level, reward)
+                    value += _between(values[assumption], low, high, share)
+                    if value > values[assumption, place]:
+                        values[assumption, place] = value
+
+
+@compiled
+def _best_level(
+    problem: Problem,
+    grid: Grid,
+    values: Floats,
+    household: HouseholdState,
+    vehicles: Records[VehicleState],
+    step: int,
+) -> float:
+    """The best level in a step under the only assumption; of equal ones the first."""
+    best, best_level, low = -math.inf, 0.0, grid.first[step + 1]
+    car = problem.car
+    for number in range(_count_levels(problem, vehicles)):
+        level = problem.levels[number]
+        reward = _try_level(problem, household, vehicles, step, vehicles[car].energy_kwh, level)
+        after_kwh = problem.scratch.vehicles[car].energy_kwh
+        low, high, share = _place(grid, step + 1, after_kwh, low)
+        value = _worth(problem, 0, step, level, reward) + _between(values[0], low, high, share)
+        if value > best:
+            best, best_level = value, level
+    return best_level
 
 
 @compiled_apart
 def _decide_and_step(
     problem: Problem,
     grid: Grid,
+    values: Floats,
     tables: Tables,
     households: Records[HouseholdState],
     vehicles: Records[Records[VehicleState]],
@@ -257,8 +294,9 @@ def _decide_and_step(
     """Take all steps from the first record on, deciding for the problem's car; the return.
 
     Args:
-        problem: Its actions are written.
-        grid: V.
+        problem: Of one assumption; its actions are written.
+        grid: Of this problem.
+        values: (1, energies) V.
         tables: The real world's.
         households: (T + 1,) records, of which the first is given and the others are written.
         vehicles: (T + 1, K) records at the same times.
@@ -268,9 +306,8 @@ def _decide_and_step(
     for step in range(problem.actions.shape[0]):
         household, after = households[step + 1], vehicles[step + 1]
         if car != NO_CAR and vehicles[step][car].plugged != 0:
-            energy_kwh = vehicles[step][car].energy_kwh
-            _, problem.actions[step, car] = _best_level(
-                problem, grid, households[step], vehicles[step], step, energy_kwh
+            problem.actions[step, car] = _best_level(
+                problem, grid, values, households[step], vehicles[step], step
             )
         households[step + 1] = households[step]
         for k in range(after.shape[0]):
@@ -297,7 +334,7 @@ def _energies_after(
     count = 0
     for energy_kwh in energies:
         for place in range(_count_levels(problem, vehicles)):
-            _worth(problem, household, vehicles, step, energy_kwh, problem.levels[place])
+            _try_level(problem, household, vehicles, step, energy_kwh, problem.levels[place])
             after[count] = problem.scratch.vehicles[problem.car].energy_kwh
             count += 1
     return count
@@ -326,8 +363,8 @@ def problem_of(
     future: Future,
     car: int,
     actions: NDArray[np.float32],
-    most_kw: Floats,
-    prices: WearPrices = FREE,
+    most_kw: Floats = NO_LIMITS,
+    prices: Sequence[WearPrices] = (),
 ) -> Problem:
     """The problem of one car, with arguments as `Problem` says, in a future."""
     settings = future.world.tables.settings.copy()
@@ -341,7 +378,7 @@ def problem_of(
         levels[np.argsort(np.abs(levels), kind="stable")],
         actions.copy(),
         most_kw,
-        prices,
+        np.array(prices, np.float64).reshape(-1, len(FREE)),
         Scratch(
             as_records(np.zeros(1, future.households.dtype)),
             as_records(np.zeros(actions.shape[1], VEHICLE_DTYPE)),
@@ -378,10 +415,11 @@ def _spaced_energies(problem: Problem, run: Run) -> list[Floats]:
     wanted_kwh = run.vehicles["wanted_soc"][:, problem.car] * car["battery_kwh"]
     first = np.floor((ranges[:, 0] - wanted_kwh) / SPACING_KWH).astype(np.int64)
     last = np.ceil((ranges[:, 1] - wanted_kwh) / SPACING_KWH).astype(np.int64)
-    return [
-        np.unique(np.clip(wanted + SPACING_KWH * np.arange(begin, end + 1), *limits))
-        for begin, end, limits, wanted in zip(first, last, ranges, wanted_kwh, strict=True)
-    ]
+    by_step = []
+    for begin, end, limits, wanted in zip(first, last, ranges, wanted_kwh, strict=True):
+        rising = np.clip(wanted + SPACING_KWH * np.arange(begin, end + 1), *limits)
+        by_step.append(rising[np.diff(rising, prepend=-math.inf) > 0.0])
+    return by_step
 
 
 def grid_of(problem: Problem, run: Run) -> Grid:
@@ -390,37 +428,50 @@ def grid_of(problem: Problem, run: Run) -> Grid:
     first = np.zeros(len(by_step) + 1, np.int64)
     np.cumsum([energies.size for energies in by_step], out=first[1:])
     energies = np.concatenate(by_step)
-    return Grid(energies, first, np.zeros(energies.size))
+    return Grid(energies, first)
 
 
-NO_GRID = Grid(np.zeros(1), np.zeros(2, np.int64), np.zeros(1))
+NO_GRID, NO_VALUES = Grid(np.zeros(1), np.zeros(2, np.int64)), np.zeros((1, 1))
 
 
-def _run(future: Future, problem: Problem, grid: Grid) -> Run:
+def _run(future: Future, problem: Problem, grid: Grid, values: Floats) -> Run:
     households, vehicles = np.empty_like(future.households), np.empty_like(future.vehicles)
     households[0], vehicles[0] = future.households[0], future.vehicles[0]
     charge_kw = np.empty(problem.actions.shape)
     tables = future.world.tables
-    total = _decide_and_step(problem, grid, tables, households, vehicles, charge_kw)
+    total = _decide_and_step(problem, grid, values, tables, households, vehicles, charge_kw)
     cost = -total - float(households["settlement"][-1])
     return Run(problem.actions, households, vehicles, charge_kw, cost)
 
 
 def replay(future: Future, actions: NDArray[np.float32]) -> Run:
     """What the real dynamics make of these actions (T, K) in a future."""
-    return _run(future, problem_of(future, NO_CAR, actions, np.empty((0, 2))), NO_GRID)
+    return _run(future, problem_of(future, NO_CAR, actions), NO_GRID, NO_VALUES)
 
 
-def improve(future: Future, problem: Problem, grid: Grid, run: Run) -> Run:
+def improve(future: Future, problem: Problem, grid: Grid, run: Run) -> list[Run]:
     """Decide anew for one car, the others as in a run; what the real dynamics make of it.
 
     Args:
         future: The household's future.
         problem: Which car decides, and under what limits and prices.
-        grid: Of this problem; V is written.
+        grid: Of this problem.
         run: The run whose actions the problem holds.
+
+    Returns:
+        A run for each of the problem's assumptions.
     """
     price, end = future.households["settlement_price"][0], grid.first[-2]
-    grid.values[end:] = price * grid.energies[end:]
-    _fill_values(problem, grid, run.households, run.vehicles)
-    return _run(future, problem, grid)
+    values = np.empty((len(problem.prices), grid.energies.size))
+    values[:, end:] = price * grid.energies[end:]
+    _fill_values(problem, grid, values, run.households, run.vehicles)
+    runs = []
+    for place in range(len(values)):
+        only = slice(place, place + 1)
+        alone = problem._replace(
+            actions=run.actions.copy(),
+            most_kw=problem.most_kw[only],
+            prices=problem.prices[only],
+        )
+        runs.append(_run(future, alone, grid, values[only]))
+    return runs

@@ -120,10 +120,9 @@ class Program:
         number = len(self._row_lower)
         self._row_lower.append(lower)
         self._row_upper.append(upper)
-        for column, value in entries:
-            self._entry_rows.append(number)
-            self._entry_columns.append(column)
-            self._entry_values.append(value)
+        self._entry_rows += [number] * len(entries)
+        self._entry_columns += [column for column, _ in entries]
+        self._entry_values += [value for _, value in entries]
         return number
 
     def columns(
