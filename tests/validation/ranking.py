@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,32 +35,38 @@ POINTS = 10.0  # within which a policy's share of the avoidable is to be the sam
 
 
 @functools.cache
-def _episodes(name: str) -> pd.DataFrame:
-    """Each policy's months: of the built-in preset in test worlds, else all that was measured."""
+def _episodes(name: str, in_hours: bool) -> pd.DataFrame:
+    """Each policy's months: of the built-in preset in test worlds, else all that was measured.
+
+    With `in_hours`, steps and price window are of hours, as the measured prices are.
+    """
     split = "test" if name == BUILT_IN else None
+    scenario = preset(name)
+    if in_hours:
+        scenario = replace(scenario, time_step_min=60, price_window="hourly")
     plan = Plan(
-        (preset(name),), POLICIES, seeds=SUITES, households=HOUSEHOLDS, split=split, steps=False
+        (scenario,), POLICIES, seeds=SUITES, households=HOUSEHOLDS, split=split, steps=False
     )
     return compare(plan).episodes
 
 
-def costs(column: str = "cost") -> dict[str, pd.DataFrame]:
+def costs(column: str = "cost", in_hours: bool = False) -> dict[str, pd.DataFrame]:
     """By scenario: SEK a month, (suites, policies), means over the suite's episodes."""
     return {
-        name: _episodes(name).pivot_table(column, "seed", "policy").loc[:, list(POLICIES)]
+        name: _episodes(name, in_hours).pivot_table(column, "seed", "policy")[list(POLICIES)]
         for name in (BUILT_IN, MEASURED)
     }
 
 
-def bounds(name: str) -> Floats:
+def bounds(name: str, in_hours: bool = False) -> Floats:
     """SEK a month, (suites,): the least that any policy can pay, means over the episodes."""
-    own = _episodes(name)
+    own = _episodes(name, in_hours)
     own = own[own["policy"] == POLICIES[0]]
     means: Floats = own.groupby("seed")["bound"].mean().to_numpy()
     return means
 
 
-def shares() -> pd.DataFrame:
+def shares(in_hours: bool = False) -> pd.DataFrame:
     """Percent of the avoidable that each policy leaves, by scenario: (policies, 2).
 
     The avoidable is what `uncontrolled` pays above the bound.
@@ -67,8 +74,8 @@ def shares() -> pd.DataFrame:
     import pandas as pd
 
     found = {}
-    for name, own in costs().items():
-        means, least = own.mean(), float(bounds(name).mean())
+    for name, own in costs(in_hours=in_hours).items():
+        means, least = own.mean(), float(bounds(name, in_hours).mean())
         found[name] = 100.0 * (means - least) / (means["uncontrolled"] - least)
     return pd.DataFrame(found)
 
@@ -133,17 +140,19 @@ def costs_table(found: dict[str, pd.DataFrame]) -> str:
     return table(head, rows)
 
 
-def shares_table(found: pd.DataFrame) -> str:
-    """What each policy leaves of the avoidable, on both."""
-    rows = [
-        [
-            str(policy),
-            *(f"{row[name]:.0f} %" for name in (BUILT_IN, MEASURED)),
-            f"{row[MEASURED] - row[BUILT_IN]:+.0f}",
-        ]
-        for policy, row in found.sort_values(BUILT_IN).iterrows()
-    ]
-    return table(["of the avoidable", BUILT_IN, MEASURED, "points"], rows)
+def shares_table(found: pd.DataFrame, in_hours: pd.DataFrame) -> str:
+    """What each policy leaves of the avoidable, on both, and where all is in hours."""
+    rows = []
+    for policy in found.sort_values(BUILT_IN).index:
+        cells = [str(policy)]
+        for own in (found, in_hours):
+            built_in, measured = (float(own.loc[policy, name]) for name in (BUILT_IN, MEASURED))
+            cells += [f"{built_in:.0f} %", f"{measured:.0f} %", f"{round(measured - built_in):+d}"]
+        rows.append(cells)
+    head = ["of the avoidable"]
+    for words in ("", ", in hours"):
+        head += [f"{BUILT_IN}{words}", f"{MEASURED}{words}", f"points{words}"]
+    return table(head, rows)
 
 
 def draw(found: dict[str, pd.DataFrame], path: Path) -> None:
@@ -196,5 +205,9 @@ def section(docs: Path) -> str:
     picture = figure(
         SHOWN, "Ranking", "Means (thick) and suites (thin) of each policy's cost of a month."
     )
-    tables = [costs_table(found), taus_table(found), shares_table(of_avoidable)]
+    tables = [
+        costs_table(found),
+        taus_table(found),
+        shares_table(of_avoidable, shares(in_hours=True)),
+    ]
     return "\n".join([words, *tables, meaning, picture])
