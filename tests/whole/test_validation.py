@@ -101,6 +101,16 @@ def test_a_table() -> None:
     assert writing.beside(2.0, 1.5, 1) == ["2.0", "1.5", "-0.5"]
 
 
+def test_a_table_of_a_page_is_written_anew() -> None:
+    """Found by its head alone, which must stand there once."""
+    page = "a\n\n| x | y |\n|---|---|\n| old | 1 |\n| older | 2 |\n\n| x | z |\n| - | - |\n"
+    text = writing.with_table(page, ["x", "y"], [["new", "3"]])
+    assert text == "a\n\n| x | y |\n| --- | ---: |\n| new | 3 |\n\n| x | z |\n| - | - |\n"
+    for head in (["x"], ["q", "y"]):
+        with pytest.raises(ValueError, match="0 tables with the head"):
+            writing.with_table(page, head, [])
+
+
 def test_a_star_marks_what_lies_outside_the_generated_years() -> None:
     rows = (("mean", "mean", None, 1), ("highest", "quantiles", 1, 1))
     years = [{"mean": value, "quantiles": [0.0, 5.0]} for value in (1.0, 2.0)]
