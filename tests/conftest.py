@@ -26,6 +26,14 @@ settings.register_profile("ev_gym", deadline=None, derandomize=True, print_blob=
 settings.load_profile("ev_gym")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Who compiles for long into a cache of its own comes first.
+
+    Meanwhile the other worker fills the common cache, or both would compile the same at once.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("own_cache") is None)
+
+
 @pytest.fixture(scope="session")
 def measured_folder() -> Path:
     """The folder of measured series: EV_GYM_DATA, or `shared/data` beside the repository."""
