@@ -26,7 +26,7 @@ ENERGY_ALONE = {
 }
 
 
-@pytest.fixture(scope="module", params=[(ALL_ON, 5), (ENERGY_ALONE, 10)], ids=["all", "energy"])
+@pytest.fixture(scope="module", params=[(ALL_ON, 3), (ENERGY_ALONE, 6)], ids=["all", "energy"])
 def costs(request: pytest.FixtureRequest) -> pd.DataFrame:
     """Cost a day of some households over four weeks: a row each, a column for each policy."""
     changes, households = request.param

@@ -63,7 +63,7 @@ VILLA = {**MONTH, "preset": "stockholm-villa"}
 
 @pytest.mark.parametrize(
     ("scenario", "rows", "spec"),
-    [(MONTH, 8, "mpc"), (FLAT, 12, "mpc(load_error=0)"), (VILLA, 4, "mpc(load_error=0)")],
+    [(MONTH, 4, "mpc"), (FLAT, 8, "mpc(load_error=0)"), (VILLA, 2, "mpc(load_error=0)")],
     ids=["learned", "no power charge", "villa"],
 )
 def test_it_pays_less_than_price_based_on_average(scenario: Any, rows: int, spec: str) -> None:
@@ -72,7 +72,7 @@ def test_it_pays_less_than_price_based_on_average(scenario: Any, rows: int, spec
 
 def test_a_better_load_forecast_pays() -> None:
     perfect, poor, rule = (
-        scores(MONTH, spec, 8).mean()
+        scores(MONTH, spec, 4).mean()
         for spec in ("mpc(load_error=0)", "mpc(load_error=1)", "price_based")
     )
     assert perfect > poor > rule

@@ -356,7 +356,7 @@ def trips_car() -> np.ndarray[Any, Any]:
 
 def test_drivers_want_what_the_trips_that_follow_take_and_a_margin() -> None:
     """By the temperature at plug-in and the distances that are driven later, past clock changes."""
-    vehicles = begun(MANY // 100, 11 * WEEK_MIN)
+    vehicles = begun(MANY // 500, 11 * WEEK_MIN)
     table, seen = habits.habits_table(), np.zeros((2, len(vehicles), 120, 5))
     live(vehicles.copy(), one_car(), table, outdoors(20.0), offsets(), seen[0])
     live(vehicles.copy(), trips_car(), table, year(), offsets(), seen[1])

@@ -45,22 +45,26 @@ def assert_masked_choices_do_nothing(env: EVChargingEnv, seed: int, **options: A
     """Try every choice of each car from every state of some steps."""
     generator, idle = np.random.default_rng(seed), idle_levels(env)
     _, info = env.reset(seed=seed, options=options)
+
+    def tried(saved: bytes, others: NDArray[np.int64], k: int, level: int) -> Any:
+        env.set_state(saved)
+        levels = others.copy()
+        levels[k] = level
+        return env.step(as_action(env, levels)), env.get_state()
+
     for _ in range(STEPS):
         mask, saved = info["action_mask"], env.get_state()
         others = generator.integers([len(levels) for levels in env._actions.levels])
+        idle_results: dict[int, Any] = {}  # by car
         assert mask.shape == (sum(map(len, env._actions.levels)),)
         assert mask.dtype == np.bool_
         for place, k, level in choices(env):
             if level == idle[k]:
                 assert mask[place]
             elif not mask[place]:
-                results = []
-                for tried in (level, idle[k]):
-                    env.set_state(saved)
-                    levels = others.copy()
-                    levels[k] = tried
-                    results.append((env.step(as_action(env, levels)), env.get_state()))
-                assert same(results[0], results[1])
+                if k not in idle_results:
+                    idle_results[k] = tried(saved, others, k, idle[k])
+                assert same(tried(saved, others, k, level), idle_results[k])
         env.set_state(saved)
         *_, truncated, info = env.step(as_action(env, others))
         if truncated:

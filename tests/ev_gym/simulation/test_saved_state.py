@@ -161,12 +161,13 @@ def series_state() -> bytes:
     return env.get_state()
 
 
-def refused(env: EVChargingEnv, saved: Any) -> str:
-    """The message with which a state is refused; nothing has changed."""
+def refused(env: EVChargingEnv, *several: Any) -> str:
+    """The message with which a state is refused, the last of several; nothing has changed."""
     before, rows = env.get_state(), env.history
-    with pytest.raises(StateError) as caught:
-        env.set_state(saved)
-    assert env.get_state() == before
+    for saved in several:
+        with pytest.raises(StateError) as caught:
+            env.set_state(saved)
+        assert env.get_state() == before
     assert env.history.equals(rows)
     return str(caught.value)
 
@@ -211,12 +212,14 @@ def test_damaged_states_are_refused() -> None:
     assert refused(env, saved + b"\0") == f"saved state has {size + 1} bytes; allowed: {size}"
     header = saved.index(b'"rows"')
     assert refused(env, saved[:header]) == "saved state is damaged: its header cannot be read"
-    for length in range(0, size, 7):
-        refused(env, saved[:length])
-    for place in range(size):
-        flipped = bytearray(saved)
-        flipped[place] ^= 1 << place % 8
-        refused(env, bytes(flipped))
+    refused(env, *(saved[:length] for length in range(0, size, 7)))
+
+    def flipped(place: int) -> bytes:
+        changed = bytearray(saved)
+        changed[place] ^= 1 << place % 8
+        return bytes(changed)
+
+    refused(env, *(flipped(place) for place in range(size)))
     records = bytearray(saved)
     records[-1] ^= 1
     assert "its records do not have its checksum" in refused(env, bytes(records))
