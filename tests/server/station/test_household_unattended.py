@@ -106,7 +106,7 @@ def test_a_policy_that_answers_no_action() -> None:
 
 
 @pytest.mark.skipif(INTERPRETED, reason="a tick takes a thousand times as long")
-@pytest.mark.parametrize(("seconds_per_hour", "limit_s"), [(4, 2.0), (1, 4.0)])
+@pytest.mark.parametrize(("seconds_per_hour", "limit_s"), [(4, 4.0), (1, 12.0)])
 @pytest.mark.parametrize("policy", [None, "price_based"])
 @pytest.mark.parametrize("scenario", ["classic", "stockholm"])
 def test_a_week_unattended_is_caught_up_at_once(
@@ -114,7 +114,7 @@ def test_a_week_unattended_is_caught_up_at_once(
 ) -> None:
     """Seven real days, at the default speed and at the highest.
 
-    Two busy cores took 0.5 and 1.8 s at most; the limits leave room for slower machines.
+    Two busy cores took 1.5 and 6.5 s at most, idle ones half of it; machines may be slower.
     """
     household = new_household(scenario, policy)
     (first,) = household.advance(1)
