@@ -496,12 +496,13 @@ def month_days_left(hour: HourRecord, minute_of_hour: int) -> Number:
 @house_field("kW", lambda ranges: ranges.load_kw, LOAD_SCALE, WITH_POWER_CHARGE, DAY_AHEAD)
 def usual_load_kw(
     household: HouseholdState,
+    settings: Settings,
     hour_index: int,
     tables: Tables,
     part: NDArray[np.float32],
 ) -> Number:
     """mean base load of the last 7 days in the hour {ahead} h ahead; 0 is the running one"""
-    world_hours = tables.settings[0].series_min // HOUR_MIN
+    world_hours = settings.series_min // HOUR_MIN
     first = hour_index - household.world_place * world_hours
     usual = tables.usual_load_kw[household.world_place, household.house, first : first + DAY_H]
     for i in range(DAY_H):
