@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 
 # Options that go together with --check; the manifest says all others.
 WITH_CHECK = ("check", "token", "jobs", "backend", "ray_address", "scheduler", "quiet")
+# Options that say which episodes there are.
+OF_EPISODES = {
+    "scenarios": "--scenario",
+    "seeds": "--seed",
+    **{name: f"--{name}" for name in ("households", "days", "split", "url")},
+}
 PARTS = "parts"  # the folder of finished tasks, inside the folder of results
 
 
@@ -41,6 +47,8 @@ PARTS = "parts"  # the folder of finished tasks, inside the folder of results
               help="Households drawn for each seed; months are dealt out to them.")  # fmt: skip
 @click.option("--days", type=HORIZON, help=f"{HORIZON_HELP} Default: the scenario's.")
 @click.option("--split", type=click.Choice(["train", "test", "both"]), help="Default: all.")
+@click.option("--suite", help="Fixed episodes, so that costs can be compared across papers, and "
+              "what mpc-0 pays in them: month-v1 or villa-v1.")  # fmt: skip
 @click.option("--no-bound", is_flag=True, help="No lower bound, so no regret: for huge runs.")
 @click.option("--steps/--no-steps", default=None,
               help="Whether to write every step. Default: up to ten million.")  # fmt: skip
@@ -71,6 +79,7 @@ def benchmark(ctx: click.Context, /, **options: Any) -> None:
     if options["check"] is not None:
         _check(ctx, options, address)
         return
+    _check_suite(ctx, options)
     plan, out = _plan(options), options["out"]
     if options["report"]:
         from baselines import report
@@ -110,9 +119,32 @@ def _address(options: dict[str, Any]) -> str | None:
     return address
 
 
+def _check_suite(ctx: click.Context, options: dict[str, Any]) -> None:
+    """Refuse what a suite fixes.
+
+    Raises:
+        click.UsageError: for another option that says which episodes there are.
+    """
+    for name, option in OF_EPISODES.items():
+        is_given = ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if options["suite"] is not None and is_given:
+            raise click.UsageError(f"{option} says what the suite fixes; allowed: without --suite")
+
+
 def _plan(options: dict[str, Any]) -> Plan:
     from baselines.comparison.plan import Plan, default_policies
 
+    if options["suite"] is not None:
+        from baselines.comparison import suites
+
+        scenarios = tuple(map(named_scenario, suites.read_suite(options["suite"]).scenarios))
+        return suites.plan_of(
+            options["suite"],
+            options["policies"] or default_policies(scenarios),
+            bound=not options["no_bound"],
+            steps=options["steps"],
+            observation=options["observation"],
+        )
     scenarios = tuple(named_scenario(name) for name in options["scenarios"])
     remote, split = options["url"] is not None, options["split"]
     return Plan(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from baselines.comparison import manifest, statistics
+from baselines.comparison import manifest, statistics, suites
 from baselines.comparison.plan import Plan
 from baselines.comparison.steps_file import EPISODE, header, read_member, step_columns
 from baselines.comparison.sums import ChargedEnergy
@@ -31,6 +31,7 @@ COLUMNS = (
     ("a year", "cost_per_year", 1, ".0f"),
     ("regret", "regret", 1, ".2f"),
     ("in %", "regret_percent", 1, ".1f"),
+    ("closes", "closed_percent", 1, ".1f"),
     *((term, term, 1, ".2f") for term in REWARD_TERMS),
     ("stored", "settlement", -1, ".2f"),
     ("miss", "missing_kwh", 1, ".2f"),
@@ -118,6 +119,8 @@ def compare(plan: Plan, run: Runner = one_after_another, code: str = "") -> Comp
         [_episodes(pairs, bounds.get(key[:2])) for key, pairs in batches.items()],
         ignore_index=True,
     )
+    if plan.suite is not None:
+        episodes = suites.with_yardstick(episodes, plan.suite)
     parts = [part for pairs in batches.values() for _, part in pairs]
     weeks = [part.week for part in parts if part.week is not None]
     seed = plan.seeds[0]
@@ -273,6 +276,8 @@ def _caption(rows: pd.DataFrame, currency: Any) -> str:
     caption += f"\n(regret: above the proven bound of {cell_text(rows['bound'].iloc[0], '.2f')}"
     if "regret_percent" in rows and rows["regret_percent"].notna().any():
         caption += "; in %: of what is avoidable, uncontrolled less the bound"
+    if "closed_percent" in rows and rows["closed_percent"].notna().any():
+        caption += "; closes: % of what mpc-0 pays above optimal"
     return caption + ")"
 
 

@@ -49,6 +49,7 @@ class Plan:
         observation: `"physical"` or `"scaled"`, as policies are given observations.
         url: Address of a server whose households to drive; None: local ones.
         token: Its token; None: the environment variable EV_GYM_TOKEN, where set.
+        suite: Name of the suite whose episodes these are; see `baselines.comparison.suites`.
 
     Raises:
         ValueError: for a name given twice, an unknown split or kind of observation, or a policy
@@ -66,6 +67,7 @@ class Plan:
     observation: str = PHYSICAL
     url: str | None = None
     token: str | None = field(default=None, repr=False)
+    suite: str | None = None
 
     def __post_init__(self) -> None:
         names = {"scenario": [scenario.name for scenario in self.scenarios]}
@@ -225,7 +227,7 @@ class Plan:
 
 
 _LISTS = ("policies", "seeds")
-_SIMPLE = ("households", "days", "split", "bound", "steps", "observation", "url")
+_SIMPLE = ("households", "days", "split", "bound", "steps", "observation", "url", "suite")
 
 
 @functools.lru_cache(maxsize=16)
