@@ -51,12 +51,6 @@ def test_weights_are_those_of_the_terms() -> None:
     assert bound_of(case, [0.8]).cost == pytest.approx(expected)
 
 
-def test_wear_is_bounded_by_nothing() -> None:
-    aged = replace(CAR, chemistry="nmc622", wear_price_per_kwh=1200.0)
-    plain = bound_of(scenario(), DIP)
-    assert bound_of(scenario(vehicles=(aged,)), DIP).cost == pytest.approx(plain.cost)
-
-
 def test_what_one_hour_cannot_charge_is_missing() -> None:
     bound = bound_of(scenario(driving=ONE_HOUR), [0.8])
     assert bound.cost == pytest.approx(6.9 * 0.8 + 3.1 * 5.0 - 10.0 * 0.8)
