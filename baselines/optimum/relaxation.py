@@ -27,7 +27,9 @@ One direction. In a step a car charges or discharges: c / (P h) + d / (D h) <= 1
 Heat and ageing. Heat limits no power; what batteries wear off has its own section below.
 Departure. max(0, wanted - e) kWh are bought: m >= 0 with e + m >= wanted, at a price of 0 or more;
     the real m is such a point. Return: e - trip + p >= minimum with p >= 0, the same. (A car that
-    starts away with less than its minimum keeps what it holds: no action has touched that yet.)
+    starts away with less than its minimum keeps what it holds: no action has touched that yet.) A
+    stop is paid where more than 1 kWh is bought: at least the chord from 0 there to the whole at
+    the most that can be bought; and the whole where more is lacking whatever has been done.
 Load management. *Exact* for the sum on all lines together; by line, a car that switches phases is
     counted with the least it takes of each line. Where the house alone leaves no headroom and cars
     that discharge make it, max(0, headroom + d) is convex: the chord lies above it.
@@ -78,15 +80,16 @@ had lost before.
     held above the least SoC. Its depth is at least each of them alone, in units of a battery that
     is no healthier than now. So the progress, 1/2 swing k^(1/p), is at least the sum over cells of
     1/2 rise k^(1/p), with the k of that rise as the depth or of the longest trip, and 1/2 trips
-    k^(1/p), with the k of any cell. k rises with depth and with the rate of charge. LFP and NCA: that is by the swing of 24 h;
-    LFP's cold is least in the hottest pack. NMC111: *relaxed*, the voltage at its best. NMC622: a
-    rise at home comes at no less than 6 A or the lowest level, less the losses at the least power
-    (the ageing counts by the granted power). Of n top-ups of m each that the day can bring, at
-    m / FAST_H, the mean is least where its derivative by m is 0, and rises with the charge; slower
-    rises than SLOW_PER_H do not count, so where nothing does the rate is the swing over 24 h. Its
-    product with A(plating) falls with T where the rate by time rises (the exponents are 37 and -58
-    kJ/mol, and what is taken off rises), so it is least in the hottest pack, or *relaxed* to 0; the
-    SoC is the least harmful of the day's; the term in D^6 is *relaxed* to 0.
+    k^(1/p), with the k of any cell. k rises with depth and with the rate of charge. LFP and NCA:
+    that is by the swing of 24 h; LFP's cold is least in the hottest pack. NMC111: *relaxed*, the
+    voltage at its best. NMC622: a rise at home comes at no less than 6 A or the lowest level, less
+    the losses at the least power (the ageing counts by the granted power). Of n top-ups of m each
+    that the day can bring, at m / FAST_H, the mean is least where its derivative by m is 0, and
+    rises with the charge; slower rises than SLOW_PER_H do not count, so where nothing does the rate
+    is the swing over 24 h. Its product with A(plating) falls with T where the rate by time rises
+    (the exponents are 37 and -58 kJ/mol, and what is taken off rises), so it is least in the
+    hottest pack, or *relaxed* to 0; the SoC is the least harmful of the day's; the term in D^6 is
+    *relaxed* to 0.
     Lines. All these are functions of one number on a range, of which the least between two
     neighbours of 241 points is known: a rising one's is its value at the left, a polynomial's the
     lower of both less an eighth of its largest second derivative times the squared distance. A line
@@ -126,6 +129,7 @@ from baselines.optimum.metering import (
 )
 from baselines.optimum.reach import Journey, Reach, least_kw, reach_of
 from baselines.optimum.wear_bound import Wear, wear_of
+from ev_gym.drivers.calendar import WORTH_A_STOP_KWH
 from ev_gym.physics.battery import FULL_KWH
 from ev_gym.runtime.arrays import Bools, Floats, Ints
 
@@ -310,6 +314,7 @@ def _battery(model: _Model, k: int, wear: Wear | None) -> Battery:
     price = np.where(journey.leaves, settings["missing_weight"], settings["public_weight"])
     price = price * settings["public_price_per_kwh"]
     bought = program.columns(price, 0.0, journey.most_bought_kwh)
+    _stops(model, k, bought)
     worth = np.zeros(span.size)
     worth[-1] = future.households["settlement_price"][0]
     held = program.columns(-worth, journey.within_kwh[span, 0], journey.within_kwh[span, 1])
@@ -345,6 +350,21 @@ def _battery(model: _Model, k: int, wear: Wear | None) -> Battery:
         loss_step=model.losses.step[lost],
         loss_columns=model.losses.column[lost],
     )
+
+
+def _stops(model: _Model, k: int, bought: Ints) -> None:
+    """Write what stops cost at which a car buys more than `WORTH_A_STOP_KWH`."""
+    journey, settings = model.reach.journeys[k], model.future.world.tables.settings[0]
+    weight = np.where(journey.leaves, settings["missing_weight"], settings["public_weight"])
+    cost = weight * settings["public_stop_cost"]
+    can = np.flatnonzero((journey.most_bought_kwh > WORTH_A_STOP_KWH + 1e-6) & (cost > 0.0))
+    highest_kwh = journey.within_kwh[can, 1] - journey.trip_kwh[can]
+    must = journey.least_kwh[can] - highest_kwh > WORTH_A_STOP_KWH + 1e-6
+    stops = model.program.columns(cost[can], must.astype(np.float64), np.ones(can.size))
+    rows = model.program.rows(np.full(can.size, -WORTH_A_STOP_KWH))
+    beyond_kwh = journey.most_bought_kwh[can] - WORTH_A_STOP_KWH
+    model.program.put(rows, stops, beyond_kwh)
+    model.program.put(rows, bought[can], -1.0)
 
 
 def _keep_floor(

@@ -29,7 +29,7 @@ from ev_gym.runtime.arrays import Bools, Floats, Ints
 NMC, LFP, NCA, NMC111 = models.NMC622_FIT, models.LFP_FIT, models.NCA_FIT, models.NMC111_FIT
 HOTTEST_K = HOTTEST_C + KELVIN
 # Functions are looked at in so many points; the lines have the slopes between some of them.
-PIECES, POINTS_A_PIECE = 6, 40
+PIECES, POINTS_A_PIECE = 4, 60
 POINTS = PIECES * POINTS_A_PIECE + 1
 # Above this rate of NMC622's polynomial a SoC, it ages the faster the warmer it is, up to 60 deg C.
 RISES_WITH_HEAT = -NMC.c4 * NMC.gas * HOTTEST_K**2 / NMC.calendar_j
