@@ -174,7 +174,10 @@ def lower_bound(future: Future, *, whole_levels: bool = False) -> Bound:
     cap_kw = np.full(future.steps, np.inf)
     if calendar is not None:
         cap_kw = hourly_caps(future, calendar, meter, charge_kw)
-    return Bound(solution.bound, charge_kw, energy_kwh, cap_kw)
+    cost = solution.bound
+    if whole_levels and worn:  # the ranges of wear differ, and with them the chords
+        cost = max(cost, lower_bound(future).cost)
+    return Bound(cost, charge_kw, energy_kwh, cap_kw)
 
 
 class _Losses(NamedTuple):

@@ -74,7 +74,7 @@ def test_a_stop(limit_soc: float, departure_h: float, stop: float) -> None:
     assert bound_of(case, [0.8]).cost == pytest.approx(free + stop)
 
 
-def test_a_stop_that_could_be_avoided_costs_its_share() -> None:
+def test_a_stop_that_buys_all_there_is_costs_all_of_it() -> None:
     """Home costs 10 a kWh, elsewhere 5 and 30 a stop: all 10 kWh are bought in one stop."""
     case = scenario(
         driving=replace(ONE_HOUR, departure_h=4.0),
