@@ -104,7 +104,8 @@ Several vehicles share rows of load management, meter, power charge and overload
 
 With `whole_levels` a level is on for all of a step, except in the one step of a stay in which the
 battery becomes full; the stay then ends full. For chargers with levels and cars whose taper begins
-at their limit or above that is exact, but for how several cars share.
+at their limit or above that is exact, but for how several cars share. Of wear and stops such a
+programme has only what is certain, as a constant; the bound of any power holds as well.
 
 Where the charger or the battery forgives rounding (1e-9), so do the rows: the bound is one up to
 1e-6 of the money that flows.
@@ -112,6 +113,7 @@ Where the charger or the battery forgives rounding (1e-9), so do the rows: the b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -161,7 +163,9 @@ def lower_bound(future: Future, *, whole_levels: bool = False) -> Bound:
     """
     reach = reach_of(future, whole_levels)
     meter, program = meter_of(future, reach), Program()
-    model, bought, worn = _write_cars(program, future, reach, meter)
+    wears = [wear_of(future, reach, k) for k in range(len(reach.journeys))]
+    lines = [None] * len(wears) if whole_levels else wears
+    model, bought, worn = _write_cars(program, future, reach, meter, lines)
     start = future.households[0]
     program.offset += float(start["settlement_price"] * start["start_stored_kwh"])
     _overload(model)
@@ -175,7 +179,8 @@ def lower_bound(future: Future, *, whole_levels: bool = False) -> Bound:
     if calendar is not None:
         cap_kw = hourly_caps(future, calendar, meter, charge_kw)
     cost = solution.bound
-    if whole_levels and worn:  # the ranges of wear differ, and with them the chords
+    if whole_levels:
+        cost += sum(wear.least_cost for wear in wears if wear is not None)
         cost = max(cost, lower_bound(future).cost)
     return Bound(cost, charge_kw, energy_kwh, cap_kw)
 
@@ -223,14 +228,13 @@ def _flow_cost(future: Future, meter: Meter, reach: Reach) -> Floats:
 
 
 def _write_cars(
-    program: Program, future: Future, reach: Reach, meter: Meter
+    program: Program, future: Future, reach: Reach, meter: Meter, wears: Sequence[Wear | None]
 ) -> tuple[_Model, list[Ints], list[WearColumns]]:
     """Write batteries, charger, connection; the model, and columns: what each car buys, wear.
 
     What each row relaxes, and why that only lowers the bill, stands in the module's docstring.
     """
     flow_columns = program.columns(_flow_cost(future, meter, reach), 0.0, reach.flows.most_kwh)
-    wears = [wear_of(future, reach, k) for k in range(len(reach.journeys))]
     ages = np.array([wear is not None for wear in wears])
     losses = _losses(program, future, reach, meter, flow_columns, ages)
     model = _Model(program, future, reach, meter, flow_columns, losses)
@@ -360,11 +364,13 @@ def _stops(model: _Model, k: int, bought: Ints) -> None:
     journey, settings = model.reach.journeys[k], model.future.world.tables.settings[0]
     weight = np.where(journey.leaves, settings["missing_weight"], settings["public_weight"])
     cost = weight * settings["public_stop_cost"]
-    can = np.flatnonzero((journey.most_bought_kwh > WORTH_A_STOP_KWH + 1e-6) & (cost > 0.0))
-    highest_kwh = journey.within_kwh[can, 1] - journey.trip_kwh[can]
-    must = journey.least_kwh[can] - highest_kwh > WORTH_A_STOP_KWH + 1e-6
-    stops = model.program.columns(cost[can], must.astype(np.float64), np.ones(can.size))
-    rows = model.program.rows(np.full(can.size, -WORTH_A_STOP_KWH))
+    lacks_kwh = journey.least_kwh - (journey.within_kwh[:-1, 1] - journey.trip_kwh)
+    must = lacks_kwh > WORTH_A_STOP_KWH + 1e-6
+    can = (journey.most_bought_kwh > WORTH_A_STOP_KWH + 1e-6) & (cost > 0.0)
+    if model.reach.flows.level.any():  # a search among whole levels takes long enough
+        can &= must
+    stops = model.program.columns(cost[can], must[can].astype(np.float64), np.ones(can.sum()))
+    rows = model.program.rows(np.full(can.sum(), -WORTH_A_STOP_KWH))
     beyond_kwh = journey.most_bought_kwh[can] - WORTH_A_STOP_KWH
     model.program.put(rows, stops, beyond_kwh)
     model.program.put(rows, bought[can], -1.0)
