@@ -137,10 +137,9 @@ def _plan(options: dict[str, Any]) -> Plan:
     if options["suite"] is not None:
         from baselines.comparison import suites
 
-        scenarios = tuple(map(named_scenario, suites.read_suite(options["suite"]).scenarios))
         return suites.plan_of(
             options["suite"],
-            options["policies"] or default_policies(scenarios),
+            options["policies"],
             bound=not options["no_bound"],
             steps=options["steps"],
             observation=options["observation"],

@@ -271,14 +271,19 @@ def _caption(rows: pd.DataFrame, currency: Any) -> str:
         f"{currency} a {per} for charging, mean of {rows['episodes'].iloc[0]} episodes, from and "
         f"to with 95 %; energies in kWh a {per}"
     )
-    if "regret" not in rows or rows["regret"].isna().all():
-        return caption
-    caption += f"\n(regret: above the proven bound of {cell_text(rows['bound'].iloc[0], '.2f')}"
-    if "regret_percent" in rows and rows["regret_percent"].notna().any():
-        caption += "; in %: of what is avoidable, uncontrolled less the bound"
-    if "closed_percent" in rows and rows["closed_percent"].notna().any():
-        caption += "; closes: % of what mpc-0 pays above optimal"
-    return caption + ")"
+
+    def has(column: str) -> bool:
+        return column in rows and bool(rows[column].notna().any())
+
+    shown = []
+    if has("regret"):
+        bound = cell_text(rows["bound"].iloc[0], ".2f")
+        shown.append(f"regret: above the proven bound of {bound}")
+    if has("regret_percent"):
+        shown.append("in %: of what is avoidable, uncontrolled less the bound")
+    if has("closed_percent"):
+        shown.append("closes: % of what mpc-0 pays above optimal")
+    return f"{caption}\n({'; '.join(shown)})" if shown else caption
 
 
 def cell_text(value: float, form: str, missing: str = "-") -> str:

@@ -16,8 +16,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from baselines.comparison.plan import Plan
+from baselines.comparison.plan import Plan, default_policies
 from baselines.comparison.statistics import YARDSTICK
+from baselines.comparison.steps_file import EPISODE
 from ev_gym.scenario import preset
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).with_name("suite_files")
 NAMES = ("month-v1", "villa-v1")
-EPISODE_KEYS = ["scenario", "split", "seed", "household"]
+EPISODE_KEYS = [name for name in EPISODE if name != "policy"]
 
 
 class Suite(NamedTuple):
@@ -57,16 +58,22 @@ def read_suite(name: str) -> Suite:
 
 
 def plan_of(name: str, policies: Iterable[str], **settings: Any) -> Plan:
-    """The plan of a suite with some policies; `settings` are the plan's `bound`, `steps` and so on.
+    """The plan of a suite.
+
+    Args:
+        name: The suite's.
+        policies: Specs of policies; none: all of this package that fit.
+        settings: Of the plan: `bound`, `steps`, `observation`.
 
     Raises:
         ValueError: for an unknown suite, or where this version of the package would deal out
             other worlds or months.
     """
     suite = read_suite(name)
+    scenarios = tuple(preset(scenario) for scenario in suite.scenarios)
     plan = Plan(
-        scenarios=tuple(preset(scenario) for scenario in suite.scenarios),
-        policies=tuple(policies),
+        scenarios=scenarios,
+        policies=tuple(policies) or default_policies(scenarios),
         seeds=suite.seeds,
         households=suite.households,
         days="month",

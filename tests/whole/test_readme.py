@@ -159,11 +159,11 @@ def test_the_table_of_the_readme_is_what_the_benchmark_prints(
     """The README's bills against a benchmark run with its defaults, to the last digit shown.
 
     `python -m tests.support.readme_table` writes them anew. Every run compares the rules; the
-    planners, and the regret against the bound, take half a minute and are compared only where
+    planners, and the regret against the bound, take about a minute and are compared only where
     EV_GYM_REQUIRE_TABLE is set.
     """
     if everything and not os.environ.get("EV_GYM_REQUIRE_TABLE"):
-        pytest.skip("takes half a minute; EV_GYM_REQUIRE_TABLE=1 runs it")
+        pytest.skip("takes about a minute; EV_GYM_REQUIRE_TABLE=1 runs it")
     monkeypatch.setattr(benchmark, "_write_pictures", lambda *_: [])  # other tests draw them
     command = ["benchmark", "--quiet", "--no-steps", "--out", str(tmp_path)]
     shown = shown_rows()

@@ -80,6 +80,8 @@ def test_what_a_policy_closes_of_the_distance(month: benchmark.Comparison) -> No
     summary = summarise(made_up, 0).set_index("policy")
     closed = summary.loc[["optimal", "never", "mpc-0"], "closed_percent"].tolist()
     assert closed == pytest.approx([100.0, 25.0, 0.0])
+    table = benchmark.table(summarise(made_up.drop(columns=["bound", "regret"]), 0))
+    assert "(closes: % of what mpc-0 pays above optimal)" in table  # without a bound, too
     ends = summary.loc["never", ["closed_percent_low", "closed_percent_high"]].tolist()
     assert ends == pytest.approx([25.0, 25.0])
 
