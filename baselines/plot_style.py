@@ -43,6 +43,7 @@ POLICY_COLORS = {
     "load_based": "#E69F00",
     "price_based": "#0072B2",
     "cheapest_hours": "#56B4E9",
+    "water_filling": "#2A9DF4",
     "peak_shaving": "#6A3D9A",
     "plan": "#1B3A93",
     "price_limit": "#00A6B5",

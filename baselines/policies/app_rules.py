@@ -15,14 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.policies.base import Policy
+from baselines.policies.peaks import (
+    SAME_TIME_H,
+    below_peak_kw,
+    cheapest_blocks,
+    cheapest_powers,
+    counts_charge,
+)
 from baselines.policies.simple_rules import SAME_PRICE, SAME_PRICE_SHARE, cheaper_h
 from baselines.policies.view import View
 from ev_gym.runtime.arrays import Bools, Floats
 from ev_gym.runtime.compiling import compiled
 from ev_gym.runtime.durations import DAY_H, HOUR_MIN
 from ev_gym.scenario import Scenario
-
-SAME_TIME_H = 1e-9  # forgives the rounding of times in float64
 
 
 def checked_number(policy: str, name: str, value: Any, low: float, high: float, unit: str) -> float:
@@ -92,6 +97,7 @@ class ChargingPlan(Policy):
 
     Args:
         continuous: One unbroken block, the cheapest one, instead of separate slots.
+        power_charge: Whether a power charge counts in the choice, where there is one.
 
     The slots are those of the market at full power, and of equally dear ones the earlier comes
     first. Knows the planned departure, the wanted SoC and the prices of the whole window (36 h by
@@ -110,8 +116,12 @@ class ChargingPlan(Policy):
     instead of guessing them. The Home Assistant integration EV Smart Charging offers the same
     choice between one block and several (its readme).
 
-    It fails where tomorrow's prices are not like today's, where load or the taper take from the
-    last hours before departure, and with a power charge, which full power makes dear.
+    Where a power charge is billed, it chooses the power too, as `price_based` does: the one with
+    which the cheapest slots, or the cheapest block, cost least, power charge and missing energy
+    included. A block keeps to no power: what is left is charged with the one that is best then.
+
+    It fails where tomorrow's prices are not like today's, and where load or the taper take from the
+    last hours before departure. Without `power_charge` a tariff that has one makes it dear.
     """
 
     name = "plan"
@@ -123,8 +133,10 @@ class ChargingPlan(Policy):
         seed: int = 0,
         *,
         continuous: bool = False,
+        power_charge: bool = True,
     ) -> None:
         super().__init__(scenario, fractions, seed)
+        self._counts_charge = counts_charge(self.name, scenario, power_charge)
         if not isinstance(continuous, bool):
             raise ValueError(
                 f"policy plan: continuous is {continuous!r}; allowed: True (one block) or False"
@@ -141,12 +153,25 @@ class ChargingPlan(Policy):
 
     def decide(self, view: View) -> Floats:
         """Full power in the slots of the plan."""
-        if self.remembers:
-            return self.within_headroom(view, self._in_block(view))
         prices = view.price_window
         all_h = np.full(len(prices), view.slot_h * prices.shape[1])
+        if self._counts_charge:
+            power_kw = (
+                self._block_kw(view) if self.remembers else cheapest_powers(self, view, all_h)
+            )
+            return self.within_headroom(view, power_kw > 0.0, power_kw)
+        if self.remembers:
+            return self.within_headroom(view, self._in_block(view))
         enough = cheaper_h(view, prices[:, 0].copy(), all_h) >= self.needed_h(view)
         return self.within_headroom(view, view.wanting & ~enough)
+
+    def _block_kw(self, view: View) -> Floats:
+        """Power of each car's block; 0 where it has not begun."""
+        if self._in_progress.shape != view.wanting.shape:
+            self._in_progress = np.zeros_like(view.wanting)
+        power_kw = cheapest_blocks(self, view, self._in_progress)
+        self._in_progress = view.wanting & (power_kw > 0.0)
+        return power_kw
 
     def _in_block(self, view: View) -> Bools:
         """Whether each car's block has begun, now or before."""
@@ -253,11 +278,16 @@ class Night(Policy):
     Args:
         from_h: Local hour at which charging may begin, 0 to 24.
         to_h: Local hour by which it ends; one that is before `from_h` is of the next day.
+        power_charge: Whether a power charge counts in the choice, where there is one.
 
     Knows nothing but its clock. It is the timer of nearly every car and wallbox, made for tariffs
     with two prices (the default fits Ellevio's power charge, where 22 to 6 counts half). Clement-
     Nyns, Haesen and Driesen (2010, doi:10.1109/TPWRS.2009.2036481; only the abstract was read) name
     charging after a fixed delay, beside charging on arrival, as what happens without coordination.
+
+    Where a power charge is billed, the peak that the nights have set is paid for, and by day the
+    house leaves much of it. So a car that the hours before its planned departure do not bring to
+    the wanted SoC charges in other hours too, with what stays below the month's peak.
 
     It fails where the car needs more than those hours or is not at home in them, where other hours
     are cheaper, and where all cars begin at once. A step that is not wholly inside is left out.
@@ -273,8 +303,10 @@ class Night(Policy):
         *,
         from_h: float = 22.0,
         to_h: float = 6.0,
+        power_charge: bool = True,
     ) -> None:
         super().__init__(scenario, continuous, seed)
+        self._counts_charge = counts_charge(self.name, scenario, power_charge)
         self.from_h = checked_number(self.name, "from_h", from_h, 0.0, DAY_H, "h")
         self.to_h = checked_number(self.name, "to_h", to_h, 0.0, DAY_H, "h")
         if from_h == to_h:
@@ -282,10 +314,30 @@ class Night(Policy):
                 f"policy night: from_h and to_h are both {from_h!r}; allowed: different hours"
             )
         # From 0 to 24 is the whole day, of which the remainder is 0.
-        length_h = (to_h - from_h) % DAY_H or float(DAY_H)
-        self._latest_start_h = length_h - scenario.time_step_min / HOUR_MIN
+        self._length_h = (to_h - from_h) % DAY_H or float(DAY_H)
+        self._latest_start_h = self._length_h - scenario.time_step_min / HOUR_MIN
 
     def decide(self, view: View) -> Floats:
-        """Full power in steps that lie within those hours."""
-        night = (view.hour_of_day - self.from_h) % DAY_H <= self._latest_start_h + SAME_TIME_H
-        return self.within_headroom(view, view.wanting & night[:, None])
+        """Full power in steps that lie within those hours, in others what costs no peak."""
+        since_h = (view.hour_of_day - self.from_h) % DAY_H
+        night = since_h <= self._latest_start_h + SAME_TIME_H
+        fractions = self.within_headroom(view, view.wanting & night[:, None])
+        if self._counts_charge:
+            short = self._night_h(since_h[:, None], view.hours_to_departure) < self.needed_h(view)
+            by_day = self.within_headroom(
+                view,
+                view.wanting & short & ~night[:, None],
+                headroom_kw=np.minimum(view.headroom_kw, below_peak_kw(view)),
+            )
+            fractions = np.maximum(fractions, by_day)
+        return fractions
+
+    def _night_h(self, since_h: Floats, left_h: Floats) -> Floats:
+        """Hours of the night (n, K) among the next `left_h`, `since_h` after one began."""
+
+        def until(time_h: Floats) -> Floats:
+            nights, part_h = np.divmod(time_h, DAY_H)
+            hours: Floats = nights * self._length_h + np.minimum(part_h, self._length_h)
+            return hours
+
+        return until(since_h + left_h) - until(since_h)

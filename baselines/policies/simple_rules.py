@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from baselines.policies.base import Policy
 from baselines.policies.headroom import ROUNDING_KW
+from baselines.policies.peaks import cheapest_powers, counts_charge
 from baselines.policies.view import View
 from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import compiled
 from ev_gym.runtime.counter_random import stream_key, uniform
 from ev_gym.runtime.durations import DAY_H, HOUR_MIN
+from ev_gym.scenario import Scenario
 
 CHEAPEST_HOURS = 8
 # Prices are observed in float32: they are the same within this share of them, and this much.
@@ -115,19 +117,45 @@ def cheaper_h(view: View, now_per_kwh: Floats, counted_h: Floats) -> Floats:
 class PriceBased(Policy):
     """The cheapest known slots that are enough for the wanted SoC, inside the house's headroom.
 
+    Args:
+        power_charge: Whether a power charge counts in the choice, where there is one.
+
     Knows published prices, planned departure and wanted SoC. In each step it counts the time before
     departure in which prices are lower than now, slot by slot of the market, and charges now if it
     is not enough at full power. So what the house's load or the taper took from it is made up in
     the next cheapest slots. It is the greedy form of what charging apps do with spot prices; `plan`
-    is that as home users know it. It fails where the cheapest slots lie beyond the published
-    prices, and where the load of the last hours leaves no headroom.
+    is that as home users know it.
+
+    Where a power charge is billed, full power would pay more for the peak than all slots together.
+    Then it compares the powers of the charger: for each the bill of the cheapest slots that are
+    enough with it, energy, power charge and what is then missing (`cheapest_powers`), beside the
+    house's usual load. It charges with the power of the least bill, if the running slot is one of
+    its slots. It knows the month's peak so far and its price too.
+
+    It fails where the cheapest slots lie beyond the published prices, and where the load of the
+    last hours leaves no headroom. One power for all hours takes too little from those in which the
+    house draws little; `water_filling` takes what each leaves.
     """
 
     name = "price_based"
 
+    def __init__(
+        self,
+        scenario: Scenario,
+        continuous: bool = True,
+        seed: int = 0,
+        *,
+        power_charge: bool = True,
+    ) -> None:
+        super().__init__(scenario, continuous, seed)
+        self._counts_charge = counts_charge(self.name, scenario, power_charge)
+
     def decide(self, view: View) -> Floats:
         """Charge now where the cheaper hours are not enough."""
         now_per_kwh, known_h = view.price_per_kwh, view.hours_known
+        if self._counts_charge:
+            power_kw = cheapest_powers(self, view, known_h)
+            return self.within_headroom(view, power_kw > 0.0, power_kw)
         enough = cheaper_h(view, now_per_kwh, known_h) >= self.needed_h(view)
         return self.within_headroom(view, view.wanting & ~enough)
 

@@ -53,6 +53,7 @@ _CLASSES = {
     "price_limit": "baselines.policies.app_rules:PriceLimit",
     "delayed": "baselines.policies.app_rules:Delayed",
     "night": "baselines.policies.app_rules:Night",
+    "water_filling": "baselines.policies.peak_rules:WaterFilling",
     "peak_shaving": "baselines.policies.simple_rules:PeakShaving",
     "pv_surplus": "baselines.policies.solar_rules:PvSurplus",
     "min_pv": "baselines.policies.solar_rules:MinPv",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ev_gym.runtime.arrays import Bools, Floats
-from ev_gym.runtime.durations import DAY_MIN, HOUR_MIN
+from ev_gym.runtime.durations import DAY_H, DAY_MIN, HOUR_MIN
 from ev_gym.scenario import Scenario
 from ev_gym.series.limits import PRICE_MINUTES
 from ev_gym.simulation.observation import observation_scales, observation_slices
@@ -19,6 +19,7 @@ from ev_gym.world.tables import window_slot_min
 # An energy observed in float32 is nothing below this.
 OBSERVED_ZERO_KWH = 1e-3
 WINDOW_STARTS = ("price_h00", "price_m0000")
+USUAL_LOAD = tuple(f"usual_load_kw_h{hour:02d}" for hour in range(DAY_H))
 
 
 def _hour_of_day(angle: Any) -> Any:
@@ -217,6 +218,31 @@ class View:
     def into_slot_h(self) -> Floats:
         """How much of the running slot has passed (h)."""
         return self.hour_of_day % self._layout.slot_h
+
+    @property
+    def peak_kw(self) -> Floats:
+        """The power charge grows with hours above it."""
+        return self.of_house("peak_kw")
+
+    @property
+    def hour_kwh(self) -> Floats:
+        """Import of the running hour so far, as it counts in the power charge."""
+        return self.of_house("hour_kwh")
+
+    @property
+    def hour_factor(self) -> Floats:
+        """By which the running hour counts there."""
+        return self.of_house("hour_factor")
+
+    @property
+    def power_price_per_kw(self) -> Floats:
+        """What a kW more, imported for the running hour, adds beyond the peak."""
+        return self.of_house("power_price_per_kw")
+
+    @property
+    def usual_load_kw(self) -> Floats:
+        """Mean base load (n, 24) of the running hour and the next 23 in the last 7 days."""
+        return np.stack([self.of_house(name) for name in USUAL_LOAD], axis=1)
 
     @property
     def plugged(self) -> Bools:

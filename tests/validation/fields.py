@@ -3,8 +3,8 @@
 A field is admitted by what a policy or a learner gains by it. Two measures, both on test worlds
 that nothing was fitted to:
 
-- what a rule pays that fills the cheapest slots below the month's peak, with the load expected in
-  the coming hours as `usual_load_kw_h00` and so on say, or as the present one;
+- what `water_filling` pays with the load expected in the coming hours as `usual_load_kw_h00` and so
+  on say, or as the present one;
 - what a critic cannot explain of the cost to come. A critic is what a learner judges its actions
   by: gradient-boosted trees, fitted on training worlds (scikit-learn, in no extra of ours).
 """
@@ -15,10 +15,12 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from baselines.policies.base import Policy
+from baselines.policies.peak_rules import WaterFilling
 from baselines.policies.simple_rules import PriceBased
-from baselines.policies.view import View
+from baselines.policies.view import USUAL_LOAD, View
 from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.durations import DAY_H
 from ev_gym.scenario import Scenario
@@ -28,64 +30,24 @@ from tests.validation.writing import DOCS, with_table
 
 HOURLY: dict[str, Any] = {"preset": "stockholm", "price_window": "hourly"}
 DISCOUNT = 0.998
-RAISE_KW = 0.25
 MONTHS = 96
 EVERY = 17  # of the steps every so many is an example for the critic
-LOAD = [f"usual_load_kw_h{h:02d}" for h in range(DAY_H)]
 DAYS_LEFT = "month_days_left"
 
 
-class BelowThePeak(Policy):
-    """The cheapest slots in which the car fits below the month's peak, which is raised if it must.
+class _PresentLoad(View):
+    """Observations in which every hour usually has the present load."""
 
-    Args:
-        expects: Whether later hours have their usual load, or the present one.
-    """
+    @property
+    def usual_load_kw(self) -> Floats:
+        return np.repeat(self.load_kw[:, np.newaxis], DAY_H, axis=1)
 
-    name = "below_the_peak"
 
-    def __init__(self, scenario: Scenario, expects: bool) -> None:
-        super().__init__(scenario)
-        self._expects = expects
+class ByPresentLoad(WaterFilling):
+    """`water_filling` that expects of later hours what the house draws now."""
 
-    def decide(self, view: View) -> Floats:
-        """Full power below the peak in the chosen slots."""
-        hours = np.stack([view.of_house(name) for name in LOAD], axis=1)
-        factor, passed_h = view.of_house("hour_factor"), view.hour_of_day % 1.0
-        peak_kw, charging = view.of_house("peak_kw"), np.zeros(view.plugged.shape, np.bool_)
-        for i, k in np.argwhere(view.wanting).tolist():
-            load_kw = hours[i] if self._expects else np.full(DAY_H, view.load_kw[i])
-            load_kw[0] = view.load_kw[i]
-            charging[i, k], needed_kw = self._slots(view, i, k, load_kw, factor[i], peak_kw[i])
-            peak_kw[i] = max(peak_kw[i], needed_kw)
-        left_kwh = (peak_kw - view.of_house("hour_kwh")) / factor
-        room_kw = left_kwh / (1.0 - passed_h) - view.load_kw
-        return self.within_headroom(
-            view, charging, headroom_kw=np.minimum(room_kw, view.headroom_kw)
-        )
-
-    def _slots(
-        self, view: View, i: int, k: int, load_kw: Floats, factor: float, peak_kw: float
-    ) -> tuple[bool, float]:
-        """Whether the running slot is one of the cheapest that are needed, below which peak."""
-        into_h, left_h, slot_h = view.into_slot_h[i], view.hours_to_departure[i, k], view.slot_h
-        limit = self.limits[k]
-        needed_kwh = view.energy_to_wanted_kwh[i, k] * limit.max_kw / self.battery_kw[k]
-        begins_h = np.maximum(np.arange(view.price_window.shape[1]) * slot_h - into_h, 0.0)
-        begins_h = begins_h[begins_h < left_h]
-        ends_h = np.minimum((np.arange(len(begins_h)) + 1.0) * slot_h - into_h, left_h)
-        hour = np.minimum((begins_h + view.hour_of_day[i] % 1.0).astype(np.int64), DAY_H - 1)
-        factors = np.where(hour == 0, factor, 1.0)
-        while True:
-            room_kw = np.minimum(peak_kw / factors - load_kw[hour], limit.max_kw)
-            room_kw[room_kw < 6 * limit.kw_per_a] = 0.0
-            fits_kwh = room_kw * (ends_h - begins_h)
-            if fits_kwh.sum() >= needed_kwh or peak_kw > self.scenario.household.limit_kw:
-                break
-            peak_kw += RAISE_KW
-        prices = view.price_window[i, : len(begins_h)]
-        cheaper_kwh = fits_kwh[prices < prices[0] - 1e-6].sum()
-        return bool(cheaper_kwh < needed_kwh and fits_kwh[0] > 0.0), peak_kw
+    def view(self, observation: NDArray[np.float32]) -> View:
+        return _PresentLoad(observation, self.layouts[observation.shape[1]])
 
 
 def months(policy: Policy, split: str, households: int, seed: int) -> tuple[Floats, Floats, Floats]:
@@ -127,7 +89,7 @@ def unexplained(policy: Policy, discount: float) -> tuple[float, float]:
         parts.append((seen[::EVERY][kept], to_come(costs, discount)[::EVERY][kept]))
     (seen, cost), (other_seen, other_cost) = parts
     slices = observation_slices(policy.scenario, 60)
-    new = {DAYS_LEFT, *LOAD}
+    new = {DAYS_LEFT, *USUAL_LOAD}
     base = [i for name, at in slices.items() if name not in new for i in range(at.start, at.stop)]
     shares = []
     for columns in (base, [*base, slices[DAYS_LEFT].start]):
@@ -142,16 +104,16 @@ def unexplained(policy: Policy, discount: float) -> tuple[float, float]:
 def usual_load_row() -> list[str]:
     """What the rule gains by the usual load."""
     scenario = Scenario.from_dict(HOURLY)
-    paid = {}
-    for expects in (False, True):
-        _, costs, settlement = months(BelowThePeak(scenario, expects), "test", MONTHS, 5)
-        paid[expects] = np.nansum(costs, axis=0) - settlement
-    gain = paid[False] - paid[True]
+    paid: dict[type[WaterFilling], Floats] = {}
+    for rule in (ByPresentLoad, WaterFilling):
+        _, costs, settlement = months(rule(scenario), "test", MONTHS, 5)
+        paid[rule] = np.nansum(costs, axis=0) - settlement
+    gain = paid[ByPresentLoad] - paid[WaterFilling]
     spread = 1.96 * gain.std(ddof=1) / math.sqrt(gain.size)
     return [
         "`usual_load_kw_h00` to `h23`, with a power charge",
-        "a rule that fills the cheapest slots below the month's peak pays "
-        f"{paid[True].mean():.0f} SEK a month instead of {paid[False].mean():.0f} "
+        f"`water_filling` pays {paid[WaterFilling].mean():.0f} SEK a month instead of "
+        f"{paid[ByPresentLoad].mean():.0f} "
         f"({gain.mean():.0f} ± {spread:.0f} less, {MONTHS} months)",
     ]
 
@@ -160,7 +122,7 @@ def days_left_row() -> list[str]:
     """What a critic gains by the days left in the month."""
     scenario = Scenario.from_dict(HOURLY)
     left = []
-    for policy in (BelowThePeak(scenario, True), PriceBased(scenario)):
+    for policy in (WaterFilling(scenario), PriceBased(scenario)):
         for discount in (1.0, DISCOUNT):
             more, less = unexplained(policy, discount)
             left.append(f"{100 * less:.0f} % instead of {100 * more:.0f}")

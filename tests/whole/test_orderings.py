@@ -91,7 +91,9 @@ COMPARED = [n for n in names_for(POLICY_NAMES, as_scenario("stockholm")) if n no
 def test_uncontrolled_misses_least_energy() -> None:
     missing = {name: month(name)["missing_kwh"].sum() for name in COMPARED}
     assert missing["uncontrolled"] <= min(missing.values()) + 1e-6
-    assert missing["price_limit"] > 5 * missing["plan"]  # which knows the departure
+    # Which knows the departure, and with a power charge lets energy miss where that is cheaper.
+    patient = month("plan(power_charge=False)")["missing_kwh"].sum()
+    assert missing["price_limit"] > max(5 * patient, missing["plan"])
 
 
 def price_per_kwh(name: str) -> float:

@@ -202,7 +202,7 @@ def test_an_installed_package_offers_policies(folder: Path) -> None:
 REFUSED = {
     "price_basd": r"^unknown policy 'price_basd' \(did you mean 'price_based'\?\); allowed: unc",
     "": "unknown policy ''; allowed: uncontrolled",
-    "price_based(share=1)": "policy 'price_based' has no argument 'share'; allowed: none$",
+    "price_based(share=1)": "policy 'price_based' has no argument 'share'; allowed: power_charge$",
     "random(seed=1)": "policy 'random' has no argument 'seed'; allowed: none$",
     "mine:BelowLimit(limit_per_kw=1)": r"'limit_per_kw' \(did you mean 'limit_per_kwh'\?\); all",
     "mine:Below": r"module 'mine' \(.*mine.py\) has no 'Below'",
