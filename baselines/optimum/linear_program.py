@@ -202,6 +202,12 @@ class Program:
         safe = self._safe_bound(matrix, np.array(solution.row_dual))
         return BoundedSolution(np.array(solution.col_value), max(safe, proven))
 
+    def row_values(self, values: Floats) -> Floats:
+        """(rows,) what each row's entries sum up to with these values of the columns."""
+        row, column = np.array(self._entry_rows, np.int64), np.array(self._entry_columns, np.int64)
+        terms = np.array(self._entry_values) * values[column]
+        return np.asarray(np.bincount(row, terms, len(self._row_lower)))
+
     def _matrix(self) -> _Matrix:
         column = np.array(self._entry_columns, np.int64)
         order = np.argsort(column, kind="stable")

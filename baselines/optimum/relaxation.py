@@ -24,11 +24,12 @@ Taper, the owner's limit. *Relaxed:* the taper only slows charging down; no row 
 Floor. Discharging ends at the floor f: e >= min(f, e at arrival), which is concave in the latter;
     the row asks for its chord over the range that the latter can have, which lies below it.
 One direction. In a step a car charges or discharges: c / (P h) + d / (D h) <= 1, the hull of both.
-Heat and ageing. Heat limits no power. What a day wears off is never below 0 (`physics.ageing`):
-    *relaxed* to 0.
+Heat and ageing. Heat limits no power; what batteries wear off has its own section below.
 Departure. max(0, wanted - e) kWh are bought: m >= 0 with e + m >= wanted, at a price of 0 or more;
     the real m is such a point. Return: e - trip + p >= minimum with p >= 0, the same. (A car that
-    starts away with less than its minimum keeps what it holds: no action has touched that yet.)
+    starts away with less than its minimum keeps what it holds: no action has touched that yet.) A
+    stop is paid where more than 1 kWh is bought: at least the chord from 0 there to the whole at
+    the most that can be bought; and the whole where more is lacking whatever has been done.
 Load management. *Exact* for the sum on all lines together; by line, a car that switches phases is
     counted with the least it takes of each line. Where the house alone leaves no headroom and cars
     that discharge make it, max(0, headroom + d) is convex: the chord lies above it.
@@ -47,11 +48,64 @@ Overload. With load management the cars add none. Without: at least the sum of t
 Settlement. *Exact:* linear in the last energies. Reward weights are at least 0, so every inequality
     survives them.
 
+Heat and ageing (`wear_bound`, `ageing_rows`). A battery's two losses each follow
+y = (y0^(1/p) + S)^p, with S the sum over days of the progress k^(1/p) dx (`physics.ageing`): exact
+for any sequence of days, and rising in every day's progress. So what is claimed of a day holds
+whatever was done before. A day counts if it ends before the horizon, as it is only then booked; of
+the day under way what has passed is known for the loss by time, and its loss by use is *relaxed* to
+0. Losses end where a battery is worn out: then it has lost the 0.95 of new capacity less what it
+had lost before.
+    SoC. Within a step the mean SoC is at least that of an even change where the car charges, and
+    that after the step where it gives; at most that after the step, or that of an even change. With
+    s = r c - w energies are those of the episode, so both are linear in the flows (cars that
+    discharge and age get w in all steps, as losing energy makes their battery younger). It is also
+    between what the car holds if it never charges (and gives what it can), and if it always does.
+    Temperature. Losses are at least 0 and the pack's equation is linear in them, so no pack is
+    colder than one in which nothing flows. At the hottest it takes up the most that can be lost:
+    for cars that discharge at every moment; for others no more in a span than the span's room for
+    energy loses, at the moment that warms the day most.
+    By time, rate k. LFP, NCA, NMC111: the mean of a rate that rises with SoC and with temperature,
+    whose exponents (b + c U) / T, (b + c s) / T and c / T are below 0; so it is at least that of
+    the coldest pack, and this at least a weight of the step times a function g of SoC alone: for
+    c U < 0 with the day's coldest step in g, for c s > 0 with its warmest. Lines below g on the
+    day's range of SoC make the mean at least a line in the weighted mean of SoC. NMC622: the rate
+    A(T) (B(s) + c4 s T) of the mean SoC and temperature. A rises with T by E / (R T^2), so the rate
+    does where B + c4 s T >= -c4 s R T^2 / E, which at the hottest, 60 deg C, is the strictest, and
+    B + c4 s T is least there: where it holds at 60 deg C, the rate is least in the coldest pack;
+    else A at the coldest times the rest at 60 deg C is less. (c5 >= 0 only adds.) Lines below it
+    are in the mean SoC. Falling lines take the largest mean SoC, rising ones the least. k^(1/p) is
+    convex and rises, so tangents to it lie below.
+    By use. A day's swing is at least the sum of the net rises of its cells, that is of its parts of
+    one span each, and of what its trips take: of each at least the lesser of the trip and what is
+    held above the least SoC. Its depth is at least each of them alone, in units of a battery that
+    is no healthier than now. So the progress, 1/2 swing k^(1/p), is at least the sum over cells of
+    1/2 rise k^(1/p), with the k of that rise as the depth or of the longest trip, and 1/2 trips
+    k^(1/p), with the k of any cell. k rises with depth and with the rate of charge. LFP and NCA:
+    that is by the swing of 24 h; LFP's cold is least in the hottest pack. NMC111: *relaxed*, the
+    voltage at its best. NMC622: a rise at home comes at no less than 6 A or the lowest level, less
+    the losses at the least power (the ageing counts by the granted power). Of n top-ups of m each
+    that the day can bring, at m / FAST_H, the mean is least where its derivative by m is 0, and
+    rises with the charge; slower rises than SLOW_PER_H do not count, so where nothing does the rate
+    is the swing over 24 h. Its product with A(plating) falls with T where the rate by time rises
+    (the exponents are 37 and -58 kJ/mol, and what is taken off rises), so it is least in the
+    hottest pack, or *relaxed* to 0; the SoC is the least harmful of the day's; the term in D^6 is
+    *relaxed* to 0.
+    Lines. All these are functions of one number on a range, of which the least between two
+    neighbours of 241 points is known: a rising one's is its value at the left, a polynomial's the
+    lower of both less an eighth of its largest second derivative times the squared distance. A line
+    that is nowhere above these steps is below the function.
+    Money. y is concave in S, so over a range [S0, S1] its chord lies below: the programme counts
+    that, with S0 the least that the constants above prove. An episode in which some loss is beyond
+    its S1, or a battery worn out, costs the programme's value without wear, and that loss up to S1
+    (or 0.95), and the least of the others. The bound is the least of all these. S1 is where this
+    does not matter: beyond what the plan without wear wears off.
+
 Several vehicles share rows of load management, meter, power charge and overload; nothing else.
 
 With `whole_levels` a level is on for all of a step, except in the one step of a stay in which the
 battery becomes full; the stay then ends full. For chargers with levels and cars whose taper begins
-at their limit or above that is exact, but for how several cars share.
+at their limit or above that is exact, but for how several cars share. Of wear and stops such a
+programme has only what is certain, as a constant; the bound of any power holds as well.
 
 Where the charger or the battery forgives rounding (1e-9), so do the rows: the bound is one up to
 1e-6 of the money that flows.
@@ -59,11 +113,13 @@ Where the charger or the battery forgives rounding (1e-9), so do the rows: the b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from baselines.foresight import Future
+from baselines.optimum.ageing_rows import Battery, WearColumns, solve_with_wear, write_wear
 from baselines.optimum.linear_program import Program
 from baselines.optimum.metering import (
     Meter,
@@ -74,6 +130,8 @@ from baselines.optimum.metering import (
     power_calendar_of,
 )
 from baselines.optimum.reach import Journey, Reach, least_kw, reach_of
+from baselines.optimum.wear_bound import Wear, wear_of
+from ev_gym.drivers.calendar import WORTH_A_STOP_KWH
 from ev_gym.physics.battery import FULL_KWH
 from ev_gym.runtime.arrays import Bools, Floats, Ints
 
@@ -105,7 +163,9 @@ def lower_bound(future: Future, *, whole_levels: bool = False) -> Bound:
     """
     reach = reach_of(future, whole_levels)
     meter, program = meter_of(future, reach), Program()
-    model, bought = _write_cars(program, future, reach, meter)
+    wears = [wear_of(future, reach, k) for k in range(len(reach.journeys))]
+    lines = [None] * len(wears) if whole_levels else wears
+    model, bought, worn = _write_cars(program, future, reach, meter, lines)
     start = future.households[0]
     program.offset += float(start["settlement_price"] * start["start_stored_kwh"])
     _overload(model)
@@ -113,12 +173,16 @@ def lower_bound(future: Future, *, whole_levels: bool = False) -> Bound:
     calendar = power_calendar_of(future)
     if calendar is not None:
         _power_charge(model, calendar, imported)
-    solution = program.solve_with_bound()
+    solution = solve_with_wear(program, worn)
     charge_kw, energy_kwh = _plan(model, bought, solution.values)
     cap_kw = np.full(future.steps, np.inf)
     if calendar is not None:
         cap_kw = hourly_caps(future, calendar, meter, charge_kw)
-    return Bound(solution.bound, charge_kw, energy_kwh, cap_kw)
+    cost = solution.bound
+    if whole_levels:
+        cost += sum(wear.least_cost for wear in wears if wear is not None)
+        cost = max(cost, lower_bound(future).cost)
+    return Bound(cost, charge_kw, energy_kwh, cap_kw)
 
 
 class _Losses(NamedTuple):
@@ -164,31 +228,45 @@ def _flow_cost(future: Future, meter: Meter, reach: Reach) -> Floats:
 
 
 def _write_cars(
-    program: Program, future: Future, reach: Reach, meter: Meter
-) -> tuple[_Model, list[Ints]]:
-    """Write batteries, charger and connection; the model, and each car's columns of what it buys.
+    program: Program, future: Future, reach: Reach, meter: Meter, wears: Sequence[Wear | None]
+) -> tuple[_Model, list[Ints], list[WearColumns]]:
+    """Write batteries, charger, connection; the model, and columns: what each car buys, wear.
 
     What each row relaxes, and why that only lowers the bill, stands in the module's docstring.
     """
     flow_columns = program.columns(_flow_cost(future, meter, reach), 0.0, reach.flows.most_kwh)
-    losses = _losses(program, future, reach, meter, flow_columns)
+    ages = np.array([wear is not None for wear in wears])
+    losses = _losses(program, future, reach, meter, flow_columns, ages)
     model = _Model(program, future, reach, meter, flow_columns, losses)
-    bought = [_battery(model, k) for k in range(len(reach.journeys))]
+    batteries = [_battery(model, k, wear) for k, wear in enumerate(wears)]
     _one_way(model)
     _managed_load(model)
-    return model, bought
+    worn = [
+        write_wear(program, wear, reach.journeys[k], reach.flows, batteries[k])
+        for k, wear in enumerate(wears)
+        if wear is not None
+    ]
+    return model, [battery.bought for battery in batteries], worn
 
 
 def _losses(
-    program: Program, future: Future, reach: Reach, meter: Meter, flow_columns: Ints
+    program: Program,
+    future: Future,
+    reach: Reach,
+    meter: Meter,
+    flow_columns: Ints,
+    ages: Bools,
 ) -> _Losses:
-    """Losses beyond those of the largest power, wherever losing energy could ever pay."""
+    """Losses beyond those of the largest power, wherever losing energy could ever pay.
+
+    Of a car that discharges and ages (K,) everywhere: holding less wears less off.
+    """
     flows, cars = reach.flows, future.world.tables.cars
     is_paid = meter.slope * future.world.tables.settings["energy_weight"][0] < 0.0
     ever_pays = is_paid[flows.step].any() or future.households["settlement_price"][0] < 0.0
     discharges = np.bincount(flows.car, flows.sign < 0, len(cars)) > 0
     aux_kw, eta = np.asarray(cars["aux_kw"]), np.where(discharges, cars["eta"], 1.0)
-    pays = (is_paid[flows.step] | (ever_pays & discharges[flows.car])) & ~flows.level
+    pays = (is_paid[flows.step] | (((ever_pays | ages) & discharges)[flows.car])) & ~flows.level
     flow = np.flatnonzero(pays & (aux_kw[flows.car] > 0.0))
     pair, of_pair = np.unique(flows.step[flow] * len(cars) + flows.car[flow], return_inverse=True)
     step, car = np.divmod(pair, len(cars))
@@ -208,31 +286,42 @@ def _losses(
     return _Losses(step, car, column)
 
 
-def _balances(journey: Journey, steps: Ints, by_step: bool) -> tuple[Ints, Ints]:
-    """Balances of a battery: the span (balances,) of each, and the balance of each of these steps.
+def _balances(
+    journey: Journey, steps: Ints, by_step: bool, day: Ints | None
+) -> tuple[Ints, Ints, Ints]:
+    """Balances of a battery: span and first step (balances,) of each, and that of these steps.
 
-    One for each span; or, `by_step`, one for each of the steps too.
+    One for each span, or for each day of ageing (T,) in it; or, `by_step`, for each of the steps.
     """
     spans = journey.leaves.size + 1
-    if not by_step:
-        return np.arange(spans), journey.span[steps]
-    active, of_step = np.unique(steps, return_inverse=True)
-    idle_spans = np.setdiff1d(np.arange(spans), journey.span[active])
-    place = np.arange(active.size) + np.searchsorted(idle_spans, journey.span[active])
-    return np.sort(np.concatenate([journey.span[active], idle_spans])), place[of_step]
+    if by_step:
+        first = np.unique(steps)
+    elif day is not None:
+        first = np.flatnonzero(np.diff(journey.span * (day.size + 1) + day, prepend=-1))
+    else:
+        first = np.flatnonzero(np.diff(journey.span, prepend=-1))
+    idle_spans = np.setdiff1d(np.arange(spans), journey.span[first])
+    span = np.concatenate([journey.span[first], idle_spans])
+    order = np.argsort(span, kind="stable")
+    place = np.argsort(order, kind="stable")
+    first_step = np.concatenate([first, np.zeros(idle_spans.size, np.int64)])
+    of_steps = place[np.searchsorted(first, steps, side="right") - 1]
+    return span[order], first_step[order], of_steps
 
 
-def _battery(model: _Model, k: int) -> Ints:
-    """Write a car's energy from balance to balance; columns (n,) of what it buys at its events."""
+def _battery(model: _Model, k: int, wear: Wear | None) -> Battery:
+    """Write a car's energy from balance to balance."""
     program, future, flows = model.program, model.future, model.reach.flows
     journey, settings = model.reach.journeys[k], future.world.tables.settings[0]
     flow = np.flatnonzero(flows.car == k)
     # A battery that only charges is fullest when a span ends: one balance for each is enough.
     by_step = bool((flows.sign[flow] < 0).any())
-    span, of_flow = _balances(journey, flows.step[flow], by_step)
+    day = None if wear is None else wear.day
+    span, first_step, of_flow = _balances(journey, flows.step[flow], by_step, day)
     price = np.where(journey.leaves, settings["missing_weight"], settings["public_weight"])
     price = price * settings["public_price_per_kwh"]
     bought = program.columns(price, 0.0, journey.most_bought_kwh)
+    _stops(model, k, bought)
     worth = np.zeros(span.size)
     worth[-1] = future.households["settlement_price"][0]
     held = program.columns(-worth, journey.within_kwh[span, 0], journey.within_kwh[span, 1])
@@ -256,7 +345,35 @@ def _battery(model: _Model, k: int) -> Ints:
         _keep_floor(model, k, span, held, bought, of_flow[flows.sign[flow] < 0])
     if flows.level[flow].any():
         _whole_levels(model, journey, flow, held[np.append(starts - 1, span.size - 1)])
-    return bought
+    return Battery(
+        span=span,
+        first_step=first_step,
+        held=held,
+        bought=bought,
+        start_kwh=float(journey.first_kwh[0, 0]),
+        soc_per_kwh=float(future.world.tables.cars["soc_per_kwh"][k]),
+        flow=flow,
+        flow_columns=model.flow_columns[flow],
+        loss_step=model.losses.step[lost],
+        loss_columns=model.losses.column[lost],
+    )
+
+
+def _stops(model: _Model, k: int, bought: Ints) -> None:
+    """Write what stops cost at which a car buys more than `WORTH_A_STOP_KWH`."""
+    journey, settings = model.reach.journeys[k], model.future.world.tables.settings[0]
+    weight = np.where(journey.leaves, settings["missing_weight"], settings["public_weight"])
+    cost = weight * settings["public_stop_cost"]
+    lacks_kwh = journey.least_kwh - (journey.within_kwh[:-1, 1] - journey.trip_kwh)
+    must = lacks_kwh > WORTH_A_STOP_KWH + 1e-6
+    can = (journey.most_bought_kwh > WORTH_A_STOP_KWH + 1e-6) & (cost > 0.0)
+    if model.reach.flows.level.any():  # a search among whole levels takes long enough
+        can &= must
+    stops = model.program.columns(cost[can], must[can].astype(np.float64), np.ones(can.sum()))
+    rows = model.program.rows(np.full(can.sum(), -WORTH_A_STOP_KWH))
+    beyond_kwh = journey.most_bought_kwh[can] - WORTH_A_STOP_KWH
+    model.program.put(rows, stops, beyond_kwh)
+    model.program.put(rows, bought[can], -1.0)
 
 
 def _keep_floor(

@@ -280,7 +280,8 @@ class WaterFilling(Policy):
         slots = Slots(prices, order, view.into_slot_h, view.hours_to_departure)
         stored, count = self._cars[:, STORED], hours.factor.shape[1]
         work = Work(np.empty(count), np.empty(count), np.empty((len(stored), count)))
-        usual_kw = (hours.factor[:, :DAY_H] * view.usual_load_kw).max(axis=1)
+        known = min(DAY_H, count)  # a short price window has fewer hours
+        usual_kw = (hours.factor[:, :known] * view.usual_load_kw[:, :known]).max(axis=1)
         _fill_all(
             slots, hours, terms_of(self.scenario, view), self._cars, self._powers_kw,
             wanted_kwh / stored, spare_kwh / stored, np.maximum(hours.free_kw, usual_kw),

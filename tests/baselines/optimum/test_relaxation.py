@@ -51,15 +51,39 @@ def test_weights_are_those_of_the_terms() -> None:
     assert bound_of(case, [0.8]).cost == pytest.approx(expected)
 
 
-def test_wear_is_bounded_by_nothing() -> None:
-    aged = replace(CAR, chemistry="nmc622", wear_price_per_kwh=1200.0)
-    plain = bound_of(scenario(), DIP)
-    assert bound_of(scenario(vehicles=(aged,)), DIP).cost == pytest.approx(plain.cost)
-
-
 def test_what_one_hour_cannot_charge_is_missing() -> None:
     bound = bound_of(scenario(driving=ONE_HOUR), [0.8])
     assert bound.cost == pytest.approx(6.9 * 0.8 + 3.1 * 5.0 - 10.0 * 0.8)
+
+
+@pytest.mark.parametrize(
+    ("limit_soc", "departure_h", "stop"),
+    [
+        (0.4, 1.0, 30.0),  # 3.1 kWh lack whatever is done: the stop is certain
+        (0.35, 1.0, 0.0),  # 0.6 kWh are no stop
+        (0.4, 2.0, 0.0),  # all can be charged at home, if not for less
+    ],
+)
+def test_a_stop(limit_soc: float, departure_h: float, stop: float) -> None:
+    """It adds its 30 to the energy, which is cheaper at home."""
+    car = replace(CAR, limit_soc=limit_soc, wanted_soc=limit_soc)
+    driving = replace(ONE_HOUR, departure_h=departure_h)
+    tariff = replace(FREE, public_stop_cost=30.0)
+    free = bound_of(scenario(vehicles=(car,), driving=driving), [0.8]).cost
+    case = scenario(vehicles=(car,), driving=driving, tariff=tariff)
+    assert bound_of(case, [0.8]).cost == pytest.approx(free + stop)
+
+
+def test_a_stop_that_buys_all_there_is_costs_all_of_it() -> None:
+    """Home costs 10 a kWh, elsewhere 5 and 30 a stop: all 10 kWh are bought in one stop."""
+    case = scenario(
+        driving=replace(ONE_HOUR, departure_h=4.0),
+        tariff=replace(FREE, public_stop_cost=30.0),
+    )
+    free = scenario(driving=replace(ONE_HOUR, departure_h=4.0))
+    prices = [10.0] * 24
+    stop = bound_of(case, prices).cost - bound_of(free, prices).cost
+    assert stop == pytest.approx(30.0)
 
 
 def test_what_a_trip_needs_beyond_the_battery_is_bought_on_the_road() -> None:
