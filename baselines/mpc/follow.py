@@ -21,6 +21,10 @@ from baselines.policies.headroom import ROUNDING_KW
 from baselines.policies.view import OBSERVED_ZERO_KWH, HouseholdView
 from ev_gym.drivers.calendar import WORTH_A_STOP_KWH
 
+# What the load may rise by within an hour without breaking its peak: found by trying on training
+# worlds, where it saved 0.6 +- 0.6 % of the costs.
+MARGIN_KW = 0.2
+
 
 class CarSettings(NamedTuple):
     """What a car can be set to, from nothing to full power; each entry stands for one setting.
@@ -131,11 +135,15 @@ class Follower:
         load_kw, pv_kw = household.load_kw, household.pv_kw
         self._headroom_kw = site.headroom_kw(load_kw, pv_kw)
         self._net_kw = load_kw - (pv_kw if site.netted else 0.0)
-        # Imports (kWh) that the planned peak leaves the cars in this hour, if the load stays.
+        # Imports (kWh) that the planned peak leaves the cars in this hour, if the load stays as it
+        # is or rises to the usual one, and a little more.
         self._budget_kwh = math.inf
         if household.power_price_per_kw > 0.0:
             hour_kwh = (plan.peak_kw - household.hour_kwh) / household.hour_factor
-            self._budget_kwh = hour_kwh - self._net_kw * (1.0 - household.hour_of_day % 1.0)
+            rest_h = 1.0 - household.hour_of_day % 1.0
+            first_h = min(step_h, rest_h)
+            later_kw = max([self._net_kw, *household.usual_load_kw[:1]]) + MARGIN_KW
+            self._budget_kwh = hour_kwh - self._net_kw * first_h - later_kw * (rest_h - first_h)
 
     def fraction_of(
         self,

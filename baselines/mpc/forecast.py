@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from baselines.mpc.own_peaks import OwnPeaks
 from baselines.policies.base import Future
 from baselines.policies.view import HouseholdView
 from ev_gym.physics.power_charge import FACTOR, LOWEST, MONTH
@@ -17,7 +18,7 @@ from ev_gym.runtime.counter_random import stream_key, uniform
 from ev_gym.runtime.durations import DAY_H, DAY_MIN, HOUR_MIN
 
 # How many days are remembered, and how many stays; their worth is learned from so many on.
-LOAD_DAYS, PEAK_DAYS, PRICE_DAYS = 7, 28, 7
+LOAD_DAYS, PRICE_DAYS = 7, 7
 STAYS, LEAST_STAYS = 28, 3
 
 
@@ -41,19 +42,21 @@ class Memory:
     Args:
         days: How many peaks count in the power charge, N.
         netted: Whether the meter nets the sun with the load.
+
+    Attributes:
+        own_peaks: What the house has imported at most, day by day.
     """
 
     def __init__(self, days: int, netted: bool) -> None:
+        self.own_peaks = OwnPeaks(days)
         self.hour = -1  # of the local clock
         self.hours = 0  # that have begun; in autumn one of the clock comes twice
         self._into_h = 0.0  # how much of the running hour had passed before the last step
-        self._days, self._netted = days, netted
+        self._netted = netted
         self._loads_kw: list[deque[float]] = [deque(maxlen=LOAD_DAYS) for _ in range(DAY_H)]
         self._pv_kw = [0.0] * DAY_H
         self._prices: deque[float] = deque(maxlen=PRICE_DAYS * DAY_H)
-        self._peaks_kw: deque[float] = deque(maxlen=PEAK_DAYS)
         self._values: deque[float] = deque(maxlen=STAYS)
-        self._peak_kw = 0.0
         # Of the running hour's steps: load, sun, and the house's import as it counts.
         self._steps: list[tuple[float, float, float]] = []
 
@@ -62,6 +65,7 @@ class Memory:
         hour, into_h = int(household.hour_of_day), household.hour_of_day % 1.0
         if hour != self.hour or into_h <= self._into_h:
             self._end_hour(hour)
+            self.own_peaks.note_month(household.month_days_left)
             self.hours += 1
             self._prices.append(mean_price(household))
         self._into_h = into_h
@@ -76,10 +80,7 @@ class Memory:
             )
             self._loads_kw[self.hour].append(load_kw)
             self._pv_kw[self.hour] = pv_kw
-            self._peak_kw = max(self._peak_kw, counted_kw)
-            if hour < self.hour:  # midnight
-                self._peaks_kw.append(self._peak_kw)
-                self._peak_kw = 0.0
+            self.own_peaks.note_hour(counted_kw, day_over=hour < self.hour)
         self._steps, self.hour = [], hour
 
     def load_kw(self, hour: int, now_kw: float) -> float:
@@ -90,11 +91,6 @@ class Memory:
     def pv_kw(self, hour: int) -> float:
         """What the sun gave when the clock last showed this hour; 0 if it has not."""
         return self._pv_kw[hour]
-
-    def month_peak_kw(self) -> float:
-        """The N-th highest of the house's own daily peaks of the last 28 days; 0 before N days."""
-        peaks_kw = sorted(self._peaks_kw)
-        return peaks_kw[-self._days] if len(peaks_kw) >= self._days else 0.0
 
     def learn_value(self, per_kwh: float) -> None:
         """Take in what a stored kWh was worth when a car arrived."""

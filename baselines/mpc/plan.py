@@ -5,8 +5,8 @@ energies c of charging and g of discharging, energies e in the batteries, import
 daily excesses z over the peak, m missing at departure and f left over then (all kWh, z in kW), it
 minimises
 
-    sum_h (p_h i_h - q_h x_h)  +  r sum_d z_d  +  sum_k (P m_k - w f_k + wear * beta sum_h g_kh)
-    +  sum_s (p_s - p_h) (c_ks - g_ks)
+    sum_h (p_h i_h - q_h x_h)  +  r sum_d z_d  +  sum_k (P m_k - w f_k)
+    +  sum_s (p_s - p_h) (c_ks - g_ks)  +  wear
 
 subject to
 
@@ -17,19 +17,27 @@ subject to
 - Where prices change within the hour, c_kh and g_kh are the sums over its slots s, each limited by
   what the slot can take, and the last term is what their prices differ from the hour's mean. Power
   charge, house and battery count by the hour.
-- p and q: the prices of imported and exported energy. r: of a kW above the peak, P: the public
-  charger's. alpha and beta: energy into and out of the battery for an AC kWh at full power; at less
-  power it is some per cent worse, which the plan of the next hour makes up for.
+- p and q: the prices of imported and exported energy. P: the public charger's. r: of a kW above
+  the peak, times the chance that the house alone will not set it (`own_peaks`): z_d is cut into
+  widths, of which later ones cost more.
+- alpha and beta: energy into and out of the battery for an AC kWh at full power; at less power it
+  is some per cent worse, which the plan of the next hour makes up for.
 - A car charges or discharges with at least a kW, the power of 6 A. Where the sun leaves s < a over,
   only s / a of what is charged comes from it; where the house takes l < a, only l / a of what is
   discharged stays there.
 - What is left over at departure saves the next stay from buying it: w is what a stored kWh has been
-  worth (see `mpc`), and no more than P. The price of m and the worth of f make the terminal value,
-  a concave function of the energy, so the programme stays linear.
+  worth (see `mpc`), of the first ones more, as a reserve (`reserve`), and no more than P. The price
+  of m and the worth of f make the terminal value, a concave function of the energy, so the
+  programme stays linear.
+- A stop at a public charger costs a fixed amount, which no linear programme knows. Where energy is
+  scarce, two are solved: in one P holds the stop shared out to STOP_KWH, in the other nothing of
+  it; of their plans the one is taken that is cheaper with the stop as it is.
+- Wear. Charging a kWh with power c costs POWER_WEAR c of capacity, cut at the least power and
+  between it and the most; holding one for an hour HOLDING_WEAR; taking one out TAKEN_WEAR.
 - A car that stays beyond the last hour need hold there only what it cannot charge later.
 
-Not in it: whole amperes, the taper near full, unequally loaded lines, ageing by anything but what
-is taken out, energy wasted on purpose at negative prices.
+Not in it: whole amperes, the taper near full, unequally loaded lines, how wear grows with the
+energy of a day and with heat or cold, energy wasted on purpose at negative prices.
 
 The programme is solved from scratch each time, in 0.1 to 1 ms. To begin from the basis of an
 earlier plan was measured to save 10 to 25 % of that; so nothing is kept between plans, and a plan
@@ -42,21 +50,34 @@ import math
 import operator
 from typing import NamedTuple
 
+from baselines.mpc.own_peaks import PeakRaise
 from baselines.optimum.linear_program import Program
+from ev_gym.drivers.calendar import WORTH_A_STOP_KWH
 from ev_gym.physics.charger import FLOOR_A, LINE_KW_PER_A
 from ev_gym.scenario import Scenario, Vehicle
 from ev_gym.scenario.charger import AtCharger, at_charger
 
 # What a solution calls charging, but for the solver's rounding, is nothing below this.
 SOLVER_ZERO_KWH = 1e-6
-# A linear programme knows no fixed cost: a stop at a public charger is shared out to so many kWh.
-# With 2 or 5 of them a month of `stockholm` costs the same within 2 %.
+# To so many kWh a stop at a public charger is shared out. With 2 or 5 of them a month of
+# `stockholm` costs the same within 2 %.
 STOP_KWH = 3.0
 
 # Capacity (kWh) lost for each kWh taken out of a battery: what a year of daily cycles .2-.8 costs
 # more than one of .5-.8, mean of 10 and 25 deg C, over 110 batteries taken out more. From the
 # remaining capacities that NREL's BLAST-Lite 1.1.1 gives for a new cell.
-WEAR_KWH_PER_KWH = {"nmc622": 2.8e-4, "lfp": 4.1e-5, "nca": 2.3e-5, "nmc111": 5.3e-4}
+TAKEN_WEAR = {"nmc622": 2.8e-4, "lfp": 4.1e-5, "nca": 2.3e-5, "nmc111": 5.3e-4}
+
+# Capacity (kWh) lost for each kWh held for an hour: what a day at a SoC of 0.8 costs more than one
+# at 0.2, mean of 5, 15 and 25 deg C and of batteries of 0.5, 2 and 6 years, by the models of
+# `ev_gym.physics.ageing_models`.
+HOLDING_WEAR = {"nmc622": 3.9e-7, "lfp": 1.5e-6, "nca": 3.9e-6, "nmc111": 2.1e-6}
+
+# Capacity (kWh) lost for each kWh charged, and kW with which it is. Only NMC622 ages faster so; its
+# loss grows with the square of a day's energy, so this is a value found by trying on training
+# worlds of `stockholm`: with two thirds of it or half as much again months cost the same.
+POWER_WEAR = {"nmc622": 3e-5, "lfp": 0.0, "nca": 0.0, "nmc111": 0.0}
+POWER_PIECES = 2  # from the least power to the most, each dearer than the one before
 
 
 class Car(NamedTuple):
@@ -68,7 +89,9 @@ class Car(NamedTuple):
     taken_per_kwh: float  # beta
     limit_kwh: float
     floor_kwh: float
-    wear_per_kwh: float  # money for a kWh taken out
+    taken_wear: float  # money for a kWh taken out
+    holding_wear: float  # money for a kWh held for an hour
+    pieces: tuple[tuple[float, float], ...]  # of the power: kW, and the wear of a kWh at it
     line_share: float  # of the connection: the lines that it can use
 
 
@@ -81,7 +104,7 @@ class Site(NamedTuple):
     bidirectional: bool
     produces: bool  # whether anything can be exported
     netted: bool  # whether the meter nets import and export within a step
-    public_per_kwh: float  # price of a kWh at a public charger, with its share of a stop
+    public_per_kwh: float  # price of a kWh at a public charger
     stop_cost: float  # of a stop there, besides its energy
     different_days: bool  # whether each peak is of another day
     peaks: int  # how many count in the power charge, N
@@ -100,6 +123,13 @@ class Stay(NamedTuple):
     wanted_kwh: float
 
 
+class Surplus(NamedTuple):
+    """The next kWh beyond what is wanted, and what each is worth more than any kWh."""
+
+    width_kwh: float
+    more_per_kwh: float
+
+
 class Outlook(NamedTuple):
     """What is known or expected of H hours; of lists, an entry for each hour.
 
@@ -114,7 +144,9 @@ class Outlook(NamedTuple):
         peak_kw: The power charge grows with hours above it.
         hour_kwh: Import of the running hour so far, as it counts.
         power_price_per_kw: Of a kW above that peak; 0 without a power charge.
+        raises: What share of that price the kW above the peak cost, the next ones first.
         worth_per_kwh: Of a kWh in a battery beyond what is wanted.
+        reserves: For each stay, of which kWh beyond it is worth more.
     """
 
     slots_h: list[list[float]]
@@ -127,7 +159,9 @@ class Outlook(NamedTuple):
     peak_kw: float
     hour_kwh: float
     power_price_per_kw: float
+    raises: list[PeakRaise]
     worth_per_kwh: float
+    reserves: list[list[Surplus]]
 
     def hour_h(self, h: int) -> float:
         """Length of an hour, of the running one what is left."""
@@ -168,8 +202,7 @@ def site_of(scenario: Scenario) -> Site:
         bidirectional=scenario.charger.bidirectional,
         produces=scenario.solar.peak_kw > 0.0 or scenario.charger.bidirectional,
         netted=tariff.netting == "step",
-        public_per_kwh=scenario.reward_weights.missing
-        * (tariff.public_price_per_kwh + tariff.public_stop_cost / STOP_KWH),
+        public_per_kwh=scenario.reward_weights.missing * tariff.public_price_per_kwh,
         stop_cost=scenario.reward_weights.missing * tariff.public_stop_cost,
         different_days=tariff.power_different_days,
         peaks=tariff.power_days,
@@ -181,65 +214,117 @@ def _car(scenario: Scenario, car: Vehicle, limit: AtCharger) -> Car:
     if scenario.charger.levels_kw is not None:
         least_kw = scenario.charger.levels_kw[1]
     house, aux = scenario.household, car.aux_kw / limit.max_kw
-    wear = WEAR_KWH_PER_KWH[car.chemistry] if car.chemistry is not None else 0.0
+    price = scenario.reward_weights.wear * car.wear_price_per_kwh
+    taken, holding, power = (
+        price * of_chemistry.get(car.chemistry or "", 0.0)
+        for of_chemistry in (TAKEN_WEAR, HOLDING_WEAR, POWER_WEAR)
+    )
+    least_kw = min(least_kw, limit.max_kw)
     return Car(
         max_kw=limit.max_kw,
-        least_kw=min(least_kw, limit.max_kw),
+        least_kw=least_kw,
         stored_per_kwh=car.eta - aux,
         taken_per_kwh=(1.0 + aux) / car.eta,
         limit_kwh=car.limit_soc * car.battery_kwh,
         floor_kwh=car.floor_soc * car.battery_kwh,
-        wear_per_kwh=scenario.reward_weights.wear * car.wear_price_per_kwh * wear,
+        taken_wear=taken,
+        holding_wear=holding,
+        pieces=_pieces(least_kw, limit.max_kw, power),
         line_share=1.0 if house.connection_kw is not None else limit.phases / house.phases,
     )
 
 
-class _HourColumns(NamedTuple):
-    """Columns of one car in one hour: for each of its slots, and its energy at the hour's end.
+def _pieces(least_kw: float, max_kw: float, wear: float) -> tuple[tuple[float, float], ...]:
+    """Pieces of a car's power, and what a kWh at each wears off, if `wear` is that of a kWh and kW.
 
-    `discharge` is empty where it cannot be discharged.
+    It is what the square of the power grows by, for a kW of the piece.
+    """
+    if wear == 0.0:
+        return ((max_kw, 0.0),)
+    found, low_kw = [], 0.0
+    for piece in range(POWER_PIECES + 1):
+        high_kw = least_kw + (max_kw - least_kw) * piece / POWER_PIECES
+        found.append((high_kw - low_kw, wear * (low_kw + high_kw)))
+        low_kw = high_kw
+    return tuple(found)
+
+
+class _HourColumns(NamedTuple):
+    """Columns of one car in one hour.
+
+    Attributes:
+        car: The car.
+        charge: For each of the hour's slots those that charge, slow ones first.
+        discharge: For each slot; empty where the car cannot be discharged.
+        energy: What the battery holds at the hour's end.
     """
 
     car: Car
-    charge: list[int]
+    charge: list[list[int]]
     discharge: list[int]
     energy: int
+
+    def charging(self) -> list[int]:
+        """All columns that charge it."""
+        return [column for of_slot in self.charge for column in of_slot]
 
 
 def make_plan(site: Site, outlook: Outlook, stays: list[Stay]) -> Plan:
     """The cheapest plan for the plugged-in cars, at least one; see the docstring of the module."""
+    plan, bill = _plan(site, outlook, stays, site.stop_cost / STOP_KWH)
+    if max(plan.value_per_kwh) > site.public_per_kwh and site.stop_cost > 0.0:
+        other, other_bill = _plan(site, outlook, stays, 0.0)
+        if other_bill < bill:
+            return other
+    return plan
+
+
+def _plan(
+    site: Site, outlook: Outlook, stays: list[Stay], stop_per_kwh: float
+) -> tuple[Plan, float]:
+    """The cheapest plan where each missing kWh bears so much of a stop, and its bill with stops."""
     program = Program()
     # Where the N peaks may share a day, one excess stands for all of them, and costs N times.
     days = sorted(set(outlook.day)) if site.different_days else [0]
     price = outlook.power_price_per_kw * (1 if site.different_days else site.peaks)
-    excess = {day: program.column(price) for day in days} if price > 0.0 else {}
+    excess = {
+        day: [program.column(price * share, upper=width) for width, share in outlook.raises]
+        for day in days
+        if price > 0.0
+    }
     prices_per_kwh = [outlook.price_per_kwh(h) for h in range(len(outlook.slots_h))]
     columns = [_stay_columns(program, site, outlook, prices_per_kwh, stay) for stay in stays]
-    first_rows = [
-        _battery(program, site, outlook, stay, of_stay)
-        for stay, of_stay in zip(stays, columns, strict=True)
+    missing_per_kwh = site.public_per_kwh + stop_per_kwh
+    batteries = [
+        _battery(program, outlook, stay, reserve, of_stay, missing_per_kwh)
+        for stay, reserve, of_stay in zip(stays, outlook.reserves, columns, strict=True)
     ]
     for h, price_per_kwh in enumerate(prices_per_kwh):
         in_hour = [of_stay[h] for of_stay in columns if h < len(of_stay)]
-        peak = excess.get(outlook.day[h] if site.different_days else 0, -1)
+        peak = excess.get(outlook.day[h] if site.different_days else 0, [])
         _meter(program, site, outlook, h, price_per_kwh, in_hour, peak)
     values, row_prices = program.solve()
-    return Plan(
+    missing_kwh = [values[battery.missing] for battery in batteries]
+    stops = sum(kwh > WORTH_A_STOP_KWH for kwh in missing_kwh)
+    bill = math.fsum(map(operator.mul, program.cost, values))
+    bill += stops * site.stop_cost - stop_per_kwh * math.fsum(missing_kwh)
+    plan = Plan(
         energy_kwh=[
             _energies(stay, of_stay[0], values)
             for stay, of_stay in zip(stays, columns, strict=True)
         ],
         charges_later=[_charges_later(of_stay, values) for of_stay in columns],
-        value_per_kwh=[-row_prices[row] for row in first_rows],
-        peak_kw=outlook.peak_kw + (values[excess[0]] if excess else 0.0),
+        value_per_kwh=[-row_prices[battery.first_row] for battery in batteries],
+        peak_kw=outlook.peak_kw + math.fsum(values[column] for column in excess.get(0, [])),
     )
+    return plan, bill
 
 
 def _energies(stay: Stay, first: _HourColumns, values: list[float]) -> list[float]:
     """What a battery holds at the end of each slot of the running hour."""
     energy_kwh, energies_kwh = stay.energy_kwh, []
     for slot, charge in enumerate(first.charge):
-        energy_kwh += first.car.stored_per_kwh * values[charge]
+        energy_kwh += first.car.stored_per_kwh * math.fsum(values[column] for column in charge)
         if first.discharge:
             energy_kwh -= first.car.taken_per_kwh * values[first.discharge[slot]]
         energies_kwh.append(energy_kwh)
@@ -248,11 +333,11 @@ def _energies(stay: Stay, first: _HourColumns, values: list[float]) -> list[floa
 
 def _charges_later(columns: list[_HourColumns], values: list[float]) -> list[bool]:
     """For each slot of the running hour, whether a stay is charged after it."""
-    later_kwh = math.fsum(values[charge] for hour in columns[1:] for charge in hour.charge)
+    later_kwh = math.fsum(values[column] for hour in columns[1:] for column in hour.charging())
     found = []
     for charge in reversed(columns[0].charge):
         found.append(later_kwh > SOLVER_ZERO_KWH)
-        later_kwh += values[charge]
+        later_kwh += math.fsum(values[column] for column in charge)
     return found[::-1]
 
 
@@ -273,24 +358,51 @@ def _stay_columns(
         charge, discharge = [], []
         for slot_h, slot_price in slots:
             at_charger_h, dearer = max(0.0, min(slot_h, left_h)), slot_price - price_per_kwh
-            charge.append(program.column(dearer, upper=most_kw * at_charger_h))
+            charge.append(_charge_columns(program, car, most_kw, at_charger_h, dearer))
             if site.bidirectional:
-                cost = car.wear_per_kwh * car.taken_per_kwh - dearer
+                cost = car.taken_wear * car.taken_per_kwh - dearer
                 discharge.append(program.column(cost, upper=car.max_kw * at_charger_h))
             left_h -= slot_h
-        energy = program.column(0.0, lowest_kwh, highest_kwh)
+        holding = car.holding_wear * outlook.hour_h(h)
+        energy = program.column(holding, lowest_kwh, highest_kwh)
         columns.append(_HourColumns(car, charge, discharge, energy))
     return columns
 
 
+def _charge_columns(
+    program: Program, car: Car, most_kw: float, long_h: float, price_per_kwh: float
+) -> list[int]:
+    """Columns that charge a car in a slot, each for the power above the one before."""
+    found, left_kw = [], most_kw
+    for width_kw, wear_per_kwh in car.pieces:
+        upper_kwh = min(width_kw, left_kw) * long_h
+        found.append(program.column(price_per_kwh + wear_per_kwh, upper=upper_kwh))
+        left_kw -= width_kw
+        if left_kw <= 0.0:
+            break
+    return found
+
+
+class _BatteryParts(NamedTuple):
+    """The number of a battery's first row, and of the column of what misses at departure."""
+
+    first_row: int
+    missing: int
+
+
 def _battery(
-    program: Program, site: Site, outlook: Outlook, stay: Stay, columns: list[_HourColumns]
-) -> int:
-    """The rows of a battery, and what its energy at departure is worth; the first row's number."""
-    car, rows, before = site.cars[stay.k], [], -1
+    program: Program,
+    outlook: Outlook,
+    stay: Stay,
+    reserve: list[Surplus],
+    columns: list[_HourColumns],
+    missing_per_kwh: float,
+) -> _BatteryParts:
+    """The rows of a battery, and what its energy at departure is worth."""
+    car, rows, before = columns[0].car, [], -1
     for hour in columns:
         entries = [(hour.energy, 1.0)]
-        entries += [(charge, -car.stored_per_kwh) for charge in hour.charge]
+        entries += [(charge, -car.stored_per_kwh) for charge in hour.charging()]
         entries += [(discharge, car.taken_per_kwh) for discharge in hour.discharge]
         start_kwh = stay.energy_kwh if before < 0 else 0.0
         if before >= 0:
@@ -299,10 +411,16 @@ def _battery(
         before = hour.energy
     after_h = max(0.0, stay.hours - math.fsum(map(outlook.hour_h, range(len(outlook.slots_h)))))
     wanted_kwh = stay.wanted_kwh - after_h * car.max_kw * car.stored_per_kwh
-    missing = program.column(site.public_per_kwh)
-    beyond = program.column(-min(outlook.worth_per_kwh, site.public_per_kwh))
-    program.row(wanted_kwh, [(before, 1.0), (missing, 1.0), (beyond, -1.0)], wanted_kwh)
-    return rows[0]
+    missing = program.column(missing_per_kwh)
+    entries = [(before, 1.0), (missing, 1.0)]
+    # No more than fits in: where a kWh is worth what a missing one costs, a solver would buy and
+    # sell without end.
+    room_kwh = max(0.0, max(car.limit_kwh, stay.energy_kwh) - wanted_kwh)
+    for width_kwh, more_per_kwh in [*reserve, Surplus(room_kwh, 0.0)]:
+        worth_per_kwh = min(outlook.worth_per_kwh + more_per_kwh, missing_per_kwh)
+        entries.append((program.column(-worth_per_kwh, upper=width_kwh), -1.0))
+    program.row(wanted_kwh, entries, wanted_kwh)
+    return _BatteryParts(rows[0], missing)
 
 
 def _meter(
@@ -312,15 +430,16 @@ def _meter(
     h: int,
     price_per_kwh: float,
     in_hour: list[_HourColumns],
-    excess: int,
+    excess: list[int],
 ) -> None:
-    """The rows of an hour: connection, meter, and power charge with its column `excess` or -1."""
+    """The rows of an hour: connection, meter, and power charge with its columns `excess`."""
     hour_h, load_kw, pv_kw = outlook.hour_h(h), outlook.load_kw[h], outlook.pv_kw[h]
-    charged = [(charge, 1.0) for car in in_hour for charge in car.charge]
+    charged = [(charge, 1.0) for car in in_hour for charge in car.charging()]
     if len(in_hour) > 1:
         for slot, slot_h in enumerate(outlook.slots_h[h]):
             headroom_kwh = max(0.0, site.headroom_kw(load_kw, pv_kw)) * slot_h
-            program.row(-math.inf, [(car.charge[slot], 1.0) for car in in_hour], headroom_kwh)
+            entries = [(charge, 1.0) for car in in_hour for charge in car.charge[slot]]
+            program.row(-math.inf, entries, headroom_kwh)
     if site.produces and site.netted:
         imports = _netted(program, site, outlook, h, price_per_kwh, in_hour)
         base_kwh = 0.0
@@ -332,10 +451,11 @@ def _meter(
             for column in car.discharge:
                 program.cost[column] -= outlook.export_price_per_kwh[h]
     factor = outlook.hour_factor[h]
-    if excess >= 0 and factor > 0.0:
+    if excess and factor > 0.0:
         so_far_kwh = outlook.hour_kwh if h == 0 else 0.0
         most_kwh = (outlook.peak_kw - so_far_kwh) / factor - base_kwh
-        program.row(-math.inf, [*imports, (excess, -1.0 / factor)], most_kwh)
+        raised = [(column, -1.0 / factor) for column in excess]
+        program.row(-math.inf, [*imports, *raised], most_kwh)
 
 
 def _netted(
@@ -353,9 +473,10 @@ def _netted(
     # Sun beyond the export limit is cut off; that this is a loss, the plan does not see.
     sold = program.column(-export_price, upper=max(site.export_limit_kw, -net_kw) * hour_h)
     balance, imports = [(bought, 1.0), (sold, -1.0)], [(bought, 1.0)]
-    for car, charge, discharge, _ in in_hour:
+    for of_car in in_hour:
+        car, discharge = of_car.car, of_car.discharge
         from_sun = min(1.0, -net_kw / car.least_kw) if net_kw < 0.0 else 1.0
-        for column in charge:
+        for column in of_car.charging():
             balance.append((column, -from_sun))
             if from_sun < 1.0:
                 program.cost[column] += (1.0 - from_sun) * price

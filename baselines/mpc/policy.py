@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 
@@ -10,21 +11,19 @@ from numpy.typing import NDArray
 
 from baselines.mpc.follow import CarSettings, Follower, last_ampere
 from baselines.mpc.forecast import Forecast, Memory, hour_slots
-from baselines.mpc.plan import Outlook, Plan, Stay, make_plan, site_of
+from baselines.mpc.own_peaks import FULL_PRICE, PeakRaise
+from baselines.mpc.plan import Outlook, Plan, Stay, Surplus, make_plan, site_of
+from baselines.mpc.reserve import Stays
 from baselines.policies.base import Future, Policy
 from baselines.policies.view import HouseholdView, View
 from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.durations import DAY_H, HOUR_MIN
 from ev_gym.scenario import Scenario
+from ev_gym.scenario.vehicle import TRIPS
 
 MOST_HOURS = 72
 OBSERVED_ZERO_H = 1e-3  # times are observed in float32
 WEEKEND = {5, 6}
-# Of the worth of a kWh at past arrivals. A fuller battery ages faster, and what is bought ahead may
-# not be needed. A compromise: over four weeks of 24 households a lower share was better without a
-# power charge and a higher one on `stockholm-villa`, but with all from 0.6 to 1 the costs were
-# within 3 % of each other.
-WORTH_SHARE = 0.8
 
 
 class Mpc(Policy):
@@ -40,25 +39,29 @@ class Mpc(Policy):
     *What it knows.* The observation, and what it saw before in the episode. Prices of the window,
     which fills what is not published yet with the last known day; beyond it its last day repeats.
     Planned departures, energies, wanted SoC. Sun: the present one, then that of the same hour
-    yesterday. Base load: the mean of the same hour in the last 7 days, before that the present
-    load; or, with `load_error`, the true load times 1 + load_error * noise (uniform from -1 to 1,
-    drawn for each hour), which only a local env can tell. Of weekends it knows only whether today
-    is one: later days count as workdays in the power charge.
+    yesterday. Base load: the present one, then the usual one, which is observed with a power
+    charge; without one, the mean of the same hour in the last 7 days, before that the present load.
+    Or, with `load_error`, the true load times 1 + load_error * noise (uniform from -1 to 1, drawn
+    for each hour), which only a local env can tell. Of weekends it knows only whether today is one:
+    later days count as workdays in the power charge.
 
-    *Power charge.* A kW above the N-th highest peak is paid once and lasts for the month. Below the
-    peak that the house will set without any car, it costs nothing: expected is the N-th highest of
-    the house's own daily peaks in the last 28 days (with `load_error`, that at the month's end),
-    or the observed `peak_kw` if higher. Above it a plan pays the full price on each of its days. To
-    share the price among the month's remaining days would count on later stays that need the higher
-    peak as well, and seldom one does: over half a year of eight households plans at half the price
-    cost as much, at a third of it one per cent more.
+    *Power charge.* A kW above the N-th highest peak is paid once and lasts for the month, but only
+    if the house alone would not have set that peak anyway. So it costs its price times the chance
+    that the house will not, which follows from its own daily peaks so far, the usual load, and the
+    days that the month has left (`mpc.own_peaks`). With `load_error` the house's own peak at the
+    month's end is told, with its error, and a kW above it costs the full price. Each of its days
+    pays it: to share the price among the month's remaining days would count on later stays that
+    need the higher peak as well, and seldom one does.
 
-    *Terminal value.* What misses at departure costs the public charger's price. What a car holds
-    beyond the wanted SoC saves the next stay from buying it: it is worth 0.8 times what a stored
-    kWh was worth to the plans made at the last 28 arrivals (the price of the first row of the
-    programme), where with a tight peak that is more than any price of the grid; before three
-    arrivals, of the mean price of the cheapest quarter of the hours known, as the score's
-    settlement values it.
+    *Terminal value.* What misses at departure costs the public charger's price and a stop there.
+    What a car holds beyond the wanted SoC saves the next stay from buying it: it is worth what a
+    stored kWh was worth to the plans made at the last 28 arrivals (the price of the first row of
+    the programme); before three arrivals, the mean price of the cheapest quarter of the hours
+    known, as the score's settlement values it. The first kWh beyond are worth more, as a reserve
+    for a next stay that is too short for what it needs (`mpc.reserve`).
+
+    *Wear.* Charging with more power costs more, holding energy costs by the hour, and taking it out
+    costs (`mpc.plan`, with the sizes). What each of these parts brings is in `docs/planners.md`.
 
     *Where it comes from.* The field's standard planner. Peak charges by receding horizon: Perez-
     Pineiro, Skogestad and Boyd (2023), "Home Energy Management with Dynamic Tariffs and Tiered Peak
@@ -67,10 +70,10 @@ class Mpc(Policy):
     was opened here (only their titles and references were seen); what is done is said above.
 
     *When it fails.* Where a sudden load breaks the planned peak; where the taper near full takes
-    more time than planned; where fast charging in the cold wears the battery more than the plan
-    knows; where a car comes seldom, or prices differ much from those it learned from; where lines
-    are loaded unequally; where the house takes more than was expected in the last hours before a
-    departure.
+    more time than planned; where much is charged within a day or in the cold, which wears the
+    battery more than the plan knows; where a car comes seldom, or prices differ much from those it
+    learned from; where a trip is unusually long; where lines are loaded unequally; where the house
+    takes more than was expected in the last hours before a departure.
 
     Args:
         scenario: The scenario.
@@ -161,6 +164,9 @@ class Planner:
         self._policy, self._site, self._scenario = policy, policy.site, scenario
         self._battery_kwh = [car.battery_kwh for car in scenario.vehicles]
         self._memory = Memory(tariff.power_days, self._site.netted)
+        self._stays_seen = [
+            Stays(car.battery_kwh, car.wanted_soc == TRIPS) for car in scenario.vehicles
+        ]
         self._forecast: Forecast | None = None
         self._forecast_from = 0  # the step with which the forecast begins
         dearest = max(tariff.power_price_per_kw, tariff.power_low_per_kw or 0.0)
@@ -187,6 +193,13 @@ class Planner:
                 "baselines.foresight.tell_future(policy, env)"
             )
         self._memory.note(household)
+        for k, seen in enumerate(self._stays_seen):
+            seen.note(
+                household.plugged[k],
+                household.soc[k],
+                household.wanted_soc[k],
+                household.minutes_to_departure[k],
+            )
         if household.hour_factor > 0.0:
             self._power_price_per_kw = household.power_price_per_kw / household.hour_factor
         fractions = [0.0] * len(household.plugged)
@@ -240,19 +253,21 @@ class Planner:
         ]
         hour = [(memory.hour + h) % DAY_H for h in range(hours)]
         day = [(memory.hour + h) // DAY_H for h in range(hours)]
-        load_kw, month_peak_kw = self._expected(household, first_h, hour)
+        worth_per_kwh = memory.value_per_kwh(prices)
         return Outlook(
             slots_h=slots_h[:hours],
             slot_prices_per_kwh=slot_prices[:hours],
             export_price_per_kwh=[price / (1.0 + tariff.vat) - apart for price in prices[:hours]],
-            load_kw=load_kw,
+            load_kw=self._load_kw(household, first_h, hour),
             pv_kw=[household.pv_kw, *(memory.pv_kw(later) for later in hour[1:])],
             hour_factor=[household.hour_factor, *self._later_factors(household, hour, day)],
             day=day,
-            peak_kw=max(household.peak_kw, month_peak_kw),
+            peak_kw=self._peak_kw(household),
             hour_kwh=household.hour_kwh,
             power_price_per_kw=self._power_weight * self._power_price_per_kw,
-            worth_per_kwh=WORTH_SHARE * memory.value_per_kwh(prices),
+            raises=self._raises(household),
+            worth_per_kwh=worth_per_kwh,
+            reserves=[self._reserve(stay, worth_per_kwh) for stay in self._stays],
         )
 
     def _prices_by_hour(
@@ -277,14 +292,15 @@ class Planner:
                 slots_h[h], found[h] = [math.fsum(slots_h[h])], of_slots[:1]
         return slots_h, found
 
-    def _expected(
-        self, household: HouseholdView, first_h: float, hour: list[int]
-    ) -> tuple[list[float], float]:
-        """Expected load of each hour, and the month's peak of the house alone."""
+    def _load_kw(self, household: HouseholdView, first_h: float, hour: list[int]) -> list[float]:
+        """Expected load of each hour."""
         memory, forecast = self._memory, self._forecast
         if forecast is None:
+            if household.usual_load_kw:
+                usual_kw = itertools.cycle(household.usual_load_kw)
+                return [household.load_kw, *itertools.islice(usual_kw, 1, len(hour))]
             later_kw = [memory.load_kw(later, household.load_kw) for later in hour[1:]]
-            return [household.load_kw, *later_kw], memory.month_peak_kw()
+            return [household.load_kw, *later_kw]
         hour_steps = HOUR_MIN // self._scenario.time_step_min
         now, first_steps = self.steps - self._forecast_from, max(1, round(first_h * hour_steps))
         load_kw = [forecast.mean_kw(now, first_steps)]
@@ -292,7 +308,33 @@ class Planner:
             forecast.mean_kw(now + first_steps + h * hour_steps, hour_steps)
             for h in range(len(hour) - 1)
         ]
-        return load_kw, forecast.month_peak_kw(now)
+        return load_kw
+
+    def _peak_kw(self, household: HouseholdView) -> float:
+        """Up to here an hour costs no power charge: the peak so far, or that of the forecast."""
+        if self._forecast is None:
+            return household.peak_kw
+        month_peak_kw = self._forecast.month_peak_kw(self.steps - self._forecast_from)
+        return max(household.peak_kw, month_peak_kw)
+
+    def _raises(self, household: HouseholdView) -> list[PeakRaise]:
+        """What the kW above that cost."""
+        if self._forecast is not None or not household.usual_load_kw:
+            return FULL_PRICE
+        tariff, first = self._scenario.tariff, int(household.hour_of_day)
+        counted_kw = [
+            load_kw * (1.0 if tariff.counts_in_full(h % DAY_H, True) else tariff.power_other_factor)
+            for h, load_kw in enumerate(household.usual_load_kw, first)
+        ]
+        return self._memory.own_peaks.raises(household.peak_kw, max(counted_kw))
+
+    def _reserve(self, stay: Stay, worth_per_kwh: float) -> list[Surplus]:
+        """What a stay's kWh beyond the wanted ones are worth more than others."""
+        site = self._site
+        dearer_per_kwh = site.public_per_kwh - worth_per_kwh
+        return self._stays_seen[stay.k].reserve(
+            stay.wanted_kwh, site.cars[stay.k].limit_kwh, dearer_per_kwh, site.stop_cost
+        )
 
     def _later_factors(
         self, household: HouseholdView, hour: list[int], day: list[int]

@@ -83,6 +83,9 @@ class HouseholdView(NamedTuple):
         minutes_to_departure: Time to each car's planned departure; 0 while it is away.
         soc: State of charge of each car; while away, as at departure.
         wanted_soc: SoC wanted at each car's departure; 0 while it is away.
+        usual_load_kw: Mean load of the running hour and the next 23 in the last 7 days; empty where
+            it is not observed, which it is with a power charge.
+        month_days_left: Time to the end of the month (days); 0 where it is not observed, likewise.
     """
 
     hour_of_day: float
@@ -101,6 +104,8 @@ class HouseholdView(NamedTuple):
     minutes_to_departure: list[int]
     soc: list[float]
     wanted_soc: list[float]
+    usual_load_kw: list[float]
+    month_days_left: float
 
 
 class View:
@@ -163,6 +168,8 @@ class View:
             ],
             soc=row[slices["soc"]],
             wanted_soc=row[slices["wanted_soc"]],
+            usual_load_kw=[row[slices[name].start] for name in USUAL_LOAD if name in slices],
+            month_days_left=of_house("month_days_left"),
         )
 
     @property

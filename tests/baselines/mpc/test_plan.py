@@ -12,7 +12,8 @@ from baselines.foresight import foresee
 from baselines.mpc import Mpc
 from baselines.mpc.follow import Follower, LastAmpere
 from baselines.mpc.forecast import Forecast, Memory
-from baselines.mpc.plan import Outlook, Plan, Site, Stay, make_plan, site_of
+from baselines.mpc.own_peaks import FULL_PRICE, PeakRaise
+from baselines.mpc.plan import Outlook, Plan, Site, Stay, Surplus, make_plan, site_of
 from baselines.policies.view import HouseholdView
 from ev_gym.scenario import Scenario
 from ev_gym.vector_env import EVChargingVectorEnv
@@ -41,7 +42,9 @@ def outlook(price_per_kwh: list[float], load_kw: float = 0.0, **changes: Any) ->
         peak_kw=0.0,
         hour_kwh=0.0,
         power_price_per_kw=0.0,
+        raises=FULL_PRICE,
         worth_per_kwh=0.0,
+        reserves=[[]],
     )
     return plain._replace(**changes)
 
@@ -187,7 +190,7 @@ def test_two_cars_on_a_tight_connection() -> None:
     cars = [CAR, CAR]
     house = site(vehicles=cars, household={"connection_kw": 12.0})
     stays = [Stay(0, 32.0, 1.0, 40.0), Stay(1, 28.0, 2.0, 40.0)]
-    plan = make_plan(house, outlook([1.0, 1.5], load_kw=2.0), stays)
+    plan = make_plan(house, outlook([1.0, 1.5], load_kw=2.0, reserves=[[], []]), stays)
     assert planned_kwh(plan) == pytest.approx([40.0, 30.0])
     assert plan.charges_later == [[False], [True]]
 
@@ -201,13 +204,75 @@ def test_what_is_left_over_is_worth_something_up_to_the_limit() -> None:
         assert planned_kwh(plan) == pytest.approx([50.0 if full else 42.0])
 
 
+# 0.036 a kWh and kW: with 4.14 kW, the least, 0.149 a kWh; the next 3.43 kW 0.422 a kWh each, and
+# the last to 11 kW 0.669.
+AGEING = {**CAR, "chemistry": "nmc622", "wear_price_per_kwh": 1200.0}
+
+
+@pytest.mark.parametrize(
+    ("later_price", "now_kwh"), [(1.26, 4.14), (1.28, 7.57), (1.51, 7.57), (1.53, 8.28)]
+)
+def test_fast_charging_wears_the_battery(later_price: float, now_kwh: float) -> None:
+    """8.28 kWh, now at 1 or an hour later: how much of it now is worth its wear."""
+    house = site(vehicles=[AGEING])
+    plan = make_plan(house, outlook([1.0, later_price]), [Stay(0, 31.72, 2.0, 40.0)])
+    assert planned_kwh(plan) == pytest.approx([31.72 + now_kwh])
+
+
+def test_a_battery_is_held_full_as_short_as_can_be() -> None:
+    """At one price, the last hour; an hour of 4 kWh costs 4 * 3.9e-7 * 1200."""
+    house = site(vehicles=[AGEING])
+    stay = [Stay(0, 36.0, 2.0, 40.0)]
+    assert planned_kwh(make_plan(house, outlook([1.0, 1.0]), stay)) == pytest.approx([36.0])
+    cost_per_kwh = 3.9e-7 * 1200.0
+    for later_price, now in ((0.9 * cost_per_kwh, False), (1.1 * cost_per_kwh, True)):
+        plan = make_plan(house, outlook([1.0, 1.0 + later_price]), stay)
+        assert planned_kwh(plan) == pytest.approx([40.0 if now else 36.0])
+
+
+def test_a_higher_peak_costs_what_it_probably_adds() -> None:
+    """A kW at a third of 27, in four hours 2.25 a kWh; the next at the full price, 6.75."""
+    raises = [PeakRaise(1.0, 1.0 / 3.0), *FULL_PRICE]
+    charged: dict[str, Any] = {"hour_factor": [1.0] * 4, "peak_kw": 2.0, "power_price_per_kw": 27.0}
+    known = outlook([1.0] * 4, raises=raises, **charged)
+    for public, peak_kw in ((3.0, 2.0), (3.5, 3.0), (7.5, 3.0), (8.0, 10.0)):
+        house = site(tariff={"public_price_per_kwh": public, "public_stop_cost": 0.0})
+        plan = make_plan(house, known, [Stay(0, 0.0, 4.0, 40.0)])
+        assert plan.peak_kw == pytest.approx(peak_kw)
+
+
+def test_a_reserve_is_bought_as_far_as_it_is_worth_it() -> None:
+    """Up to 43 kWh are worth 0.5 more than the 0.4 of any kWh, and up to 44 kWh 0.2 more."""
+    reserves = [[Surplus(3.0, 0.5), Surplus(1.0, 0.2)]]
+    for price, energy_kwh in ((0.3, 50.0), (0.5, 44.0), (0.7, 43.0), (0.95, 40.0)):
+        known = outlook([price], worth_per_kwh=0.4, reserves=reserves)
+        house = site(tariff={"public_price_per_kwh": 0.9, "public_stop_cost": 0.0})
+        plan = make_plan(house, known, [Stay(0, 40.0, 1.0, 40.0)])
+        assert planned_kwh(plan) == pytest.approx([energy_kwh])
+
+
+@pytest.mark.parametrize(("missing_kwh", "raised"), [(4.0, True), (8.0, False)])
+def test_a_stop_is_paid_once(missing_kwh: float, raised: bool) -> None:
+    """An hour below the peak gives 2 kWh; a kW more costs 9 for each kWh beside the energy.
+
+    4 kWh missing cost 4 * 5 + 30 at a public charger and 4 * 10 here; 8 kWh 70 there and 80 here.
+    Shared out to 3 kWh, a stop would make all of them dearer there.
+    """
+    known = outlook([1.0], hour_factor=[1.0], peak_kw=2.0, power_price_per_kw=9.0)
+    house = site(
+        household={"fuse_a": 35.0}, tariff={"public_price_per_kwh": 5.0, "public_stop_cost": 30.0}
+    )
+    plan = make_plan(house, known, [Stay(0, 38.0 - missing_kwh, 1.0, 40.0)])
+    assert plan.peak_kw == pytest.approx(2.0 + missing_kwh if raised else 2.0)
+
+
 def household(**changes: Any) -> HouseholdView:
     """At 8:00 on a workday, with the car of `CAR` at 20 kWh."""
     plain = HouseholdView(
         hour_of_day=8.0, weekend=False, load_kw=1.0, pv_kw=0.0, price_per_kwh=1.0,
         price_window=[1.0] * 4, slot_h=1.0, export_price_per_kwh=0.0, peak_kw=0.0, hour_kwh=0.0,
         hour_factor=1.0, power_price_per_kw=0.0, plugged=[True], minutes_to_departure=[600],
-        soc=[0.4], wanted_soc=[0.8],
+        soc=[0.4], wanted_soc=[0.8], usual_load_kw=[], month_days_left=0.0,
     )  # fmt: skip
     return plain._replace(**changes)
 
@@ -247,6 +312,14 @@ def test_the_planned_peak_is_kept_to_the_ampere() -> None:
     assert set_kw(half, 2.0, peak_kw=3.5) == pytest.approx(10 * 0.69)  # 2 - 0.25: 7 kW
 
 
+def test_the_planned_peak_is_kept_where_the_load_rises_to_the_usual_one() -> None:
+    """At 8:00 of 6 kWh: 1 / 4 now and 3 / 4 of (2 + 0.2) kW later leave 4.1 kWh, 5 A too few."""
+    begun = household(power_price_per_kw=27.0, usual_load_kw=[2.0] * 24)
+    assert set_kw(begun, 9.0, peak_kw=6.0) == pytest.approx(6 * 0.69)
+    assert set_kw(begun, 9.0, peak_kw=6.5) == pytest.approx(7 * 0.69)
+    assert set_kw(begun._replace(load_kw=3.0), 9.0, peak_kw=8.2) == pytest.approx(8 * 0.69)
+
+
 def test_the_sun_is_taken_as_it_comes() -> None:
     """5 kW of surplus are 7 A at once, though 2 kWh over the hour would be 3 A; 3 kW need 6 A."""
     solar = {"solar": {"peak_kw": 10.0}}
@@ -278,7 +351,7 @@ def test_the_last_ampere_is_taken_by_what_it_costs() -> None:
     assert [nearer.is_taken(want, 0.0, 1.0) for want in (0.4, 0.6)] == [False, True]
 
 
-def test_memory_is_the_mean_of_the_same_hour_and_the_highest_days() -> None:
+def test_memory_is_the_mean_of_the_same_hour() -> None:
     memory = Memory(days=3, netted=True)
     peaks = [5.0, 2.0, 4.0, 3.0, 1.0, 2.5, 1.5, 1.5, 1.5]
     for day in range(9):
@@ -291,13 +364,12 @@ def test_memory_is_the_mean_of_the_same_hour_and_the_highest_days() -> None:
     assert memory.load_kw(18, 9.0) == pytest.approx(np.mean(peaks[2:]) + 0.25)
     assert memory.load_kw(3, 9.0) == pytest.approx(0.5)
     assert memory.pv_kw(12) == 0.125
-    assert memory.month_peak_kw() == pytest.approx(3.0 + 0.25 - 0.125)
     early = Memory(days=3, netted=True)
     for hour_of_day in (5.0, 5.5, 6.0):
         early.note(household(hour_of_day=hour_of_day, load_kw=hour_of_day))
     assert (early.load_kw(5, 9.0), early.load_kw(6, 9.0)) == (5.25, 9.0)
     fresh = Memory(days=3, netted=True)
-    assert (fresh.load_kw(3, 9.0), fresh.pv_kw(3), fresh.month_peak_kw()) == (9.0, 0.0, 0.0)
+    assert (fresh.load_kw(3, 9.0), fresh.pv_kw(3)) == (9.0, 0.0)
 
 
 def test_the_worth_of_energy_is_learned_from_arrivals() -> None:

@@ -203,14 +203,14 @@ def test_only_of_today_it_is_known_to_be_a_weekend(monkeypatch: pytest.MonkeyPat
 
 
 def test_energy_is_worth_what_it_was_at_the_last_arrivals(monkeypatch: pytest.MonkeyPatch) -> None:
-    """0.8 of the mean, once there are three of them."""
+    """Their mean, once there are three of them."""
     plans = Plans(monkeypatch, daily(7.0, days=4), "2025-11-05")
     arrivals = plans.arrivals()
     values = [plans.made[i].value_per_kwh[0] for i in arrivals]
     assert len(values) == 4
-    assert plans.known[arrivals[3]].worth_per_kwh == pytest.approx(0.8 * np.mean(values[:3]))
-    assert plans.known[arrivals[3] + 1].worth_per_kwh == pytest.approx(0.8 * np.mean(values))
-    assert plans.known[arrivals[2] + 1].worth_per_kwh == pytest.approx(0.8 * np.mean(values[:3]))
+    assert plans.known[arrivals[3]].worth_per_kwh == pytest.approx(np.mean(values[:3]))
+    assert plans.known[arrivals[3] + 1].worth_per_kwh == pytest.approx(np.mean(values))
+    assert plans.known[arrivals[2] + 1].worth_per_kwh == pytest.approx(np.mean(values[:3]))
 
 
 def test_what_it_refuses() -> None:

@@ -1,0 +1,75 @@
+"""What `mpc` expects of the month's peak, against months drawn by the thousand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from baselines.mpc.own_peaks import FULL_PRICE, SPREAD, USUAL_SHARE, OwnPeaks
+
+# Mean daily peak of 4 kW, expected of the usual load alone.
+USUAL_KW = 4.0 * USUAL_SHARE
+
+
+def seen(days_kw: list[float], days_left: float, days: int = 3) -> OwnPeaks:
+    """Peaks of a house that had these daily peaks in a month with so many days left."""
+    peaks = OwnPeaks(days)
+    peaks.note_month(days_left + len(days_kw))
+    for peak_kw in days_kw:
+        peaks.note_hour(0.5 * peak_kw, day_over=False)
+        peaks.note_hour(peak_kw, day_over=True)
+    peaks.note_month(days_left)
+    return peaks
+
+
+def price_share(peaks: OwnPeaks, from_kw: float, level_kw: float, usual_kw: float) -> float:
+    """What share of its price the kW at a level costs."""
+    for width_kw, share in peaks.raises(from_kw, usual_kw):
+        from_kw += width_kw
+        if level_kw < from_kw:
+            return share
+    raise AssertionError("the last raise is as wide as needed")
+
+
+@pytest.mark.parametrize("days", [1, 3])
+@pytest.mark.parametrize("month_kw", [[], [4.0] * 20, [6.5, 2.0, 6.5]])
+def test_the_share_is_the_chance_that_the_house_stays_below(
+    month_kw: list[float], days: int
+) -> None:
+    """Within the sixth to which shares are rounded, and the 0.2 kW of a step."""
+    left = 31 - len(month_kw)
+    peaks = seen(month_kw, left, days)
+    mean_kw = (3.0 * 4.0 + sum(month_kw)) / (3.0 + len(month_kw))
+    drawn = np.random.default_rng(1).lognormal(
+        math.log(mean_kw) - 0.5 * SPREAD**2, SPREAD, (20_000, left)
+    )
+    drawn = np.concatenate([drawn, np.tile(np.array(month_kw), (20_000, 1))], axis=1)
+    highest_kw = np.sort(drawn, axis=1)[:, -days]
+    for level_kw in (4.05, 5.05, 6.05, 7.05, 8.05):
+        steps = [float((highest_kw < level_kw + off).mean()) for off in (-0.1, 0.1)]
+        share = price_share(peaks, 3.0, level_kw, USUAL_KW)
+        assert steps[0] - 1 / 12 - 0.01 <= share <= steps[1] + 1 / 12 + 0.01
+
+
+def test_what_has_been_seen_counts_more_and_more() -> None:
+    """5 kW are surely exceeded in a house of 8 kW, once it is known for one."""
+    early, late = (price_share(seen([8.0] * n, 15.0), 3.0, 7.0, USUAL_KW) for n in (0, 14))
+    assert early > 0.5
+    assert late == 0.0
+
+
+def test_a_new_month_begins_with_no_peaks_but_the_same_house() -> None:
+    """Three days of 9 kW hold for their month; in the next they only tell of the house."""
+    peaks = seen([9.0, 9.0, 9.0], 2.0)
+    assert price_share(peaks, 3.0, 8.0, USUAL_KW) == 0.0
+    peaks.note_month(2.0)
+    assert price_share(peaks, 3.0, 8.0, USUAL_KW) == 0.0
+    peaks.note_month(30.0)
+    peaks.note_month(1.0)
+    assert price_share(peaks, 3.0, 8.0, USUAL_KW) == 1.0
+
+
+def test_a_house_without_load_expects_no_peak() -> None:
+    assert OwnPeaks(3).raises(0.0, 0.0) == FULL_PRICE
