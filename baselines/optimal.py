@@ -69,7 +69,7 @@ from ev_gym.runtime.durations import HOUR_MIN
 
 __all__ = ["Bound", "Optimal", "Optimum", "achieve", "lower_bound"]
 
-MULTIPLES = (1.0, 0.9, 1.05, 1.1, 1.2, math.inf)
+MULTIPLES = (1.0, 0.9, 1.05, 1.1, 1.15, 1.2, 1.4, 1.8, math.inf)
 # Prices that stand for wear, as shares of the price of a kWh of lost capacity: found by trying on
 # `stockholm` and `stockholm-villa`. `cycling` is left out where cars cannot be discharged.
 WEAR = WearPrices(holding=1e-6, cycling=2e-4, power=3e-5)
@@ -79,6 +79,7 @@ OTHER_WEAR = (
     WEAR._replace(power=6e-5),
 )
 OTHER_CYCLING = (WEAR._replace(cycling=1e-4), WEAR._replace(cycling=1e-4, power=0.0))
+BEST_MULTIPLES = 2  # under which the other prices are tried
 SWEEPS = 2  # how often each of several cars decides
 NO_PLANS = np.zeros((0, 0, 0), np.float32)
 
@@ -230,27 +231,32 @@ def _better(
 ) -> tuple[Run, Assumptions]:
     """The cheapest run found in which one car decides anew, and its assumptions.
 
-    All multiples are tried under the first prices, then the other prices under the best multiple.
+    All multiples are tried under the first prices, then the other prices under the `BEST_MULTIPLES`
+    best multiples.
     """
     level_kw = np.asarray(policy.level_kw[car], np.float64)
     grid = grid_of(problem_of(future, car, run.actions), run)
 
-    def cheapest(best: tuple[Run, Trial], trials: list[Trial]) -> tuple[Run, Trial]:
+    def found(trials: list[Trial]) -> list[tuple[Run, Trial]]:
         most_kw = [
             _most_kw(future, bound, run, car, level_kw[level_kw > 0.0], multiple)
             for multiple, _ in trials
         ]
         prices = [prices for _, prices in trials]
         problem = problem_of(future, car, run.actions, np.stack(most_kw), prices)
-        runs = improve(future, problem, grid, run)
-        return min(best, *zip(runs, trials, strict=True), key=lambda found: found[0].cost)
+        return list(zip(improve(future, problem, grid, run), trials, strict=True))
 
     first, *others = assumptions.prices
-    trials = [(multiple, first) for multiple in assumptions.multiples]
-    best, (multiple, prices) = cheapest((run, trials[0]), trials)
+    ranked = sorted(
+        found([(multiple, first) for multiple in assumptions.multiples]),
+        key=lambda found: found[0].cost,
+    )
     if others:
-        trials = [(multiple, other) for other in others]
-        best, (_, prices) = cheapest((best, (multiple, prices)), trials)
+        multiples = [multiple for _, (multiple, _) in ranked[:BEST_MULTIPLES]]
+        ranked += found([(multiple, other) for multiple in multiples for other in others])
+    # Of equally cheap ones the first: the run as it is, then the likeliest assumptions.
+    as_it_is = (run, (assumptions.multiples[0], first))
+    best, (multiple, prices) = min([as_it_is, *ranked], key=lambda found: found[0].cost)
     return best, Assumptions((multiple,), (prices,))
 
 

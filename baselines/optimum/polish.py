@@ -1,20 +1,21 @@
 """A plan's last improvement: changes of one or two settings, until none pays any more.
 
 A plan is gone through by windows of 24 h, the last one first. In each, every *single change* is
-tried: a car in a step gets the setting below or above, none, or the most. Of two changes, in the
-window or one of them in the next, the prices add up but for what they do to each other: so a car
-can charge in another step what it does not charge in this one, two cars can change places, and less
-can be done in two hours that share a peak. Of each change the `PARTNERS` with which it looks
-cheapest are tried. Only what is really cheaper is kept, so the plan never gets dearer. It is gone
-through again until nothing is found, or steps for `REPLAYS` episodes have been simulated. Nothing
-is drawn at random: the same plan comes out each time.
+tried: in a step, or in all steps of an hour, a car gets a setting less or more, none, the most or,
+where it can be discharged, the least. Of two changes, in the window or one of them in the next, the
+prices add up but for what they do to each other: so a car can charge at another time what it does
+not charge now, two cars can change places, and less can be done in two hours that share a peak. Of
+each change the `PARTNERS` with which it looks cheapest are tried. Only what is really cheaper is
+kept, so the plan never gets dearer. Where something was kept, and next to it, it is gone through
+again, until nothing is found or steps for `REPLAYS` episodes have been simulated. Nothing is drawn
+at random: the same plan comes out each time.
 
 Prices of single changes can miss a pair that pays. So a short plan, in which that takes about
-`SHIFT_STEPS` steps, is then searched without them: each change of a setting to the next ones or
-none, and each *shift* are followed to the end. A shift gives a setting less to a step of a car and
-one more to another, at most 24 h apart, or exchanges their settings; or it gives a setting less to
-one car and one more to another, in the same step. `Polished.settled` says whether that came to an
-end with nothing found.
+`SHIFT_STEPS` steps, is then searched without them: each change of a step's setting to the next ones
+or none, and each *shift* are followed to the end. A shift gives a setting less to a step of a car
+and one more to another, at most 24 h apart, or exchanges their settings; or it gives a setting less
+to one car and one more to another, in the same step. `Polished.settled` says whether that came to
+an end with nothing found.
 """
 
 from __future__ import annotations
@@ -27,18 +28,30 @@ from numpy.typing import NDArray
 
 from baselines.foresight import Future
 from baselines.optimum.dynamic_program import Run, replay
-from baselines.optimum.trials import LESS, MORE, PAYS, TRIAL_DTYPE, Plan, plan_of, priced, try_all
+from baselines.optimum.trials import (
+    HALVES,
+    LESS,
+    MORE,
+    PAYS,
+    TRIAL_DTYPE,
+    Plan,
+    Trial,
+    plan_of,
+    priced,
+    try_all,
+)
 from ev_gym.runtime.arrays import Bools, Floats, Ints
 from ev_gym.runtime.compiling import as_records, compiled
-from ev_gym.runtime.durations import DAY_MIN
+from ev_gym.runtime.durations import DAY_MIN, HOUR_MIN
 
-REPLAYS = 500
+REPLAYS = 700
 SHIFT_STEPS = 2_000_000
 PARTNERS = 3
+PAIRS_A_STEP = 64  # so many pairs are looked at in the time of a simulated step
 PROBE_H = 0.25  # so many hours of full power are the energy of which the price is looked at
 
 Trials = NDArray[Any]  # of TRIAL_DTYPE
-Levels = Sequence[NDArray[np.float32]]
+NO_LIMIT = np.iinfo(np.int64).max
 
 
 class Polished(NamedTuple):
@@ -54,16 +67,31 @@ class Polished(NamedTuple):
     settled: bool
 
 
-class Cells(NamedTuple):
-    """Steps in which a car is at the charger, in the order of steps.
+class Spans(NamedTuple):
+    """Steps of cars, in which they get another setting.
 
     Attributes:
-        step: (C,) the step.
-        car: (C,) the car.
+        step: (S,) the first step.
+        length: (S,) how many.
+        car: (S,) the car.
+        by: (S,) by how many settings they change; 0 where they get a level.
+        level: (S,) that level.
     """
 
     step: Ints
+    length: Ints
     car: Ints
+    by: Ints
+    level: NDArray[np.float32]
+
+    def of(self, which: NDArray[Any]) -> Spans:
+        """Some of them."""
+        return Spans(*(part[which] for part in self))
+
+    def changed(self, by: int = 0, level: Any = 0.0) -> Spans:
+        """The same steps, with another change."""
+        levels = np.broadcast_to(np.asarray(level, np.float32), self.step.shape)
+        return self._replace(by=np.full_like(self.by, by), level=levels)
 
 
 class Changes(NamedTuple):
@@ -78,6 +106,13 @@ class Changes(NamedTuple):
     trials: Trials
     kwh: Floats
     prices: Floats
+
+
+@compiled
+def _overlap(one: Trial, other: Trial) -> bool:
+    """Whether two single changes are of the same car and have a step in common."""
+    apart = one.step >= other.step + other.length or other.step >= one.step + one.length
+    return bool(one.car == other.car and not apart)
 
 
 @compiled
@@ -104,7 +139,7 @@ def _best_partners(
             cost = trials[one].cost + others[other].cost
             for k in range(prices.shape[0]):
                 cost += priced(kwh[one, k] + others_kwh[other, k], prices[k])
-            of_one = trials[one].step == others[other].step and trials[one].car == others[other].car
+            of_one = _overlap(trials[one], others[other])
             rank = best.shape[1]
             while rank > 0 and cost < best_cost[one, rank - 1] and not of_one:
                 rank -= 1
@@ -114,63 +149,56 @@ def _best_partners(
                 best[one, rank], best_cost[one, rank] = other, cost
 
 
+def _spans_of(trials: Trials) -> Spans:
+    """The first halves of changes."""
+    return Spans(*(np.asarray(trials[name]) for name in HALVES[0]))
+
+
+def _trials_of(one: Spans, other: Spans | None = None) -> Trials:
+    """Changes of a half, or of two halves each."""
+    trials = as_records(np.zeros(len(one.step), TRIAL_DTYPE))
+    for spans, names in zip((one, other), HALVES, strict=True):
+        if spans is not None:
+            for name, values in zip(names, spans, strict=True):
+                trials[name] = values
+    return trials
+
+
 class _Search:
     """A plan being polished.
 
     Args:
         future: What is foreseen.
         plan: The plan.
-        levels: Each car's settings as actions, rising.
     """
 
-    def __init__(self, future: Future, plan: Plan, levels: Levels) -> None:
-        settings = future.world.tables.settings[0]
-        self.plan, self.levels = plan, levels
+    def __init__(self, future: Future, plan: Plan) -> None:
+        self.plan = plan
+        self.step_min = int(future.world.tables.settings["step_min"][0])
         self.steps, self.cars = plan.actions.shape
         self.plugged: Bools = future.vehicles["plugged"][:-1] != 0
-        self.day_steps = DAY_MIN // int(settings["step_min"])
+        self.day_steps = DAY_MIN // self.step_min
+        self.hour = future.households["now_min"] // HOUR_MIN
         self.car_records = future.world.tables.cars
         self.vehicles: NDArray[Any] = plan.vehicles  # type: ignore[assignment]  # by name, too
         taken = int(future.households["steps"][0]) % self.day_steps  # of the running 24 h
         ends = np.arange(self.day_steps - taken, self.steps, self.day_steps)
         self.ends = [0, *ends.tolist(), self.steps]
 
-    def cells(self, first: int, end: int) -> Cells:
-        """Where something can be changed between two steps."""
+    def cells(self, first: int, end: int) -> Spans:
+        """Each step between two in which a car is at the charger."""
         step, car = np.nonzero(self.plugged[first:end])
-        return Cells(step + first, car)
+        zeros = np.zeros_like(step)
+        return Spans(step + first, zeros + 1, car, zeros, zeros.astype(np.float32))
 
-    def neighbours(self, cells: Cells, by: int) -> NDArray[np.float32]:
-        """(C,) the settings so many above those of now; the lowest or highest at the ends."""
-        actions = self.plan.actions[cells.step, cells.car]
-        found = np.empty_like(actions)
-        for k, levels in enumerate(self.levels):
-            of_car = cells.car == k
-            near = np.abs(actions[of_car, np.newaxis] - levels).argmin(axis=1)
-            found[of_car] = levels[np.clip(near + by, 0, len(levels) - 1)]
-        return found
-
-    def trials(
-        self, one: Cells, level: NDArray[np.float32], other: Cells, other_level: NDArray[np.float32]
-    ) -> Trials:
-        """Changes of two settings each, without those that change nothing."""
-        trials = as_records(np.zeros(len(level), TRIAL_DTYPE))
-        first = one.step <= other.step
-        actions = self.plan.actions
-        for names, cells, second, levels, other_levels in (
-            (("step", "car", "was", "level"), one, other, level, other_level),
-            (("later", "other", "other_was", "other_level"), other, one, other_level, level),
-        ):
-            step, car, was, to = names
-            trials[step] = np.where(first, cells.step, second.step)
-            trials[car] = np.where(first, cells.car, second.car)
-            trials[was] = actions[trials[step], trials[car]]
-            trials[to] = np.where(first, levels, other_levels)
-        differs = (trials["level"] != trials["was"]) | (
-            trials["other_level"] != trials["other_was"]
-        )
-        changes: Trials = trials[differs]
-        return changes
+    def hours(self, first: int, end: int) -> Spans:
+        """Each hour between two steps, where it has several, with a car at the charger."""
+        _, begin, length = np.unique(self.hour[first:end], return_index=True, return_counts=True)
+        at_charger = np.add.reduceat(self.plugged[first:end], begin) & (length > 1)[:, np.newaxis]
+        place, car = np.nonzero(at_charger)
+        zeros = np.zeros_like(car)
+        levels = zeros.astype(np.float32)
+        return Spans(begin[place] + first, length[place], car, zeros, levels)
 
     def run(self, trials: Trials, end: int, prices: Floats, most: int) -> tuple[int, Floats]:
         """Try changes up to a step before which a window ends; how many are kept, and energies."""
@@ -184,37 +212,30 @@ class _Search:
             return prices
         energy_kwh = self.vehicles["energy_kwh"][end]
         probe_kwh = PROBE_H * self.car_records["max_kw"]
-        at = Cells(np.full(self.cars, end), np.arange(self.cars))
-        level = self.plan.actions[end]
         for side, change_kwh in (
             (LESS, -np.minimum(probe_kwh, energy_kwh)),
             (MORE, np.minimum(probe_kwh, self.car_records["battery_kwh"] - energy_kwh)),
         ):
             trials = as_records(np.zeros(self.cars, TRIAL_DTYPE))
-            trials["step"], trials["later"] = at.step, at.step
-            trials["car"], trials["other"] = at.car, at.car
-            for name in ("was", "level", "other_was", "other_level"):
-                trials[name] = level
+            trials["step"], trials["car"] = end, np.arange(self.cars)
             trials["probe_kwh"] = change_kwh
-            self.run(trials, self.steps, prices, np.iinfo(np.int64).max)
+            self.run(trials, self.steps, prices, NO_LIMIT)
             np.divide(trials["cost"], change_kwh, out=prices[:, side], where=change_kwh != 0.0)
         return prices
 
     def single_changes(self, first: int, end: int) -> Trials:
-        """Each setting between two steps to the ones below and above, to none, and to the most."""
-        cells = self.cells(first, end)
-        top = np.array([levels[-1] for levels in self.levels])[cells.car]
-        choices = (self.neighbours(cells, -1), self.neighbours(cells, 1), np.zeros_like(top), top)
-        each = [self.trials(cells, level, cells, level) for level in choices]
-        trials = np.concatenate(each)
-        # The setting below can be none, that above the most.
-        names = ["step", "car", "level"]
-        _, place = np.unique(trials[names], return_index=True)
-        return as_records(trials[place])
+        """Each step between two, and each hour: a setting less or more, none, most, least."""
+        each = []
+        lowest, highest = self.plan.levels[:, 0], self.plan.levels.max(axis=1)
+        for spans in (self.cells(first, end), self.hours(first, end)):
+            each += [spans.changed(by=-1), spans.changed(by=1), spans.changed(level=0.0)]
+            each.append(spans.changed(level=highest[spans.car]))
+            each.append(spans.changed(level=lowest[spans.car]).of(lowest[spans.car] < 0.0))
+        trials = _trials_of(Spans(*(np.concatenate(parts) for parts in zip(*each, strict=True))))
+        return as_records(trials[np.argsort(trials["step"], kind="stable")])
 
-    def price(self, first: int, end: int, most: int) -> tuple[int, Changes]:
+    def price(self, first: int, end: int, prices: Floats, most: int) -> tuple[int, Changes]:
         """Try the single changes between two steps; how many are kept, and the others."""
-        prices = self.prices(end)
         trials = self.single_changes(first, end)
         kept, kwh = self.run(trials, end, prices, most)
         left = (trials["kept"] == 0) & ((trials["cost"] != 0.0) | kwh.any(axis=1))
@@ -223,62 +244,59 @@ class _Search:
 
     def pair(self, changes: Changes, others: Changes, end: int, most: int) -> int:
         """Try changes with their most promising partners; how many pairs are kept."""
+        if self.plan.simulated[0] >= most:
+            return 0
         best = np.empty((len(changes.trials), PARTNERS), np.int64)
-        same = changes is others
         _best_partners(
-            changes.trials, changes.kwh, others.trials, others.kwh, others.prices, same,
-            best, np.empty(best.shape),
+            changes.trials, changes.kwh, others.trials, others.kwh, others.prices,
+            changes is others, best, np.empty(best.shape),
         )  # fmt: skip
-        one = np.nonzero(best >= 0)[0]
-        first, second = changes.trials[one], others.trials[best[best >= 0]]
-        cells = [Cells(trials["step"], trials["car"]) for trials in (first, second)]
-        trials = self.trials(cells[0], first["level"], cells[1], second["level"])
-        return self.run(trials, end, others.prices, most)[0]
+        self.plan.simulated[0] += len(changes.trials) * len(others.trials) // PAIRS_A_STEP
+        one = _spans_of(changes.trials[np.nonzero(best >= 0)[0]])
+        other = _spans_of(others.trials[best[best >= 0]])
+        return self.run(_trials_of(one, other), end, others.prices, most)[0]
 
-    def sweep(self, most: int) -> bool:
-        """Go through all windows once, the last one first; whether a change was kept."""
-        found, later = False, None
-        for place in range(len(self.ends) - 2, -1, -1):
-            first, end = self.ends[place : place + 2]
-            again = True
-            while again:
-                kept, changes = self.price(first, end, most)
-                kept += self.pair(changes, changes, end, most)
-                if later is not None:
-                    kept += self.pair(changes, later, self.ends[place + 2], most)
-                again = kept > 0
-                found |= again
-            later = changes
+    def improve_window(self, place: int, later: Changes | None, most: int) -> tuple[bool, Changes]:
+        """Change a window until nothing pays; whether anything did, and its single changes."""
+        first, end = self.ends[place : place + 2]
+        prices, found, again = self.prices(end), False, True
+        while again:
+            kept, changes = self.price(first, end, prices, most)
+            kept += self.pair(changes, changes, end, most)
+            if later is not None:
+                kept += self.pair(changes, later, self.ends[place + 2], most)
+            again = kept > 0
+            found |= again
+        return found, changes
+
+    def sweep(self, windows: Bools, most: int) -> Bools:
+        """Go through some windows once, the last one first; in which something was kept."""
+        found = np.zeros_like(windows)
+        later: Changes | None = None
+        for place in range(len(windows) - 1, -1, -1):
+            if windows[place]:
+                found[place], later = self.improve_window(place, later, most)
+            else:
+                later = None
         return found
 
     def shifts(self) -> Iterator[Trials]:
         """All changes of the search without prices, by the first step."""
         for step in range(self.steps):
             here = self.cells(step, step + 1)
-            for level in (self.neighbours(here, -1), self.neighbours(here, 1)):
-                yield self.trials(here, level, here, level)
-            none = np.zeros(len(here.car), np.float32)
-            yield self.trials(here, none, here, none)
+            for one in (here.changed(by=-1), here.changed(by=1), here.changed(level=0.0)):
+                yield _trials_of(one)
             place, partner = np.triu_indices(len(here.car), 1)
+            one, other = here.of(place), here.of(partner)
             for by in (-1, 1):
-                yield self._shift(here, place, here, partner, by)
+                yield _trials_of(one.changed(by=by), other.changed(by=-by))
             ahead = self.cells(step + 1, step + 1 + self.day_steps)
             place, partner = np.nonzero(here.car[:, np.newaxis] == ahead.car)
+            one, other = here.of(place), ahead.of(partner)
             for by in (-1, 1):
-                yield self._shift(here, place, ahead, partner, by)
-            one, other = _of(here, place), _of(ahead, partner)
-            levels = [self.plan.actions[cells.step, cells.car] for cells in (one, other)]
-            yield self.trials(one, levels[1], other, levels[0])
-
-    def _shift(self, here: Cells, place: Ints, there: Cells, partner: Ints, by: int) -> Trials:
-        one, other = _of(here, place), _of(there, partner)
-        level, other_level = self.neighbours(one, by), self.neighbours(other, -by)
-        actions = self.plan.actions
-        both = (level != actions[one.step, one.car]) & (
-            other_level != actions[other.step, other.car]
-        )
-        one, other = _of(one, both), _of(other, both)
-        return self.trials(one, level[both], other, other_level[both])
+                yield _trials_of(one.changed(by=by), other.changed(by=-by))
+            levels = [self.plan.actions[spans.step, spans.car] for spans in (one, other)]
+            yield _trials_of(one.changed(level=levels[1]), other.changed(level=levels[0]))
 
     def shift(self) -> bool:
         """Try each shift once; whether one was kept."""
@@ -288,11 +306,7 @@ class _Search:
         return kept > 0
 
 
-def _of(cells: Cells, which: NDArray[Any]) -> Cells:
-    return Cells(cells.step[which], cells.car[which])
-
-
-def polish(future: Future, run: Run, levels: Levels) -> Polished:
+def polish(future: Future, run: Run, levels: Sequence[NDArray[np.float32]]) -> Polished:
     """A run improved by changes of one or two settings; see the module.
 
     Args:
@@ -300,11 +314,13 @@ def polish(future: Future, run: Run, levels: Levels) -> Polished:
         run: In this future.
         levels: Each car's settings as actions, rising.
     """
-    plan = plan_of(future, run)
-    search = _Search(future, plan, levels)
-    most, found = REPLAYS * search.steps, True
-    while found and plan.simulated[0] < most:
-        found = search.sweep(most)
+    plan = plan_of(future, run, levels)
+    search = _Search(future, plan)
+    most = REPLAYS * search.steps
+    windows = np.ones(len(search.ends) - 1, np.bool_)
+    while windows.any() and plan.simulated[0] < most:
+        changed = np.pad(search.sweep(windows, most), 1)
+        windows = changed[:-2] | changed[1:-1] | changed[2:]
     plan.simulated[0] = 0
     found = True
     short = int(search.plugged.sum()) * search.day_steps * search.steps <= SHIFT_STEPS

@@ -14,6 +14,7 @@ changes beyond its price, and decides only what is followed to the end.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -42,18 +43,16 @@ PAYS = 1e-7  # money: what saves less is rounding
 LESS, MORE = 0, 1  # columns of the prices of energy
 IN_WINDOW, TO_END, KEEP = 0, 1, 2  # stages of a trial
 
-# A change of one or two settings. Where it is of one, both halves are the same; `step` is not after
-# `later`. With `probe_kwh` it is a look at what so much more energy before the step would cost.
+# A change of a plan: in each half, so many steps of a car from one on get the setting so many above
+# their own (`by`) or, where that is 0, a level. Where the car is away nothing changes; a half of 0
+# steps is none. With `probe_kwh` it is a look at what so much more energy would cost from there on.
+HALVES = (
+    ("step", "length", "car", "by", "level"),
+    ("other_step", "other_length", "other_car", "other_by", "other_level"),
+)
 TRIAL_DTYPE = np.dtype(
     [
-        ("step", "i8"),
-        ("car", "i8"),
-        ("was", "f4"),
-        ("level", "f4"),
-        ("later", "i8"),
-        ("other", "i8"),
-        ("other_was", "f4"),
-        ("other_level", "f4"),
+        *((name, "f4" if name.endswith("level") else "i8") for half in HALVES for name in half),
         ("probe_kwh", "f8"),
         ("cost", "f8"),
         ("kept", "i8"),
@@ -71,6 +70,8 @@ class Plan(NamedTuple):
 
     Attributes:
         tables: Of the real world.
+        levels: (K, L) each car's settings as actions, rising.
+        level_count: (K,) how many it has.
         actions: (T, K) fractions of each car's maximum current.
         households: (T + 1,) the household's record before each step and at the end.
         vehicles: (T + 1, K) the cars' records at the same times.
@@ -83,9 +84,12 @@ class Plan(NamedTuple):
         result: (1,) likewise.
         results: (K,) likewise.
         later: (2,) likewise: the household with and without a change.
+        before: (2, T) actions before a change, in each of its halves.
     """
 
     tables: Tables
+    levels: NDArray[np.float32]
+    level_count: Ints
     actions: NDArray[np.float32]
     households: Records[HouseholdState]
     vehicles: Records[Records[VehicleState]]
@@ -98,13 +102,17 @@ class Plan(NamedTuple):
     result: Records[StepResult]
     results: Records[VehicleResult]
     later: Records[HouseholdState]
+    before: NDArray[np.float32]
 
 
-def plan_of(future: Future, run: Run) -> Plan:
-    """A copy of a run's plan, to be changed."""
+def plan_of(future: Future, run: Run, levels: Sequence[NDArray[np.float32]]) -> Plan:
+    """A copy of a run's plan, to be changed; with each car's settings as actions, rising."""
     steps, cars = run.actions.shape
+    most = max(map(len, levels))
     plan = Plan(
         future.world.tables,
+        np.stack([np.pad(of_car, (0, most - len(of_car))) for of_car in levels]),
+        np.array([len(of_car) for of_car in levels]),
         run.actions.copy(),
         as_records(run.households.copy()),
         as_records(run.vehicles.copy()),
@@ -117,12 +125,12 @@ def plan_of(future: Future, run: Run) -> Plan:
         as_records(np.zeros(1, STEP_DTYPE)),
         as_records(np.zeros(cars, VEHICLE_STEP_DTYPE)),
         as_records(np.zeros(2, run.households.dtype)),
+        np.zeros((2, steps), np.float32),
     )
-    # It costs less than infinitely much, so it is kept, which writes what it costs.
+    # What it costs is found by keeping the change of its first action to itself: so far that counts
+    # as infinitely much.
     itself = as_records(np.zeros(1, TRIAL_DTYPE))
-    itself["was"] = itself["level"] = itself["other_was"] = itself["other_level"] = plan.actions[
-        0, 0
-    ]
+    itself["length"], itself["level"] = 1, plan.actions[0, 0]
     try_all(plan, itself, steps, np.zeros((cars, 2)), 1, np.zeros((1, cars)))
     plan.simulated[0] = 0
     return plan
@@ -273,6 +281,38 @@ def _at_end(plan: Plan, end: int, prices: Floats, changes_kwh: Floats) -> tuple[
     return _later_power(plan, end), in_energy
 
 
+@compiled
+def _shifted(plan: Plan, car: int, action: float, by: int) -> float:
+    """A car's setting so many above the one nearest to an action; its lowest or highest at most."""
+    levels, near = plan.levels[car], 0
+    for place in range(1, plan.level_count[car]):
+        if abs(levels[place] - action) < abs(levels[near] - action):
+            near = place
+    return float(levels[max(0, min(plan.level_count[car] - 1, near + by))])
+
+
+@compiled
+def _change(
+    plan: Plan, step: int, length: int, car: int, by: int, level: float, before: NDArray[np.float32]
+) -> bool:
+    """Change one half of a trial in the actions, noting those before; whether any differs."""
+    differs = False
+    for place in range(length):
+        was = plan.actions[step + place, car]
+        before[place] = was
+        if plan.vehicles[step + place][car].plugged != 0:
+            to = level if by == 0 else _shifted(plan, car, was, by)
+            plan.actions[step + place, car] = to
+            differs |= plan.actions[step + place, car] != was
+    return differs
+
+
+@compiled
+def _change_back(plan: Plan, step: int, length: int, car: int, before: NDArray[np.float32]) -> None:
+    for place in range(length):
+        plan.actions[step + place, car] = before[place]
+
+
 @compiled_apart
 def try_all(
     plan: Plan, trials: Records[Trial], end: int, prices: Floats, most: int, changes_kwh: Floats
@@ -291,36 +331,50 @@ def try_all(
     Returns:
         How many are kept.
     """
-    actions, steps, count = plan.actions, plan.cost.shape[0], 0
+    steps, kept = plan.cost.shape[0], 0
     for place in range(trials.shape[0]):
         trial = trials[place]
-        step, car, later, other = trial.step, trial.car, trial.later, trial.other
+        first, last = trial.step, trial.step + trial.length - 1
+        if trial.other_length > 0:
+            first = min(first, trial.other_step)
+            last = max(last, trial.other_step + trial.other_length - 1)
         trial.cost, trial.kept = math.nan, 0
-        as_before = actions[step, car] == trial.was and actions[later, other] == trial.other_was
-        if as_before and plan.simulated[0] < most:
-            actions[step, car], actions[later, other] = trial.level, trial.other_level
-            stage = IN_WINDOW if end < steps else TO_END
-            going_on = True
-            while going_on:
-                plan.household[0] = plan.households[step]
-                for k in range(plan.cars.shape[0]):
-                    plan.cars[k] = plan.vehicles[step][k]
-                plan.cars[car].energy_kwh += trial.probe_kwh
-                until = end if stage == IN_WINDOW else steps
-                more = _follow(plan, step, until, later, stage == KEEP)
-                in_energy = 0.0
-                if stage == IN_WINDOW:
-                    in_peaks, in_energy = _at_end(plan, end, prices, changes_kwh[place])
-                    more += in_peaks
-                if math.isnan(trial.cost):
-                    trial.cost = more
-                saves = more + in_energy < -PAYS and trial.probe_kwh == 0.0
-                going_on = saves and stage != KEEP
-                if going_on:
-                    stage += 1
+        differs = _change(
+            plan, trial.step, trial.length, trial.car, trial.by, trial.level, plan.before[0]
+        )
+        differs |= _change(
+            plan,
+            trial.other_step,
+            trial.other_length,
+            trial.other_car,
+            trial.other_by,
+            trial.other_level,
+            plan.before[1],
+        )
+        going_on = plan.simulated[0] < most and (
+            differs or trial.probe_kwh != 0.0 or math.isinf(plan.cost[0])
+        )
+        stage = IN_WINDOW if end < steps else TO_END
+        while going_on:
+            plan.household[0] = plan.households[first]
+            for k in range(plan.cars.shape[0]):
+                plan.cars[k] = plan.vehicles[first][k]
+            plan.cars[trial.car].energy_kwh += trial.probe_kwh
+            until = end if stage == IN_WINDOW else steps
+            more, in_energy = _follow(plan, first, until, last, stage == KEEP), 0.0
+            if stage == IN_WINDOW:
+                in_peaks, in_energy = _at_end(plan, end, prices, changes_kwh[place])
+                more += in_peaks
+            if math.isnan(trial.cost):
+                trial.cost = more
             if stage == KEEP:
                 trial.kept = 1
-                count += 1
-            else:
-                actions[step, car], actions[later, other] = trial.was, trial.other_was
-    return count
+            saves = more + in_energy < -PAYS and trial.probe_kwh == 0.0
+            going_on = saves and stage != KEEP
+            stage += 1
+        if trial.kept == 0:
+            other = trial.other_step, trial.other_length, trial.other_car
+            _change_back(plan, other[0], other[1], other[2], plan.before[1])
+            _change_back(plan, trial.step, trial.length, trial.car, plan.before[0])
+        kept += trial.kept
+    return kept
