@@ -7,15 +7,15 @@ prices add up but for what they do to each other: so a car can charge at another
 not charge now, two cars can change places, and less can be done in two hours that share a peak. Of
 each change the `PARTNERS` with which it looks cheapest are tried. Only what is really cheaper is
 kept, so the plan never gets dearer. Where something was kept, and next to it, it is gone through
-again, until nothing is found or steps for `REPLAYS` episodes have been simulated. Nothing is drawn
-at random: the same plan comes out each time.
+again, until nothing is found or steps for `REPLAYS` episodes have been simulated, and `LEAST_STEPS`
+at least. Nothing is drawn at random: the same plan comes out each time.
 
 Prices of single changes can miss a pair that pays. So a short plan, in which that takes about
-`SHIFT_STEPS` steps, is then searched without them: each change of a step's setting to the next ones
-or none, and each *shift* are followed to the end. A shift gives a setting less to a step of a car
-and one more to another, at most 24 h apart, or exchanges their settings; or it gives a setting less
-to one car and one more to another, in the same step. `Polished.settled` says whether that came to
-an end with nothing found.
+`SHIFT_STEPS` steps (several cars share them), is then searched without them: each change of a
+step's setting to the next ones or none, and each *shift* are followed to the end. A shift gives a
+setting less to a step of a car and one more to another, at most 24 h apart, or exchanges their
+settings; or it gives a setting less to one car and one more to another, in the same step.
+`Polished.settled` says whether that came to an end with nothing found.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ from ev_gym.runtime.compiling import as_records, compiled
 from ev_gym.runtime.durations import DAY_MIN, HOUR_MIN
 
 REPLAYS = 700
-SHIFT_STEPS = 2_000_000
+LEAST_STEPS = 600_000
+SHIFT_STEPS = 2_000_000  # of one car
 PARTNERS = 3
 PAIRS_A_STEP = 64  # so many pairs are looked at in the time of a simulated step
 PROBE_H = 0.25  # so many hours of full power are the energy of which the price is looked at
@@ -298,11 +299,11 @@ class _Search:
             levels = [self.plan.actions[spans.step, spans.car] for spans in (one, other)]
             yield _trials_of(one.changed(level=levels[1]), other.changed(level=levels[0]))
 
-    def shift(self) -> bool:
+    def shift(self, most: int) -> bool:
         """Try each shift once; whether one was kept."""
         no_prices, kept = np.zeros((self.cars, 2)), 0
         for trials in self.shifts():
-            kept += self.run(trials, self.steps, no_prices, SHIFT_STEPS)[0]
+            kept += self.run(trials, self.steps, no_prices, most)[0]
         return kept > 0
 
 
@@ -316,16 +317,16 @@ def polish(future: Future, run: Run, levels: Sequence[NDArray[np.float32]]) -> P
     """
     plan = plan_of(future, run, levels)
     search = _Search(future, plan)
-    most = REPLAYS * search.steps
+    most = max(REPLAYS * search.steps, LEAST_STEPS)
     windows = np.ones(len(search.ends) - 1, np.bool_)
     while windows.any() and plan.simulated[0] < most:
         changed = np.pad(search.sweep(windows, most), 1)
         windows = changed[:-2] | changed[1:-1] | changed[2:]
     plan.simulated[0] = 0
-    found = True
+    most, found = SHIFT_STEPS // search.cars, True
     short = int(search.plugged.sum()) * search.day_steps * search.steps <= SHIFT_STEPS
-    while short and found and plan.simulated[0] < SHIFT_STEPS:
-        found = search.shift()
-    settled = not found and bool(plan.simulated[0] < SHIFT_STEPS)
+    while short and found and plan.simulated[0] < most:
+        found = search.shift(most)
+    settled = not found and bool(plan.simulated[0] < most)
     polished = replay(future, plan.actions)
     return Polished(polished if polished.cost < run.cost else run, settled)

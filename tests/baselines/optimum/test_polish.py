@@ -98,6 +98,19 @@ def test_no_shift_is_cheaper(name: str) -> None:
     assert min(costs) >= optimum.cost - 1e-6
 
 
+@pytest.mark.parametrize("name", SETTLED)
+def test_no_shift_is_cheaper_without_prices(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search of short plans by itself leaves none, beginning with a drawn plan."""
+    monkeypatch.setattr(polishing, "REPLAYS", 0)
+    monkeypatch.setattr(polishing, "LEAST_STEPS", 0)
+    monkeypatch.setattr(polishing, "SHIFT_STEPS", 50_000_000)
+    future = future_of(SETTLED[name] | {"days": 1, "time_step_min": 60}, seed=3)
+    polished = polish(future, some_plan(future, 3), levels_of(future))
+    assert polished.settled
+    costs = [replay(future, plan).cost for plan in shifts(future, polished.run.actions)]
+    assert min(costs) >= polished.run.cost - 1e-6
+
+
 def random_shift(generator: np.random.Generator, future: Future, plan: Actions) -> Actions:
     """One setting to a neighbour or none, two exchanged, or one a setting less and another more."""
     plan, levels = plan.copy(), levels_of(future)
@@ -197,6 +210,7 @@ def test_without_a_budget_nothing_is_changed(monkeypatch: pytest.MonkeyPatch) ->
     future = future_of({"days": 7}, seed=5)
     run = some_plan(future, 5)
     monkeypatch.setattr(polishing, "REPLAYS", 0)
+    monkeypatch.setattr(polishing, "LEAST_STEPS", 0)
     polished = polish(future, run, levels_of(future))
     assert not polished.settled
     assert polished.run is run
