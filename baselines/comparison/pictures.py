@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
+from baselines.comparison.statistics import unknown_width
 from baselines.comparison.sums import CHEAP_HOURS, ChargedEnergy
 from baselines.plot_style import (
     edge_days,
@@ -329,13 +330,15 @@ def _heat_panels(rows: Any, charged: list[ChargedEnergy]) -> Any:
 def regret(summary: pd.DataFrame, path: str | Path) -> Figure:
     """What each policy pays above the lower bound, with 95 % intervals, the least on top.
 
+    A band reaches from the bound to `optimal`: somewhere in it lies the true optimum.
+
     Args:
         summary: One row per scenario and policy, with `scenario`, `policy`, `currency`,
             `regret` with `_low` and `_high`, and where it is known `regret_percent`.
         path: Where the PNG goes.
     """
     scenarios = names_in(summary["scenario"])
-    heights = [int(summary["scenario"].eq(name).sum()) + 2.0 for name in scenarios]
+    heights = [int(summary["scenario"].eq(name).sum()) + 2.6 for name in scenarios]
     with png(path, 7.0, 0.3 + 0.28 * sum(heights)) as figure:
         for axes, scenario in zip(stacked(figure, heights), scenarios, strict=True):
             rows = summary[summary["scenario"] == scenario]
@@ -351,6 +354,9 @@ def _regrets(axes: Axes, rows: pd.DataFrame) -> None:
     shares = rows["regret_percent"] if "regret_percent" in rows else np.full(len(rows), np.nan)
     names = [str(name) for name in rows["policy"]]
     span = float(high.max()) or 1.0
+    width = unknown_width(rows)
+    if width is not None:
+        axes.axvspan(0.0, width, color=BOUND_COLOR, alpha=0.18, lw=0.0, zorder=0, gid="unknown")
     for place, (name, share) in enumerate(zip(names, shares, strict=True)):
         color = policy_color(name)
         axes.hlines(place, low[place], high[place], color=color, lw=2.4, gid=f"interval {name}")
@@ -360,4 +366,7 @@ def _regrets(axes: Axes, rows: pd.DataFrame) -> None:
     name_rows(axes, names)
     axes.set(xlim=(min(0.0, 1.05 * float(low.min())), 1.2 * span), ylim=(-0.6, len(names) - 0.4))
     currency, per = rows[["currency", "per"]].iloc[0]
-    axes.set_xlabel(f"{currency} per {per} (percent of what is avoidable)")
+    words = f"{currency} per {per} (percent of what is avoidable)"
+    if width is not None:
+        words += f"\nshaded, 0 to {width:.2f}: not known; the true optimum lies in it"
+    axes.set_xlabel(words)

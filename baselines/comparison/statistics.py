@@ -275,6 +275,17 @@ def rank_stability(episodes: pd.DataFrame, seed: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def unknown_width(rows: pd.DataFrame) -> float | None:
+    """Money between bound and `optimal` in one scenario's rows of the summary; None without both.
+
+    What the true optimum pays lies between the two, so of all regrets so much is not known.
+    """
+    if "regret" not in rows:
+        return None
+    widths = rows.loc[rows["policy"] == BEST, "regret"].dropna()
+    return float(widths.iloc[0]) if len(widths) else None
+
+
 def caveats(rows: pd.DataFrame) -> list[str]:
     """What a reader of one scenario's rows of the summary must know, in sentences."""
     sentences, episodes = [], int(rows["episodes"].iloc[0])
@@ -287,4 +298,11 @@ def caveats(rows: pd.DataFrame) -> list[str]:
         )
     if rows["missing"].any():
         sentences.append("What misses at a departure is paid at a public charger's price.")
+    width = unknown_width(rows)
+    if width is not None:
+        sentences.append(
+            f"The regret of {BEST} itself, {width:.2f} {rows['currency'].iloc[0]} a "
+            f"{rows['per'].iloc[0]}, is the width of what is not known: the true optimum lies "
+            f"between the bound and {BEST}."
+        )
     return sentences

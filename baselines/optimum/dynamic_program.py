@@ -415,11 +415,15 @@ def _spaced_energies(problem: Problem, run: Run) -> list[Floats]:
     wanted_kwh = run.vehicles["wanted_soc"][:, problem.car] * car["battery_kwh"]
     first = np.floor((ranges[:, 0] - wanted_kwh) / SPACING_KWH).astype(np.int64)
     last = np.ceil((ranges[:, 1] - wanted_kwh) / SPACING_KWH).astype(np.int64)
-    by_step = []
-    for begin, end, limits, wanted in zip(first, last, ranges, wanted_kwh, strict=True):
-        rising = np.clip(wanted + SPACING_KWH * np.arange(begin, end + 1), *limits)
-        by_step.append(rising[np.diff(rising, prepend=-math.inf) > 0.0])
-    return by_step
+    count = last - first + 1
+    begin = np.cumsum(count) - count
+    step = np.repeat(np.arange(steps + 1), count)
+    number = first[step] + np.arange(step.size) - begin[step]
+    points = np.clip(wanted_kwh[step] + SPACING_KWH * number, ranges[step, 0], ranges[step, 1])
+    rises = np.diff(points, prepend=-math.inf) > 0.0
+    rises[begin] = True
+    ends = np.cumsum(np.bincount(step[rises], minlength=steps + 1))
+    return np.split(points[rises], ends[:-1])
 
 
 def grid_of(problem: Problem, run: Run) -> Grid:

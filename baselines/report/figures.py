@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from baselines.comparison.statistics import BEST
 from baselines.plot_style import per_car, policy_color
 from baselines.report.worst_days import WorstDay, hourly_kw, step_hours
 from ev_gym.rendering.picture import SOLD, SUN
@@ -107,7 +108,13 @@ def _dots(names: list[str], rows: pd.DataFrame, column: str, unit: str) -> Figur
     }
 
 
-def money(rows: pd.DataFrame, column: str, title: str, bound: float | None = None) -> Figure:
+def money(
+    rows: pd.DataFrame,
+    column: str,
+    title: str,
+    bound: float | None = None,
+    width: float | None = None,
+) -> Figure:
     """Money under each policy with its 95 % interval, and the bound as a line.
 
     Args:
@@ -115,6 +122,7 @@ def money(rows: pd.DataFrame, column: str, title: str, bound: float | None = Non
         column: `cost` or `regret`, with `_low` and `_high` beside it.
         title: Of the axis.
         bound: Cost below which none can come; None: no line.
+        width: Of what is not known, a band from 0 on; None: no band.
     """
     names = [str(name) for name in rows["policy"]]
     unit = escape(f"{rows['currency'].iloc[0]} a {rows['per'].iloc[0]}")
@@ -125,6 +133,12 @@ def money(rows: pd.DataFrame, column: str, title: str, bound: float | None = Non
                            "y1": 1, "line": line}]  # fmt: skip
         text = {"text": f"lower bound {bound:.2f}", "showarrow": False}
         more["annotations"] = [{"x": bound, "yref": "paper", "y": 1, "yanchor": "bottom", **text}]
+    if width is not None:
+        more["shapes"] = [{"type": "rect", "x0": 0.0, "x1": width, "yref": "paper", "y0": 0,
+                           "y1": 1, "layer": "below", "line": {"width": 0},
+                           "fillcolor": policy_color(BEST), "opacity": 0.15}]  # fmt: skip
+        text = {"text": f"not known: 0 to {width:.2f}", "showarrow": False, "xanchor": "left"}
+        more["annotations"] = [{"x": 0.0, "yref": "paper", "y": 1, "yanchor": "bottom", **text}]
     height = 90 + ROW_PX * len(names)
     return {"data": [_dots(names, rows, column, unit)], "layout": layout(height, **more)}
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from baselines.comparison import manifest
 from baselines.comparison.benchmark import Comparison, cell_text, panel
-from baselines.comparison.statistics import REFERENCE, caveats
+from baselines.comparison.statistics import BEST, REFERENCE, caveats, unknown_width
 from baselines.plot_style import policy_color
 from baselines.report import figures
 from baselines.report.worst_days import WorstDay, account, day_steps, why, worst_days, yardstick
@@ -241,16 +241,20 @@ def figure_text(value: float, column: Column) -> str:
 
 def money_figures(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """Cost, and regret where there is a bound, as dots with intervals."""
-    money = [("cost", "cost", bound_of(rows))]
+    money: list[tuple[str, str, float | None, float | None, str]] = [
+        ("cost", "cost", bound_of(rows), None, "")
+    ]
     if has_numbers(rows, "regret"):
-        money.append(("regret", "regret above the bound", None))
+        width = unknown_width(rows)
+        more = "" if width is None else f" Shaded: what is not known, as far as {BEST} comes."
+        money.append(("regret", "regret above the bound", None, width, more))
     return [
         {
-            "figure": figures.money(rows, column, words, bound),
+            "figure": figures.money(rows, column, words, bound, width),
             "alt": f"{words} of each policy; the numbers are in the table",
-            "caption": f"{words.capitalize()} in {unit_of(rows)}, with its 95 % interval.",
+            "caption": f"{words.capitalize()} in {unit_of(rows)}, with its 95 % interval.{more}",
         }
-        for column, words, bound in money
+        for column, words, bound, width, more in money
     ]
 
 

@@ -329,3 +329,15 @@ def test_regret_stands_with_its_interval_and_share(tmp_path: Path) -> None:
     assert "13.80 (100 %)" in texts(axes)
     bare = pictures.regret(frame.drop(columns="regret_percent"), tmp_path / "regret.png")
     assert "10.00" in texts(bare)
+
+
+def test_what_is_not_known_is_a_band_from_the_bound_to_the_optimum(tmp_path: Path) -> None:
+    frame = with_bound().replace({"policy": {"own_idea": "optimal"}})
+    (axes,) = pictures.regret(frame, tmp_path / "regret.png").axes
+    (band,) = artists(axes, "unknown")
+    width = frame.set_index("policy").loc["optimal", "regret"]
+    assert (band.get_x(), band.get_width()) == (0.0, width)
+    assert f"shaded, 0 to {width:.2f}: not known" in axes.get_xlabel()
+    (without,) = pictures.regret(with_bound(), tmp_path / "regret.png").axes
+    assert not artists(without, "unknown")
+    assert "not known" not in without.get_xlabel()

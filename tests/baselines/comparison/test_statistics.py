@@ -236,3 +236,17 @@ def test_train_and_test_weeks_are_never_mixed() -> None:
     ]  # fmt: skip
     assert list(summary["rank"]) == [3, 2, 1, 1]
     assert set(statistics.paired(both, 0)["split"]) == {"train"}
+
+
+def test_what_is_not_known_is_what_the_optimum_pays_above_the_bound() -> None:
+    """Between the bound and `optimal`, where both are there; said below the table with its unit."""
+    costs = COSTS | {"optimal": (3.0, 4.0, 2.0)}
+    rows = statistics.summarise(episodes(costs), 0)
+    width = float(np.mean((3.0, 4.0, 2.0)) - np.mean(BOUNDS))
+    assert statistics.unknown_width(rows) == pytest.approx(width)
+    said = " ".join(statistics.caveats(rows.assign(power=0.0, missing=0.0)))
+    assert f"The regret of optimal itself, {width:.2f} SEK a day, is the width" in said
+    without_bound = rows.drop(columns=["bound", "regret"])
+    for other in (without_bound, rows[rows["policy"] != "optimal"]):
+        assert statistics.unknown_width(other) is None
+        assert "not known" not in " ".join(statistics.caveats(other.assign(power=0.0, missing=0.0)))

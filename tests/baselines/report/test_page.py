@@ -142,6 +142,17 @@ def test_bound_and_intervals_are_drawn(page: Page) -> None:
     assert page.figures["part-0-money-1"]["layout"]["shapes"][0]["x0"] == 2.5
 
 
+def test_what_is_not_known_is_a_band(page: Page) -> None:
+    """From the bound to the optimum, which pays 3.00 where the bound is 2.50."""
+    layout = page.figures["part-0-money-2"]["layout"]
+    (band,) = layout["shapes"]
+    assert (band["x0"], band["x1"]) == (0.0, pytest.approx(0.5))
+    assert layout["annotations"][0]["text"] == "not known: 0 to 0.50"
+    assert "The regret of optimal itself, 0.50 SEK a day, is the width of what is" in page.text
+    rows = comparison(("uncontrolled",)).summary
+    assert "shapes" not in report.money_figures(rows)[1]["figure"]["layout"]
+
+
 def test_pairs_are_shown_both_ways(page: Page) -> None:
     """The chosen one is the optimum; the others' differences to it, and in the table all."""
     figure = page.figures["part-0-paired"]
