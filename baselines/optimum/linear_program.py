@@ -164,6 +164,27 @@ class Program:
         self._entry_columns += column.ravel().tolist()
         self._entry_values += value.ravel().tolist()
 
+    def split(self, columns: Ints, at: Floats) -> Ints:
+        """Move what these columns hold above `at` to new ones, which count as they do everywhere.
+
+        Returns:
+            Their numbers. Rows written later know only what they name of both.
+        """
+        lower, upper = np.array(self._lower)[columns], np.array(self._upper)[columns]
+        cost = np.array(self.cost)[columns]
+        parts = self.columns(cost, np.maximum(lower - at, 0.0), np.maximum(upper - at, 0.0))
+        for column, low, high in zip(
+            columns.tolist(), np.minimum(lower, at), np.minimum(upper, at), strict=True
+        ):
+            self._lower[column], self._upper[column] = float(low), float(high)
+        part = np.full(len(self.cost), -1)
+        part[columns] = parts
+        of_entry = part[np.array(self._entry_columns, np.int64)]
+        some = np.flatnonzero(of_entry >= 0)
+        rows, values = np.array(self._entry_rows, np.int64), np.array(self._entry_values)
+        self.put(rows[some], of_entry[some], values[some])
+        return parts
+
     def solve(self) -> Solution:
         """Solve a small programme without whole columns.
 
