@@ -15,9 +15,9 @@ from baselines.foresight import Future, foresee
 from baselines.optimal import achieve
 from baselines.optimum import relaxation
 from baselines.optimum.dynamic_program import replay
-from baselines.optimum.reach import reach_of
+from baselines.optimum.reach import Reach, reach_of
 from baselines.optimum.relaxation import lower_bound
-from baselines.optimum.wear_bound import Lines, Loss, Wear, wear_of
+from baselines.optimum.wear_bound import HOTTEST_C, KELVIN, Lines, Loss, Wear, _box, wear_of
 from ev_gym.env import EVChargingEnv
 from ev_gym.physics import ageing_models as models
 from ev_gym.scenario import RewardWeights, Scenario
@@ -127,6 +127,21 @@ def assert_wears_off_no_less(
     assert np.all(real >= least * (1.0 - 1e-7) - rounding)
 
 
+def assert_neither_colder_nor_hotter(episode: Lived, reach: Reach, k: int, wear: Wear) -> None:
+    """The packs of all rows against the coldest and the hottest; above 60 deg C both are cut."""
+    car, days = episode.future.world.tables.cars[k], wear.calendar_least.size
+    box = _box(episode.future, reach, k, wear.day, days)
+    before, after = episode.vehicles["pack_c"][:-1, :, k], episode.vehicles["pack_c"][1:, :, k]
+    kept, mean = float(car["heat_kept"]), float(car["heat_mean"])
+    level = (after - kept * before) / (1.0 - kept)
+    kelvin = np.minimum(level + (before - level) * mean, HOTTEST_C) + KELVIN
+    assert np.all(kelvin >= box.coldest_k[:, np.newaxis] - 1e-6)
+    for day in range(days):
+        assert np.all(kelvin[wear.day == day].mean(axis=0) <= box.hottest_k[day] + 1e-6)
+    if car["chemistry"] == models.LFP:
+        assert np.all(kelvin <= box.hottest_steps_k[:, np.newaxis] + 1e-6)
+
+
 @settings(max_examples=examples(60))
 @given(cases(), st.integers(0, 30))
 def test_no_day_wears_off_less(
@@ -148,6 +163,8 @@ def test_no_day_wears_off_less(
         least += 0.0 if wear is None else wear.least_cost
         for row in range(len(episode.wear_cost)):
             if wear is not None:
+                if row == 0:
+                    assert_neither_colder_nor_hotter(episode, reach, k, wear)
                 states, stored = episode.vehicles[:, row, k], episode.stored[:, row, k]
                 assert_wears_off_no_less(wear, journey.span, states, stored)
     assert np.all(episode.wear_cost >= least - 1e-6 * (1.0 + least))
@@ -178,7 +195,22 @@ CHARGED = (aged("lfp", wanted_soc=0.8, limit_soc=0.8), 19)
 STANDING = (aged("nmc622", wanted_soc=0.2, limit_soc=0.2), 24)
 # NMC622's knows the rate: all 6.9 kWh that are wanted, in the only hour at home.
 HURRIED = (aged("nmc622", wanted_soc=0.338, limit_soc=0.338, driving=ONE_HOUR), 0)
-OVERSTATED = {"calendar": (STANDING, 1.01), "cycle": (CHARGED, 1.06), "haste": (HURRIED, 1.5)}
+# 20 kWh are driven, and none charged.
+DRIVEN = (
+    aged(
+        "lfp",
+        wanted_soc=0.2,
+        limit_soc=0.2,
+        driving=replace(ONE_HOUR, arrival_h=12.0, trip_kwh=20.0, start_soc=0.8),
+    ),
+    24,
+)
+OVERSTATED = {
+    "calendar": (STANDING, 1.01),
+    "cycle": (CHARGED, 1.06),
+    "haste": (HURRIED, 1.5),
+    "trips": (DRIVEN, 1.01),
+}
 
 
 def paid_and_future(car: Vehicle, first_hour: int) -> tuple[float, Future]:
@@ -212,6 +244,9 @@ def test_what_claims_a_little_more_is_found_out(part: str, monkeypatch: pytest.M
             return wear._replace(
                 charge_lines=Lines(most * lines.at_0, most * lines.slope),
             )
+        if part == "trips":
+            cycle = wear.cycle._replace(least=most * wear.cycle.least)
+            return wear._replace(cycle=cycle, trip_least=most * wear.trip_least)
         if part == "haste":
             lines = wear.faster_lines
             return wear._replace(
@@ -222,6 +257,18 @@ def test_what_claims_a_little_more_is_found_out(part: str, monkeypatch: pytest.M
         return wear._replace(calendar=calendar, calendar_least=most * wear.calendar_least)
 
     monkeypatch.setattr(relaxation, "wear_of", more)
+    assert lower_bound(future).cost > paid * 1.002
+
+
+def test_a_steeper_chord_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The chord of the loss, were it to end at a little less progress."""
+    paid, future = paid_and_future(*CHARGED)
+    real = Loss.progress
+
+    def shorter(loss: Loss, lost: float) -> float:
+        return loss.least + (real(loss, lost) - loss.least) / 1.06
+
+    monkeypatch.setattr(Loss, "progress", shorter)
     assert lower_bound(future).cost > paid * 1.002
 
 
