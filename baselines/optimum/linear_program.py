@@ -40,9 +40,9 @@ OPTIONS: dict[str, Any] = {
     "mip_abs_gap": 0.0,
 }
 
-
-# Presolving takes longer than the dual simplex method does for a programme of some dozen rows.
-SMALL = OPTIONS | {"presolve": "off", "solver": "simplex"}
+# Presolving takes longer than it spares the dual simplex method: of a plan of some dozen rows, and
+# of a bound of some ten thousand.
+SIMPLEX = OPTIONS | {"presolve": "off", "solver": "simplex"}
 
 
 def run_highs(model: Any, options: dict[str, Any]) -> Any:
@@ -192,7 +192,7 @@ class Program:
             RuntimeError: if HiGHS finds no plan, or does not end.
         """
         # What was written row by row need not be sorted, which takes a tenth of a plan of `mpc`.
-        solver = run_highs(self._model(None if self._by_row else self._matrix()), SMALL)
+        solver = run_highs(self._model(None if self._by_row else self._matrix()), SIMPLEX)
         status = solver.getModelStatus()
         if status != highspy.HighsModelStatus.kOptimal:
             raise RuntimeError(f"HiGHS found no plan: {solver.modelStatusToString(status)}")
@@ -207,7 +207,7 @@ class Program:
         """
         matrix = self._matrix()
         model = self._model(matrix)
-        solver = run_highs(model, OPTIONS)
+        solver = run_highs(model, OPTIONS if self._whole else SIMPLEX)
         solution, proven = solver.getSolution(), -np.inf
         if self._whole:
             proven = float(solver.getInfo().mip_dual_bound)
@@ -217,9 +217,9 @@ class Program:
             solver.passModel(model)
             solver.run()
             solution = solver.getSolution()
-        if not solution.value_valid:
-            status = solver.modelStatusToString(solver.getModelStatus())
-            raise RuntimeError(f"HiGHS found no plan: {status}")
+        status = solver.getModelStatus()
+        if status == highspy.HighsModelStatus.kInfeasible or not solution.value_valid:
+            raise RuntimeError(f"HiGHS found no plan: {solver.modelStatusToString(status)}")
         safe = self._safe_bound(matrix, np.array(solution.row_dual))
         return BoundedSolution(np.array(solution.col_value), max(safe, proven))
 
