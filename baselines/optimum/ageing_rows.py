@@ -67,6 +67,27 @@ class Defined(NamedTuple):
         return np.asarray(values[self.columns] - row_values[self.rows] + self.known)
 
 
+class Rushes(NamedTuple):
+    """Flows that can be faster than the least rate, n of them.
+
+    Attributes:
+        columns: (n,) their columns,
+        step: (n,) and steps.
+        soc_per_kwh: (n,) SoC that a kWh of them stores.
+        cell_of_step: (T,) cell of each step, or -1.
+    """
+
+    columns: Ints
+    step: Ints
+    soc_per_kwh: Floats
+    cell_of_step: Ints
+
+    def stored(self, values: Floats) -> Floats:
+        """(T,) SoC that they store in a plan."""
+        soc = self.soc_per_kwh * values[self.columns]
+        return np.asarray(np.bincount(self.step, soc, self.cell_of_step.size), np.float64)
+
+
 class WearColumns(NamedTuple):
     """Columns of one car's wear.
 
@@ -75,6 +96,7 @@ class WearColumns(NamedTuple):
         soc: Of the days, no less than the least mean SoC.
         soc_above: Of the days, no more than the largest.
         charge: Of the cells, no less than the net rise of SoC.
+        rushes: Its flows that can be faster than the least rate.
         calendar: (D,) progress of the calendar loss.
         by_charge: (C,) progress of the cycle loss by a cell's charge,
         by_trips: (D,) and by trips.
@@ -84,6 +106,7 @@ class WearColumns(NamedTuple):
     soc: Defined
     soc_above: Defined
     charge: Defined
+    rushes: Rushes
     calendar: Ints
     by_charge: Ints
     by_trips: Ints
@@ -97,7 +120,9 @@ class WearColumns(NamedTuple):
         by_charge = np.maximum(0.0, wear.charge_lines.largest(charge))
         by_trips = wear.trip_least.copy()
         np.maximum.at(by_trips, wear.cell_day, wear.trip_lines.largest(charge))
-        return float(calendar.sum()), float(by_charge.sum() + by_trips.sum())
+        faster = wear.faster(self.rushes.stored(values), self.rushes.cell_of_step)
+        by_rate = wear.by_rate(charge, faster)
+        return float(calendar.sum()), float(by_charge.sum() + by_trips.sum() + by_rate.sum())
 
 
 class _Cells(NamedTuple):
@@ -218,6 +243,40 @@ def _charge(program: Program, wear: Wear, cells: _Cells, flows: Flows, battery: 
     return Defined(columns, rows, known)
 
 
+def _rushes(wear: Wear, cells: _Cells, flows: Flows, battery: Battery) -> Rushes:
+    """A car's flows that can be faster than its least rate; none where losing energy can pay."""
+    step, per_kwh = flows.step[battery.flow], flows.per_kwh[battery.flow]
+    counts = (wear.faster_slope[step] > 0.0) & (cells.of_step[step] >= 0) & (per_kwh > 0.0)
+    some = np.flatnonzero(counts & ~np.isin(step, battery.loss_step))
+    soc_per_kwh = battery.soc_per_kwh * per_kwh[some]
+    return Rushes(battery.flow_columns[some], step[some], soc_per_kwh, cells.of_step)
+
+
+def _write_rushes(program: Program, car: WearColumns) -> tuple[Ints, Ints]:
+    """Write what a car wears off by charging faster than at its least rate.
+
+    Returns:
+        (n,) columns of the progress; and those of what `rushes` has beyond the SoC from which haste
+        counts, which its own columns no longer hold.
+    """
+    wear, rushes = car.wear, car.rushes
+    cell, of_flow = np.unique(rushes.cell_of_step[rushes.step], return_inverse=True)
+    beyond = program.split(rushes.columns, wear.faster_from[rushes.step] / rushes.soc_per_kwh)
+    sums = program.columns(0.0, 0.0, wear.most_faster[cell])
+    rows = program.rows(np.zeros(cell.size))
+    program.put(rows, sums, 1.0)
+    program.put(rows[of_flow], beyond, -wear.faster_slope[rushes.step] * rushes.soc_per_kwh)
+    most = wear.by_rate(wear.most_charge, wear.most_faster)[cell]
+    by_rate = program.columns(0.0, 0.0, most)
+    lines, by_charge = wear.faster_lines, wear.faster_by_charge
+    for line in range(lines.slope.shape[1]):
+        rows = program.rows(lines.at_0[cell, line])
+        program.put(rows, by_rate, 1.0)
+        program.put(rows, sums, -lines.slope[cell, line])
+        program.put(rows, car.charge.columns[cell], -by_charge[cell, line])
+    return by_rate, beyond
+
+
 def write_wear(
     program: Program, wear: Wear, journey: Journey, flows: Flows, battery: Battery
 ) -> WearColumns:
@@ -248,7 +307,8 @@ def write_wear(
     by_trips = program.columns(0.0, wear.trip_least, most)
     of_cells = by_trips[wear.cell_day]
     _above(program, of_cells, wear.trip_lines, charge.columns, charge.columns)
-    return WearColumns(wear, soc, soc_above, charge, calendar, by_charge, by_trips)
+    rushes = _rushes(wear, cells, flows, battery)
+    return WearColumns(wear, soc, soc_above, charge, rushes, calendar, by_charge, by_trips)
 
 
 def _put_sums(program: Program, row: Ints, column: Ints, value: Floats) -> None:
@@ -272,12 +332,14 @@ def solve_with_wear(program: Program, cars: list[WearColumns]) -> BoundedSolutio
             lost = loss.lost(max(progress, loss.least)) - loss.lost(loss.least)
             more += RANGE * car.wear.price * lost
     least = sum(car.wear.least_cost for car in cars)
-    bounds = []
+    bounds, splits = [], []
     for car in cars:
         wear, others = car.wear, least - car.wear.least_cost
+        by_rate, rest = _write_rushes(program, car)
+        splits.append((car.rushes.columns, rest))
         parts = (
             (wear.calendar, car.calendar),
-            (wear.cycle, np.concatenate([car.by_charge, car.by_trips])),
+            (wear.cycle, np.concatenate([car.by_charge, car.by_trips, by_rate])),
         )
         for loss, columns in parts:
             low = loss.lost(loss.least)
@@ -289,4 +351,6 @@ def solve_with_wear(program: Program, cars: list[WearColumns]) -> BoundedSolutio
         beyond = min(wear.most_cost, wear.least_cost + more)
         bounds.append(plain.bound + others + beyond)
     solution = program.solve_with_bound()
+    for columns, rest in splits:
+        solution.values[columns] += solution.values[rest]
     return BoundedSolution(solution.values, min(solution.bound, *bounds))

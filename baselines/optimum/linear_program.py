@@ -40,9 +40,9 @@ OPTIONS: dict[str, Any] = {
     "mip_abs_gap": 0.0,
 }
 
-
-# Presolving takes longer than the dual simplex method does for a programme of some dozen rows.
-SMALL = OPTIONS | {"presolve": "off", "solver": "simplex"}
+# Presolving takes longer than it spares the dual simplex method: of a plan of some dozen rows, and
+# of a bound of some ten thousand.
+SIMPLEX = OPTIONS | {"presolve": "off", "solver": "simplex"}
 
 
 def run_highs(model: Any, options: dict[str, Any]) -> Any:
@@ -164,6 +164,27 @@ class Program:
         self._entry_columns += column.ravel().tolist()
         self._entry_values += value.ravel().tolist()
 
+    def split(self, columns: Ints, at: Floats) -> Ints:
+        """Move what these columns hold above `at` to new ones, which count as they do everywhere.
+
+        Returns:
+            Their numbers. Rows written later know only what they name of both.
+        """
+        lower, upper = np.array(self._lower)[columns], np.array(self._upper)[columns]
+        cost = np.array(self.cost)[columns]
+        parts = self.columns(cost, np.maximum(lower - at, 0.0), np.maximum(upper - at, 0.0))
+        for column, low, high in zip(
+            columns.tolist(), np.minimum(lower, at), np.minimum(upper, at), strict=True
+        ):
+            self._lower[column], self._upper[column] = float(low), float(high)
+        part = np.full(len(self.cost), -1)
+        part[columns] = parts
+        of_entry = part[np.array(self._entry_columns, np.int64)]
+        some = np.flatnonzero(of_entry >= 0)
+        rows, values = np.array(self._entry_rows, np.int64), np.array(self._entry_values)
+        self.put(rows[some], of_entry[some], values[some])
+        return parts
+
     def solve(self) -> Solution:
         """Solve a small programme without whole columns.
 
@@ -171,7 +192,7 @@ class Program:
             RuntimeError: if HiGHS finds no plan, or does not end.
         """
         # What was written row by row need not be sorted, which takes a tenth of a plan of `mpc`.
-        solver = run_highs(self._model(None if self._by_row else self._matrix()), SMALL)
+        solver = run_highs(self._model(None if self._by_row else self._matrix()), SIMPLEX)
         status = solver.getModelStatus()
         if status != highspy.HighsModelStatus.kOptimal:
             raise RuntimeError(f"HiGHS found no plan: {solver.modelStatusToString(status)}")
@@ -186,7 +207,7 @@ class Program:
         """
         matrix = self._matrix()
         model = self._model(matrix)
-        solver = run_highs(model, OPTIONS)
+        solver = run_highs(model, OPTIONS if self._whole else SIMPLEX)
         solution, proven = solver.getSolution(), -np.inf
         if self._whole:
             proven = float(solver.getInfo().mip_dual_bound)
@@ -196,9 +217,9 @@ class Program:
             solver.passModel(model)
             solver.run()
             solution = solver.getSolution()
-        if not solution.value_valid:
-            status = solver.modelStatusToString(solver.getModelStatus())
-            raise RuntimeError(f"HiGHS found no plan: {status}")
+        status = solver.getModelStatus()
+        if status == highspy.HighsModelStatus.kInfeasible or not solution.value_valid:
+            raise RuntimeError(f"HiGHS found no plan: {solver.modelStatusToString(status)}")
         safe = self._safe_bound(matrix, np.array(solution.row_dual))
         return BoundedSolution(np.array(solution.col_value), max(safe, proven))
 

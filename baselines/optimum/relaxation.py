@@ -62,8 +62,11 @@ had lost before.
     between what the car holds if it never charges (and gives what it can), and if it always does.
     Temperature. Losses are at least 0 and the pack's equation is linear in them, so no pack is
     colder than one in which nothing flows. At the hottest it takes up the most that can be lost:
-    for cars that discharge at every moment; for others no more in a span than the span's room for
-    energy loses, at the moment that warms the day most.
+    for cars that discharge at every moment; for others, in a span, at the moment that warms the day
+    most, no more than the span's room for energy loses; nor, from a span a to the day's last, more
+    than is lost by storing what fits from a's least energy to the other's most, and what the trips
+    between take. With weights v_a that rise from span to span (the largest so far, in place of
+    smaller ones) the sum of v_a x_a is that of (v_a - v_(a-1)) times all x from a on.
     By time, rate k. LFP, NCA, NMC111: the mean of a rate that rises with SoC and with temperature,
     whose exponents (b + c U) / T, (b + c s) / T and c / T are below 0; so it is at least that of
     the coldest pack, and this at least a weight of the step times a function g of SoC alone: for
@@ -82,14 +85,23 @@ had lost before.
     1/2 rise k^(1/p), with the k of that rise as the depth or of the longest trip, and 1/2 trips
     k^(1/p), with the k of any cell. k rises with depth and with the rate of charge. LFP and NCA:
     that is by the swing of 24 h; LFP's cold is least in the hottest pack. NMC111: *relaxed*, the
-    voltage at its best. NMC622: a rise at home comes at no less than 6 A or the lowest level, less
-    the losses at the least power (the ageing counts by the granted power). Of n top-ups of m each
-    that the day can bring, at m / FAST_H, the mean is least where its derivative by m is 0, and
-    rises with the charge; slower rises than SLOW_PER_H do not count, so where nothing does the rate
-    is the swing over 24 h. Its product with A(plating) falls with T where the rate by time rises
-    (the exponents are 37 and -58 kJ/mol, and what is taken off rises), so it is least in the
-    hottest pack, or *relaxed* to 0; the SoC is the least harmful of the day's; the term in D^6 is
-    *relaxed* to 0.
+    voltage at its best. NMC622: a rise at home comes at no less than r, that is at 6 A or the
+    lowest level, less the losses at the least power (the ageing counts by the granted power). Of n
+    top-ups of m each that the day can bring, at m / FAST_H, the mean C is least where its
+    derivative by m is 0, and rises with the charge; slower rises than SLOW_PER_H do not count, so
+    where nothing does the rate is the swing over 24 h. Its product with A(plating) falls with T
+    where the rate by time rises (the exponents are 37 and -58 kJ/mol, and what is taken off rises),
+    so it is least in the hottest pack, or *relaxed* to 0; the SoC is the least harmful of the
+    day's; the term in D^6 is *relaxed* to 0.
+    Haste. So NMC622's k^2 is q (sqrt(D C) - o)^2, or 0 where the root is below o. The day's rises
+    times C are the sum of each rise times its rate, top-ups or not. So rises count for that sum
+    times v = q (sqrt(D C) - o)^2 / C, which rises in D and in C: v(X), with both by the cell's net
+    rise X as above. Where s is stored within h, the rate is at least r, and s / h. So the cell's
+    part of the sum is at least r X + W, with W the sum over steps of a tangent to s^2 / h - r s,
+    where that is above 0: a flow counts in two columns, of which only the later adds to W. For cars
+    that only charge, W <= (R - r) X, with R the rate at the largest power. As W v(X) is straight in
+    W, a plane is below it if it is so at W = 0 and at W = (R - r) X. A line a + b W below it at
+    the latter becomes such a plane with the term -a / (largest X) (X - W / (R - r)).
     Lines. All these are functions of one number on a range, of which the least between two
     neighbours of 241 points is known: a rising one's is its value at the left, a polynomial's the
     lower of both less an eighth of its largest second derivative times the squared distance. A line

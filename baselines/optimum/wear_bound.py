@@ -33,6 +33,8 @@ PIECES, POINTS_A_PIECE = 4, 60
 POINTS = PIECES * POINTS_A_PIECE + 1
 # Above this rate of NMC622's polynomial a SoC, it ages the faster the warmer it is, up to 60 deg C.
 RISES_WITH_HEAT = -NMC.c4 * NMC.gas * HOTTEST_K**2 / NMC.calendar_j
+# Where a tangent touches the square of a step's rate: so far from the least rate to the largest.
+TOUCH = 0.5
 # The polynomial's second derivative by SoC is at most this between SoC 0 and 1.
 MOST_BEND = max(abs(2.0 * NMC.c2), abs(2.0 * NMC.c2 + 6.0 * NMC.c3))
 
@@ -93,7 +95,13 @@ class Wear(NamedTuple):
         cell_span: (C,) span of each cell.
         cell_day: (C,) day of each cell.
         most_charge: (C,) largest net rise of SoC within the cell.
-        charge_lines: Lines (C, J) below the cycling progress by a cell's own charge.
+        charge_lines: Lines (C, J) below the cycling progress by a cell's own charge at its least
+            rate.
+        faster_from: (T,) SoC stored in a step from which on its haste counts,
+        faster_slope: (T,) and what each SoC beyond counts; 0 where none does.
+        most_faster: (C,) largest sum of these over the cell's steps.
+        faster_lines: Lines (C, J) below the progress by that sum,
+        faster_by_charge: (C, J) and what to each the cell's charge adds.
         trip_least: (D,) least cycling progress by trips,
         trip_lines: and lines (C, J) below it, in the charge of any cell of the day.
     """
@@ -113,8 +121,31 @@ class Wear(NamedTuple):
     cell_day: Ints
     most_charge: Floats
     charge_lines: Lines
+    faster_from: Floats
+    faster_slope: Floats
+    most_faster: Floats
+    faster_lines: Lines
+    faster_by_charge: Floats
     trip_least: Floats
     trip_lines: Lines
+
+    def faster(self, stored: Floats, cell: Ints) -> Floats:
+        """(C,) sums of what the haste of steps counts.
+
+        Args:
+            stored: (T,) SoC that each stores.
+            cell: (T,) cell of each step, or -1.
+        """
+        some = np.flatnonzero(cell >= 0)
+        above = self.faster_slope * np.maximum(stored - self.faster_from, 0.0)
+        sums = np.bincount(cell[some], above[some], self.cell_day.size)
+        return np.asarray(sums, np.float64)
+
+    def by_rate(self, charge: Floats, faster: Floats) -> Floats:
+        """(C,) least progress by such sums of haste, in cells that charge so much."""
+        lines = self.faster_lines
+        at = lines.at_0 + lines.slope * faster[:, None] + self.faster_by_charge * charge[:, None]
+        return np.asarray(np.maximum(at.max(axis=1), 0.0))
 
     @property
     def most_cost(self) -> float:
@@ -255,15 +286,13 @@ def wear_of(future: Future, reach: Reach, k: int) -> Wear | None:
         future, k, day, days, box, calendar_power
     )
     cell_span, cell_day, cell = _cells(day, days, reach.journeys[k].span)
-    most_charge, charge_lines, trip_least, trip_lines = _cycling(
-        future, reach, k, (day, days, cell, cell_day), box, soc_range, cycle_power
-    )
+    cycling = _cycling(future, reach, k, (day, days, cell, cell_day), box, soc_range, cycle_power)
     return Wear(
         price=price,
         battery_kwh=float(car["battery_kwh"]),
         most_lost=most_lost,
         calendar=Loss(calendar, calendar_power, float(least.sum())),
-        cycle=Loss(cycle, cycle_power, float(trip_least.sum())),
+        cycle=Loss(cycle, cycle_power, float(cycling["trip_least"].sum())),
         day=day,
         soc_weight=soc_weight,
         soc_before=soc_before,
@@ -272,10 +301,7 @@ def wear_of(future: Future, reach: Reach, k: int) -> Wear | None:
         calendar_lines=calendar_lines,
         cell_span=cell_span,
         cell_day=cell_day,
-        most_charge=most_charge,
-        charge_lines=charge_lines,
-        trip_least=trip_least,
-        trip_lines=trip_lines,
+        **cycling,
     )
 
 
@@ -355,7 +381,7 @@ def _heated_days_k(
     step_h = float(future.world.tables.settings["step_h"][0])
     spans = journey.leaves.size + 1
     heat_kwh = np.bincount(journey.span, lost_kwh, spans)
-    least = least_kw(future, k)[0]
+    least, lost_share = least_kw(future, k)[0], np.inf
     if car["eta"] * least > car["aux_kw"]:
         lost_share = 1.0 / (car["eta"] - car["aux_kw"] / least) - 1.0
         room_kwh = journey.within_kwh[:, 1] - journey.first_kwh[:, 0]
@@ -365,16 +391,30 @@ def _heated_days_k(
     np.minimum.at(begin_h, journey.span[steps], steps * step_h)
     np.maximum.at(end_h, journey.span[steps], (steps + 1) * step_h)
     some = np.isfinite(begin_h)
+    # What the trips before each span took, so that spans a to b can store no more than the range
+    # from a's begin to b's end, and the trips between them.
+    driven_kwh = np.concatenate([[0.0], np.cumsum(journey.trip_kwh)])[some]
+    low_kwh, high_kwh = journey.first_kwh[some, 0], journey.within_kwh[some, 1]
     begin_h, end_h, heat_kwh = begin_h[some], end_h[some], heat_kwh[some]
     tau_h = -step_h / np.log(float(car["heat_kept"]))
     k_per_kwh = HEAT_SHARE * float(car["rise_k_per_kwh"]) * step_h / tau_h
     first = np.searchsorted(day, np.arange(days + 1)) * step_h
     heated_k = np.empty(days)
     for number, (from_h, to_h) in enumerate(itertools.pairwise(first.tolist())):
-        ahead_h = np.maximum(from_h - end_h, 0.0)
-        until_h = np.maximum(to_h - np.maximum(begin_h, from_h), 0.0)
+        count = int(np.searchsorted(begin_h, to_h))
+        ahead_h = np.maximum(from_h - end_h[:count], 0.0)
+        until_h = to_h - np.maximum(begin_h[:count], from_h)
         kelvin_h = tau_h * np.exp(-ahead_h / tau_h) * -np.expm1(-until_h / tau_h)
-        heated_k[number] = k_per_kwh * (heat_kwh * kelvin_h).sum() / (to_h - from_h)
+        # With weights that rise, the sum is one of the heat from each span on: at most `since`.
+        rising = np.maximum.accumulate(kelvin_h)
+        since_kwh = np.cumsum(heat_kwh[:count][::-1])[::-1]
+        if count and np.isfinite(lost_share):
+            room_kwh = high_kwh[count - 1] - low_kwh[:count]
+            room_kwh += driven_kwh[count - 1] - driven_kwh[:count]
+            since_kwh = np.minimum(since_kwh, lost_share * room_kwh)
+        most = (np.diff(rising, prepend=0.0) * since_kwh).sum()
+        most = min(most, (heat_kwh[:count] * kelvin_h).sum())
+        heated_k[number] = k_per_kwh * most / (to_h - from_h)
     return heated_k
 
 
@@ -553,8 +593,8 @@ def _cycling(
     box: _Box,
     soc_range: Floats,
     power: float,
-) -> tuple[Floats, Lines, Floats, Lines]:
-    """Largest charge of the cells, lines by it, and least and lines of the days' trips.
+) -> dict[str, Any]:
+    """The fields of `Wear` by use: from the largest charge of the cells to the lines of trips.
 
     Args:
         future: The household's.
@@ -585,12 +625,15 @@ def _cycling(
     known = np.ones(days)  # of a day under way, it is not known how fast it charged
     known[0] = float(state["day_h"]) == 0.0
 
+    def charging_per_h(place: Ints, charge: Floats) -> Floats:
+        return _charging_per_h(charge, rate_per_h, topups[place, None], idle[place])
+
     def progress(place: Ints, charge: Floats) -> Floats:
         """Progress of a full cycle in days in which a cell charges so much (n, m)."""
         chosen = rates._replace(factor=rates.factor[place], offset=rates.offset[place])
         depth = np.maximum(charge, longest[place, None])
         mean = (trips[place, None] + charge) / day_h[place, None]
-        per_h = _charging_per_h(charge, rate_per_h, topups[place, None], idle[place])
+        per_h = charging_per_h(place, charge)
         return known[place, None] * chosen.progress(
             np.minimum(1.0, depth * unit / health), mean * unit, per_h * unit
         )
@@ -601,13 +644,62 @@ def _cycling(
     steps = np.flatnonzero(cell >= 0)
     np.minimum.at(lowest, cell[steps], box.low[steps])
     np.maximum.at(highest, cell[steps], box.high[steps])
-    most = np.zeros(cell_day.size)
-    stored_kwh = np.maximum(0.0, car["eta"] * reach.charge_kw[:, k] - car["aux_kw"])
-    stored = stored_kwh * future.charge_h[:, k] * car["soc_per_kwh"]
-    np.add.at(most, cell[steps], stored[steps])
+    stored_kw = np.maximum(0.0, car["eta"] * reach.charge_kw[:, k] - car["aux_kw"])
+    full_per_h = stored_kw * car["soc_per_kwh"]
+    stored = full_per_h * future.charge_h[:, k]
+    most = np.asarray(np.bincount(cell[steps], stored[steps], cell_day.size), np.float64)
     most = np.minimum(most, highest - lowest) + FULL_KWH * car["soc_per_kwh"]
     charge = _grid(np.zeros(cell_day.size), most)
     a_cycle = progress(cell_day, charge)
-    charge_lines = lines_below(charge, half * charge * a_cycle)
-    trip_lines = lines_below(charge, half * trips[cell_day, None] * a_cycle)
-    return most, charge_lines, trip_least, trip_lines
+    by_charge = half * charge * a_cycle
+    faster_from, faster_slope = np.zeros((2, day.size))
+    most_faster = np.zeros(cell_day.size)
+    faster_lines = lines_below(_grid(most_faster, most_faster), np.zeros_like(charge))
+    faster_by_charge = np.zeros_like(faster_lines.at_0)
+    if car["chemistry"] == models.NMC622 and rate_per_h > SLOW_PER_H * (1.0 + 1e-9):
+        by_charge *= _ratio(rate_per_h, charging_per_h(cell_day, charge))
+        if not (reach.discharge_kw[:, k] > 0.0).any():
+            faster_from, faster_slope = _faster(rate_per_h, full_per_h, future.charge_h[:, k])
+            wider = np.zeros(cell_day.size)
+            np.maximum.at(wider, cell[steps], full_per_h[steps])
+            wider = np.maximum(wider - rate_per_h, 0.0)
+            most_faster = wider * most
+            faster = _grid(np.zeros(cell_day.size), most_faster)
+            least = _ratio(faster, np.broadcast_to(wider[:, None], faster.shape))
+            a_rate = _ratio(progress(cell_day, least), charging_per_h(cell_day, least))
+            lines = lines_below(faster, half * faster * a_rate)
+            # Where the sum is 0 such a plane is 0 at the largest charge; where it is the largest
+            # that the charge allows, it is the line.
+            faster_by_charge = _ratio(-lines.at_0, np.broadcast_to(most[:, None], lines.at_0.shape))
+            back = _ratio(faster_by_charge, np.broadcast_to(wider[:, None], lines.at_0.shape))
+            faster_lines = Lines(lines.at_0, lines.slope - back)
+    return {
+        "most_charge": most,
+        "charge_lines": lines_below(charge, by_charge),
+        "faster_from": faster_from,
+        "faster_slope": faster_slope,
+        "most_faster": most_faster,
+        "faster_lines": faster_lines,
+        "faster_by_charge": faster_by_charge,
+        "trip_least": trip_least,
+        "trip_lines": lines_below(charge, half * trips[cell_day, None] * a_cycle),
+    }
+
+
+def _ratio(value: Floats | float, by: Floats) -> Floats:
+    """A value divided by another one; 0 where that is 0."""
+    return np.asarray(np.divide(value, by, out=np.zeros_like(by), where=by > 0.0))
+
+
+def _faster(rate_per_h: float, full_per_h: Floats, hours: Floats) -> tuple[Floats, Floats]:
+    """A tangent (T,) to s^2 / h - rate s, of a step that stores s: where it is 0, and its slope.
+
+    Args:
+        rate_per_h: Least rate (1/h, of SoC) of a charge.
+        full_per_h: (T,) rate at the largest power.
+        hours: (T,) h, how long the car is there.
+    """
+    touch_per_h = rate_per_h + TOUCH * np.maximum(0.0, full_per_h - rate_per_h)
+    slope = 2.0 * touch_per_h - rate_per_h
+    counts = (full_per_h > rate_per_h) & (hours > 0.0)
+    return np.where(counts, touch_per_h**2 / slope * hours, 0.0), np.where(counts, slope, 0.0)
