@@ -18,10 +18,10 @@ them, and the one with the lowest real bill counts:
   shares of the price of a lost kWh of capacity.
 
 Without power charge and wear one car's plan is exact but for the programme's grid of energies. With
-them a plan can be far from the best one. So idling, full power, and what a few policies do
-(`optimum.policy_plans`, with `mpc` on a perfect load forecast among them) are plans to choose from
-as well: the achieved optimum is never dearer than theirs. For several cars a policy that is cheaper
-than the plan is improved car by car in the same way.
+them a plan can be far from the best one. So idling, full power, and what two rules do
+(`optimum.policy_plans`) are plans to choose from as well: the achieved optimum is never dearer than
+theirs. For several cars a rule that is cheaper than the plan is improved car by car in the same
+way.
 
 The best of these plans is polished (`optimum.polish`): changes of one or two settings are tried in
 the real dynamics, with wear and power charge, until none pays. What then holds:
@@ -302,10 +302,9 @@ class Optimal(Policy):
     Knows everything to the horizon: load, sun, prices, when every car comes, goes and how far it
     drives. Nobody at home knows that; its bill is the yardstick for those who do not. How far it is
     from the true optimum at most is the gap to the lower bound. It is never dearer than
-    `price_based`, `peak_shaving` and `mpc(load_error=0)` in the same episode, whose plans it
-    chooses where its own cost more; another policy can still be cheaper. It fails nowhere but takes
-    its time: it plans a whole episode before the first step, needs a local env, and has no plan
-    beyond the horizon.
+    `price_based` and `peak_shaving` in the same episode, whose plans it chooses where its own cost
+    more; another policy can still be cheaper. It fails nowhere but takes its time: it plans a whole
+    episode before the first step, needs a local env, and has no plan beyond the horizon.
     """
 
     name = "optimal"

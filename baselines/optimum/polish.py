@@ -44,7 +44,7 @@ from ev_gym.runtime.arrays import Bools, Floats, Ints
 from ev_gym.runtime.compiling import as_records, compiled
 from ev_gym.runtime.durations import DAY_MIN, HOUR_MIN
 
-REPLAYS = 700
+REPLAYS = 1500
 LEAST_STEPS = 600_000
 SHIFT_STEPS = 2_000_000  # of one car
 PARTNERS = 3
