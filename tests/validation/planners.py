@@ -177,11 +177,12 @@ def months() -> Iterator[tasks.Task]:
     for task in suites.plan_of("month-v1", ["mpc"], bound=False, steps=False).tasks():
         kept = [i for i, (_, household) in enumerate(task.episodes) if household < MONTHS]
         if kept:
-            of_task = {
-                name: tuple(getattr(task, name)[i] for i in kept)
-                for name in ("episodes", "months", "worlds")
-            }
-            yield replace(task, **of_task)
+            yield replace(
+                task,
+                episodes=tuple(task.episodes[i] for i in kept),
+                months=tuple(task.months[i] for i in kept),
+                worlds=tuple(task.worlds[i] for i in kept),
+            )
 
 
 def costs(pay: Callable[[tasks.Task], Floats]) -> Floats:

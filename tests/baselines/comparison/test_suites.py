@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,12 @@ from click.testing import CliRunner
 
 from baselines.cli.commands import main
 from baselines.comparison import benchmark, suites
-from baselines.comparison.plan import Plan
+from baselines.comparison.plan import Plan, default_policies
 from baselines.comparison.statistics import summarise
+from baselines.mpc import Mpc
+from baselines.optimal import Optimal
+from ev_gym.scenario import preset
+from tests.validation import planners
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +89,30 @@ def test_what_a_policy_closes_of_the_distance(month: benchmark.Comparison) -> No
     assert "(closes: % of what mpc-0 pays above optimal)" in table  # without a bound, too
     ends = summary.loc["never", ["closed_percent_low", "closed_percent_high"]].tolist()
     assert ends == pytest.approx([25.0, 25.0])
+
+
+LONG = pytest.mark.skipif("EV_GYM_ALL_EXAMPLES" not in os.environ, reason="minutes; in .ci/long")
+
+
+@LONG
+def test_mpc_closes_more_than_a_third_of_what_its_first_version_left() -> None:
+    """In the 48 months that `tests.validation.planners` takes."""
+    first = planners.yardstick()
+    own, best = planners.paid(lambda scenario: Mpc(scenario)), planners.paid(Optimal)
+    assert best.mean() < own.mean()
+    assert (first - own).mean() > 0.35 * (first - best).mean()
+
+
+@LONG
+def test_random_beats_only_who_ignores_the_power_charge() -> None:
+    """Of the rules, in all months of the suite."""
+    ignorant = {
+        "never", "uncontrolled", "load_based", "delayed", "price_limit", "cheapest_hours"
+    }  # fmt: skip
+    names = [n for n in default_policies((preset("stockholm"),)) if n not in ("mpc", "optimal")]
+    plan = suites.plan_of("month-v1", names, bound=False, steps=False)
+    cost = benchmark.compare(plan).summary.set_index("policy")["cost"]
+    assert set(cost.index[cost > cost["random"]]) <= ignorant
 
 
 def test_other_episodes_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
