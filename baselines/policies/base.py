@@ -6,6 +6,7 @@ drives a local env, a vector env, or a household at the other end of a network.
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Protocol
 
 import numpy as np
@@ -112,6 +113,12 @@ class Policy:
                 for vehicle, limit in zip(scenario.vehicles, self.limits, strict=True)
             ]
         )
+
+    @functools.cached_property
+    def powers_kw(self) -> Floats:
+        """(K, levels) what the charger can give each car, rising; the last one is repeated."""
+        count = max(len(levels) for levels in self.level_kw)
+        return np.stack([np.pad(kw, (0, count - len(kw)), "edge") for kw in self.level_kw])
 
     def reset(self, rows: NDArray[np.int64] | None = None) -> None:
         """Begin new episodes in these rows; None: in all. Called after each reset of an env."""

@@ -20,7 +20,6 @@ from baselines.policies.peaks import (
     hours_ahead,
     missing_cost,
     power_charge,
-    powers_of,
     terms_of,
 )
 from baselines.policies.view import View
@@ -257,9 +256,8 @@ class WaterFilling(Policy):
     ) -> None:
         super().__init__(scenario, continuous, seed)
         self.reserve_soc = checked_number(self.name, "reserve_soc", reserve_soc, 0.0, 1.0, "")
-        self._powers_kw = powers_of(self)
-        least_kw = [powers[powers > ROUNDING_KW][0] for powers in self._powers_kw]
-        max_kw = self._powers_kw[:, -1]
+        least_kw = [powers[powers > ROUNDING_KW][0] for powers in self.powers_kw]
+        max_kw = self.powers_kw[:, -1]
         self._cars = np.stack([max_kw, least_kw, self.battery_kw / max_kw], axis=1)
         self._battery_kwh = np.array([car.battery_kwh for car in scenario.vehicles])
 
@@ -273,8 +271,15 @@ class WaterFilling(Policy):
         now_kw, budget_kw = np.zeros(view.plugged.shape), np.zeros(len(view.plugged))
         wanted_kwh = np.where(view.wanting, view.energy_to_wanted_kwh, 0.0)
         spare_kwh = self._spare_kwh(view, wanted_kwh)
-        if not (wanted_kwh > 0.0).any() and not (spare_kwh > 0.0).any():
-            return now_kw, budget_kw
+        rows = np.asarray(((wanted_kwh > 0.0) | (spare_kwh > 0.0)).any(axis=1))
+        if rows.any():
+            of_rows = self._fill(view.of_rows(rows), wanted_kwh[rows], spare_kwh[rows])
+            now_kw[rows], budget_kw[rows] = of_rows
+        return now_kw, budget_kw
+
+    def _fill(self, view: View, wanted_kwh: Floats, spare_kwh: Floats) -> tuple[Floats, Floats]:
+        """The same where every household has a car to fill."""
+        now_kw, budget_kw = np.zeros(view.plugged.shape), np.zeros(len(view.plugged))
         hours, prices = hours_ahead(self.scenario, view), view.price_window
         order = np.argsort(prices, axis=1, kind="stable")
         slots = Slots(prices, order, view.into_slot_h, view.hours_to_departure)
@@ -283,7 +288,7 @@ class WaterFilling(Policy):
         known = min(DAY_H, count)  # a short price window has fewer hours
         usual_kw = (hours.factor[:, :known] * view.usual_load_kw[:, :known]).max(axis=1)
         _fill_all(
-            slots, hours, terms_of(self.scenario, view), self._cars, self._powers_kw,
+            slots, hours, terms_of(self.scenario, view), self._cars, self.powers_kw,
             wanted_kwh / stored, spare_kwh / stored, np.maximum(hours.free_kw, usual_kw),
             self.scenario.household.limit_kw, work, now_kw, budget_kw,
         )  # fmt: skip

@@ -165,12 +165,6 @@ def terms_of(scenario: Scenario, view: View) -> Terms:
     )
 
 
-def powers_of(policy: Policy) -> Floats:
-    """(K, levels) what the charger can give each car (kW), rising from 0; the last is repeated."""
-    count = max(len(levels) for levels in policy.level_kw)
-    return np.stack([np.pad(kw, (0, count - len(kw)), "edge") for kw in policy.level_kw])
-
-
 @compiled
 def fill(
     prices: Floats,
@@ -374,9 +368,12 @@ def cheapest_powers(policy: Policy, view: View, counted_h: Floats) -> Floats:
         view: The observations.
         counted_h: (n,) hours of the price window that count.
     """
+    all_kw = np.zeros(view.plugged.shape)
+    rows = np.asarray(view.wanting.any(axis=1))
+    if not rows.any():
+        return all_kw
+    view, counted_h = view.of_rows(rows), counted_h[rows]
     chosen_kw = np.zeros(view.plugged.shape)
-    if not view.wanting.any():
-        return chosen_kw
     scenario, prices = policy.scenario, view.price_window
     hours, terms = hours_ahead(scenario, view), terms_of(scenario, view)
     slots = np.maximum(np.round(counted_h / view.slot_h), 1.0).astype(np.int64)
@@ -385,10 +382,11 @@ def cheapest_powers(policy: Policy, view: View, counted_h: Floats) -> Floats:
     count = hours.factor.shape[1]
     _choose_powers(
         prices, np.argsort(prices, axis=1, kind="stable"), slots, terms, view.into_slot_h, hours,
-        view.hours_to_departure, wanted_kwh, cars, powers_of(policy),
+        view.hours_to_departure, wanted_kwh, cars, policy.powers_kw,
         np.empty(count), np.empty(count), np.empty(count), chosen_kw,
     )  # fmt: skip
-    return chosen_kw
+    all_kw[rows] = chosen_kw
+    return all_kw
 
 
 @compiled
@@ -482,9 +480,12 @@ def cheapest_blocks(policy: Policy, view: View, begun: Bools) -> Floats:
         view: The observations.
         begun: (n, K) whether a block is under way, which then goes on.
     """
+    all_kw = np.zeros(view.plugged.shape)
+    rows = np.asarray(view.wanting.any(axis=1))
+    if not rows.any():
+        return all_kw
+    view, begun = view.of_rows(rows), begun[rows]
     chosen_kw = np.zeros(view.plugged.shape)
-    if not view.wanting.any():
-        return chosen_kw
     scenario, prices = policy.scenario, view.price_window
     hours, terms = hours_ahead(scenario, view), terms_of(scenario, view)
     wanted_kwh = np.where(view.wanting, view.energy_to_wanted_kwh, 0.0)
@@ -492,6 +493,7 @@ def cheapest_blocks(policy: Policy, view: View, begun: Bools) -> Floats:
     count = hours.factor.shape[1]
     _choose_blocks(
         prices, terms, view.into_slot_h, hours, view.hours_to_departure, wanted_kwh, cars,
-        powers_of(policy), begun, np.empty(count), np.empty(count), chosen_kw,
+        policy.powers_kw, begun, np.empty(count), np.empty(count), chosen_kw,
     )  # fmt: skip
-    return chosen_kw
+    all_kw[rows] = chosen_kw
+    return all_kw

@@ -35,6 +35,7 @@ class Layout(NamedTuple):
         window: Where the price window stands.
         merged: How many of its slots a step takes, 1 or more; a policy sees their mean.
         slot_h: Length of a slot as a policy sees it (h).
+        usual_load: Where the usual load of each hour stands; empty where it is not observed.
         scales: (2, D) offset and factor of each number of a scaled observation.
     """
 
@@ -42,6 +43,7 @@ class Layout(NamedTuple):
     window: slice
     merged: int
     slot_h: float
+    usual_load: list[int]
     scales: NDArray[np.float32]
 
 
@@ -58,7 +60,8 @@ def layouts(scenario: Scenario) -> dict[int, Layout]:
         slot_h = merged * slot_min / HOUR_MIN
         window = slice(first, first + slots)
         scales = observation_scales(scenario, slot_min)
-        found[length] = Layout(slices, window, merged, slot_h, scales)
+        usual_load = [slices[name].start for name in USUAL_LOAD if name in slices]
+        found[length] = Layout(slices, window, merged, slot_h, usual_load, scales)
     return found
 
 
@@ -124,6 +127,10 @@ class View:
         self._slices = layout.slices
         self._layout = layout
 
+    def of_rows(self, rows: Bools) -> View:
+        """The same of some of the households, where (n,) `rows` are True."""
+        return type(self)(self._observation[rows], self._layout)
+
     def of_house(self, name: str) -> Floats:
         """A field of the house, (n,)."""
         place = self._slices.get(name)
@@ -168,7 +175,7 @@ class View:
             ],
             soc=row[slices["soc"]],
             wanted_soc=row[slices["wanted_soc"]],
-            usual_load_kw=[row[slices[name].start] for name in USUAL_LOAD if name in slices],
+            usual_load_kw=[row[place] for place in self._layout.usual_load],
             month_days_left=of_house("month_days_left"),
         )
 
@@ -249,7 +256,10 @@ class View:
     @property
     def usual_load_kw(self) -> Floats:
         """Mean base load (n, 24) of the running hour and the next 23 in the last 7 days."""
-        return np.stack([self.of_house(name) for name in USUAL_LOAD], axis=1)
+        places = self._layout.usual_load
+        if not places:
+            return np.zeros((len(self._observation), DAY_H))
+        return self._observation[:, places].astype(np.float64, order="C")
 
     @property
     def plugged(self) -> Bools:
