@@ -1,16 +1,20 @@
-"""Where the money of `mpc` goes: `python -m tests.validation.planners` writes `docs/planners.md`.
+"""The tables of `docs/planners.md`: what planners pay, and where the money of `mpc` goes.
 
-On household-months of the suite `month-v1`, which nothing was fitted to, `mpc` is run as it is,
-with one thing known perfectly at a time, and with one of its parts taken out at a time. It takes
-a quarter of an hour on one core.
+`python -m tests.validation.planners` runs `mpc` on household-months of the suite `month-v1`, which
+nothing was fitted to: as it is, with one thing known perfectly at a time, and with one of its parts
+taken out at a time. It takes a quarter of an hour on one core. With a folder that
+`ev-gym benchmark --suite month-v1` has written it writes the table of that suite instead.
 """
 
 from __future__ import annotations
 
 import contextlib
+import csv
 import math
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -273,15 +277,49 @@ def part_rows(mpc: Floats) -> list[list[str]]:
     return rows
 
 
-def main() -> None:
-    """Measure, and write both tables."""
+SUITE_HEAD = [
+    "policy", "SEK a month", "95 %", "closes, %", "from the grid", "power charge", "wear",
+    "missing at departure", "settlement",
+]  # fmt: skip
+
+
+def suite_rows(folder: Path) -> list[list[str]]:
+    """Each policy of a benchmark of the suite, the cheapest first, and above them the bound."""
+    with (folder / "summary.csv").open(encoding="utf-8", newline="") as file:
+        found = sorted(csv.DictReader(file), key=lambda row: float(row["cost"]))
+    rows = [["lower bound", f"{float(found[0]['bound']):.1f}"] + [""] * (len(SUITE_HEAD) - 2)]
+    for row in found:
+        low, high = float(row["cost_low"]), float(row["cost_high"])
+        terms = [row[name] for name in ("energy", "power", "wear", "missing", "settlement")]
+        rows.append(
+            [
+                f"`{row['policy']}`",
+                f"{float(row['cost']):.1f}",
+                f"{low:.0f} to {high:.0f}",
+                f"{float(row['closed_percent']):.0f}",
+                *(f"{float(term):.1f}" for term in terms),
+            ]
+        )
+    return rows
+
+
+def main(folder: str | None = None) -> None:
+    """Measure two tables and write them; or write that of a benchmark's folder."""
     path = DOCS / "planners.md"
-    mpc = paid(lambda scenario: Mpc(scenario))
+    tables: list[tuple[list[str], list[list[str]]]]
+    if folder is not None:
+        tables = [(SUITE_HEAD, suite_rows(Path(folder)))]
+    else:
+        mpc = paid(lambda scenario: Mpc(scenario))
+        tables = [
+            (["what it knows", "SEK a month", "more than `mpc`"], known_rows(mpc)),
+            (["without", "SEK a month", "more than `mpc`"], part_rows(mpc)),
+        ]
     page = path.read_text(encoding="utf-8")
-    page = with_table(page, ["what it knows", "SEK a month", "more than `mpc`"], known_rows(mpc))
-    page = with_table(page, ["without", "SEK a month", "more than `mpc`"], part_rows(mpc))
+    for head, rows in tables:
+        page = with_table(page, head, rows)
     path.write_text(page, encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
