@@ -105,7 +105,7 @@ class NoReserve(Planner):
         return []
 
 
-class OwnLoads(Planner):
+class SeenLoads(Planner):
     """It expects the load that it has seen in the episode, not what is observed as usual."""
 
     def _load_kw(self, household: HouseholdView, first_h: float, hour: list[int]) -> list[float]:
@@ -269,7 +269,7 @@ def part_rows(mpc: Floats) -> list[list[str]]:
         "expected peaks of the house": with_planner(NoPeaks),
         "reserve for short stays": with_planner(NoReserve),
         "stops that are paid once": with_shared_stops,
-        "the usual load that is observed": with_planner(OwnLoads),
+        "the usual load that is observed": with_planner(SeenLoads),
     }
     rows = [[what, *beside(paid(make), mpc)] for what, make in without.items()]
     with mock.patch.object(follow, "MARGIN_KW", 0.0):
