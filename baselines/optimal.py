@@ -10,8 +10,9 @@ them, and the one with the lowest real bill counts:
 
 - Power charge. The relaxation says how high the import of each hour may rise (`Bound.cap_kw`). What
   the house and the other cars leave of that is the car's headroom, which it shares out over the
-  hour's steps in whole levels. `MULTIPLES` of it are tried, because with whole amperes, the 6 A
-  floor and the losses of slow charging another peak can be the best one.
+  hour's steps in whole levels. `MULTIPLES` of it are tried, in all months and then in each month
+  the best, because with whole amperes, the 6 A floor and the losses of slow charging another peak
+  can be the best one.
 - Battery wear. Prices stand for it: on energy held in the battery for calendar ageing, which grows
   with the SoC, so that the car charges late; on power for cells that age faster when they are
   charged fast; on energy taken out for the ageing by cycles, where cars can be discharged. They are
@@ -63,8 +64,8 @@ from baselines.optimum.relaxation import Bound, lower_bound
 from baselines.policies.base import Policy
 from baselines.policies.headroom import ROUNDING_KW
 from baselines.policies.view import View
-from ev_gym.physics.power_charge import FACTOR
-from ev_gym.runtime.arrays import Bools, Floats
+from ev_gym.physics.power_charge import FACTOR, MONTH
+from ev_gym.runtime.arrays import Bools, Floats, Ints
 from ev_gym.runtime.durations import HOUR_MIN
 
 __all__ = ["Bound", "Optimal", "Optimum", "achieve", "lower_bound"]
@@ -105,14 +106,17 @@ class Optimum(NamedTuple):
         return self.cost - self.bound
 
 
+ByMonth = tuple[float, ...]  # for each calendar month of the episode
+
+
 class Assumptions(NamedTuple):
     """What a decision rests on: multiples of the headroom, and prices that stand for wear."""
 
-    multiples: tuple[float, ...]
+    multiples: tuple[ByMonth, ...]
     prices: tuple[WearPrices, ...]
 
 
-Trial = tuple[float, WearPrices]  # one of the multiples, and one of the prices
+Trial = tuple[ByMonth, WearPrices]  # one of the multiples, and one of the prices
 
 
 def _rounded(future: Future, bound: Bound, policy: Policy) -> NDArray[np.float32]:
@@ -193,21 +197,38 @@ def _shared_out(
     return np.where(rank < active, most_kw, 0.0)
 
 
+def _months(future: Future) -> Ints:
+    """(T,) number of the calendar month in which each step lies, from 0."""
+    hour, minute = np.divmod(future.households["place_min"][:-1], HOUR_MIN)
+    opens = (future.world.tables.hours["opens"][hour] == MONTH) & (minute == 0)
+    opens[0] = False
+    return np.cumsum(opens)
+
+
+def _month_costs(future: Future, run: Run, month: Ints) -> Floats:
+    """(months,) what each month costs, with what is stored in it at the settlement's price."""
+    stored_kwh = np.diff(run.vehicles["energy_kwh"].sum(axis=1))
+    worth = future.households["settlement_price"][0] * stored_kwh
+    return np.asarray(-np.bincount(month, run.rewards + worth), np.float64)
+
+
 def _most_kw(
-    future: Future, bound: Bound, run: Run, car: int, level_kw: Floats, multiple: float
+    future: Future, bound: Bound, run: Run, car: int, level_kw: Floats, multiple: Floats
 ) -> Floats:
     """(T, 2) most power of a car, as `Problem.most_kw`.
 
-    It may draw a multiple of its headroom in the power charge. What it is granted must not take
-    from the other cars where load management shares the connection out.
+    It may draw a multiple (T,) of its headroom in the power charge. What it is granted must not
+    take from the other cars where load management shares the connection out.
     """
     settings = future.world.tables.settings[0]
     most_kw = np.full((future.steps, 2), math.inf)
-    if not math.isinf(multiple):
+    limited = np.isfinite(multiple)
+    if limited.any():
         headroom_kw, free_kw = _headroom_kw(future, bound, run, car)
         able = future.charge_h[:, car] > 0.0
         plan_kw = bound.charge_kw[:, car]
-        shared_kw = _shared_out(future, plan_kw, able, multiple * headroom_kw, level_kw)
+        headroom_kw = np.where(limited, np.where(limited, multiple, 1.0) * headroom_kw, math.inf)
+        shared_kw = _shared_out(future, plan_kw, able, headroom_kw, level_kw)
         unlimited = np.isinf(headroom_kw)
         most_kw[:, DRAWN] = np.where(unlimited, math.inf, free_kw + shared_kw) + ROUNDING_KW
     if settings["load_management"] and run.charge_kw.shape[1] > 1:
@@ -231,15 +252,16 @@ def _better(
 ) -> tuple[Run, Assumptions]:
     """The cheapest run found in which one car decides anew, and its assumptions.
 
-    All multiples are tried under the first prices, then the other prices under the `BEST_MULTIPLES`
-    best multiples.
+    All multiples are tried under the first prices, then for each month the one that was the best in
+    it, then the other prices under the `BEST_MULTIPLES` best multiples.
     """
+    month = _months(future)
     level_kw = np.asarray(policy.level_kw[car], np.float64)
     grid = grid_of(problem_of(future, car, run.actions), run)
 
     def found(trials: list[Trial]) -> list[tuple[Run, Trial]]:
         most_kw = [
-            _most_kw(future, bound, run, car, level_kw[level_kw > 0.0], multiple)
+            _most_kw(future, bound, run, car, level_kw[level_kw > 0.0], np.array(multiple)[month])
             for multiple, _ in trials
         ]
         prices = [prices for _, prices in trials]
@@ -247,10 +269,13 @@ def _better(
         return list(zip(improve(future, problem, grid, run), trials, strict=True))
 
     first, *others = assumptions.prices
-    ranked = sorted(
-        found([(multiple, first) for multiple in assumptions.multiples]),
-        key=lambda found: found[0].cost,
-    )
+    ranked = found([(multiple, first) for multiple in assumptions.multiples])
+    costs = np.stack([_month_costs(future, tried, month) for tried, _ in ranked])
+    best_of = costs.argmin(axis=0)  # by month
+    mixed = tuple(assumptions.multiples[place][i] for i, place in enumerate(best_of.tolist()))
+    if mixed not in assumptions.multiples:
+        ranked += found([(mixed, first)])
+    ranked.sort(key=lambda found: found[0].cost)
     if others:
         multiples = [multiple for _, (multiple, _) in ranked[:BEST_MULTIPLES]]
         ranked += found([(multiple, other) for multiple in multiples for other in others])
@@ -286,7 +311,9 @@ def achieve(future: Future, bound: Bound) -> Optimum:
     cars = len(policy.levels)
     has_power_charge = future.world.tables.settings["power_days"][0] != 0
     multiples = MULTIPLES if has_power_charge else (math.inf,)
-    assumptions = [Assumptions(multiples, _wear_prices(future, car)) for car in range(cars)]
+    months = int(_months(future)[-1]) + 1
+    by_month = tuple((multiple,) * months for multiple in multiples)
+    assumptions = [Assumptions(by_month, _wear_prices(future, car)) for car in range(cars)]
     run = simple[0] if cars == 1 else replay(future, _rounded(future, bound, policy))
     for _ in range(1 if cars == 1 else SWEEPS):
         run, assumptions = _each_in_turn(future, bound, run, policy, assumptions)

@@ -138,11 +138,13 @@ class Follower:
         # Imports (kWh) that the planned peak leaves the cars in this hour, if the load stays as it
         # is or rises to the usual one, and a little more.
         self._budget_kwh = math.inf
-        if household.power_price_per_kw > 0.0:
+        if household.power_price_per_kw > 0.0 and math.isfinite(plan.peak_kw):
             hour_kwh = (plan.peak_kw - household.hour_kwh) / household.hour_factor
             rest_h = 1.0 - household.hour_of_day % 1.0
             first_h = min(step_h, rest_h)
-            later_kw = max([self._net_kw, *household.usual_load_kw[:1]]) + MARGIN_KW
+            sun_kw = pv_kw if site.netted else 0.0
+            usual_kw = [load_kw - sun_kw for load_kw in household.usual_load_kw[:1]]
+            later_kw = max([self._net_kw, *usual_kw]) + MARGIN_KW
             self._budget_kwh = hour_kwh - self._net_kw * first_h - later_kw * (rest_h - first_h)
 
     def fraction_of(

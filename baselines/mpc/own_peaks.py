@@ -3,7 +3,8 @@
 A kW above the N-th highest peak is paid, but only if no later days of the house alone would have
 set it anyway. So what a plan pays for it is the price times the chance that they will not: that
 fewer than N days of the month, those seen and those to come, reach it. Peaks of days to come are
-taken to be drawn one by one from a lognormal distribution.
+taken to be drawn one by one from a lognormal distribution. Today counts as a day to come until it
+is over.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from collections import deque
 from typing import NamedTuple
 
 PEAK_DAYS = 28  # so many are remembered
-# Fitted to 96 months of `stockholm` in its training worlds: what the highest usual hour is of the
-# mean daily peak, and how far the peaks of a month spread (standard deviation of their logarithms).
+# Fitted to 96 months of `stockholm` in its training worlds: the highest usual hour as a share of
+# the mean daily peak, and how far a month's peaks spread (standard deviation of their logarithms).
 USUAL_SHARE, SPREAD = 0.72, 0.35
-PRIOR_DAYS = 3.0  # for so many days seen counts what the usual load lets expect
-STEP_KW, SHARES = 0.2, 6  # how finely the chance is told, and in how many shares of the price
+# For so many days seen counts what the usual load lets expect; with 6, months cost the same.
+PRIOR_DAYS = 3.0
+# The chance is worked out so many kW apart, and rounded to sixths: few pieces for the programme.
+STEP_KW, SHARES = 0.2, 6
 
 
 class PeakRaise(NamedTuple):

@@ -19,7 +19,7 @@ subject to
   charge, house and battery count by the hour.
 - p and q: the prices of imported and exported energy. P: the public charger's. r: of a kW above
   the peak, times the chance that the house alone will not set it (`own_peaks`): z_d is cut into
-  widths, of which later ones cost more.
+  pieces; the higher a piece, the more a kW of it costs.
 - alpha and beta: energy into and out of the battery for an AC kWh at full power; at less power it
   is some per cent worse, which the plan of the next hour makes up for.
 - A car charges or discharges with at least a kW, the power of 6 A. Where the sun leaves s < a over,
@@ -29,9 +29,10 @@ subject to
   worth (see `mpc`), of the first ones more, as a reserve (`reserve`), and no more than P. The price
   of m and the worth of f make the terminal value, a concave function of the energy, so the
   programme stays linear.
-- A stop at a public charger costs a fixed amount, which no linear programme knows. Where energy is
-  scarce, two are solved: in one P holds the stop shared out to STOP_KWH, in the other nothing of
-  it; of their plans the one is taken that is cheaper with the stop as it is.
+- A stop at a public charger costs a fixed amount, which no linear programme knows. Where a stored
+  kWh is worth more than the public charger takes for it, two are solved: in one P holds the stop
+  shared out to STOP_KWH, in the other nothing of it; of their plans the one is taken that is
+  cheaper with the stop as it is.
 - Wear. Charging a kWh with power c costs POWER_WEAR c of capacity, cut at the least power and
   between it and the most; holding one for an hour HOLDING_WEAR; taking one out TAKEN_WEAR.
 - A car that stays beyond the last hour need hold there only what it cannot charge later.
@@ -39,9 +40,9 @@ subject to
 Not in it: whole amperes, the taper near full, unequally loaded lines, how wear grows with the
 energy of a day and with heat or cold, energy wasted on purpose at negative prices.
 
-The programme is solved from scratch each time, in 0.1 to 1 ms. To begin from the basis of an
-earlier plan was measured to save 10 to 25 % of that; so nothing is kept between plans, and a plan
-depends on the arguments of `make_plan` alone.
+A programme is solved from scratch, in 0.1 to 1 ms of a machine that does nothing else. To begin
+from the basis of an earlier plan was measured to save 10 to 25 % of that; so nothing is kept
+between plans, and a plan depends on the arguments of `make_plan` alone.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ HOLDING_WEAR = {"nmc622": 3.9e-7, "lfp": 1.5e-6, "nca": 3.9e-6, "nmc111": 2.1e-6
 # loss grows with the square of a day's energy, so this is a value found by trying on training
 # worlds of `stockholm`: with two thirds of it or half as much again months cost the same.
 POWER_WEAR = {"nmc622": 3e-5, "lfp": 0.0, "nca": 0.0, "nmc111": 0.0}
-POWER_PIECES = 2  # from the least power to the most, each dearer than the one before
+POWER_PIECES = 2  # from the least power to the most; with one, months cost as much
 
 
 class Car(NamedTuple):
@@ -180,7 +181,8 @@ class Plan(NamedTuple):
         energy_kwh: What the battery is to hold at the end of each of its slots.
         charges_later: Whether the plan charges after each of these slots too.
         value_per_kwh: What another kWh in the battery would have been worth now.
-        peak_kw: Power-charge peak that the hour may reach, as it counts.
+        peak_kw: Power-charge peak that the hour is planned to reach at most, as it counts, though a
+            higher one may cost nothing; inf without a power charge.
     """
 
     energy_kwh: list[list[float]]
@@ -315,7 +317,9 @@ def _plan(
         ],
         charges_later=[_charges_later(of_stay, values) for of_stay in columns],
         value_per_kwh=[-row_prices[battery.first_row] for battery in batteries],
-        peak_kw=outlook.peak_kw + math.fsum(values[column] for column in excess.get(0, [])),
+        peak_kw=outlook.peak_kw + math.fsum(values[column] for column in excess.get(0, []))
+        if excess
+        else math.inf,
     )
     return plan, bill
 

@@ -13,7 +13,7 @@ from baselines.mpc.follow import CarSettings, Follower, last_ampere
 from baselines.mpc.forecast import Forecast, Memory, hour_slots
 from baselines.mpc.own_peaks import FULL_PRICE, PeakRaise
 from baselines.mpc.plan import Outlook, Plan, Stay, Surplus, make_plan, site_of
-from baselines.mpc.reserve import Stays
+from baselines.mpc.reserve import FREE_KW, Stays
 from baselines.policies.base import Future, Policy
 from baselines.policies.view import HouseholdView, View
 from ev_gym.runtime.arrays import Floats
@@ -23,7 +23,7 @@ from ev_gym.scenario.vehicle import TRIPS
 
 MOST_HOURS = 72
 OBSERVED_ZERO_H = 1e-3  # times are observed in float32
-WEEKEND = {5, 6}
+WEEKEND, WEEK = {5, 6}, 7  # WEEK: days
 
 
 class Mpc(Policy):
@@ -48,10 +48,11 @@ class Mpc(Policy):
     *Power charge.* A kW above the N-th highest peak is paid once and lasts for the month, but only
     if the house alone would not have set that peak anyway. So it costs its price times the chance
     that the house will not, which follows from its own daily peaks so far, the usual load, and the
-    days that the month has left (`mpc.own_peaks`). With `load_error` the house's own peak at the
-    month's end is told, with its error, and a kW above it costs the full price. Each of its days
-    pays it: to share the price among the month's remaining days would count on later stays that
-    need the higher peak as well, and seldom one does.
+    days that the month has left (`mpc.own_peaks`); where some days do not count, or several peaks
+    may be of one day, it costs the full price. With `load_error` the house's own peak at the
+    month's end is told, with its error, and a kW above it costs the full price. A plan pays it on
+    each of its days: to share the price among the month's remaining days would count on later stays
+    that need the higher peak as well, and seldom one does.
 
     *Terminal value.* What misses at departure costs the public charger's price and a stop there.
     What a car holds beyond the wanted SoC saves the next stay from buying it: it is worth what a
@@ -319,9 +320,11 @@ class Planner:
 
     def _raises(self, household: HouseholdView) -> list[PeakRaise]:
         """What the kW above that cost."""
-        if self._forecast is not None or not household.usual_load_kw:
-            return FULL_PRICE
         tariff, first = self._scenario.tariff, int(household.hour_of_day)
+        each_day_counts = tariff.power_other_factor > 0.0 or len(set(tariff.power_weekdays)) == WEEK
+        each_day_counts &= tariff.power_different_days
+        if self._forecast is not None or not household.usual_load_kw or not each_day_counts:
+            return FULL_PRICE
         counted_kw = [
             load_kw * (1.0 if tariff.counts_in_full(h % DAY_H, True) else tariff.power_other_factor)
             for h, load_kw in enumerate(household.usual_load_kw, first)
@@ -332,8 +335,12 @@ class Planner:
         """What a stay's kWh beyond the wanted ones are worth more than others."""
         site = self._site
         dearer_per_kwh = site.public_per_kwh - worth_per_kwh
+        car = site.cars[stay.k]
+        free_kw = car.stored_per_kwh * car.max_kw
+        if self._scenario.tariff.has_power_charge:
+            free_kw = min(FREE_KW, free_kw)
         return self._stays_seen[stay.k].reserve(
-            stay.wanted_kwh, site.cars[stay.k].limit_kwh, dearer_per_kwh, site.stop_cost
+            stay.wanted_kwh, car.limit_kwh, free_kw, dearer_per_kwh, site.stop_cost
         )
 
     def _later_factors(

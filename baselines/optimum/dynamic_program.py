@@ -139,6 +139,7 @@ class Run(NamedTuple):
         households: (T + 1,) the household's record before each step and at the end.
         vehicles: (T + 1, K) the cars' records at the same times.
         charge_kw: (T, K) mean AC power; below 0 it is fed back.
+        rewards: (T,) of the steps.
         cost: Minus the sum of all rewards, less the settlement.
     """
 
@@ -146,6 +147,7 @@ class Run(NamedTuple):
     households: NDArray[Any]
     vehicles: NDArray[Any]
     charge_kw: Floats
+    rewards: Floats
     cost: float
 
 
@@ -290,6 +292,7 @@ def _decide_and_step(
     households: Records[HouseholdState],
     vehicles: Records[Records[VehicleState]],
     charge_kw: Floats,
+    rewards: Floats,
 ) -> float:
     """Take all steps from the first record on, deciding for the problem's car; the return.
 
@@ -301,6 +304,7 @@ def _decide_and_step(
         households: (T + 1,) records, of which the first is given and the others are written.
         vehicles: (T + 1, K) records at the same times.
         charge_kw: (T, K) mean AC powers, written.
+        rewards: (T,) written.
     """
     scratch, car, total = problem.scratch, problem.car, 0.0
     for step in range(problem.actions.shape[0]):
@@ -314,7 +318,8 @@ def _decide_and_step(
             after[k] = vehicles[step][k]
             scratch.actions[k] = problem.actions[step, k]
         actions, result, results = scratch.actions, scratch.result[0], scratch.vehicle_results
-        total += step_household(household, after, tables, actions, result, results)
+        rewards[step] = step_household(household, after, tables, actions, result, results)
+        total += rewards[step]
         read_series(household, tables)
         for k in range(after.shape[0]):
             charge_kw[step, k] = results[k].charge_kw
@@ -441,11 +446,13 @@ NO_GRID, NO_VALUES = Grid(np.zeros(1), np.zeros(2, np.int64)), np.zeros((1, 1))
 def _run(future: Future, problem: Problem, grid: Grid, values: Floats) -> Run:
     households, vehicles = np.empty_like(future.households), np.empty_like(future.vehicles)
     households[0], vehicles[0] = future.households[0], future.vehicles[0]
-    charge_kw = np.empty(problem.actions.shape)
+    charge_kw, rewards = np.empty(problem.actions.shape), np.empty(len(problem.actions))
     tables = future.world.tables
-    total = _decide_and_step(problem, grid, values, tables, households, vehicles, charge_kw)
+    total = _decide_and_step(
+        problem, grid, values, tables, households, vehicles, charge_kw, rewards
+    )
     cost = -total - float(households["settlement"][-1])
-    return Run(problem.actions, households, vehicles, charge_kw, cost)
+    return Run(problem.actions, households, vehicles, charge_kw, rewards, cost)
 
 
 def replay(future: Future, actions: NDArray[np.float32]) -> Run:

@@ -327,7 +327,7 @@ class Night(Policy):
             by_day = self.within_headroom(
                 view,
                 view.wanting & short & ~night[:, None],
-                headroom_kw=np.minimum(view.headroom_kw, below_peak_kw(view)),
+                headroom_kw=np.minimum(view.headroom_kw, below_peak_kw(self.scenario, view)),
             )
             fractions = np.maximum(fractions, by_day)
         return fractions

@@ -103,12 +103,13 @@ def hours_ahead(scenario: Scenario, view: View) -> Hours:
     )
 
 
-def below_peak_kw(view: View) -> Floats:
+def below_peak_kw(scenario: Scenario, view: View) -> Floats:
     """What the month's peak leaves beside the present load for the rest of the hour (n,)."""
+    sun_kw = view.pv_kw if scenario.tariff.netting == "step" else 0.0
     factor, rest_h = view.hour_factor, 1.0 - view.hour_of_day % 1.0
     counts = factor > 0.0
     left_kwh = (view.peak_kw - view.hour_kwh) / np.where(counts, factor, 1.0)
-    room_kw: Floats = np.where(counts, left_kwh / rest_h - view.load_kw + view.pv_kw, np.inf)
+    room_kw: Floats = np.where(counts, left_kwh / rest_h - view.load_kw + sun_kw, np.inf)
     return room_kw
 
 

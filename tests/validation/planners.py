@@ -105,6 +105,23 @@ class NoReserve(Planner):
         return []
 
 
+class SharedStops(Planner):
+    """Each missing kWh bears its share of a stop, and no plan counts stops; the reserve does."""
+
+    def __init__(self, policy: Mpc) -> None:
+        super().__init__(policy)
+        self._true_site = self._site
+        per_kwh = self._site.public_per_kwh + self._site.stop_cost / STOP_KWH
+        self._shared = self._site._replace(public_per_kwh=per_kwh, stop_cost=0.0)
+        self._site = self._shared
+
+    def _reserve(self, stay: Stay, worth_per_kwh: float) -> list[Surplus]:
+        self._site = self._true_site
+        found = super()._reserve(stay, worth_per_kwh)
+        self._site = self._shared
+        return found
+
+
 class SeenLoads(Planner):
     """It expects the load that it has seen in the episode, not what is observed as usual."""
 
@@ -158,14 +175,6 @@ def without_wear(scenario: Scenario) -> Policy:
         car._replace(holding_wear=0.0, pieces=((car.max_kw, 0.0),)) for car in policy.site.cars
     )
     policy.site = policy.site._replace(cars=cars)
-    return policy
-
-
-def with_shared_stops(scenario: Scenario) -> Policy:
-    """Each missing kWh bears its share of a stop, and no plan counts stops."""
-    policy = Mpc(scenario)
-    per_kwh = policy.site.public_per_kwh + policy.site.stop_cost / STOP_KWH
-    policy.site = policy.site._replace(public_per_kwh=per_kwh, stop_cost=0.0)
     return policy
 
 
@@ -268,8 +277,8 @@ def part_rows(mpc: Floats) -> list[list[str]]:
         "wear in the plan": without_wear,
         "expected peaks of the house": with_planner(NoPeaks),
         "reserve for short stays": with_planner(NoReserve),
-        "stops that are paid once": with_shared_stops,
-        "the usual load that is observed": with_planner(SeenLoads),
+        "stops that are paid once": with_planner(SharedStops),
+        "the usual load in the hours to come": with_planner(SeenLoads),
     }
     rows = [[what, *beside(paid(make), mpc)] for what, make in without.items()]
     with mock.patch.object(follow, "MARGIN_KW", 0.0):

@@ -7,7 +7,9 @@ import math
 import numpy as np
 import pytest
 
+from baselines.mpc.forecast import Memory
 from baselines.mpc.own_peaks import FULL_PRICE, SPREAD, USUAL_SHARE, OwnPeaks
+from tests.baselines.mpc.test_plan import household
 
 # Mean daily peak of 4 kW, expected of the usual load alone.
 USUAL_KW = 4.0 * USUAL_SHARE
@@ -64,11 +66,34 @@ def test_a_new_month_begins_with_no_peaks_but_the_same_house() -> None:
     """Three days of 9 kW hold for their month; in the next they only tell of the house."""
     peaks = seen([9.0, 9.0, 9.0], 2.0)
     assert price_share(peaks, 3.0, 8.0, USUAL_KW) == 0.0
-    peaks.note_month(2.0)
-    assert price_share(peaks, 3.0, 8.0, USUAL_KW) == 0.0
-    peaks.note_month(30.0)
+    peaks.note_month(8.0)
+    known = price_share(peaks, 3.0, 8.0, USUAL_KW)
+    assert 0.0 < known < price_share(seen([], 8.0), 3.0, 8.0, USUAL_KW)
     peaks.note_month(1.0)
     assert price_share(peaks, 3.0, 8.0, USUAL_KW) == 1.0
+
+
+def test_a_memory_tells_of_each_day_what_counted_most() -> None:
+    """By night a kW counts half, sun is taken off, and a month's last hour is of that month."""
+    own = Memory(1, netted=True)
+    for day, left in enumerate((2.0, 1.0, 31.0)):
+        for hour in range(24):
+            load_kw = {1: 12.0, 12: 9.0, 18: 5.0 + 2.0 * day, 23: 8.0 if day == 1 else 1.0}
+            own.note(
+                household(
+                    hour_of_day=float(hour),
+                    load_kw=load_kw.get(hour, 1.0),
+                    pv_kw=4.0 if hour == 12 else 0.0,
+                    hour_factor=0.5 if hour < 6 else 1.0,
+                    month_days_left=left - hour / 24.0,
+                )
+            )
+        if day == 1:  # 6 kW on the first day; the second has its 8 kW, but is not over
+            assert price_share(own.own_peaks, 0.0, 5.5, USUAL_KW) == 0.0
+            assert price_share(own.own_peaks, 0.0, 7.0, USUAL_KW) > 0.9
+        if day == 2:  # 8 kW, or 9 today, are not of the new month
+            assert price_share(own.own_peaks, 0.0, 5.5, USUAL_KW) < 0.5
+            assert price_share(own.own_peaks, 0.0, 13.0, USUAL_KW) > 0.5
 
 
 def test_a_house_without_load_expects_no_peak() -> None:

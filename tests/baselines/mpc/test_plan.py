@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import gymnasium as gym
@@ -318,6 +319,21 @@ def test_the_planned_peak_is_kept_where_the_load_rises_to_the_usual_one() -> Non
     assert set_kw(begun, 9.0, peak_kw=6.0) == pytest.approx(6 * 0.69)
     assert set_kw(begun, 9.0, peak_kw=6.5) == pytest.approx(7 * 0.69)
     assert set_kw(begun._replace(load_kw=3.0), 9.0, peak_kw=8.2) == pytest.approx(8 * 0.69)
+
+
+def test_a_power_charge_that_nobody_weighs_limits_nothing() -> None:
+    """An hour that is told to cost, and a plan for which a kW costs nothing: 16 A."""
+    free = make_plan(site(), outlook([1.0], hour_factor=[1.0]), [Stay(0, 20.0, 1.0, 40.0)])
+    assert free.peak_kw == math.inf
+    told = household(hour_kwh=5.0, power_price_per_kw=27.0, usual_load_kw=[2.0] * 24)
+    assert set_kw(told, 11.0, peak_kw=free.peak_kw) == pytest.approx(16 * 0.69)
+
+
+def test_the_usual_load_is_less_what_the_sun_gives() -> None:
+    """5 kWh of sun beside a load of 1 kW, usual as well, less the margin: 4.85 kW, 8 A at first."""
+    solar = {"solar": {"peak_kw": 10.0}}
+    sunny = household(pv_kw=6.0, power_price_per_kw=27.0, usual_load_kw=[1.0] * 24)
+    assert set_kw(sunny, 9.0, scenario=solar) == pytest.approx(8 * 0.69)
 
 
 def test_the_sun_is_taken_as_it_comes() -> None:

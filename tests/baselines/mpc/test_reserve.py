@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from baselines.mpc.reserve import CAUTION, Stays
+from baselines.mpc.reserve import CAUTION, FREE_KW, Stays
 
 BATTERY_KWH = 50.0
 
@@ -22,7 +22,7 @@ def seen(*stays: tuple[float, float, float], varied: bool = False) -> Stays:
 
 def worth(car: Stays, wanted_kwh: float) -> list[float]:
     """More than any kWh, for the five cells of 4 kWh between 30 and 50 kWh."""
-    cells = car.reserve(wanted_kwh, BATTERY_KWH, 4.0, 30.0)
+    cells = car.reserve(wanted_kwh, BATTERY_KWH, FREE_KW, 4.0, 30.0)
     return [round(more_per_kwh, 9) for _, more_per_kwh in cells]
 
 
@@ -39,8 +39,10 @@ def test_what_a_short_stay_lacked_is_worth_the_public_charger() -> None:
     assert worth(car, 39.0) == pytest.approx([CAUTION * 0.5 * (4.0 + 30.0 / 3.0), 0.0, 0.0])
 
 
-def test_a_long_stay_lacks_nothing() -> None:
+def test_a_long_stay_lacks_nothing_nor_does_a_strong_charger() -> None:
     assert worth(seen((20.0, 45.0, 12.0)), 30.0) == [0.0] * 6
+    cells = seen((10.0, 35.0, 1.0)).reserve(30.0, BATTERY_KWH, 11.0, 4.0, 30.0)
+    assert [more_per_kwh > 0.0 for _, more_per_kwh in cells] == [True] + [False] * 5
 
 
 def test_others_stays_count_until_own_ones_are_seen() -> None:
@@ -58,5 +60,5 @@ def test_others_stays_count_until_own_ones_are_seen() -> None:
 
 
 def test_a_public_charger_that_costs_less_is_no_reason_to_keep_any() -> None:
-    cells = seen((10.0, 35.0, 1.0)).reserve(30.0, BATTERY_KWH, -20.0, 0.0)
+    cells = seen((10.0, 35.0, 1.0)).reserve(30.0, BATTERY_KWH, FREE_KW, -20.0, 0.0)
     assert [more_per_kwh for _, more_per_kwh in cells] == [0.0] * 6
