@@ -40,9 +40,9 @@ subject to
 Not in it: whole amperes, the taper near full, unequally loaded lines, how wear grows with the
 energy of a day and with heat or cold, energy wasted on purpose at negative prices.
 
-A programme is solved from scratch, in 0.1 to 1 ms of a machine that does nothing else. To begin
-from the basis of an earlier plan was measured to save 10 to 25 % of that; so nothing is kept
-between plans, and a plan depends on the arguments of `make_plan` alone.
+A programme is solved from scratch, in some 1 ms. To begin from the basis of an earlier plan was
+measured to save 10 to 25 % of that; so nothing is kept between plans, and a plan depends on the
+arguments of `make_plan` alone.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ NO_POWER = {"tariff": {"power_price_per_kw": 0.0}}
 SCENARIOS: dict[str, tuple[dict[str, Any], float | None, float]] = {
     "no power charge, no wear": ({**NO_POWER, "vehicles": [CAR]}, 1.0, 10.0),
     "power charge": ({"vehicles": [CAR]}, None, 30.0),
-    "wear": (NO_POWER, None, 15.0),
+    "wear": (NO_POWER, None, 25.0),
     "both": ({}, None, 40.0),
 }
 
