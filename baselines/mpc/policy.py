@@ -15,6 +15,7 @@ from baselines.mpc.own_peaks import FULL_PRICE, PeakRaise
 from baselines.mpc.plan import Outlook, Plan, Stay, Surplus, make_plan, site_of
 from baselines.mpc.reserve import FREE_KW, Stays
 from baselines.policies.base import Future, Policy
+from baselines.policies.peaks import WEEKEND
 from baselines.policies.view import HouseholdView, View
 from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.durations import DAY_H, HOUR_MIN
@@ -23,7 +24,7 @@ from ev_gym.scenario.vehicle import TRIPS
 
 MOST_HOURS = 72
 OBSERVED_ZERO_H = 1e-3  # times are observed in float32
-WEEKEND, WEEK = {5, 6}, 7  # WEEK: days
+WEEK = 7  # days
 
 
 class Mpc(Policy):

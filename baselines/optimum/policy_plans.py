@@ -32,7 +32,7 @@ def policy_plans(future: Future) -> list[NDArray[np.float32]]:
     plugged = np.asarray(future.vehicles["plugged"][:-1].any(axis=1))
     for actions, any_plugged in zip(plans, plugged, strict=True):
         for place, policy in enumerate(policies):
-            if any_plugged or policy.remembers:  # without a car the others decide nothing
+            if any_plugged:  # without a car they decide nothing
                 actions[place] = policy(out.observations[place])
         simulator.step(actions, out, autoreset=False)
     return [plans[:, place] for place in range(len(policies))]

@@ -181,7 +181,7 @@ class _Search:
         self.day_steps = DAY_MIN // self.step_min
         self.hour = future.households["now_min"] // HOUR_MIN
         self.car_records = future.world.tables.cars
-        self.vehicles: NDArray[Any] = plan.vehicles  # type: ignore[assignment]  # by name, too
+        self.vehicles: NDArray[Any] = plan.vehicles  # type: ignore[assignment]  # Records is what compiled code sees
         taken = int(future.households["steps"][0]) % self.day_steps  # of the running 24 h
         ends = np.arange(self.day_steps - taken, self.steps, self.day_steps)
         self.ends = [0, *ends.tolist(), self.steps]

@@ -14,6 +14,7 @@ no more than whether today is a day off.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -356,6 +357,33 @@ def _choose_powers(
                     chosen_kw[i, k] = power_kw if now_kwh > 0.0 else 0.0
 
 
+def _wanted_kwh(view: View) -> Floats:
+    """What is missing in each battery (n, K); 0 where a car does not want to charge."""
+    return np.where(view.wanting, view.energy_to_wanted_kwh, 0.0)
+
+
+def _losses(scenario: Scenario) -> Floats:
+    """(K, 2) efficiency and own consumption of the cars."""
+    return np.array([[car.eta, car.aux_kw] for car in scenario.vehicles])
+
+
+def _where_wanting(view: View, choose: Callable[[View, Bools, Floats], None]) -> Floats:
+    """Powers (n, K): 0 but where a car of the household wants to charge; only there it is chosen.
+
+    Args:
+        view: The observations.
+        choose: Is given those of such households, which ones they are (n,), and their powers to
+            write.
+    """
+    all_kw = np.zeros(view.plugged.shape)
+    rows = np.asarray(view.wanting.any(axis=1))
+    if rows.any():
+        chosen_kw = all_kw[rows]
+        choose(view.of_rows(rows), rows, chosen_kw)
+        all_kw[rows] = chosen_kw
+    return all_kw
+
+
 def cheapest_powers(policy: Policy, view: View, counted_h: Floats) -> Floats:
     """The power (n, K) with which each car charges now; 0: it waits for a cheaper slot.
 
@@ -369,25 +397,19 @@ def cheapest_powers(policy: Policy, view: View, counted_h: Floats) -> Floats:
         view: The observations.
         counted_h: (n,) hours of the price window that count.
     """
-    all_kw = np.zeros(view.plugged.shape)
-    rows = np.asarray(view.wanting.any(axis=1))
-    if not rows.any():
-        return all_kw
-    view, counted_h = view.of_rows(rows), counted_h[rows]
-    chosen_kw = np.zeros(view.plugged.shape)
-    scenario, prices = policy.scenario, view.price_window
-    hours, terms = hours_ahead(scenario, view), terms_of(scenario, view)
     slots = np.maximum(np.round(counted_h / view.slot_h), 1.0).astype(np.int64)
-    wanted_kwh = np.where(view.wanting, view.energy_to_wanted_kwh, 0.0)
-    cars = np.array([[car.eta, car.aux_kw] for car in scenario.vehicles])
-    count = hours.factor.shape[1]
-    _choose_powers(
-        prices, np.argsort(prices, axis=1, kind="stable"), slots, terms, view.into_slot_h, hours,
-        view.hours_to_departure, wanted_kwh, cars, policy.powers_kw,
-        np.empty(count), np.empty(count), np.empty(count), chosen_kw,
-    )  # fmt: skip
-    all_kw[rows] = chosen_kw
-    return all_kw
+
+    def choose(view: View, rows: Bools, chosen_kw: Floats) -> None:
+        prices, hours = view.price_window, hours_ahead(policy.scenario, view)
+        count = hours.factor.shape[1]
+        _choose_powers(
+            prices, np.argsort(prices, axis=1, kind="stable"), slots[rows],
+            terms_of(policy.scenario, view), view.into_slot_h, hours, view.hours_to_departure,
+            _wanted_kwh(view), _losses(policy.scenario), policy.powers_kw,
+            np.empty(count), np.empty(count), np.empty(count), chosen_kw,
+        )  # fmt: skip
+
+    return _where_wanting(view, choose)
 
 
 @compiled
@@ -481,20 +503,14 @@ def cheapest_blocks(policy: Policy, view: View, begun: Bools) -> Floats:
         view: The observations.
         begun: (n, K) whether a block is under way, which then goes on.
     """
-    all_kw = np.zeros(view.plugged.shape)
-    rows = np.asarray(view.wanting.any(axis=1))
-    if not rows.any():
-        return all_kw
-    view, begun = view.of_rows(rows), begun[rows]
-    chosen_kw = np.zeros(view.plugged.shape)
-    scenario, prices = policy.scenario, view.price_window
-    hours, terms = hours_ahead(scenario, view), terms_of(scenario, view)
-    wanted_kwh = np.where(view.wanting, view.energy_to_wanted_kwh, 0.0)
-    cars = np.array([[car.eta, car.aux_kw] for car in scenario.vehicles])
-    count = hours.factor.shape[1]
-    _choose_blocks(
-        prices, terms, view.into_slot_h, hours, view.hours_to_departure, wanted_kwh, cars,
-        policy.powers_kw, begun, np.empty(count), np.empty(count), chosen_kw,
-    )  # fmt: skip
-    all_kw[rows] = chosen_kw
-    return all_kw
+
+    def choose(view: View, rows: Bools, chosen_kw: Floats) -> None:
+        hours = hours_ahead(policy.scenario, view)
+        count = hours.factor.shape[1]
+        _choose_blocks(
+            view.price_window, terms_of(policy.scenario, view), view.into_slot_h, hours,
+            view.hours_to_departure, _wanted_kwh(view), _losses(policy.scenario),
+            policy.powers_kw, begun[rows], np.empty(count), np.empty(count), chosen_kw,
+        )  # fmt: skip
+
+    return _where_wanting(view, choose)
