@@ -154,10 +154,12 @@ def _headroom_kw(future: Future, bound: Bound, run: Run, car: int) -> tuple[Floa
     hour = households["now_min"] // HOUR_MIN
     _, number = np.unique(hour, return_inverse=True)
     import_kwh = np.bincount(number, import_kw) * tables.settings["step_h"][0]
-    factor = tables.rates[households["power_class"], FACTOR]
+    factor = np.ones(number.size)
+    if tables.settings["power_charge"][0] != 0:
+        factor = tables.power.rates[households["power_class"], 0, FACTOR]
     with np.errstate(divide="ignore", invalid="ignore"):
         cap_kw = np.where(factor > 0.0, bound.cap_kw / factor, math.inf)
-        begun_kw = np.where(number == 0, households["hour_kwh"][0] / factor, 0.0)
+        begun_kw = np.where(number == 0, households["interval_kw"][0, 0] / factor, 0.0)
     begun_kw = np.where(factor > 0.0, begun_kw, 0.0)
     return (cap_kw - import_kwh[number] - begun_kw).clip(min=0.0), free_kw
 
@@ -309,7 +311,7 @@ def achieve(future: Future, bound: Bound) -> Optimum:
     simple = [replay(future, plan) for plan in plans]
     cheapest = min(simple, key=lambda run: run.cost)
     cars = len(policy.levels)
-    has_power_charge = future.world.tables.settings["power_days"][0] != 0
+    has_power_charge = future.world.tables.settings["power_charge"][0] != 0
     multiples = MULTIPLES if has_power_charge else (math.inf,)
     months = int(_months(future)[-1]) + 1
     by_month = tuple((multiple,) * months for multiple in multiples)

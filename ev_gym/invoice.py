@@ -8,74 +8,133 @@ what exports earn) and what the grid company asks for (everything else).
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ev_gym.physics.power_charge import NOTHING, step_of
 from ev_gym.runtime.arrays import Floats
-from ev_gym.runtime.durations import HOUR_MIN
-from ev_gym.scenario import Scenario, Tariff
+from ev_gym.runtime.durations import HOUR_MIN, QUARTER_MIN
+from ev_gym.scenario import ContractedPower, Fee, PeakRule, Scenario, Tariff
 from ev_gym.series.dataset import Dataset
 from ev_gym.series.limits import DataError
 from ev_gym.series.of_scenario import dataset_of
 from ev_gym.simulation.results import vehicle_columns
-from ev_gym.world.tariff_tables import Prices, local_months, quarter_prices
+from ev_gym.world.parameter_records import BALANCE_OPENS
+from ev_gym.world.tariff_tables import (
+    Prices,
+    credit_prices,
+    import_prices,
+    local_months,
+    quarter_prices,
+    quarters_of,
+    share,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
+R = TypeVar("R", ContractedPower, Fee)
+SAME_PRICE = 1e-9  # per kWh; of prices so alike, it does not matter which one is paid
 
-COLUMNS = ("now_min", "load_kw", "grid_kw", "power_cost", "house_cost", "house_power_cost")
+COLUMNS = (
+    *("now_min", "load_kw", "grid_kw", "energy_cost", "power_cost"),
+    *("house_cost", "house_power_cost"),
+)
 
 
 class Invoice(NamedTuple):
-    """Items of one invoice in the scenario's currency; those from `spot` to `fixed` without VAT.
+    """Items of one invoice in the scenario's currency; those before `vat` without VAT.
 
     Attributes:
-        spot: Imported energy at the spot price.
-        energy_tax: Energy tax on the imported energy.
-        transfer: The grid company's transfer fee on the imported energy.
-        power: The power charge.
-        fixed: The fixed fee of a month.
+        spot: Imported energy at the spot price, times the supplier's factor.
+        markup: What the supplier asks beside that.
+        transfer: The grid company's fee on the imported energy.
+        taxes: Taxes on the imported energy.
+        power: The power charges.
+        contracts: Contracted power.
+        levy: The tax on all of the above but the taxes.
+        fees: Fixed fees.
+        credits: Support, below 0.
         vat: Value added tax on all of the above.
         export: Exported energy, below 0 where it earned money; there is no VAT on it.
         total: The sum of all items.
     """
 
     spot: float
-    energy_tax: float
+    markup: float
     transfer: float
+    taxes: float
     power: float
-    fixed: float
+    contracts: float
+    levy: float
+    fees: float
+    credits: float
     vat: float
     export: float
     total: float
 
 
+class Metered(NamedTuple):
+    """What the meter counts in each step of a month, arrays (T,).
+
+    Attributes:
+        import_kwh: Energy that is paid for; what a balance sets off is not.
+        export_kwh: Energy that is paid out.
+        beyond_kwh: Import beyond the limit of the month up to which there are credits.
+        power_cost: What each step added to the power charge, with levy and VAT.
+    """
+
+    import_kwh: Floats
+    export_kwh: Floats
+    beyond_kwh: Floats
+    power_cost: Floats
+
+
+class MonthlyDues(NamedTuple):
+    """What a calendar month costs whatever is used, without levy and VAT."""
+
+    power: float
+    contracts: float
+    fees: float
+
+
 def month_invoice(
-    tariff: Tariff, prices: Prices, import_kwh: Floats, export_kwh: Floats, power_cost: Floats
+    prices: Prices, metered: Metered, dues: MonthlyDues, levy_share: Floats
 ) -> Invoice:
     """The invoice for the steps of one month.
 
     Args:
-        tariff: The tariff.
         prices: Parts of each step's price.
-        import_kwh: Energy that each step imported.
-        export_kwh: Energy that each step exported.
-        power_cost: What each step added to the power charge, with VAT, as in a step's results.
+        metered: What the meter counted.
+        dues: What the month costs whatever is used.
+        levy_share: (T,) the levy's share in each step.
 
-    Sums are taken by `math.fsum`. Nothing is rounded.
+    Sums are taken by `math.fsum`. Nothing is rounded. Dues have the levy and the VAT of the first
+    step.
     """
-    spot = math.fsum(import_kwh * prices.spot_per_kwh)
-    tax = math.fsum(import_kwh * prices.tax_per_kwh)
-    transfer = math.fsum(import_kwh * prices.transfer_per_kwh)
-    power = math.fsum(power_cost) / (1.0 + tariff.vat)
-    fixed = tariff.fixed_per_month
-    vat = tariff.vat * (spot + tax + transfer + power + fixed)
-    export = -math.fsum(export_kwh * (prices.spot_per_kwh - tariff.export_fee_per_kwh))
-    total = spot + tax + transfer + power + fixed + vat + export
-    return Invoice(spot, tax, transfer, power, fixed, vat, export, total)
+    import_kwh = metered.import_kwh
+    spot = math.fsum(import_kwh * prices.spot)
+    markup = math.fsum(import_kwh * prices.markup)
+    taxes = math.fsum(import_kwh * prices.taxes)
+    transfer = math.fsum(import_kwh * prices.transfer)
+    credits = math.fsum((import_kwh - metered.beyond_kwh) * prices.credits)
+    with_levy = 1.0 + levy_share
+    power = metered.power_cost / (with_levy * (1.0 + prices.vat))
+    first_levy, first_vat = float(levy_share[0]), float(prices.vat[0])
+    levy = math.fsum(import_kwh * prices.levy) + math.fsum(power * levy_share)
+    levy += first_levy * (dues.power + dues.contracts)
+    taxed = prices.spot + prices.markup + prices.taxes + prices.transfer + prices.levy
+    per_step = import_kwh * taxed + (import_kwh - metered.beyond_kwh) * prices.credits
+    vat = math.fsum(prices.vat * (per_step + power * with_levy))
+    vat += first_vat * ((1.0 + first_levy) * (dues.power + dues.contracts) + dues.fees)
+    items = (
+        *(spot, markup, transfer, taxes, math.fsum(power) + dues.power, dues.contracts),
+        *(levy, dues.fees, credits, vat, -math.fsum(metered.export_kwh * prices.export)),
+    )
+    return Invoice(*items, math.fsum(items))
 
 
 def invoices(
@@ -83,8 +142,9 @@ def invoices(
 ) -> pd.DataFrame:
     """The invoices of an episode, one for each local calendar month that it touches.
 
-    A row's `total` is the month's sum of `energy_cost` and `power_cost` in `history`, plus the
-    fixed fee with VAT, which is that of a whole month also where the episode covers only a part.
+    A row's `total` is the month's sum of `energy_cost` and `power_cost` in `history`, plus what the
+    month costs whatever is used (fees, contracted power, peaks at their floor or on the lowest
+    step), with levy and VAT; that is of a whole month also where the episode covers only a part.
     Where an episode begins within a month, the peaks count that the house without its cars has set
     in that month before, and `power` is only what the episode adds to the power charge. Where the
     series reach their end and go on from their beginning, a new invoice begins.
@@ -113,27 +173,80 @@ def invoices(
     import pandas as pd
 
     dataset = dataset_of(scenario) if dataset is None else dataset
-    import_kwh, export_kwh = _energies(scenario, history)
-    tariff, months = scenario.tariff, local_months(dataset)
+    _check_columns(scenario, history)
+    tariff, months, step_min = scenario.tariff, local_months(dataset), scenario.time_step_min
     round_number, place_min = np.divmod(history["now_min"].to_numpy(), HOUR_MIN * months.size)
-    prices = _prices_of_steps(quarter_prices(tariff, dataset), place_min, scenario.time_step_min)
-    power_cost = history["power_cost"].to_numpy()
+    quarters = quarters_of(tariff, dataset)
+    by_quarter = quarter_prices(tariff, dataset)
+    prices = Prices(*(_of_steps(part, place_min, step_min) for part in by_quarter))
+    levy_share = _of_steps(share(tariff.levy, quarters, "Tariff.levy"), place_min, step_min)
+    metered = _metered(scenario, history, prices, place_min, by_quarter)
     house_total = (history["house_cost"] + history["house_power_cost"]).to_numpy()
     number = _numbers(months, round_number, place_min // HOUR_MIN)
     rows, firsts = [], np.flatnonzero(np.diff(number, prepend=-1))
     for first in firsts.tolist():
         steps = number == number[first]  # those of this invoice
+        dues = monthly_dues(tariff, months[place_min[first] // HOUR_MIN])
         items = month_invoice(
-            tariff,
             Prices(*(part[steps] for part in prices)),
-            import_kwh[steps],
-            export_kwh[steps],
-            power_cost[steps],
+            Metered(*(part[steps] for part in metered)),
+            dues,
+            levy_share[steps],
         )
-        rows.append((*items, math.fsum(house_total[steps]) + (1.0 + tariff.vat) * items.fixed))
+        with_levy, with_vat = 1.0 + levy_share[first], 1.0 + prices.vat[first]
+        same = with_vat * (with_levy * (dues.power + dues.contracts) + dues.fees)
+        rows.append((*items, math.fsum(house_total[steps]) + same))
     names = months[place_min[firsts] // HOUR_MIN].astype(str)
     index = pd.PeriodIndex(names, freq="M", name="month")
     return pd.DataFrame(rows, index, [*Invoice._fields, "house_total"])
+
+
+def monthly_dues(tariff: Tariff, month: np.datetime64) -> MonthlyDues:
+    """What a calendar month costs whatever is used, by the prices in force on its first day.
+
+    Args:
+        tariff: The tariff.
+        month: The month, as datetime64[M].
+    """
+    first = month.astype("datetime64[D]")
+    days = int(((month + 1).astype("datetime64[D]") - first).astype(np.int64))
+    year = month.astype("datetime64[Y]")
+    year_days = int(((year + 1).astype("datetime64[D]") - year.astype("datetime64[D]")).astype(int))
+    part = {"day": float(days), "month": 1.0, "year": days / year_days}
+    begins_year = int(month.astype(np.int64)) % 12 == 0
+    power = math.fsum(
+        _least_charge(rule, first) for rule in tariff.peaks if rule.over == "month" or begins_year
+    )
+    contracts = math.fsum(
+        row.kw * row.per_kw_year * part["year"] for row in in_force(tariff.contracts, first)
+    )
+    fees = math.fsum(row.amount * part[row.per] for row in in_force(tariff.fees, first))
+    return MonthlyDues(power, contracts, fees)
+
+
+def in_force(rows: Sequence[R], day: np.datetime64) -> list[R]:
+    """Of the rows of each name the last one that is in force on a day."""
+    month = int(day.astype("datetime64[M]").astype(np.int64)) % 12 + 1
+    chosen: dict[str | None, R] = {}
+    for row in rows:
+        begun = row.valid_from is None or np.datetime64(row.valid_from) <= day
+        if begun and month in row.months:
+            chosen[row.name] = row
+    return list(chosen.values())
+
+
+def _least_charge(rule: PeakRule, day: np.datetime64) -> float:
+    """What a rule charges where all its peaks are at their floor, without levy and VAT."""
+    month = int(day.astype("datetime64[M]").astype(np.int64)) % 12 + 1
+    charge = 0.0
+    for price in rule.prices:
+        begun = price.valid_from is None or np.datetime64(price.valid_from) <= day
+        if not begun or month not in price.months:
+            continue
+        charge = price.per_kw * rule.floor_kw
+        if price.steps_kw is not None and price.steps_price is not None:
+            charge = price.steps_price[step_of(np.array(price.steps_kw), rule.floor_kw)]
+    return charge
 
 
 def _numbers(months: Any, round_number: Any, hour: Any) -> Any:
@@ -143,26 +256,54 @@ def _numbers(months: Any, round_number: Any, hour: Any) -> Any:
     return round_number * count[-1] + count[hour]
 
 
-def _energies(scenario: Scenario, history: pd.DataFrame) -> tuple[Floats, Floats]:
-    """Import and export of each step, kWh, as the meter of `ev_gym.physics.meter` counts them."""
+def _check_columns(scenario: Scenario, history: pd.DataFrame) -> None:
     charge_columns = vehicle_columns("charge_kw", len(scenario.vehicles))
     missing = [name for name in (*COLUMNS, *charge_columns) if name not in history]
     if missing:
         raise DataError(f"history has no column {', '.join(missing)}; allowed: an env's history")
-    grid_kw = history["grid_kw"].to_numpy()
-    if scenario.tariff.netting == "step":
-        import_kw = np.maximum(0.0, grid_kw)
+
+
+def _metered(
+    scenario: Scenario,
+    history: pd.DataFrame,
+    prices: Prices,
+    place_min: NDArray[np.int64],
+    by_quarter: Prices,
+) -> Metered:
+    """What the meter of `ev_gym.physics.meter` and its accounts count in each step."""
+    step_h, step_min = scenario.step_h, scenario.time_step_min
+    grid_kw, cost = history["grid_kw"].to_numpy(), history["energy_cost"].to_numpy()
+    power_cost = history["power_cost"].to_numpy()
+    beyond_kwh = np.zeros(grid_kw.size)
+    if scenario.tariff.netting == "none":
+        columns = vehicle_columns("charge_kw", len(scenario.vehicles))
+        charged_kw = history[columns].clip(lower=0.0).sum(axis=1)
+        import_kwh = (history["load_kw"] + charged_kw).to_numpy() * step_h
+    elif BALANCE_OPENS[scenario.tariff.netting] < NOTHING:
+        import_kwh = np.maximum(0.0, grid_kw) * step_h
     else:
-        charged_kw = history[charge_columns].clip(lower=0.0).sum(axis=1)
-        import_kw = (history["load_kw"] + charged_kw).to_numpy()
-    return import_kw * scenario.step_h, (import_kw - grid_kw) * scenario.step_h
+        # bought - sold = net, and bought * price - sold * export_price = cost.
+        net_kwh = grid_kw * step_h
+        price = _of_steps(import_prices(by_quarter), place_min, step_min)
+        apart = price - prices.export
+        excess = cost - net_kwh * prices.export
+        bought = np.divide(excess, apart, out=net_kwh.copy(), where=np.abs(apart) > SAME_PRICE)
+        import_kwh = np.clip(bought, np.minimum(0.0, net_kwh), np.maximum(0.0, net_kwh))
+    if scenario.tariff.credits_up_to_kwh is not None:
+        price = _of_steps(import_prices(by_quarter), place_min, step_min)
+        credit = _of_steps(credit_prices(by_quarter), place_min, step_min)
+        full = import_kwh * price + np.minimum(0.0, grid_kw) * step_h * prices.export
+        beyond = np.divide(full - cost, credit, out=beyond_kwh, where=credit < -SAME_PRICE)
+        beyond_kwh = np.clip(beyond, 0.0, import_kwh)
+    return Metered(import_kwh, import_kwh - grid_kw * step_h, beyond_kwh, power_cost)
 
 
-def _prices_of_steps(quarters: Prices, place_min: NDArray[np.int64], step_min: int) -> Prices:
-    """Parts of the price in each step, per kWh.
+def _of_steps(quarters: Floats, place_min: NDArray[np.int64], step_min: int) -> Floats:
+    """A price of quarter-hours in each step.
 
-    A step of 30 or 60 minutes has their means, a shorter one has those of its quarter-hour.
+    A step of 30 or 60 minutes has their mean, a shorter one has that of its quarter-hour.
     """
-    slot_min = max(step_min, 15)
-    slots = (part.reshape(-1, slot_min // 15).mean(axis=1) for part in quarters)
-    return Prices(*(part[place_min // slot_min] for part in slots))
+    slot_min = max(step_min, QUARTER_MIN)
+    slots = quarters.reshape(-1, slot_min // QUARTER_MIN).mean(axis=1)
+    of_steps: Floats = slots[place_min // slot_min]
+    return of_steps

@@ -18,7 +18,7 @@ from baselines.cli.options import (
     named_scenario,
 )
 from ev_gym import __version__
-from ev_gym.scenario import Scenario, Vehicle, preset, preset_names
+from ev_gym.scenario import PeakRule, Scenario, Vehicle, preset, preset_names
 from ev_gym.scenario.scenario import preset_summary
 
 
@@ -153,7 +153,6 @@ def _describe(name: str, scenario: Scenario) -> list[str]:
         f"{car.name} ({car.battery_kwh:g} kWh, wants {_describe_wish(car)})"
         for car in scenario.vehicles
     )
-    tax = tariff.energy_tax_per_kwh
     return [
         f"{name}: {preset_summary(name)}",
         f"  connection   {house.limit_kw:.1f} kW, load management {managed}",
@@ -161,8 +160,7 @@ def _describe(name: str, scenario: Scenario) -> list[str]:
         f"  charger      {_describe_charger(scenario)}",
         f"  vehicles     {cars}",
         f"  driving      {scenario.driving.pattern}",
-        f"  price        spot + tax {'by year' if tax is None else f'{tax:g}'} + transfer "
-        f"{tariff.transfer_per_kwh:g} {scenario.currency}/kWh, VAT {tariff.vat:.0%}",
+        f"  tariff       {tariff.name}, in {tariff.currency}",
         *_describe_power_charge(scenario),
         f"  series       {data.source}, {data.weeks} weeks from {data.start}, {data.zone}",
         f"  step         {scenario.time_step_min} min, {_describe_horizon(scenario)} from "
@@ -197,12 +195,20 @@ def _describe_charger(scenario: Scenario) -> str:
 
 
 def _describe_power_charge(scenario: Scenario) -> list[str]:
-    tariff = scenario.tariff
-    if tariff.power_price_per_kw == 0.0:
-        return []
-    peaks = f"{tariff.power_days} highest hours" if tariff.power_days > 1 else "highest hour"
     return [
-        f"  power charge {tariff.power_price_per_kw:g} {scenario.currency}/kW a month, mean of the "
-        f"{peaks}; hours outside {tariff.power_from_h}-{tariff.power_to_h} count "
-        f"{tariff.power_other_factor:g}"
+        f"  power charge {_describe_rule(rule, scenario.currency)}"
+        for rule in scenario.tariff.peaks
     ]
+
+
+def _describe_rule(rule: PeakRule, currency: str) -> str:
+    kind = "highest hour" if rule.interval_min == 60 else f"highest {rule.interval_min} minutes"
+    peaks = f"mean of the {rule.count} {kind}s" if rule.count > 1 else kind
+    prices = [
+        f"{price.per_kw:g} {currency}/kW"
+        if price.steps_price is None
+        else f"{price.steps_price[0]:g} to {price.steps_price[-1]:g} {currency} in steps"
+        for price in rule.prices
+    ]
+    weighted = ", weighted by hours" if rule.weights else ""
+    return f"{', '.join(prices)} a {rule.over}, {peaks}{weighted}"

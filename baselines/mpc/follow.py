@@ -139,7 +139,7 @@ class Follower:
         # is or rises to the usual one, and a little more.
         self._budget_kwh = math.inf
         if household.power_price_per_kw > 0.0 and math.isfinite(plan.peak_kw):
-            hour_kwh = (plan.peak_kw - household.hour_kwh) / household.hour_factor
+            hour_kwh = (plan.peak_kw - household.interval_kw) / household.interval_factor
             rest_h = 1.0 - household.hour_of_day % 1.0
             first_h = min(step_h, rest_h)
             sun_kw = pv_kw if site.netted else 0.0

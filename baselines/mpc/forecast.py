@@ -71,7 +71,7 @@ class Memory:
         self._into_h = into_h
         load_kw, pv_kw = household.load_kw, household.pv_kw
         import_kw = max(0.0, load_kw - (pv_kw if self._netted else 0.0))
-        self._steps.append((load_kw, pv_kw, household.hour_factor * import_kw))
+        self._steps.append((load_kw, pv_kw, household.interval_factor * import_kw))
 
     def _end_hour(self, hour: int) -> None:
         if self._steps:
@@ -125,17 +125,18 @@ def _month_peaks_kw(future: Future) -> NDArray[np.float64]:
     # The record that opens a month holds nothing of the last one: what a step adds is added here.
     sun_kw = results["pv_kw"] if settings["netted"] else 0.0
     import_kwh = np.maximum(0.0, results["load_kw"] - sun_kw) * settings["step_h"]
-    hour_kwh = before["hour_kwh"] + tables.rates[before["power_class"], FACTOR] * import_kwh
-    # (T, N); fails where a tariff has more than one period.
+    factor = tables.power.rates[before["power_class"], 0, FACTOR]
+    interval_kw = before["interval_kw"][:, 0] + factor * import_kwh
+    # (T, N); fails where a tariff has more than one rule.
     peaks_kw = np.squeeze(before["peaks_kw"], axis=1).copy()
-    peaks_kw[:, LOWEST] = np.maximum(peaks_kw[:, LOWEST], hour_kwh)
+    peaks_kw[:, LOWEST] = np.maximum(peaks_kw[:, LOWEST], interval_kw)
     peaks_kw.sort(axis=1)
     hour, minute = np.divmod(after["place_min"], HOUR_MIN)
-    over = (minute == 0) & (tables.hours["opens"][hour] == MONTH)
+    over = (minute == 0) & (tables.hours["opens"][hour] & MONTH != 0)
     over[-1] = True
     ends = np.flatnonzero(over)
     last = ends[np.searchsorted(ends, np.arange(over.size))]
-    highest: NDArray[np.float64] = peaks_kw[last, -settings["power_days"]]
+    highest: NDArray[np.float64] = peaks_kw[last, -int(tables.power.rules["count"][0])]
     return highest
 
 

@@ -53,6 +53,7 @@ from typing import NamedTuple
 
 from baselines.mpc.own_peaks import PeakRaise
 from baselines.optimum.linear_program import Program
+from baselines.policies.peak_rule import rule_of
 from ev_gym.drivers.calendar import WORTH_A_STOP_KWH
 from ev_gym.physics.charger import FLOOR_A, LINE_KW_PER_A
 from ev_gym.scenario import Scenario, Vehicle
@@ -194,6 +195,7 @@ class Plan(NamedTuple):
 def site_of(scenario: Scenario) -> Site:
     """What the plans of a scenario need of it."""
     house, tariff = scenario.household, scenario.tariff
+    rule = rule_of(tariff) if tariff.has_power_charge else None
     export_limit_kw = house.export_limit_kw
     return Site(
         cars=tuple(
@@ -203,11 +205,11 @@ def site_of(scenario: Scenario) -> Site:
         export_limit_kw=house.limit_kw if export_limit_kw is None else export_limit_kw,
         bidirectional=scenario.charger.bidirectional,
         produces=scenario.solar.peak_kw > 0.0 or scenario.charger.bidirectional,
-        netted=tariff.netting == "step",
-        public_per_kwh=scenario.reward_weights.missing * tariff.public_price_per_kwh,
-        stop_cost=scenario.reward_weights.missing * tariff.public_stop_cost,
-        different_days=tariff.power_different_days,
-        peaks=tariff.power_days,
+        netted=tariff.netting != "none",
+        public_per_kwh=scenario.reward_weights.missing * tariff.public_energy_price,
+        stop_cost=scenario.reward_weights.missing * tariff.public_stop_price,
+        different_days=rule is None or rule.different_days,
+        peaks=1 if rule is None else rule.count,
     )
 
 
@@ -216,7 +218,7 @@ def _car(scenario: Scenario, car: Vehicle, limit: AtCharger) -> Car:
     if scenario.charger.levels_kw is not None:
         least_kw = scenario.charger.levels_kw[1]
     house, aux = scenario.household, car.aux_kw / limit.max_kw
-    price = scenario.reward_weights.wear * car.wear_price_per_kwh
+    price = scenario.reward_weights.wear * car.wear_price_in(scenario.currency)
     taken, holding, power = (
         price * of_chemistry.get(car.chemistry or "", 0.0)
         for of_chemistry in (TAKEN_WEAR, HOLDING_WEAR, POWER_WEAR)

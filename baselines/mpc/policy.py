@@ -15,7 +15,7 @@ from baselines.mpc.own_peaks import FULL_PRICE, PeakRaise
 from baselines.mpc.plan import Outlook, Plan, Stay, Surplus, make_plan, site_of
 from baselines.mpc.reserve import FREE_KW, Stays
 from baselines.policies.base import Future, Policy
-from baselines.policies.peaks import WEEKEND
+from baselines.policies.peak_rule import factor_table, last_share, month_prices, rule_of
 from baselines.policies.view import HouseholdView, View
 from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.durations import DAY_H, HOUR_MIN
@@ -165,14 +165,22 @@ class Planner:
         self.steps = 0
         self._policy, self._site, self._scenario = policy, policy.site, scenario
         self._battery_kwh = [car.battery_kwh for car in scenario.vehicles]
-        self._memory = Memory(tariff.power_days, self._site.netted)
+        self._memory = Memory(self._site.peaks, self._site.netted)
         self._stays_seen = [
             Stays(car.battery_kwh, car.wanted_soc == TRIPS) for car in scenario.vehicles
         ]
         self._forecast: Forecast | None = None
         self._forecast_from = 0  # the step with which the forecast begins
-        dearest = max(tariff.power_price_per_kw, tariff.power_low_per_kw or 0.0)
-        self._power_price_per_kw = dearest * (1.0 + tariff.vat) / tariff.power_days
+        self._vat = last_share(tariff.vat)
+        # By how much hours count in any month, of workdays and of days off, (2, 24); and the
+        # dearest price, until an hour tells it.
+        self._factors, self._power_price_per_kw = np.ones((2, DAY_H)), 0.0
+        self._different_days = True
+        if tariff.has_power_charge:
+            rule = rule_of(tariff)
+            self._factors = factor_table(rule).max(axis=0)
+            self._power_price_per_kw = float(month_prices(tariff, rule).max())
+            self._different_days = rule.different_days or rule.count == 1
         self._energy_weight, self._power_weight = weights.energy, weights.power
         # The number of the hour and the departures for which the plan was made.
         self._planned_for: tuple[int, ...] = ()
@@ -202,8 +210,8 @@ class Planner:
                 household.wanted_soc[k],
                 household.minutes_to_departure[k],
             )
-        if household.hour_factor > 0.0:
-            self._power_price_per_kw = household.power_price_per_kw / household.hour_factor
+        if household.interval_factor > 0.0:
+            self._power_price_per_kw = household.power_price_per_kw / household.interval_factor
         fractions = [0.0] * len(household.plugged)
         if any(household.plugged):
             now_min = self.steps * self._scenario.time_step_min
@@ -242,13 +250,13 @@ class Planner:
 
     def _outlook(self, household: HouseholdView, stay_h: float) -> Outlook:
         """What is known or expected until the last car leaves, in so many hours."""
-        memory, tariff = self._memory, self._scenario.tariff
+        memory = self._memory
         first_h = 1.0 - household.hour_of_day % 1.0
         hours = min(MOST_HOURS, 1 + math.ceil(max(0.0, stay_h - first_h) - OBSERVED_ZERO_H))
         slots_h, slot_prices = self._prices_by_hour(household, hours)
         # Import and export prices differ by tax and transfer, assumed to stay those of now.
         export_price = self._energy_weight * household.export_price_per_kwh
-        apart = slot_prices[0][0] / (1.0 + tariff.vat) - export_price
+        apart = slot_prices[0][0] / (1.0 + self._vat) - export_price
         prices = [
             math.fsum(map(operator.mul, of_slots, lengths_h)) / math.fsum(lengths_h)
             for of_slots, lengths_h in zip(slot_prices, slots_h, strict=True)
@@ -259,13 +267,13 @@ class Planner:
         return Outlook(
             slots_h=slots_h[:hours],
             slot_prices_per_kwh=slot_prices[:hours],
-            export_price_per_kwh=[price / (1.0 + tariff.vat) - apart for price in prices[:hours]],
+            export_price_per_kwh=[price / (1.0 + self._vat) - apart for price in prices[:hours]],
             load_kw=self._load_kw(household, first_h, hour),
             pv_kw=[household.pv_kw, *(memory.pv_kw(later) for later in hour[1:])],
-            hour_factor=[household.hour_factor, *self._later_factors(household, hour, day)],
+            hour_factor=[household.interval_factor, *self._later_factors(household, hour, day)],
             day=day,
             peak_kw=self._peak_kw(household),
-            hour_kwh=household.hour_kwh,
+            hour_kwh=household.interval_kw,
             power_price_per_kw=self._power_weight * self._power_price_per_kw,
             raises=self._raises(household),
             worth_per_kwh=worth_per_kwh,
@@ -321,13 +329,12 @@ class Planner:
 
     def _raises(self, household: HouseholdView) -> list[PeakRaise]:
         """What the kW above that cost."""
-        tariff, first = self._scenario.tariff, int(household.hour_of_day)
-        each_day_counts = tariff.power_other_factor > 0.0 or len(set(tariff.power_weekdays)) == WEEK
-        each_day_counts &= tariff.power_different_days
+        first = int(household.hour_of_day)
+        each_day_counts = self._different_days and bool((self._factors > 0.0).any(axis=1).all())
         if self._forecast is not None or not household.usual_load_kw or not each_day_counts:
             return FULL_PRICE
         counted_kw = [
-            load_kw * (1.0 if tariff.counts_in_full(h % DAY_H, True) else tariff.power_other_factor)
+            load_kw * float(self._factors[0, h % DAY_H])
             for h, load_kw in enumerate(household.usual_load_kw, first)
         ]
         return self._memory.own_peaks.raises(household.peak_kw, max(counted_kw))
@@ -352,12 +359,9 @@ class Planner:
         Of the calendar only today's kind of day is observed. So a weekend whose days all count in
         part is heeded today; every later day is taken for one that counts in full.
         """
-        tariff = self._scenario.tariff
-        in_part_today = household.weekend and not WEEKEND & set(tariff.power_weekdays)
+        off_today = int(household.weekend)
         return [
-            1.0
-            if tariff.counts_in_full(h, not (in_part_today and d == 0))
-            else tariff.power_other_factor
+            float(self._factors[off_today if d == 0 else 0, h])
             for h, d in zip(hour[1:], day[1:], strict=True)
         ]
 

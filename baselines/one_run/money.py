@@ -32,7 +32,7 @@ def money_parts(history: pd.DataFrame, scenario: Scenario) -> dict[str, float]:
     costs = {name: float(part.sum()) for name, part in parts.items()}
     lost_kwh = vehicle_columns("wear_kwh", len(scenario.vehicles))
     costs["battery wear"] = math.fsum(
-        vehicle.wear_price_per_kwh * float(history[column].sum())
+        vehicle.wear_price_in(scenario.currency) * float(history[column].sum())
         for vehicle, column in zip(scenario.vehicles, lost_kwh, strict=True)
     )
     return {name: money for name, money in costs.items() if money or name == "from the grid"}

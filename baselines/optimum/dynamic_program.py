@@ -373,7 +373,7 @@ def problem_of(
 ) -> Problem:
     """The problem of one car, with arguments as `Problem` says, in a future."""
     settings = future.world.tables.settings.copy()
-    settings["ageing"], settings["power_days"] = 0, 0
+    settings["ageing"], settings["power_charge"] = 0, 0
     settings.flags.writeable = False  # as all tables are: compiled code is compiled for that
     scenario = future.world.scenario
     levels = level_fractions(scenario, scenario.vehicles[max(car, 0)])

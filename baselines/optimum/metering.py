@@ -11,7 +11,7 @@ import numpy as np
 
 from baselines.foresight import Future
 from baselines.optimum.reach import Reach, steps_of, sun_kw
-from ev_gym.physics.power_charge import FACTOR, MONTH, NOTHING, PRICE
+from ev_gym.physics.power_charge import DAY, FACTOR, MONTH, NOTHING, PRICE
 from ev_gym.runtime.arrays import Floats, Ints
 from ev_gym.runtime.durations import HOUR_MIN
 
@@ -127,7 +127,7 @@ def convex_slopes(lengths: Floats, slopes: Floats) -> Floats:
 def power_calendar_of(future: Future) -> PowerCalendar | None:
     """The power charge's calendar; None where no power charge counts."""
     tables, settings = future.world.tables, future.world.tables.settings[0]
-    if settings["power_days"] == 0 or settings["power_weight"] == 0.0:
+    if settings["power_charge"] == 0 or settings["power_weight"] == 0.0:
         return None
     hours = future.households["now_min"][:-1] // HOUR_MIN
     hour = np.asarray(hours - hours[0])
@@ -135,16 +135,17 @@ def power_calendar_of(future: Future) -> PowerCalendar | None:
     record = tables.hours[future.households["place_min"][begins] // HOUR_MIN]
     opens = np.asarray(record["opens"])
     opens[0] = NOTHING  # what began with the first hour, or before it, is in the record
-    month = np.cumsum(opens == MONTH)
-    peak_span = np.cumsum(opens != NOTHING)
-    rates = tables.rates[record["power_class"]]
+    month = np.cumsum(opens & MONTH != 0)
+    different_days = tables.power.rules["different_days"][0] != 0
+    peak_span = np.cumsum(opens & DAY != 0) if different_days else np.arange(opens.size)
+    rates = tables.power.rates[future.households["power_class"][begins], 0]
     price = np.full(month[-1] + 1, np.inf)
     # Within a month there is one price; the least of several would still be a bound.
     np.minimum.at(price, month, rates[:, PRICE] * settings["power_weight"])
     now = future.households[0]
     started_kwh = np.zeros(peak_span.size)
-    started_kwh[0] = now["hour_kwh"]
-    (peaks_kw,) = now["peaks_kw"].tolist()  # fails where a tariff has more than one period
+    started_kwh[0] = now["interval_kw"][0]
+    (peaks_kw,) = now["peaks_kw"].tolist()  # fails where a tariff has more than one rule
     _, firsts = np.unique(peak_span, return_index=True)
     factor = rates[:, FACTOR]
     return PowerCalendar(
@@ -178,7 +179,7 @@ def hourly_caps(future: Future, calendar: PowerCalendar, meter: Meter, charge_kw
         month_peaks = peaks[calendar.month_of == month]
         if month == 0:
             month_peaks = np.append(month_peaks, calendar.peaks_kw[1:])
-        count = int(settings["power_days"])
+        count = int(future.world.tables.power.rules["count"][0])
         lowest = np.sort(month_peaks)[-count] if month_peaks.size >= count else 0.0
         among = calendar.month == month
         caps[among] = (

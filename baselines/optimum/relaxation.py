@@ -595,7 +595,9 @@ def _power_charge(model: _Model, calendar: PowerCalendar, imported: Ints) -> Non
     least[0] = calendar.peaks_kw[0]
     np.maximum.at(least, calendar.peak_span[~is_open], known_kwh[~is_open])
     largest = max(float(most_kwh.max()), *calendar.peaks_kw)
-    lowest = program.columns(calendar.price * int(settings["power_days"]), 0.0, largest)
+    lowest = program.columns(
+        calendar.price * int(future.world.tables.power.rules["count"][0]), 0.0, largest
+    )
     above = program.columns(calendar.price[calendar.month_of], 0.0, np.full(least.size, largest))
     span_rows = program.rows(least)
     program.put(span_rows, above, 1.0)

@@ -76,7 +76,7 @@ class Plan(NamedTuple):
         households: (T + 1,) the household's record before each step and at the end.
         vehicles: (T + 1, K) the cars' records at the same times.
         cost: (T,) what each step costs; of the last one, less the settlement.
-        hour_kwh: (T,) what the running hour counts in the power charge at the end of each step.
+        interval_kw: (T,) what the running interval counts in the power charge at each step's end.
         simulated: (1,) steps simulated so far.
         household: (1,) a record on which changes are tried.
         cars: (K,) likewise.
@@ -94,7 +94,7 @@ class Plan(NamedTuple):
     households: Records[HouseholdState]
     vehicles: Records[Records[VehicleState]]
     cost: Floats
-    hour_kwh: Floats
+    interval_kw: Floats
     simulated: Ints
     household: Records[HouseholdState]
     cars: Records[VehicleState]
@@ -144,11 +144,11 @@ def _differ(one: float, other: float) -> bool:
 @compiled
 def _same_peaks(one: HouseholdState, other: HouseholdState) -> bool:
     """Whether both have the same power charge to come, if they use the same."""
-    if _differ(one.hour_kwh, other.hour_kwh):
-        return False
-    for period in range(one.peaks_kw.shape[0]):
+    for rule in range(one.peaks_kw.shape[0]):
+        if _differ(one.interval_kw[rule], other.interval_kw[rule]):
+            return False
         for place in range(one.peaks_kw.shape[1]):
-            if _differ(one.peaks_kw[period, place], other.peaks_kw[period, place]):
+            if _differ(one.peaks_kw[rule, place], other.peaks_kw[rule, place]):
                 return False
     return True
 
@@ -210,14 +210,14 @@ def _follow(plan: Plan, first: int, until: int, changed_to: int, accepted: bool)
         cost = -step_household(
             household, cars, plan.tables, fractions, plan.result[0], plan.results
         )
-        hour_kwh = household.hour_kwh
+        interval_kw = household.interval_kw[0]
         read_series(household, plan.tables)
         if step + 1 == plan.cost.shape[0]:
             cost -= household.settlement
         more += cost - plan.cost[step]
         plan.simulated[0] += 1
         if accepted:
-            plan.cost[step], plan.hour_kwh[step] = cost, hour_kwh
+            plan.cost[step], plan.interval_kw[step] = cost, interval_kw
             plan.households[step + 1] = household
             for k in range(cars.shape[0]):
                 plan.vehicles[step + 1][k] = cars[k]
@@ -227,20 +227,20 @@ def _follow(plan: Plan, first: int, until: int, changed_to: int, accepted: bool)
 
 
 @compiled
-def _hour_cost(household: HouseholdState, rates: Floats, more_kwh: float) -> float:
-    """What the power charge grows by in the rest of an hour that counts `more_kwh` in it."""
-    lowest_kw = power_charge.lowest_peak_kw(household, rates)
-    before_kw = max(lowest_kw, household.hour_kwh)
-    household.hour_kwh += more_kwh
-    grown_kw = max(lowest_kw, household.hour_kwh) - before_kw
-    return float(rates[household.power_class, power_charge.PRICE] * grown_kw)
+def _interval_cost(household: HouseholdState, rates: Floats, more_kw: float) -> float:
+    """What the power charge grows by in the rest of an interval that counts `more_kw` in it."""
+    lowest_kw = household.peaks_kw[0, power_charge.LOWEST]
+    before_kw = max(lowest_kw, household.interval_kw[0])
+    household.interval_kw[0] += more_kw
+    grown_kw = max(lowest_kw, household.interval_kw[0]) - before_kw
+    return float(rates[household.power_class, 0, power_charge.PRICE] * grown_kw)
 
 
 @compiled
 def _later_power(plan: Plan, step: int) -> float:
     """What the power charge costs more from a step on, as the household on trial comes to it."""
     tables, settings = plan.tables, plan.tables.settings[0]
-    if settings.power_days == 0:
+    if settings.power_charge == 0:
         return 0.0
     plan.later[0], plan.later[1] = plan.households[step], plan.household[0]
     one, other = plan.later[0], plan.later[1]
@@ -250,15 +250,16 @@ def _later_power(plan: Plan, step: int) -> float:
         last = step + left_min // settings.step_min - 1
         if last >= steps:
             last = steps - 1
-        more_kwh = plan.hour_kwh[last] - one.hour_kwh
-        more += _hour_cost(other, tables.rates, more_kwh) - _hour_cost(one, tables.rates, more_kwh)
+        more_kw, rates = plan.interval_kw[last] - one.interval_kw[0], tables.power.rates
+        one.power_class = plan.households[step].power_class
+        other.power_class = one.power_class
+        more += _interval_cost(other, rates, more_kw) - _interval_cost(one, rates, more_kw)
         step = last + 1
         minute = plan.households[step].place_min
         if minute % HOUR_MIN == 0:
-            hour = tables.hours[minute // HOUR_MIN]
-            rows, house_kw = tables.peak_rows, tables.house_peaks_kw
-            power_charge.open_hour(one, hour, settings, tables.rates, minute, rows, house_kw)
-            power_charge.open_hour(other, hour, settings, tables.rates, minute, rows, house_kw)
+            opens, rules = tables.hours[minute // HOUR_MIN].opens, tables.power.rules
+            power_charge.open_intervals(one.peaks_kw, one.interval_kw, rules, minute, opens)
+            power_charge.open_intervals(other.peaks_kw, other.interval_kw, rules, minute, opens)
         plan.simulated[0] += 1
     return float(settings.power_weight * more)
 

@@ -13,6 +13,7 @@ no more than whether today is a day off.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -21,14 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from baselines.policies.base import Policy
+from baselines.policies.peak_rule import factor_table, month_prices, rule_of
 from baselines.policies.view import View
 from ev_gym.drivers.calendar import WORTH_A_STOP_KWH
 from ev_gym.runtime.arrays import Bools, Floats, Ints
 from ev_gym.runtime.compiling import compiled
 from ev_gym.runtime.durations import DAY_H, HOUR_MIN
-from ev_gym.scenario import Scenario
+from ev_gym.scenario import Scenario, Tariff
 
-WEEKEND = {5, 6}
 MONTHS = 12
 SAME_TIME_H = 1e-9  # forgives the rounding of times in float64
 SAME_KWH = 1e-6
@@ -86,18 +87,18 @@ def hours_ahead(scenario: Scenario, view: View) -> Hours:
     load_kw[:, 0] = view.load_kw
     room_kw = np.maximum(0.0, scenario.household.limit_kw - load_kw)
     room_kw[:, 0] = np.maximum(0.0, view.headroom_kw)
-    if scenario.tariff.netting == "step":
+    if scenario.tariff.netting != "none":
         load_kw[:, 0] = np.maximum(0.0, load_kw[:, 0] - view.pv_kw)
     price_per_kw = _price_per_kw(scenario, view)
     factor = np.where(price_per_kw[:, None] > 0.0, _factors(scenario, view, ahead), 0.0)
-    before_kwh = view.hour_kwh
+    before_kwh = view.interval_kw
     alone_kw = before_kwh + factor[:, 0] * load_kw[:, 0] * left_h[:, 0]
     return Hours(
         passed_h=passed_h,
         load_kwh=load_kw * left_h,
         room_kwh=room_kw * left_h,
         factor=factor,
-        span=ahead // DAY_H if scenario.tariff.power_different_days else ahead,
+        span=ahead // DAY_H if rule_of(scenario.tariff).different_days else ahead,
         before_kwh=before_kwh,
         free_kw=np.maximum(view.peak_kw, alone_kw),
         price_per_kw=price_per_kw,
@@ -106,39 +107,43 @@ def hours_ahead(scenario: Scenario, view: View) -> Hours:
 
 def below_peak_kw(scenario: Scenario, view: View) -> Floats:
     """What the month's peak leaves beside the present load for the rest of the hour (n,)."""
-    sun_kw = view.pv_kw if scenario.tariff.netting == "step" else 0.0
-    factor, rest_h = view.hour_factor, 1.0 - view.hour_of_day % 1.0
+    sun_kw = view.pv_kw if scenario.tariff.netting != "none" else 0.0
+    factor, rest_h = view.interval_factor, 1.0 - view.hour_of_day % 1.0
     counts = factor > 0.0
-    left_kwh = (view.peak_kw - view.hour_kwh) / np.where(counts, factor, 1.0)
+    left_kwh = (view.peak_kw - view.interval_kw) / np.where(counts, factor, 1.0)
     room_kw: Floats = np.where(counts, left_kwh / rest_h - view.load_kw + sun_kw, np.inf)
     return room_kw
 
 
+def _month(view: View) -> Ints:
+    """The month (n,) of today, 1 to 12."""
+    angle = np.arctan2(view.of_house("day_sin"), view.of_house("day_cos"))
+    month: Ints = 1 + np.floor(angle / (2 * math.pi) % 1.0 * MONTHS).astype(np.int64)
+    return month
+
+
 def _factors(scenario: Scenario, view: View, ahead: NDArray[np.int64]) -> Floats:
     """By which hours count (n, H); `ahead` counts them from today's midnight on."""
-    tariff = scenario.tariff
-    days = set(tariff.power_weekdays)
-    of_day_off, of_workday = bool(days & WEEKEND), bool(days - WEEKEND)
-    counted = np.where(view.of_house("weekend") > 0.5, of_day_off, of_workday)
-    in_full = tariff.counts_in_full(ahead % DAY_H, np.broadcast_to(counted[:, None], ahead.shape))
-    factor = np.where(in_full, 1.0, tariff.power_other_factor)
-    factor[:, 0] = view.hour_factor  # which is known
+    table = _tables_of(scenario.tariff)[0]
+    day_off = (view.of_house("weekend") > 0.5).astype(np.int64)
+    factor: Floats = table[(_month(view) - 1)[:, None], day_off[:, None], ahead % DAY_H]
+    factor[:, 0] = view.interval_factor  # which is known
     return factor
 
 
 def _price_per_kw(scenario: Scenario, view: View) -> Floats:
     """Price (n,) of a kW more in one peak; told by an hour that counts, else by the tariff."""
-    tariff, factor = scenario.tariff, view.hour_factor
-    price = np.full(factor.shape, tariff.power_price_per_kw)
-    if tariff.power_low_per_kw is not None:
-        angle = np.arctan2(view.of_house("day_sin"), view.of_house("day_cos"))
-        month = 1 + np.floor(angle / (2 * math.pi) % 1.0 * MONTHS)
-        high = np.isin(month, tariff.power_high_months)
-        price = np.where(high, price, tariff.power_low_per_kw)
-    price = price * (1.0 + tariff.vat) / tariff.power_days
+    factor = view.interval_factor
+    price = _tables_of(scenario.tariff)[1][_month(view) - 1]
     counts = factor > 0.0
     told: Floats = np.where(counts, view.power_price_per_kw / np.where(counts, factor, 1.0), price)
     return told
+
+
+@functools.lru_cache(maxsize=16)
+def _tables_of(tariff: Tariff) -> tuple[Floats, Floats]:
+    rule = rule_of(tariff)
+    return factor_table(rule), month_prices(tariff, rule)
 
 
 class Terms(NamedTuple):
@@ -163,7 +168,11 @@ def terms_of(scenario: Scenario, view: View) -> Terms:
     """The terms of a scenario's bills."""
     tariff, step_h = scenario.tariff, scenario.time_step_min / HOUR_MIN
     return Terms(
-        tariff.public_price_per_kwh, tariff.public_stop_cost, tariff.power_days, view.slot_h, step_h
+        tariff.public_energy_price,
+        tariff.public_stop_price,
+        rule_of(tariff).count,
+        view.slot_h,
+        step_h,
     )
 
 

@@ -79,8 +79,8 @@ class HouseholdView(NamedTuple):
         slot_h: Length of such a slot (h).
         export_price_per_kwh: What an exported kWh earns in the coming step.
         peak_kw: The power charge grows with hours above it.
-        hour_kwh: Import of the running hour so far, as it counts in the power charge.
-        hour_factor: By which the running hour counts there.
+        interval_kw: Import of the running hour so far, as it counts in the power charge.
+        interval_factor: By which the running hour counts there.
         power_price_per_kw: What a kW more, imported for the running hour, adds beyond the peak.
         plugged: Whether each car is at the charger.
         minutes_to_departure: Time to each car's planned departure; 0 while it is away.
@@ -100,8 +100,8 @@ class HouseholdView(NamedTuple):
     slot_h: float
     export_price_per_kwh: float
     peak_kw: float
-    hour_kwh: float
-    hour_factor: float
+    interval_kw: float
+    interval_factor: float
     power_price_per_kw: float
     plugged: list[bool]
     minutes_to_departure: list[int]
@@ -166,8 +166,8 @@ class View:
             slot_h=self.slot_h,
             export_price_per_kwh=of_house("export_price_per_kwh"),
             peak_kw=of_house("peak_kw"),
-            hour_kwh=of_house("hour_kwh"),
-            hour_factor=of_house("hour_factor"),
+            interval_kw=of_house("interval_kw"),
+            interval_factor=of_house("interval_factor"),
             power_price_per_kw=of_house("power_price_per_kw"),
             plugged=[flag > 0.5 for flag in row[slices["plugged"]]],
             minutes_to_departure=[
@@ -239,14 +239,14 @@ class View:
         return self.of_house("peak_kw")
 
     @property
-    def hour_kwh(self) -> Floats:
+    def interval_kw(self) -> Floats:
         """Import of the running hour so far, as it counts in the power charge."""
-        return self.of_house("hour_kwh")
+        return self.of_house("interval_kw")
 
     @property
-    def hour_factor(self) -> Floats:
+    def interval_factor(self) -> Floats:
         """By which the running hour counts there."""
-        return self.of_house("hour_factor")
+        return self.of_house("interval_factor")
 
     @property
     def power_price_per_kw(self) -> Floats:

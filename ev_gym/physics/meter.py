@@ -1,21 +1,9 @@
-"""From power to money: the all-in price, the bills, and the terms of the reward."""
+"""From power to money: the bills, and the terms of the reward."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from ev_gym.runtime.compiling import compiled
 from ev_gym.runtime.records import Settings, StepResult
-
-
-def all_in_price(spot_per_kwh: Any, tax: Any, transfer: Any, vat: float) -> Any:
-    """Price of one more imported kWh: spot, energy tax and grid transfer, with VAT.
-
-    Numbers, or arrays of numbers.
-
-    Swedish invoices add VAT to the sum of the three; each is given without VAT, per kWh.
-    """
-    return (spot_per_kwh + tax + transfer) * (1.0 + vat)
 
 
 @compiled
@@ -42,6 +30,12 @@ def import_kw(settings: Settings, used_kw: float, produced_kw: float) -> float:
 
 
 @compiled
+def sun_alone_kw(settings: Settings, load_kw: float, sun_kw: float) -> float:
+    """What of the sun is not cut off at the export limit without the cars (kW)."""
+    return float(min(sun_kw, settings.export_limit_kw + load_kw))
+
+
+@compiled
 def bill(result: StepResult, settings: Settings, charged_kw: float, discharged_kw: float) -> None:
     """Write both energy bills of a step, with and without the cars, and their difference.
 
@@ -58,7 +52,7 @@ def bill(result: StepResult, settings: Settings, charged_kw: float, discharged_k
     else:
         result.pv_kw = min(sun_kw, max(0.0, settings.export_limit_kw + used_kw - discharged_kw))
         produced_kw = result.pv_kw + discharged_kw
-        alone_kw = min(sun_kw, settings.export_limit_kw + load_kw)
+        alone_kw = sun_alone_kw(settings, load_kw, sun_kw)
         result.grid_kw = used_kw - produced_kw
         result.energy_cost = energy_cost(result, settings, used_kw, produced_kw)
         result.house_cost = energy_cost(result, settings, load_kw, alone_kw)

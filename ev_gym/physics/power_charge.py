@@ -1,37 +1,45 @@
-"""The power charge: what the highest hours of a month add to the grid company's invoice.
+"""The power charge: what the highest imports of a month or a year add to the invoice.
 
-A month's invoice holds `price * (p_1 + ... + p_N) / N`: the N highest hourly means (kW) of import
-in that month, on N different days or, with some companies, on whatever days. A tariff may divide
-the week into up to six *tariff periods*, such as day and night: then each period has N peaks and a
-price of its own, and the invoice holds the sum over the periods. An hour counts times a factor
-(Ellevio's half at night; 0 where no charge applies). Days still to come count as zero, and an
-unfinished hour as its energy so far over one hour. Prices and rules are the companies' own, see
-`ev_gym.scenario.tariff`; its tariffs have one period, and N from 1 to 3.
+A tariff has one *peak rule* or several, whose charges add up. A rule takes the mean power of each
+clock interval (an hour, or 15 or 30 minutes), as it counts: times a factor (Ellevio's half at
+night; 0 where no charge applies). Of the N highest means p_1 ... p_N of the month or year, on N
+different days or on whatever days, it charges C(m) with m = (p_1 + ... + p_N) / N, where C is a
+line, `price * m`, or rises in steps (Norway), a mean on a limit being on the higher step. Days
+still to come count as the rule's floor (Flanders: 2.5 kW), as does every peak below it; an
+unfinished interval counts as its energy so far over its length. Prices and rules are the companies'
+own, see `ev_gym.scenario.known_tariffs`.
 
-How the peaks are kept. Call the time that can give a period at most one of its peaks a *peak span*:
-a local day, or an hour where several peaks may be hours of one day. Of all finished spans of the
-month only the N highest matter. The running span counts as soon as one of its hours is higher than
-the lowest of these N, and then takes that one's place, whatever the other N - 1 are. So each
-period's N peaks stand in a row of `peaks_kw`, the lowest in front and the others from low to high;
-while a span runs, its highest finished hour raises the one in front, and when the span is over the
-row is put in order again. A step that brings the running hour from `hour_kwh` before to `hour_kwh`
-after, within one hour, thus makes the invoice grow by
+How the peaks are kept. Call the time that can give at most one of the N peaks a *peak span*: a
+local day, or an interval where several peaks may be of one day. Of all finished spans only the N
+highest matter. The running span counts as soon as one of its intervals is higher than the lowest of
+these N, and then takes that one's place, whatever the other N - 1 are. So a rule's N peaks stand in
+a row of `peaks_kw`, the lowest in front and the others from low to high; while a span runs, its
+highest finished interval raises the one in front, and when the span is over the row is put in order
+again. A step that brings the running interval's mean from `before` to `after`, within one interval,
+thus makes the invoice grow by
 
-    price / N * (max(peaks_kw[period, 0], after) - max(peaks_kw[period, 0], before)),
+    C((others + max(lowest, after)) / N) - C((others + max(lowest, before)) / N)
 
-which over the steps of a month adds up to the power charge on its invoice.
+with `lowest` the peak in front and `others` the sum of the other N - 1, which over the steps of a
+month adds up to the power charge on its invoice, less C(floor), with which each month begins:
+nothing a household does can change that.
 
-What the house alone would pay does not depend on what its cars do. `house_peaks_kw` holds, for each
-house and peak span of the series, the peaks with which that span begins; a household's record
-carries the peaks with its cars, the lowest of each period of the house alone, both running hours,
-and the class of the running hour.
+The bill of the house alone, which its cars cannot change, is kept beside it in the same way. Where
+an episode begins, both start from the peaks of the house alone; `house_peaks_kw` holds them as each
+local day begins.
 
 The records may have more places in a row than the N that count: those behind the N-th stay 0.
 
-All energies are imports at the meter, in kWh; an export does not lower an hour's.
+All energies are imports at the meter, in kWh; an export does not lower an interval's.
 """
 
 from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ev_gym.runtime.arrays import Floats, Ints
 from ev_gym.runtime.compiling import compiled, compiled_apart
@@ -39,182 +47,248 @@ from ev_gym.runtime.durations import HOUR_MIN, QUARTER_MIN
 from ev_gym.runtime.records import (
     HourRecord,
     HouseholdState,
+    PeakRuleRecord,
     Records,
     Settings,
     StepResult,
 )
 
-# What begins with an hour of the series, `hour.opens`.
-NOTHING, PEAK_SPAN, MONTH = 0, 1, 2
-# Columns of `rates`, a row for each class of hours; the price, with VAT, is per kW of the sum of
-# the period's N peaks.
-FACTOR, PRICE, PERIOD = 0, 1, 2
-# Where the lowest of a period's N peaks stands, the one that the running span can replace.
+PEAK_RULE_DTYPE = np.dtype(
+    [
+        ("count", "i8"),  # how many peaks count, N
+        ("interval_min", "i8"),
+        ("intervals_per_h", "f8"),
+        ("different_days", "i1"),  # 1: each peak is of another day
+        ("of_year", "i1"),  # 1: peaks are the highest of a year, 0: of a month
+        ("steps", "i1"),  # 1: the charge rises in steps, 0: in a line
+        ("floor_kw", "f8"),
+    ],
+    align=True,
+)
+
+
+class PowerTables(NamedTuple):
+    """What the power charge reads, of R rules; a class is a kind of slots alike in all of them.
+
+    Attributes:
+        rules: (R,) PEAK_RULE_DTYPE.
+        rates: (classes, R, 2) factor, and price per kW of the sum of the N peaks, with VAT.
+        step_limits: (classes, R, S) where steps of the mean begin, kW; unused ones are infinite.
+        step_prices: (classes, R, S) what each step costs, with VAT.
+        power_class: (slots,) class of each slot of base load.
+        alone_import_kw: (houses, slots) import of the houses without cars, 0 or more.
+        day_rows: (H,) row of `house_peaks_kw` of the day in which each hour lies.
+        house_peaks_kw: (houses, days, R, places) kW, the peaks of each house alone with which each
+            local day begins.
+    """
+
+    rules: NDArray[Any]
+    rates: Floats
+    step_limits: Floats
+    step_prices: Floats
+    power_class: NDArray[np.int16]
+    alone_import_kw: Floats
+    day_rows: Ints
+    house_peaks_kw: Floats
+
+
+# What begins with an hour of the series: bits of `hour.opens`.
+NOTHING, DAY, MONTH, YEAR = 0, 1, 2, 4
+# Columns of `rates`: the factor, and the price, with VAT, per kW of the sum of the N peaks.
+FACTOR, PRICE = 0, 1
+# Where the lowest of the N peaks stands, the one that the running span can replace.
 LOWEST = 0
+# A mean so little below a limit is on it, so that rounding does not decide.
+ON_LIMIT_KW = 1e-9
+# What keeps a mean below a limit, for whoever wants to stay there.
+BELOW_LIMIT_KW = 1e-3
 
 
 @compiled
-def tariff_period(peaks_kw: Floats, rates: Floats, power_class: int) -> int:
-    """The tariff period in which the hours of a class count: a row of the peaks."""
-    # The shape of a record's array is known when this is compiled, so one period costs nothing.
-    if peaks_kw.shape[0] == 1:
-        return 0
-    return int(rates[power_class, PERIOD])
-
-
-@compiled
-def lowest_peak_kw(household: HouseholdState, rates: Floats) -> float:
-    """The lowest of the N peaks (kW) of the running hour's period: above it the invoice grows."""
-    peaks_kw = household.peaks_kw
-    return float(peaks_kw[tariff_period(peaks_kw, rates, household.power_class), LOWEST])
-
-
-@compiled
-def sort_peaks(peaks_kw: Floats, count: int) -> None:
-    """Put the peaks in order at the end of a peak span.
+def sort_peaks(peaks_kw: Floats, rule: int, count: int) -> None:
+    """Put a rule's peaks in order at the end of a peak span.
 
     Args:
-        peaks_kw: (periods, places) kW. In each row the first `count` are in order but for the
+        peaks_kw: (R, places) kW. The first `count` of the rule's row are in order but for the
             lowest place, which the span may have raised; its peak moves up to where it belongs.
+        rule: Which row.
         count: How many peaks count, N.
     """
-    for period in range(peaks_kw.shape[0]):
-        for place in range(count - 1):
-            if peaks_kw[period, place] > peaks_kw[period, place + 1]:
-                higher_kw = peaks_kw[period, place]
-                peaks_kw[period, place] = peaks_kw[period, place + 1]
-                peaks_kw[period, place + 1] = higher_kw
+    for place in range(count - 1):
+        if peaks_kw[rule, place] > peaks_kw[rule, place + 1]:
+            higher_kw = peaks_kw[rule, place]
+            peaks_kw[rule, place] = peaks_kw[rule, place + 1]
+            peaks_kw[rule, place + 1] = higher_kw
+
+
+@compiled
+def others_kw(peaks_kw: Floats, rule: int, count: int) -> float:
+    """The sum (kW) of a rule's peaks but for the lowest."""
+    total_kw = 0.0
+    for place in range(LOWEST + 1, count):
+        total_kw += peaks_kw[rule, place]
+    return total_kw
+
+
+@compiled
+def step_of(limits_kw: Floats, mean_kw: float) -> int:
+    """The step on which a mean lies; limits (S,) rise from 0, unused ones are infinite."""
+    step = 0
+    while step + 1 < limits_kw.shape[0] and mean_kw >= limits_kw[step + 1] - ON_LIMIT_KW:
+        step += 1
+    return step
+
+
+@compiled
+def _grown(
+    peaks_kw: Floats,
+    rule: int,
+    rules: Records[PeakRuleRecord],
+    power: PowerTables,
+    power_class: int,
+    before_kw: float,
+    after_kw: float,
+) -> float:
+    """What the charge grows by where the running span's peak rises, both at least the lowest."""
+    if rules[rule].steps == 0:
+        return float(power.rates[power_class, rule, PRICE] * (after_kw - before_kw))
+    count = rules[rule].count
+    rest_kw = others_kw(peaks_kw, rule, count)
+    limits_kw, prices = power.step_limits[power_class, rule], power.step_prices[power_class, rule]
+    after = prices[step_of(limits_kw, (rest_kw + after_kw) / count)]
+    before = prices[step_of(limits_kw, (rest_kw + before_kw) / count)]
+    return float(after - before)
+
+
+@compiled
+def count_import(
+    peaks_kw: Floats,
+    interval_kw: Floats,
+    rules: Records[PeakRuleRecord],
+    power: PowerTables,
+    power_class: int,
+    import_kwh: float,
+) -> float:
+    """Add an import to the running interval of each rule; what that adds to the invoice.
+
+    Args:
+        peaks_kw: (R, places) kW.
+        interval_kw: (R,) kW, grows.
+        rules: (R,) the rules.
+        power: The tables of factors and prices.
+        power_class: Class of the step, a row of these tables.
+        import_kwh: What was drawn from the grid, kWh.
+    """
+    cost = 0.0
+    for rule in range(rules.shape[0]):
+        factor = power.rates[power_class, rule, FACTOR]
+        lowest_kw = peaks_kw[rule, LOWEST]
+        before_kw = max(lowest_kw, interval_kw[rule])
+        interval_kw[rule] += factor * import_kwh * rules[rule].intervals_per_h
+        after_kw = max(lowest_kw, interval_kw[rule])
+        cost += _grown(peaks_kw, rule, rules, power, power_class, before_kw, after_kw)
+    return cost
 
 
 @compiled
 def charge_power(
     household: HouseholdState,
     settings: Settings,
-    rates: Floats,
+    power: PowerTables,
     import_kwh: float,
     alone_kwh: float,
     result: StepResult,
 ) -> None:
-    """Add a step to the running hour and write what that adds to both invoices.
+    """Add a step to the running intervals and write what that adds to both invoices.
 
     Args:
-        household: The state's record; `hour_kwh` and `house_hour_kwh` (kWh) grow, `power_class`,
-            `peaks_kw` and `house_lowest_peak_kw` (kW) are read.
+        household: The state's record; the running intervals grow, the peaks are read.
         settings: The scenario's parameters; `power_weight` is read.
-        rates: (classes, 3) factor, price per kW of the sum of the N peaks, with VAT, and tariff
-            period of each class of hours.
+        power: The tables of the power charge.
         import_kwh: What the house with its cars drew from the grid, kWh.
         alone_kwh: What it would have drawn without them, kWh.
         result: The step's record; `power_cost`, `house_power_cost` and `power_term` are written,
             in the scenario's currency.
 
-    A step must lie within one hour, as steps of 1 to 60 minutes on the grid of steps do.
+    A step must lie within one interval, as steps on the grid of steps do that are no longer.
     """
-    factor = rates[household.power_class, FACTOR]
-    price = rates[household.power_class, PRICE]
-    period = tariff_period(household.peaks_kw, rates, household.power_class)
-    lowest_kw = household.peaks_kw[period, LOWEST]
-    before_kw = max(lowest_kw, household.hour_kwh)
-    household.hour_kwh += factor * import_kwh
-    result.power_cost = price * (max(lowest_kw, household.hour_kwh) - before_kw)
-    lowest_kw = household.house_lowest_peak_kw[period]
-    before_kw = max(lowest_kw, household.house_hour_kwh)
-    household.house_hour_kwh += factor * alone_kwh
-    after_kw = max(lowest_kw, household.house_hour_kwh)
-    result.house_power_cost = price * (after_kw - before_kw)
+    rules, power_class = power.rules, household.power_class
+    result.power_cost = count_import(
+        household.peaks_kw, household.interval_kw, rules, power, power_class, import_kwh
+    )
+    result.house_power_cost = count_import(
+        household.house_peaks_kw, household.house_interval_kw, rules, power, power_class, alone_kwh
+    )
     result.power_term = -settings.power_weight * (result.power_cost - result.house_power_cost)
 
 
 @compiled
-def open_hour(
-    household: HouseholdState,
-    hour: HourRecord,
-    settings: Settings,
-    rates: Floats,
+def open_intervals(
+    peaks_kw: Floats,
+    interval_kw: Floats,
+    rules: Records[PeakRuleRecord],
     minute: int,
-    peak_rows: Ints,
-    house_peaks_kw: Floats,
+    opens: int,
 ) -> None:
-    """Close the hour that ended at `minute`, and with it the peak span or the month.
+    """Close the intervals that ended at `minute`, and with them the peak span, month or year.
 
     Args:
-        household: The state's record; all its fields of the power charge are written.
-        hour: The record of the hour that begins: `opens`, `power_class`.
-        settings: The scenario's parameters; `power_days`, N, is read.
-        rates: As in `charge_power`.
-        minute: Minute of the series at which the hour begins.
-        peak_rows: (H,) row of `house_peaks_kw` of the peak span in which each hour lies.
-        house_peaks_kw: (houses, spans, periods, places) kW, the peaks of each house alone with
-            which each peak span begins.
+        peaks_kw: (R, places) kW, written.
+        interval_kw: (R,) kW, written.
+        rules: (R,) the rules.
+        minute: Minute of the series.
+        opens: What begins there, of DAY, MONTH and YEAR; NOTHING within an hour.
     """
-    peaks_kw = household.peaks_kw
-    period = tariff_period(peaks_kw, rates, household.power_class)
-    peaks_kw[period, LOWEST] = max(peaks_kw[period, LOWEST], household.hour_kwh)
-    household.house_lowest_peak_kw[period] = max(
-        household.house_lowest_peak_kw[period], household.house_hour_kwh
-    )
-    household.hour_kwh = 0.0
-    household.house_hour_kwh = 0.0
-    household.power_class = hour.power_class
-    if hour.opens != NOTHING:
-        _open_span(household, hour, settings, peak_rows[minute // HOUR_MIN], house_peaks_kw)
+    for rule in range(rules.shape[0]):
+        if minute % rules[rule].interval_min == 0:
+            peaks_kw[rule, LOWEST] = max(peaks_kw[rule, LOWEST], interval_kw[rule])
+            interval_kw[rule] = 0.0
+            if opens & (YEAR if rules[rule].of_year != 0 else MONTH) != 0:
+                for place in range(rules[rule].count):
+                    peaks_kw[rule, place] = rules[rule].floor_kw
+            elif opens & DAY != 0 or rules[rule].different_days == 0:
+                sort_peaks(peaks_kw, rule, rules[rule].count)
+
+
+@compiled
+def opens_at(hours: Records[HourRecord], minute: int) -> int:
+    """What begins at a minute of the series; NOTHING within an hour."""
+    return int(hours[minute // HOUR_MIN].opens) if minute % HOUR_MIN == 0 else NOTHING
 
 
 @compiled_apart
-def _open_span(
-    household: HouseholdState,
-    hour: HourRecord,
-    settings: Settings,
-    row: int,
-    house_peaks_kw: Floats,
-) -> None:
-    peaks_kw = household.peaks_kw
-    if hour.opens == MONTH:
-        for period in range(peaks_kw.shape[0]):
-            for place in range(peaks_kw.shape[1]):
-                peaks_kw[period, place] = 0.0
-    else:
-        sort_peaks(peaks_kw, settings.power_days)
-    for period in range(peaks_kw.shape[0]):
-        lowest_kw = house_peaks_kw[household.house, row, period, LOWEST]
-        household.house_lowest_peak_kw[period] = lowest_kw
-
-
-@compiled
-def _hour_alone_kwh(
-    settings: Settings,
-    hours: Records[HourRecord],
-    rates: Floats,
-    alone_import_kw: Floats,
-    house: int,
-    hour: int,
-    until: int,
-) -> float:
-    """What an hour has counted up to minute `until` of it, step by step as in `charge_power`."""
-    factor = rates[hours[hour].power_class, FACTOR]
-    hour_kwh = 0.0
-    for minute in range(hour * HOUR_MIN, hour * HOUR_MIN + until, settings.step_min):
-        slot = (minute // QUARTER_MIN) >> settings.load_shift
-        hour_kwh += factor * (alone_import_kw[house, slot] * settings.step_h)
-    return hour_kwh
-
-
-@compiled
-def _take_in_hours(
+def pass_alone(
     peaks_kw: Floats,
+    interval_kw: Floats,
     settings: Settings,
     hours: Records[HourRecord],
-    rates: Floats,
-    alone_import_kw: Floats,
+    power: PowerTables,
     house: int,
-    first: int,
-    end: int,
+    first_min: int,
+    end_min: int,
 ) -> None:
-    """Raise the lowest peaks (periods, places) by the house's own hours from `first` to `end`."""
-    for hour in range(first, end):
-        hour_kwh = _hour_alone_kwh(settings, hours, rates, alone_import_kw, house, hour, HOUR_MIN)
-        period = tariff_period(peaks_kw, rates, hours[hour].power_class)
-        peaks_kw[period, LOWEST] = max(peaks_kw[period, LOWEST], hour_kwh)
+    """Let a house without its cars pass some time, step by step as `charge_power` counts.
+
+    So the bill of a house whose cars never charge equals that of the house alone to the bit.
+
+    Args:
+        peaks_kw: (R, places) kW as of `first_min`, written.
+        interval_kw: (R,) kW, written.
+        settings: The scenario's parameters; `step_min`, `step_h` and `load_shift` are read.
+        hours: (H,) records of the hours of the series.
+        power: The tables of the power charge.
+        house: Number of the house.
+        first_min: From this minute of the series, whose own opening is done.
+        end_min: Up to this one, whose opening is not done.
+    """
+    for minute in range(first_min, end_min, settings.step_min):
+        if minute > first_min:
+            opens = opens_at(hours, minute)
+            open_intervals(peaks_kw, interval_kw, power.rules, minute, opens)
+        slot = (minute // QUARTER_MIN) >> settings.load_shift
+        import_kwh = power.alone_import_kw[house, slot] * settings.step_h
+        power_class = power.power_class[slot]
+        count_import(peaks_kw, interval_kw, power.rules, power, power_class, import_kwh)
 
 
 @compiled_apart
@@ -222,79 +296,106 @@ def begin_power(
     household: HouseholdState,
     settings: Settings,
     hours: Records[HourRecord],
-    rates: Floats,
-    alone_import_kw: Floats,
-    peak_rows: Ints,
-    house_peaks_kw: Floats,
+    power: PowerTables,
 ) -> None:
-    """Both bills at an episode's start: the peaks of the house alone since the first of the month.
+    """Both bills at an episode's start: those of the house alone since the month or year began.
 
-    The table gives them as of the running peak span's begin; its hours so far are added up here.
+    The table gives the peaks as of the day's begin; its intervals so far are added up here.
 
     Args:
         household: The state's record; `house` and `place_min` are read, the bills written.
-        settings: The scenario's parameters; `step_min`, `step_h` and `load_shift` are read.
-        hours: (H,) records of the hours of the series: `opens`, `power_class`.
-        rates: As in `charge_power`.
-        alone_import_kw: (houses, slots) import of the house alone, kW, 0 or more.
-        peak_rows: As in `open_hour`.
-        house_peaks_kw: As in `open_hour`.
+        settings: As in `pass_alone`.
+        hours: As in `pass_alone`.
+        power: The tables of the power charge.
     """
-    place_min, house = household.place_min, household.house
-    running = place_min // HOUR_MIN
-    first = running
-    while hours[first].opens == NOTHING:
+    first = household.place_min // HOUR_MIN
+    while hours[first].opens & DAY == 0:
         first -= 1
-    row = peak_rows[first]
-    peaks_kw = household.peaks_kw
-    for period in range(peaks_kw.shape[0]):
+    peaks_kw, interval_kw = household.peaks_kw, household.interval_kw
+    for rule in range(peaks_kw.shape[0]):
+        interval_kw[rule] = 0.0
         for place in range(peaks_kw.shape[1]):
-            peaks_kw[period, place] = house_peaks_kw[house, row, period, place]
-    _take_in_hours(peaks_kw, settings, hours, rates, alone_import_kw, house, first, running)
-    for period in range(peaks_kw.shape[0]):
-        household.house_lowest_peak_kw[period] = peaks_kw[period, LOWEST]
-    hour_kwh = _hour_alone_kwh(
-        settings, hours, rates, alone_import_kw, house, running, place_min % HOUR_MIN
-    )
-    household.power_class = hours[running].power_class
-    household.hour_kwh = hour_kwh
-    household.house_hour_kwh = hour_kwh
+            begun_kw = power.house_peaks_kw[household.house, power.day_rows[first], rule, place]
+            peaks_kw[rule, place] = begun_kw
+    first_min = first * HOUR_MIN
+    pass_alone(
+        peaks_kw, interval_kw, settings, hours, power, household.house, first_min,
+        household.place_min,
+    )  # fmt: skip
+    for rule in range(peaks_kw.shape[0]):
+        household.house_interval_kw[rule] = interval_kw[rule]
+        for place in range(peaks_kw.shape[1]):
+            household.house_peaks_kw[rule, place] = peaks_kw[rule, place]
 
 
 @compiled
 def tabulate_peaks(
     settings: Settings,
     hours: Records[HourRecord],
-    rates: Floats,
-    alone_import_kw: Floats,
-    peak_rows: Ints,
+    power: PowerTables,
     house_peaks_kw: Floats,
+    peaks_kw: Floats,
+    interval_kw: Floats,
 ) -> None:
-    """Fill `house_peaks_kw`, which is given as zeros, from the series.
-
-    Step by step as `charge_power` adds, so that the bill of a house whose cars never charge equals
-    that of the house alone to the bit.
+    """Fill the table `house_peaks_kw`, which is given as zeros, from the series.
 
     Args:
-        settings: The scenario's parameters; `power_days`, N, and those of `begin_power` are read.
-        hours: As in `begin_power`; the first hour begins a month.
-        rates: As in `charge_power`.
-        alone_import_kw: As in `begin_power`.
-        peak_rows: As in `open_hour`.
-        house_peaks_kw: As in `open_hour`; written.
+        settings: As in `pass_alone`.
+        hours: As in `pass_alone`; the first hour begins a day, a month and a year.
+        power: The tables of the power charge, of which this one is not read.
+        house_peaks_kw: As in `PowerTables`, written.
+        peaks_kw: (R, places) zeros, to work in.
+        interval_kw: (R,) zeros, to work in.
     """
-    for house in range(alone_import_kw.shape[0]):
-        first = 0  # hour with which the span before begins
-        for hour in range(1, hours.shape[0]):
-            if hours[hour].opens == PEAK_SPAN:  # a month begins with zeros
-                row = peak_rows[hour]
-                peaks_kw = house_peaks_kw[house, row]
-                for period in range(peaks_kw.shape[0]):
+    day_rows, rules = power.day_rows, power.rules
+    for house in range(house_peaks_kw.shape[0]):
+        first = 0
+        interval_kw[:] = 0.0
+        for hour in range(hours.shape[0]):
+            opens = hours[hour].opens
+            if opens & DAY != 0:
+                if hour > 0:
+                    pass_alone(
+                        peaks_kw, interval_kw, settings, hours, power, house, first * HOUR_MIN,
+                        hour * HOUR_MIN,
+                    )  # fmt: skip
+                open_intervals(peaks_kw, interval_kw, rules, hour * HOUR_MIN, opens)
+                for rule in range(peaks_kw.shape[0]):
                     for place in range(peaks_kw.shape[1]):
-                        peaks_kw[period, place] = house_peaks_kw[house, row - 1, period, place]
-                _take_in_hours(
-                    peaks_kw, settings, hours, rates, alone_import_kw, house, first, hour
-                )
-                sort_peaks(peaks_kw, settings.power_days)
-            if hours[hour].opens != NOTHING:
+                        house_peaks_kw[house, day_rows[hour], rule, place] = peaks_kw[rule, place]
                 first = hour
+
+
+@compiled
+def free_peak_kw(peaks_kw: Floats, rule: int, power: PowerTables, power_class: int) -> float:
+    """Up to here (kW) an interval of the running peak span adds nothing to the charge.
+
+    The lowest of the N peaks; with steps as much as keeps the mean on its step.
+    """
+    lowest_kw = float(peaks_kw[rule, LOWEST])
+    if power.rules[rule].steps == 0:
+        return lowest_kw
+    count, limits_kw = power.rules[rule].count, power.step_limits[power_class, rule]
+    rest_kw = others_kw(peaks_kw, rule, count)
+    step = step_of(limits_kw, (rest_kw + lowest_kw) / count)
+    if step + 1 == limits_kw.shape[0] or math.isinf(limits_kw[step + 1]):
+        return lowest_kw
+    return float(max(lowest_kw, count * limits_kw[step + 1] - rest_kw - BELOW_LIMIT_KW))
+
+
+@compiled
+def price_above(peaks_kw: Floats, rule: int, power: PowerTables, power_class: int) -> float:
+    """What a kW more in one peak costs above `free_peak_kw`, as it counts.
+
+    With steps the rise to the next one over the length of the present one; 0 on the last.
+    """
+    if power.rules[rule].steps == 0:
+        return float(power.rates[power_class, rule, PRICE])
+    count, limits_kw = power.rules[rule].count, power.step_limits[power_class, rule]
+    prices = power.step_prices[power_class, rule]
+    mean_kw = (others_kw(peaks_kw, rule, count) + peaks_kw[rule, LOWEST]) / count
+    step = step_of(limits_kw, mean_kw)
+    if step + 1 == limits_kw.shape[0] or math.isinf(limits_kw[step + 1]):
+        return 0.0
+    rise = prices[step + 1] - prices[step]
+    return float(rise / (limits_kw[step + 1] - limits_kw[step]) / count)

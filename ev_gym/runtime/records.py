@@ -32,7 +32,11 @@ class CarParams(Record):
 
 
 class HourRecord(Record):
-    """Calendar, weather and power charge of one hour of the series: `HOUR_DTYPE` of `world`."""
+    """Calendar and weather of one hour of the series: `HOUR_DTYPE` of `world`."""
+
+
+class PeakRuleRecord(Record):
+    """One rule of the power charge: `PEAK_RULE_DTYPE` of `physics.power_charge`."""
 
 
 class EpisodeStart(Record):

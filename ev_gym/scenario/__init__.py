@@ -15,20 +15,38 @@ from ev_gym.scenario.scenario import (
 )
 from ev_gym.scenario.series_source import Data
 from ev_gym.scenario.solar import Solar
-from ev_gym.scenario.tariff import Tariff
+from ev_gym.scenario.tariff import (
+    CalledDays,
+    ContractedPower,
+    Fee,
+    PeakPrice,
+    PeakRule,
+    Price,
+    Share,
+    Tariff,
+    Weight,
+)
 from ev_gym.scenario.vehicle import Driving, Vehicle
 
 __all__ = [
+    "CalledDays",
     "Charger",
+    "ContractedPower",
     "Data",
     "Driving",
+    "Fee",
     "Household",
+    "PeakPrice",
+    "PeakRule",
+    "Price",
     "RewardWeights",
     "Scenario",
     "ScenarioError",
+    "Share",
     "Solar",
     "Tariff",
     "Vehicle",
+    "Weight",
     "as_scenario",
     "preset",
     "preset_names",

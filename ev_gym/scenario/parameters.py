@@ -22,6 +22,14 @@ class ScenarioError(ValueError):
     """A scenario holds an unknown key or an impossible value."""
 
 
+class Row:
+    """A dataclass of which parameters hold lists; it shows what it has besides its defaults."""
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in not_default(self).items())
+        return f"{type(self).__name__}({shown})"
+
+
 def number(
     default: Any,
     unit: str,
@@ -75,7 +83,21 @@ def section(kind: type, meaning: str) -> Any:
     return dataclasses.field(default=None, metadata=rule)
 
 
+def rows(default: Any, meaning: str, kind: type, *, many: int, number_is: str | None = None) -> Any:
+    """A parameter that is a tuple of at most `many` dataclasses of one kind.
+
+    A dict of parameters is taken for such a row. With `number_is`, a number or a row alone stands
+    for a tuple of one: `0.05` for a row whose field of that name is 0.05.
+    """
+    rule = {"unit": "", "meaning": meaning, "rows": kind, "most": many, "number_is": number_is}
+    return dataclasses.field(default=default, metadata=rule)
+
+
 def _allowed(rule: Mapping[str, Any]) -> str:
+    if "rows" in rule:
+        kind = rule["rows"].__name__
+        short = f", or a number: {rule['number_is']} of the only row" if rule["number_is"] else ""
+        return f"a list of at most {rule['most']} {kind}{short}"
     if "section" in rule:
         words = f"a {rule['section'].__name__}"
     elif "allowed" in rule:
@@ -100,6 +122,9 @@ def _is_number(value: Any, rule: Mapping[str, Any]) -> bool:
 
 
 def _is_allowed(value: Any, rule: Mapping[str, Any]) -> bool:
+    if "rows" in rule:
+        fits = isinstance(value, tuple) and len(value) <= rule["most"]
+        return fits and all(isinstance(row, rule["rows"]) for row in value)
     if value is None:
         return bool(rule.get("optional")) or None in rule.get("allowed", ())
     if "section" in rule:
@@ -125,6 +150,25 @@ def _in_standard_form(value: Any, rule: Mapping[str, Any]) -> Any:
     return int(value) if rule.get("whole") else float(value) + 0.0
 
 
+def _as_rows(value: Any, rule: Mapping[str, Any], where: str) -> Any:
+    """A value as a tuple of dataclasses, where it can be read as one."""
+    kind, name = rule["rows"], rule["number_is"]
+    if name is not None and isinstance(value, Real) and not isinstance(value, bool):
+        return (kind(**{name: value}),)
+    if isinstance(value, (kind, Mapping)):
+        value = (value,)
+    if not isinstance(value, (tuple, list)):
+        return value
+    known = [field.name for field in dataclasses.fields(kind)]
+    made = []
+    for place, row in enumerate(value):
+        if isinstance(row, Mapping):
+            check_keys(row, known, f"{where}[{place}]")
+            row = kind(**row)
+        made.append(row)
+    return tuple(made)
+
+
 def check(part: Any) -> None:
     """Check each declared field of a dataclass, and bring its value into its standard form.
 
@@ -139,6 +183,8 @@ def check(part: Any) -> None:
         if not rule:
             continue
         value = getattr(part, field.name)
+        if "rows" in rule:
+            value = _as_rows(value, rule, f"{type(part).__name__}.{field.name}")
         if rule.get("many") and isinstance(value, list):
             value = tuple(value)
         if not _is_allowed(value, rule):
@@ -188,13 +234,33 @@ def check_keys(entries: Mapping[str, Any], known: Iterable[str], where: str) -> 
             )
 
 
+def not_default(row: Any) -> dict[str, Any]:
+    """What a dataclass holds besides its defaults."""
+    values = {field.name: getattr(row, field.name) for field in dataclasses.fields(row)}
+    defaults = {field.name: field.default for field in dataclasses.fields(row)}
+    return {name: value for name, value in values.items() if value != defaults[name]}
+
+
 def to_plain(part: Any) -> Any:
-    """A dataclass as nested dicts and lists of plain JSON values."""
+    """A dataclass as nested dicts and lists of plain JSON values; rows without their defaults."""
     if dataclasses.is_dataclass(part) and not isinstance(part, type):
-        return {f.name: to_plain(getattr(part, f.name)) for f in dataclasses.fields(part)}
+        plain = {}
+        for field in dataclasses.fields(part):
+            value = getattr(part, field.name)
+            if "rows" in field.metadata:
+                plain[field.name] = [to_plain_row(row) for row in value]
+            else:
+                plain[field.name] = to_plain(value)
+        return plain
     if isinstance(part, tuple):
         return [to_plain(entry) for entry in part]
     return part
+
+
+def to_plain_row(row: Any) -> dict[str, Any]:
+    """A row of a list as a dict of what it holds besides its defaults."""
+    plain = to_plain(row)
+    return {name: plain[name] for name in not_default(row)}
 
 
 def override(base: T, changes: Any, where: str) -> T:

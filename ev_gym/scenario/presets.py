@@ -80,13 +80,7 @@ def _classic() -> Scenario:
         driving=Driving(
             pattern="daily", arrival_h=0.0, departure_h=24.0, trip_kwh=0.0, start_soc=0.2
         ),
-        tariff=Tariff(
-            energy_tax_per_kwh=0.0,
-            transfer_per_kwh=0.0,
-            vat=0.0,
-            public_stop_cost=0.0,
-            overload_price_per_kwh=0.0,
-        ),
+        tariff=Tariff(name="classic", public_stop_cost=0.0, overload_price_per_kwh=0.0),
         data=Data(
             source="classic", zone="UTC", start="2024-01-01", weeks=1, houses=1, holidays=None
         ),

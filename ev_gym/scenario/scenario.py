@@ -17,6 +17,7 @@ from typing import Any
 from ev_gym.physics.charger import VOLT
 from ev_gym.runtime.durations import DAY_MIN, HOUR_MIN
 from ev_gym.scenario.charger import Charger, at_charger
+from ev_gym.scenario.known_tariffs import TARIFFS, known_tariff
 from ev_gym.scenario.parameters import (
     ScenarioError,
     check,
@@ -30,7 +31,7 @@ from ev_gym.scenario.parameters import (
 )
 from ev_gym.scenario.series_source import Data
 from ev_gym.scenario.solar import Solar
-from ev_gym.scenario.tariff import TARIFFS, Tariff, tariff
+from ev_gym.scenario.tariff import Tariff, money_of
 from ev_gym.scenario.vehicle import Driving, Vehicle
 
 MAX_VEHICLES = 8
@@ -134,7 +135,7 @@ class Scenario:
         default_factory=lambda: (Vehicle.model("Volkswagen ID.3 58 kWh"),)
     )
     driving: Driving = field(default_factory=Driving)
-    tariff: Tariff = field(default_factory=lambda: TARIFFS["ellevio"])
+    tariff: Tariff = field(default_factory=lambda: TARIFFS["ellevio-2025"])
     data: Data = field(default_factory=Data)
     reward_weights: RewardWeights = field(default_factory=RewardWeights)
     currency: str = text("SEK", "currency of every price and bill")
@@ -183,6 +184,7 @@ class Scenario:
             )
         for vehicle in vehicles:
             at_charger(vehicle, self.charger)
+            vehicle.wear_price_in(self.currency)
             if vehicle.line > self.household.phases:
                 raise ScenarioError(
                     f"Vehicle.line is {vehicle.line}, but Household.phases is "
@@ -199,10 +201,16 @@ class Scenario:
             raise ScenarioError(
                 f"Scenario.currency is {code!r}; allowed: a three-letter code such as 'SEK'"
             )
-        if self.tariff.energy_tax_per_kwh is None and code != "SEK":
+        if self.tariff.currency != code:
             raise ScenarioError(
-                "Tariff.energy_tax_per_kwh is None, which is Sweden's energy tax in SEK, but "
-                f"Scenario.currency is {code!r}; allowed: a number"
+                f"Tariff.currency is {self.tariff.currency!r}, but Scenario.currency is {code!r}; "
+                "allowed: a tariff in the scenario's currency"
+            )
+        shortest = min((rule.interval_min for rule in self.tariff.peaks), default=60)
+        if shortest < self.time_step_min:
+            raise ScenarioError(
+                f"PeakRule.interval_min is {shortest}, but Scenario.time_step_min is "
+                f"{self.time_step_min}; allowed: steps no longer than the interval"
             )
 
     @property
@@ -236,7 +244,9 @@ class Scenario:
         """The preset that the key `"preset"` names (by default `stockholm`), with overrides.
 
         `vehicles` is a list of dicts; a dict with the key `"model"` starts from that known car.
-        `tariff` is a dict or a known tariff's name, such as `"goteborg"`.
+        `tariff` is a known tariff's name, such as `"goteborg-2026"`, or a dict; one with the key
+        `"like"` starts from the known tariff of that name. The currency is the tariff's. Where a
+        dict changes it, everything in money must be given with it.
 
         Raises:
             ScenarioError: for an unknown key or an impossible value, saying what is allowed.
@@ -250,8 +260,9 @@ class Scenario:
             if not isinstance(vehicles, (list, tuple)):
                 raise ScenarioError(f"vehicles is {vehicles!r}; allowed: a list of dicts")
             changes["vehicles"] = tuple(_vehicle(entry, base.vehicles[0]) for entry in vehicles)
-        if isinstance(changes.get("tariff"), str):
-            changes["tariff"] = tariff(changes["tariff"])
+        if "tariff" in changes or "currency" in changes:
+            changes["tariff"] = _tariff(changes.get("tariff", {}), base, changes.get("currency"))
+            changes.setdefault("currency", changes["tariff"].currency)
         return override(base, changes, "the scenario")
 
     def fingerprint(self) -> str:
@@ -265,6 +276,40 @@ def with_horizon(scenario: Scenario, days: int | str) -> Scenario:
     if days == MONTH:
         return replace(scenario, days=days, start_hour=0)
     return replace(scenario, days=days)
+
+
+def _tariff(entry: Any, base: Scenario, currency: Any) -> Tariff:
+    """The tariff that overrides of a scenario name or hold; in its `currency`, where it is given.
+
+    Raises:
+        ScenarioError: for money of a tariff that goes on into another currency.
+    """
+    if isinstance(entry, Tariff):
+        return entry
+    if isinstance(entry, str):
+        return known_tariff(entry)
+    if not isinstance(entry, Mapping):
+        raise ScenarioError(f"tariff is {entry!r}; allowed: a tariff's name, or a dict")
+    changes = dict(entry)
+    start = known_tariff(changes.pop("like")) if "like" in changes else base.tariff
+    if changes or currency is not None:  # it is no longer what its name says
+        changes = {"name": "own", "source": None, **changes}
+    if currency is not None:
+        changes.setdefault("currency", currency)
+    if changes.get("currency", start.currency) != start.currency:
+        kept = [name for name in money_of(start) if name not in changes]
+        kept += [
+            f"wear_price_per_kwh of {car.name!r}"
+            for car in base.vehicles
+            if car.wear_price_per_kwh is not None
+        ]
+        if kept:
+            raise ScenarioError(
+                f"currency is {changes['currency']!r}, but the tariff {start.name!r} is in "
+                f"{start.currency}; allowed: with another currency a known tariff's name, or all "
+                f"of its money anew: {', '.join(kept)}"
+            )
+    return override(start, changes, "the scenario.tariff")
 
 
 def _vehicle(entry: Any, base: Vehicle) -> Vehicle:

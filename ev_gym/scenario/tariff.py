@@ -1,232 +1,396 @@
-"""What power costs beyond the spot price, and five tariffs of Swedish grid companies of 2025.
+"""What power costs beyond the spot price, in the parts that an invoice knows.
 
-Prices are without VAT where nothing else is said, because invoices add VAT at the end; the
-companies' price lists show prices with VAT.
+Prices are without VAT where nothing else is said, because invoices add VAT at the end. Tariffs by
+name stand in `ev_gym.scenario.known_tariffs`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
+import numpy as np
+
+from ev_gym.scenario.currencies import default_price
 from ev_gym.scenario.parameters import (
+    Row,
     ScenarioError,
     check,
     check_unread,
     choice,
-    nearest,
     number,
     numbers,
+    rows,
+    text,
+)
+from ev_gym.scenario.when import Season, When, day_of
+
+MOST_PER_KWH = 1000.0
+MOST_ROWS = 200
+MOST_PEAKS = 10
+MOST_RULES = 4
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Price(When):
+    """A price per kWh: a factor on the spot price plus an adder, within a floor and a cap."""
+
+    name: str | None = text(
+        None, "rows of one name are one price, and different names add up", optional=True
+    )
+    per_kwh: float = number(0.0, "per kWh", "the adder", -MOST_PER_KWH, MOST_PER_KWH)
+    spot_factor: float = number(0.0, "", "factor on the spot price", -10, 10)
+    floor_per_kwh: float | None = number(
+        None, "per kWh", "never less than this", -MOST_PER_KWH, MOST_PER_KWH, optional=True
+    )
+    cap_per_kwh: float | None = number(
+        None, "per kWh", "never more than this", -MOST_PER_KWH, MOST_PER_KWH, optional=True
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.floor_per_kwh is not None and self.cap_per_kwh is not None:
+            wrong = self.floor_per_kwh > self.cap_per_kwh
+            self._refuse("floor_per_kwh", wrong, f"at most cap_per_kwh, {self.cap_per_kwh!r}")
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Share(Row):
+    """A share of other items, such as VAT, from a date on."""
+
+    valid_from: str | None = text(
+        None, "first day on which it holds, as YYYY-MM-DD; None: always", optional=True
+    )
+    share: float = number(0.0, "", "of the items it is added to", 0, 1)
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.valid_from is not None and day_of(self.valid_from) is None:
+            raise ScenarioError(
+                f"Share.valid_from is {self.valid_from!r}; allowed: a date as YYYY-MM-DD, or None"
+            )
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Fee(Season):
+    """A fixed fee, whatever is used; in no reward. Below 0 it is a credit."""
+
+    name: str | None = text(
+        None, "rows of one name are one fee, and different names add up", optional=True
+    )
+    amount: float = number(0.0, "", "of each period", -1e6, 1e6)
+    per: str = choice("month", "that period; of a year, each day's part", ("day", "month", "year"))
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Weight(When):
+    """By how much what is imported counts in a peak rule."""
+
+    factor: float = number(1.0, "", "0: not at all", 0, 1)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class PeakPrice(Season):
+    """What peaks cost: a price per kW, or steps."""
+
+    per_kw: float = number(
+        0.0, "per kW", "per kW of the mean of the peaks, for each month (or year)", 0, 1e5
+    )
+    steps_kw: tuple[float, ...] | None = numbers(
+        None,
+        "kW",
+        "instead: where the steps begin, rising from 0; a mean on a limit is on the higher step",
+        0,
+        1000,
+        many=20,
+        optional=True,
+    )
+    steps_price: tuple[float, ...] | None = numbers(
+        None, "", "price of each step for a month (or year)", 0, 1e6, many=20, optional=True
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        limits, prices = self.steps_kw, self.steps_price
+        if (limits is None) != (prices is None):
+            self._refuse("steps_price", True, "one price for each of steps_kw, or both None")
+        if limits is None or prices is None:
+            return
+        check_unread(self, ("per_kw",), "steps_kw is given")
+        rising = all(a < b for a, b in itertools.pairwise(limits))
+        wrong = len(limits) < 2 or limits[0] != 0.0 or not rising
+        self._refuse("steps_kw", wrong, "at least two limits, rising from 0")
+        wrong = len(prices) != len(limits) or any(a > b for a, b in itertools.pairwise(prices))
+        self._refuse("steps_price", wrong, "one price for each of steps_kw, none below the last")
+
+    @property
+    def highest(self) -> float:
+        """The price of a kW, or of the highest step."""
+        return self.per_kw if self.steps_price is None else self.steps_price[-1]
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class PeakRule(Row):
+    """A power charge: what the highest imports of a month (or year) cost.
+
+    The price is for the mean of the `count` highest mean powers of clock intervals. Interval means
+    count times the factor of the last row of `weights` that holds in them, 1 where none does. Days
+    still to come count as `floor_kw`, as does each peak below.
+    """
+
+    name: str | None = text(None, "what the invoice calls it", optional=True)
+    interval_min: int = choice(60, "minutes over which power is averaged", (15, 30, 60))
+    count: int = number(3, "", "how many peaks count, N", 1, MOST_PEAKS, whole=True)
+    over: str = choice("month", "period of which the peaks are the highest", ("month", "year"))
+    different_days: bool = choice(
+        True, "whether the N peaks must fall on N different days", (True, False)
+    )
+    floor_kw: float = number(0.0, "kW", "each peak counts as this at least", 0, 100)
+    invoice_months: int = number(
+        1,
+        "",
+        "the invoice shows the mean of so many months' peaks, the running one the last",
+        1,
+        12,
+        whole=True,
+    )
+    weights: tuple[Weight, ...] = rows((), "by how much hours count", Weight, many=MOST_ROWS)
+    prices: tuple[PeakPrice, ...] = rows(
+        (), "of the peaks", PeakPrice, many=MOST_ROWS, number_is="per_kw"
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.count == 1:
+            check_unread(self, ("different_days",), "count is 1")
+        if self.over == "year":
+            check_unread(self, ("invoice_months",), "over is 'year'")
+        if not self.prices:
+            raise ScenarioError("PeakRule.prices is (); allowed: at least one price")
+        if len({price.steps_kw is None for price in self.prices}) > 1:
+            raise ScenarioError(
+                "PeakRule.prices holds prices per kW and steps; allowed: either, or two rules"
+            )
+        for price in self.prices:
+            first = day_of(price.valid_from or "2000-01-01")
+            if first is not None and first.day != 1:
+                raise ScenarioError(
+                    f"PeakPrice.valid_from is {price.valid_from!r}; allowed: the first of a month, "
+                    "because one price counts for the peaks of a whole month"
+                )
+
+    def factor_in(self, quarter: Any, weekday: Any, month: Any) -> Any:
+        """By how much quarter-hours of such days count, of whatever year: numbers, or arrays.
+
+        Dates and called days are left out of account; `ev_gym.world.tariff_tables` has them.
+        """
+        factor = np.ones(np.broadcast_shapes(*map(np.shape, (quarter, weekday, month))))
+        for row in self.weights:
+            factor = np.where(row.holds_in(quarter, weekday, month), row.factor, factor)
+        return factor
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ContractedPower(When):
+    """Power that is paid for whether it is used or not, and is not to be exceeded when it holds."""
+
+    name: str | None = text(
+        None, "rows of one name are one contract, and different names add up", optional=True
+    )
+    kw: float = number(5.0, "kW", "most power from the grid", 0.1, 500)
+    per_kw_year: float = number(0.0, "per kW", "what each kW costs a year", 0, 1e5)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class CalledDays(Row):
+    """Days that somebody calls, such as the red days of Tempo, by a name that rows refer to."""
+
+    name: str = text("called", "what rows call them")
+    days: str = text("", "the days, as YYYY-MM-DD, with a space between them", longest=50_000)
+
+    def __post_init__(self) -> None:
+        check(self)
+        for day in self.days.split():
+            if day_of(day) is None:
+                raise ScenarioError(f"CalledDays.days holds {day!r}; allowed: dates as YYYY-MM-DD")
+
+    @property
+    def dates(self) -> frozenset[date]:
+        """The days as dates."""
+        return frozenset(date.fromisoformat(day) for day in self.days.split())
+
+
+AT_SPOT = Price(spot_factor=1.0)
+MONEY = (
+    *("energy", "transfer", "taxes", "credits", "fees", "contracts", "peaks"),
+    *("network_ceiling_per_kwh", "export"),
+    *("public_price_per_kwh", "public_stop_cost", "overload_price_per_kwh"),
 )
 
-ALL_WEEK = (0, 1, 2, 3, 4, 5, 6)
-WORKDAYS = (0, 1, 2, 3, 4)
-WINTER = (1, 2, 3, 11, 12)
-HIGH = ("high_from_h", "high_to_h", "high_months", "high_weekdays")
 
-# Sweden's energy tax on electricity from 1 January of each year, SEK/kWh without VAT. This is the
-# general rate (Skatteverket), taken from secondary sources; for 2026 there was only one source.
-ENERGY_TAX_PER_KWH = {
-    2018: 0.331,
-    2019: 0.347,
-    2020: 0.353,
-    2021: 0.356,
-    2022: 0.360,
-    2023: 0.392,
-    2024: 0.428,
-    2025: 0.439,
-    2026: 0.360,
-}
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Tariff(Row):
+    """What a kWh costs, what peaks cost, and a month beyond its kWh; all without VAT.
 
+    Each list of prices works alike: rows of one name are one price, of which the last row that
+    holds counts (nothing where none does), and different names add up. The all-in price of a kWh is
 
-@dataclass(frozen=True)
-class Tariff:
-    """What a kWh costs beyond the spot price, and a month beyond its kWh.
-
-    All without VAT unless said otherwise. The power charge of a month is the price per kW times the
-    mean of the `power_days` highest hourly means of import (kW), by default each on another day.
-    Hours of `power_weekdays` from `power_from_h` to `power_to_h` count in full, all others times
-    `power_other_factor`. An exported kWh earns the spot price less `export_fee_per_kwh`; it earns
-    no VAT, because a household that sells little does not charge any.
+        ((energy + transfer) * (1 + levy) + taxes + credits) * (1 + vat).
 
     Raises:
         ScenarioError: for an impossible value, or one that would have no effect.
     """
 
-    energy_tax_per_kwh: float | None = number(
-        0.439,
-        "SEK/kWh",
-        "energy tax (Sweden 2025: 0.439); None: Sweden's, by year",
-        0,
-        10,
-        optional=True,
+    name: str = text("own", "what the tariff is called")
+    source: str | None = text(
+        None, "the price list or law it follows, and its date", longest=2000, optional=True
     )
-    transfer_per_kwh: float = number(0.05, "SEK/kWh", "grid transfer", 0, 10)
-    transfer_high_per_kwh: float | None = number(
-        None, "SEK/kWh", "grid transfer in the high hours; None: flat", 0, 10, optional=True
-    )
-    high_from_h: int = number(6, "h", "first local high hour", 0, 24, whole=True)
-    high_to_h: int = number(22, "h", "end of the local high hours", 0, 24, whole=True)
-    high_months: tuple[int, ...] = numbers(
-        WINTER, "", "months with high hours", 1, 12, many=12, whole=True
-    )
-    high_weekdays: tuple[int, ...] = numbers(
-        WORKDAYS, "", "weekdays with high hours, 0 is Monday", 0, 6, many=7, whole=True
-    )
-    power_price_per_kw: float = number(
-        0.0, "SEK/kW", "power charge a month, per kW of the mean of the peaks; 0: none", 0, 1000
-    )
-    power_low_per_kw: float | None = number(
+    currency: str = text("SEK", "currency of all its money")
+    holidays: str | None = text(
         None,
-        "SEK/kW",
-        "the same outside power_high_months; None: one price all year",
-        0,
-        1000,
+        "country, by ISO 3166, whose public holidays count as Sundays in all rows; None: as the "
+        "weekdays they are",
         optional=True,
     )
-    power_high_months: tuple[int, ...] = numbers(
-        WINTER, "", "months with power_price_per_kw, where low has one", 1, 12, many=12, whole=True
+    called_days: tuple[CalledDays, ...] = rows(
+        (), "lists of called days", CalledDays, many=MOST_ROWS
     )
-    power_days: int = number(3, "", "how many peaks count, N", 1, 3, whole=True)
-    power_different_days: bool = choice(
-        True, "whether the N peaks must fall on N different days", (True, False)
+    energy: tuple[Price, ...] = rows(
+        (AT_SPOT,), "the supplier's energy", Price, many=MOST_ROWS, number_is="per_kwh"
     )
-    power_from_h: int = number(0, "h", "first local hour that counts in full", 0, 24, whole=True)
-    power_to_h: int = number(24, "h", "end of the hours that count in full", 0, 24, whole=True)
-    power_weekdays: tuple[int, ...] = numbers(
-        ALL_WEEK, "", "weekdays that count in full, 0 is Monday", 0, 6, many=7, whole=True
+    transfer: tuple[Price, ...] = rows(
+        (), "the grid company's fee", Price, many=MOST_ROWS, number_is="per_kwh"
     )
-    power_other_factor: float = number(
-        0.0, "", "factor by which all other hours count; 0: not at all", 0, 1
+    taxes: tuple[Price, ...] = rows(
+        (), "taxes on energy", Price, many=MOST_ROWS, number_is="per_kwh"
     )
-    fixed_per_month: float = number(0.0, "SEK", "fixed fee a month; in no reward", 0, 10_000)
-    export_fee_per_kwh: float = number(
-        0.0, "SEK/kWh", "taken from the spot price of an exported kWh; below 0: added", -10, 10
+    levy: tuple[Share, ...] = rows(
+        (),
+        "tax on energy, transfer, peaks and contracted power, itself under VAT",
+        Share,
+        many=MOST_ROWS,
+        number_is="share",
+    )
+    credits: tuple[Price, ...] = rows(
+        (), "support by the kWh, below 0", Price, many=MOST_ROWS, number_is="per_kwh"
+    )
+    credits_up_to_kwh: float | None = number(
+        None, "kWh", "import of a month up to which there are credits; None: no limit", 0, 1e6,
+        optional=True,
+    )  # fmt: skip
+    vat: tuple[Share, ...] = rows((), "value added tax", Share, many=MOST_ROWS, number_is="share")
+    fees: tuple[Fee, ...] = rows((), "fixed fees", Fee, many=MOST_ROWS, number_is="amount")
+    contracts: tuple[ContractedPower, ...] = rows(
+        (), "contracted power", ContractedPower, many=MOST_ROWS
+    )
+    peaks: tuple[PeakRule, ...] = rows((), "power charges, which add up", PeakRule, many=MOST_RULES)
+    network_ceiling_per_kwh: float | None = number(
+        None,
+        "per kWh",
+        "most that a year's transfer and peaks cost together, but never less than the peaks at "
+        "their floor; settled on the bill, in no reward; None: no ceiling",
+        0,
+        MOST_PER_KWH,
+        optional=True,
+    )
+    export: tuple[Price, ...] = rows(
+        (AT_SPOT,),
+        "what an exported kWh earns; no VAT is added",
+        Price,
+        many=MOST_ROWS,
+        number_is="per_kwh",
     )
     netting: str = choice(
-        "step", "import and export within a step: netted, or each in full", ("step", "none")
+        "step",
+        "time within which export is set off against import; none: each counts in full",
+        ("none", "step", "hour", "month", "year"),
     )
-    vat: float = number(0.25, "", "value added tax", 0, 1)
-    public_price_per_kwh: float = number(
-        5.0, "SEK/kWh", "a public charger's price, with VAT, per kWh stored (an estimate)", 0, 100
-    )
-    public_stop_cost: float = number(
-        30.0,
-        "SEK",
-        "a stop at a public charger, besides its energy: a quarter of an hour and a detour "
-        "(an estimate)",
+    public_price_per_kwh: float | None = number(
+        None,
+        "per kWh",
+        "a public charger's price, with VAT, per kWh stored; None: an estimate for the currency",
         0,
-        1000,
+        MOST_PER_KWH,
+        optional=True,
     )
-    overload_price_per_kwh: float = number(
-        10.0, "SEK/kWh", "price of energy drawn above the connection's limit", 0, 1000
+    public_stop_cost: float | None = number(
+        None,
+        "",
+        "a stop at a public charger, besides its energy: a quarter of an hour and a detour; None: "
+        "an estimate for the currency",
+        0,
+        1e5,
+        optional=True,
     )
-
-    @property
-    def has_power_charge(self) -> bool:
-        """Whether some month has a power charge."""
-        return max(self.power_price_per_kw, self.power_low_per_kw or 0.0) > 0.0
-
-    def counts_in_full(self, hour: Any, on_counted_day: Any) -> Any:
-        """Whether local hours count in full in the power charge; all others count by the factor.
-
-        Args:
-            hour: Hours of the day, 0 to 23: a number or an array.
-            on_counted_day: Whether each is on one of `power_weekdays`; of the same shape.
-        """
-        return on_counted_day & (hour >= self.power_from_h) & (hour < self.power_to_h)
+    overload_price_per_kwh: float | None = number(
+        None,
+        "per kWh",
+        "price of energy drawn above the connection's limit; None: twice the public charger's",
+        0,
+        1e5,
+        optional=True,
+    )
 
     def __post_init__(self) -> None:
         check(self)
-        for low, high in (("high_from_h", "high_to_h"), ("power_from_h", "power_to_h")):
-            if getattr(self, low) >= getattr(self, high):
+        if self.credits_up_to_kwh is not None and self.netting != "step":
+            raise ScenarioError(
+                f"Tariff.credits_up_to_kwh is {self.credits_up_to_kwh!r} and Tariff.netting is "
+                f"{self.netting!r}; allowed: credits up to a limit only with netting 'step'"
+            )
+        if not self.credits:
+            check_unread(self, ("credits_up_to_kwh",), "there are no credits")
+        for price in (self.public_energy_price, self.public_stop_price):
+            assert price >= 0.0  # a currency without estimates is refused here
+        self._check_called()
+
+    def _check_called(self) -> None:
+        known = [called.name for called in self.called_days]
+        if len(set(known)) < len(known):
+            raise ScenarioError(f"Tariff.called_days holds {known}; allowed: each name once")
+        for row in self.all_rows():
+            if row.called is not None and row.called not in known:
                 raise ScenarioError(
-                    f"Tariff.{high} is {getattr(self, high)!r}; allowed: later than {low}, "
-                    f"{getattr(self, low)!r}"
+                    f"{type(row).__name__}.called is {row.called!r}; allowed: a list of "
+                    f"Tariff.called_days, here {', '.join(known) or 'none'}"
                 )
-        if self.transfer_high_per_kwh is None:
-            check_unread(self, HIGH, "transfer_high_per_kwh is None")
-        if self.power_low_per_kw is None:
-            check_unread(self, ("power_high_months",), "power_low_per_kw is None")
-        if self.power_days == 1:
-            check_unread(self, ("power_different_days",), "power_days is 1")
-        all_day = (self.power_from_h, self.power_to_h) == (0, 24)
-        if all_day and set(self.power_weekdays) == set(ALL_WEEK):
-            check_unread(self, ("power_other_factor",), "all hours count in full")
+
+    def all_rows(self) -> Iterable[When]:
+        """Every row that may hold at some times of the day only."""
+        prices = (self.energy, self.transfer, self.taxes, self.credits, self.export)
+        weights = (rule.weights for rule in self.peaks)
+        return itertools.chain(*prices, self.contracts, *weights)
+
+    @property
+    def public_energy_price(self) -> float:
+        """A public charger's price, with VAT, per kWh stored."""
+        return self._price_of("public_price_per_kwh")
+
+    @property
+    def public_stop_price(self) -> float:
+        """What a stop at a public charger costs besides its energy."""
+        return self._price_of("public_stop_cost")
+
+    @property
+    def overload_price(self) -> float:
+        """Price of energy drawn above the connection's limit, per kWh."""
+        given = self.overload_price_per_kwh
+        return 2.0 * self.public_energy_price if given is None else given
+
+    def _price_of(self, name: str) -> float:
+        given: float | None = getattr(self, name)
+        return default_price(name, self.currency, f"Tariff.{name}") if given is None else given
+
+    @property
+    def has_power_charge(self) -> bool:
+        """Whether peaks cost anything."""
+        return any(price.highest > 0.0 for rule in self.peaks for price in rule.prices)
 
 
-_SWEDISH = Tariff(energy_tax_per_kwh=None)
-
-# Tariffs for households with fuses of 16 to 25 A. The comments show the prices as the companies
-# list them, with 25 % VAT. They come from the companies' web pages as scraped in 2025 (valid from
-# 2025-01-01), not from their price lists. Sollentuna's page (seom.se, undated) shows those of 2020.
-TARIFFS = {
-    # Ellevio: 365.00 a month, 6.25 ore/kWh; 81.25 per kW of the mean of the three highest hours on
-    # different days, 22-06 counting half.
-    "ellevio": replace(
-        _SWEDISH,
-        fixed_per_month=292.0,
-        transfer_per_kwh=0.05,
-        power_price_per_kw=65.0,
-        power_from_h=6,
-        power_to_h=22,
-        power_other_factor=0.5,
-    ),
-    # Goteborg Energi: 185.00 a month, 25 ore/kWh; 45.00 per kW, three different days, all hours.
-    "goteborg": replace(
-        _SWEDISH, fixed_per_month=148.0, transfer_per_kwh=0.20, power_price_per_kw=36.0
-    ),
-    # Vattenfall Eldistribution, time tariff T4, 20 A: 588.75 a month; 67.0 ore/kWh on weekdays
-    # 06-22 from November to March, else 26.8.
-    "vattenfall_time": replace(
-        _SWEDISH, fixed_per_month=471.0, transfer_per_kwh=0.2144, transfer_high_per_kwh=0.536
-    ),
-    # Vattenfall Eldistribution, flat tariff E4, 20 A: 588.75 a month, 39.0 ore/kWh.
-    "vattenfall_flat": replace(_SWEDISH, fixed_per_month=471.0, transfer_per_kwh=0.312),
-    # Sollentuna Energi & Miljo: 127.50 a month; 111.50 per kW from November to March, else 55.75,
-    # of the three highest hours on weekdays 07-19. Its page shows that these may be hours of one
-    # day. (There, public holidays count like weekends; here no day is a public holiday.)
-    "seom": replace(
-        _SWEDISH,
-        fixed_per_month=102.0,
-        transfer_per_kwh=0.0,
-        power_price_per_kw=89.2,
-        power_low_per_kw=44.6,
-        power_different_days=False,
-        power_from_h=7,
-        power_to_h=19,
-        power_weekdays=WORKDAYS,
-    ),
-}
-
-
-def tariff(name: Any) -> Tariff:
-    """The tariff of that name, one of `TARIFFS`.
-
-    Raises:
-        ScenarioError: for an unknown name, listing the known ones.
-    """
-    if not isinstance(name, str) or name not in TARIFFS:
-        raise ScenarioError(
-            f"unknown tariff {name!r}{nearest(name, TARIFFS)}; tariffs: {', '.join(TARIFFS)}"
-        )
-    return TARIFFS[name]
-
-
-def energy_tax(tariff: Tariff, year: int) -> float:
-    """Energy tax of a calendar year, SEK/kWh without VAT.
-
-    Where the tariff's own is None, it is Sweden's; years after the last known one have that tax.
-
-    Raises:
-        ScenarioError: for a year before the first known one.
-    """
-    if tariff.energy_tax_per_kwh is not None:
-        return tariff.energy_tax_per_kwh
-    first, last = min(ENERGY_TAX_PER_KWH), max(ENERGY_TAX_PER_KWH)
-    if year < first:
-        raise ScenarioError(
-            f"Tariff.energy_tax_per_kwh is None, but the series hold the year {year}; allowed: "
-            f"years from {first}, or a number"
-        )
-    return ENERGY_TAX_PER_KWH[min(year, last)]
+def money_of(tariff: Tariff) -> list[str]:
+    """Names of what a tariff holds of money: what means something else in another currency."""
+    held = {name: getattr(tariff, name) for name in MONEY}
+    return [name for name, value in held.items() if value not in ((), None, 0.0, (AT_SPOT,))]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ev_gym.physics.ageing_models import CHEMISTRIES
+from ev_gym.scenario.currencies import default_price
 from ev_gym.scenario.known_cars import car_row
 from ev_gym.scenario.parameters import (
     ScenarioError,
@@ -108,8 +109,13 @@ class Vehicle:
         "nmc622", "cell whose ageing is modelled; None: no heat, no ageing", (*CHEMISTRIES, None)
     )
     battery_age_years: float = number(2.0, "", "age of the battery at the start", 0, 20)
-    wear_price_per_kwh: float = number(
-        1200.0, "SEK/kWh", "price of each kWh of capacity lost (115 USD, BNEF 2024)", 0, 1e5
+    wear_price_per_kwh: float | None = number(
+        None,
+        "per kWh",
+        "price of each kWh of capacity lost; None: that of the currency (115 USD, BNEF 2024)",
+        0,
+        1e6,
+        optional=True,
     )
     driving: Driving | None = section(Driving, "this car's own driving; None: the scenario's")
 
@@ -124,6 +130,18 @@ class Vehicle:
                 )
         if self.chemistry is None:
             check_unread(self, AGEING, "chemistry is None")
+
+    def wear_price_in(self, currency: str) -> float:
+        """Price of each kWh of capacity lost; 0 where ageing is not modelled.
+
+        Raises:
+            ScenarioError: where it is None, for a currency without an estimate.
+        """
+        if self.chemistry is None:
+            return 0.0
+        given = self.wear_price_per_kwh
+        name = "wear_price_per_kwh"
+        return default_price(name, currency, f"Vehicle.{name}") if given is None else given
 
     @classmethod
     def model(cls, name: str, /, **changes: Any) -> Vehicle:

@@ -25,6 +25,7 @@ from ev_gym.simulation.observation_fields import (
     DECLARATIONS,
     HOUSE,
     PART,
+    PEAK_RULES,
     SLOTS_AHEAD,
     VEHICLES,
     Condition,
@@ -50,7 +51,7 @@ class Group(NamedTuple):
     fields: list[Declaration]
 
 
-OWNERS = (HOUSE, SLOTS_AHEAD, DAY_AHEAD, VEHICLES)
+OWNERS = (HOUSE, PEAK_RULES, SLOTS_AHEAD, DAY_AHEAD, VEHICLES)
 
 
 def _groups() -> list[Group]:
@@ -274,13 +275,13 @@ def writer_code() -> str:
 
     At its end they are scaled, where the tables hold scales.
 
-    Two house fields of scenarios with a power charge, for example, give these lines:
+    Two house fields of scenarios that can export, for example, would give these lines:
 
-        if settings.power_days > 0:
-            hour_kwh_ = hour_kwh_of(household)
-            hour_factor_ = hour_factor_of(household, tables)
-            observation[place + 0] = hour_kwh_
-            observation[place + 1] = hour_factor_
+        if settings.produces != 0:
+            pv_kw_ = pv_kw_of(household)
+            discharge_kw_ = discharge_kw_of(household, tables)
+            observation[place + 0] = pv_kw_
+            observation[place + 1] = discharge_kw_
             place += 2
     """
     lines = [

@@ -22,13 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ev_gym.drivers.habits import MAX_MINUTES
+from ev_gym.physics.accounts import marginal_prices
 from ev_gym.physics.battery import acceptable_ac_kw
 from ev_gym.physics.household import charging_headroom_kw
-from ev_gym.physics.power_charge import (
-    FACTOR,
-    PRICE,
-    lowest_peak_kw,
-)
+from ev_gym.physics.power_charge import FACTOR, NOTHING, PRICE, free_peak_kw, price_above
 from ev_gym.runtime.compiling import inlined
 from ev_gym.runtime.durations import DAY_H, DAY_MIN, HOUR_MIN, QUARTER_MIN
 from ev_gym.runtime.records import (
@@ -39,6 +36,7 @@ from ev_gym.runtime.records import (
     VehicleState,
 )
 from ev_gym.scenario import Scenario
+from ev_gym.world.parameter_records import BALANCE_OPENS
 from ev_gym.world.tables import CLOCK_MIN, COSINE, SINE, Tables
 from ev_gym.world.world import World
 
@@ -82,6 +80,12 @@ DAY_AHEAD = Owner(
     entry_in_code="",
     names=PART,
 )
+PEAK_RULES = Owner(
+    lambda scenario, slot_min: len(scenario.tariff.peaks),
+    entries_in_code="tables.power.rules.shape[0]",
+    entry_in_code="rule = i",
+    names=("rule",),
+)
 VEHICLES = Owner(
     lambda scenario, slot_min: len(scenario.vehicles),
     entries_in_code="vehicles.shape[0]",
@@ -112,7 +116,15 @@ WITH_EXPORT = Condition(
 )
 WITH_POWER_CHARGE = Condition(
     lambda scenario: scenario.tariff.has_power_charge,
-    in_code="settings.power_days > 0",
+    in_code="settings.power_charge != 0",
+)
+WITH_BALANCE = Condition(
+    lambda scenario: BALANCE_OPENS[scenario.tariff.netting] >= NOTHING,
+    in_code="settings.balance_opens >= 0",
+)
+WITH_CREDIT_LIMIT = Condition(
+    lambda scenario: scenario.tariff.credits_up_to_kwh is not None,
+    in_code="settings.credit_limit_kwh > 0.0",
 )
 WITH_PHASE_SWITCHING = Condition(
     lambda scenario: scenario.charger.phase_switching,
@@ -162,17 +174,42 @@ class Ranges:
             _above(limit_kw - self.load_kw.low + self.pv_kw.high),
         )
         self.temperature_c = _range_of(tables.hours["temperature_c"])
-        self.price_per_kwh = _range_of(tables.price)
+        self.price_per_kwh = _range_of(_prices_now(tables))
         self.published_price_per_kwh = _range_of(tables.published_price)
         self.export_price_per_kwh = Range(0.0, 0.0)
         if tables.export_price.size:
-            self.export_price_per_kwh = _range_of(tables.export_price)
-        prices = tables.rates[:, FACTOR] * tables.rates[:, PRICE]
-        self.power_price_per_kw = Range(0.0, _above(prices.max()))
+            self.export_price_per_kwh = _range_of(_export_prices_now(tables))
+        self.power_price_per_kw = Range(0.0, _above(_dearest_per_kw(tables)))
         self.battery_kwh = Range(0.0, _above(tables.cars["battery_kwh"].max()))
         self.car_kw = Range(0.0, _above(tables.cars["max_kw"].max()))  # each car at this charger
         cars_kw = float(tables.cars["max_kw"].sum())
         self.import_kw = Range(0.0, _above(self.load_kw.high + cars_kw))
+
+
+def _prices_now(tables: Tables) -> NDArray[Any]:
+    """Everything that an imported kWh may cost, before and beyond what its accounts make of it."""
+    prices = [tables.price]
+    if tables.credit.size:
+        prices.append(tables.price - tables.credit)
+    if tables.settings[0]["balance_opens"] >= NOTHING:
+        prices.append(tables.export_price)
+    return np.concatenate(prices)
+
+
+def _export_prices_now(tables: Tables) -> NDArray[Any]:
+    """The same of an exported kWh."""
+    if tables.settings[0]["balance_opens"] >= NOTHING:
+        return np.concatenate([tables.export_price, tables.price])
+    return tables.export_price
+
+
+def _dearest_per_kw(tables: Tables) -> float:
+    """The most that a kW more in a peak can add, as it counts."""
+    power = tables.power
+    lines = power.rates[..., FACTOR] * power.rates[..., PRICE]
+    rises, lengths = np.diff(power.step_prices, axis=2), np.diff(power.step_limits, axis=2)
+    steps = np.divide(rises, lengths, out=np.zeros_like(rises), where=np.isfinite(lengths))
+    return float(max(lines.max(initial=0.0), steps.max(initial=0.0)))
 
 
 # --- scales ---
@@ -291,6 +328,11 @@ def vehicle_field(
     return house_field(unit, bounds, scale, condition, VEHICLES)
 
 
+def rule_field(unit: str, bounds: Bounds, scale: Scale) -> Callable[[F], F]:
+    """Declare a field that each rule of the power charge has, as `house_field` for the house."""
+    return house_field(unit, bounds, scale, WITH_POWER_CHARGE, PEAK_RULES)
+
+
 def window_field(unit: str, bounds: Bounds, scale: Scale) -> Callable[[F], F]:
     """Declare a field that each slot of the price window has, as `house_field` does for the house.
 
@@ -360,8 +402,10 @@ def temperature_c(household: HouseholdState) -> Number:
 
 
 @house_field("{currency}/kWh", lambda ranges: ranges.price_per_kwh, PRICE_SCALE)
-def price_per_kwh(household: HouseholdState) -> Number:
-    """all-in price of the coming step"""
+def price_per_kwh(household: HouseholdState, settings: Settings) -> Number:
+    """all-in price of one more kWh in the coming step"""
+    if settings.accounts != 0:
+        return marginal_prices(household, settings)[0]
     return household.price_per_kwh
 
 
@@ -442,36 +486,36 @@ def pv_kw(household: HouseholdState) -> Number:
 @house_field(
     "{currency}/kWh", lambda ranges: ranges.export_price_per_kwh, Scale(0.5, 0.5), WITH_EXPORT
 )
-def export_price_per_kwh(household: HouseholdState) -> Number:
-    """price of an exported kWh in the coming step"""
+def export_price_per_kwh(household: HouseholdState, settings: Settings) -> Number:
+    """what one more exported kWh earns in the coming step"""
+    if settings.accounts != 0:
+        return marginal_prices(household, settings)[1]
     return household.export_price_per_kwh
 
 
-@house_field("kW", lambda ranges: ranges.import_kw, PEAK_SCALE, WITH_POWER_CHARGE)
-def peak_kw(household: HouseholdState, tables: Tables) -> Number:
-    """the power charge grows with hours above it"""
-    return lowest_peak_kw(household, tables.rates)
+@rule_field("kW", lambda ranges: ranges.import_kw, PEAK_SCALE)
+def peak_kw(household: HouseholdState, tables: Tables, rule: int) -> Number:
+    """the power charge grows with intervals above it"""
+    return free_peak_kw(household.peaks_kw, rule, tables.power, household.power_class)
 
 
-@house_field("kWh", lambda ranges: ranges.import_kw, Scale(0.0, 1.0), WITH_POWER_CHARGE)
-def hour_kwh(household: HouseholdState) -> Number:
-    """import of the running hour so far, as it counts"""
-    return household.hour_kwh
+@rule_field("kW", lambda ranges: ranges.import_kw, Scale(0.0, 1.0))
+def interval_kw(household: HouseholdState, rule: int) -> Number:
+    """import of the running interval so far over the interval's length, as it counts"""
+    return household.interval_kw[rule]
 
 
-@house_field("", (0.0, 1.0), Scale(0.75, 0.25), WITH_POWER_CHARGE)
-def hour_factor(household: HouseholdState, tables: Tables) -> Number:
-    """factor by which the running hour counts"""
-    return tables.rates[household.power_class, FACTOR]
+@rule_field("", (0.0, 1.0), Scale(0.75, 0.25))
+def interval_factor(household: HouseholdState, tables: Tables, rule: int) -> Number:
+    """factor by which the coming step counts"""
+    return tables.power.rates[household.power_class, rule, FACTOR]
 
 
-@house_field(
-    "{currency}/kW", lambda ranges: ranges.power_price_per_kw, Scale(24.0, 8.0), WITH_POWER_CHARGE
-)
-def power_price_per_kw(household: HouseholdState, tables: Tables) -> Number:
-    """what a kW more, imported for the running hour, adds beyond the peak"""
-    rates = tables.rates[household.power_class]
-    return rates[FACTOR] * rates[PRICE]
+@rule_field("{currency}/kW", lambda ranges: ranges.power_price_per_kw, Scale(24.0, 8.0))
+def power_price_per_kw(household: HouseholdState, tables: Tables, rule: int) -> Number:
+    """what a kW more, imported for the running interval, adds beyond the peak"""
+    factor = tables.power.rates[household.power_class, rule, FACTOR]
+    return factor * price_above(household.peaks_kw, rule, tables.power, household.power_class)
 
 
 @vehicle_field("", (1.0, 3.0), Scale(2.0, 1.0), WITH_PHASE_SWITCHING)
@@ -507,3 +551,15 @@ def usual_load_kw(
     usual = tables.usual_load_kw[household.world_place, household.house, first : first + DAY_H]
     for i in range(DAY_H):
         part[i] = usual[i]
+
+
+@house_field("kWh", (-1e6, 1e6), Scale(0.0, 1000.0), WITH_BALANCE)
+def balance_kwh(household: HouseholdState) -> Number:
+    """import less export since the hour, month or year began over which they are netted"""
+    return household.balance_kwh
+
+
+@house_field("kWh", (0.0, 1e6), Scale(1000.0, 500.0), WITH_CREDIT_LIMIT)
+def month_kwh(household: HouseholdState) -> Number:
+    """import of the calendar month so far, of which support has a limit"""
+    return household.month_kwh

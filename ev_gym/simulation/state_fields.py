@@ -14,7 +14,7 @@ import numpy as np
 from ev_gym.drivers.habits import DRIVER_FIELDS
 from ev_gym.physics.ageing import AGEING_STATE
 
-LAYOUT_VERSION = 5
+LAYOUT_VERSION = 6
 
 
 class Field(NamedTuple):
@@ -30,11 +30,11 @@ class Field(NamedTuple):
     meaning: str
 
 
-def household_state(periods: int, places: int) -> tuple[Field, ...]:
+def household_state(rules: int, places: int) -> tuple[Field, ...]:
     """The fields of a household's state.
 
     Args:
-        periods: Tariff periods of the power charge.
+        rules: Rules of the power charge, at least 1.
         places: Places for the peaks of each, at least as many as count.
     """
     # What every step reads and writes stands first, so that it shares a line of the cache.
@@ -43,31 +43,47 @@ def household_state(periods: int, places: int) -> tuple[Field, ...]:
         Field("now_min", "i8", "min", "start of the coming step, since the series began"),
         Field("place_min", "i8", "min", "the same in the tables, where the world's series wraps"),
         Field("load_kw", "f8", "kW", "base load of the coming step"),
-        Field("price_per_kwh", "f8", "per kWh", "all-in price of the coming step"),
+        Field(
+            "price_per_kwh",
+            "f8",
+            "per kWh",
+            "all-in price of the coming step, before what a balance or a month's import make of it",
+        ),
         Field("temperature_c", "f8", "deg C", "outdoor temperature of the coming step"),
         Field("steps", "i8", "", "steps of this episode taken"),
         Field("over", "i8", "", "1 when the horizon is reached"),
         Field("horizon_steps", "i8", "", "steps of this episode in all"),
         Field("pv_kw", "f8", "kW", "what the sun gives in the coming step"),
-        Field(
-            "export_price_per_kwh", "f8", "per kWh", "price of an exported kWh in the coming step"
-        ),
-        Field("power_class", "i8", "", "class of the running hour in the power charge"),
+        Field("export_price_per_kwh", "f8", "per kWh", "price of an exported kWh, likewise"),
+        Field("power_class", "i8", "", "class of the coming step in the power charge"),
         Field(
             "peaks_kw",
-            f"({periods},{places})f8",
+            f"({rules},{places})f8",
             "kW",
-            "the month's N highest peaks, a row for each tariff period: first the lowest, which a "
-            "higher hour replaces, then the others from low to high; places beyond N are 0",
+            "the N highest peaks, a row for each rule of the power charge: first the lowest, which "
+            "a higher one replaces, then the others from low to high; places beyond N are 0",
         ),
-        Field("hour_kwh", "f8", "kWh", "import of the running hour so far, times its factor"),
         Field(
-            "house_lowest_peak_kw",
-            f"({periods},)f8",
+            "interval_kw",
+            f"({rules},)f8",
             "kW",
-            "the first peak of each of these rows, for the house alone",
+            "for each rule, import of its running interval so far over the interval's length, "
+            "times its factor",
         ),
-        Field("house_hour_kwh", "f8", "kWh", "hour_kwh of the house alone"),
+        Field("house_peaks_kw", f"({rules},{places})f8", "kW", "peaks_kw of the house alone"),
+        Field("house_interval_kw", f"({rules},)f8", "kW", "interval_kw of the house alone"),
+        Field(
+            "balance_kwh", "f8", "kWh", "import less export in the time over which they are netted"
+        ),
+        Field("month_kwh", "f8", "kWh", "import of the month, where support has a limit"),
+        Field("house_balance_kwh", "f8", "kWh", "balance_kwh of the house alone"),
+        Field("house_month_kwh", "f8", "kWh", "month_kwh of the house alone"),
+        Field(
+            "credit_per_kwh",
+            "f8",
+            "per kWh",
+            "what of the coming step's price is support, 0 or less, where that has a limit",
+        ),
         Field("key", "u8", "", "random stream of the seed"),
         Field("episode", "i8", "", "episodes drawn from that stream so far"),
         Field("start_min", "i8", "min", "start of the episode, since the series began"),

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ev_gym.drivers import calendar, draws
-from ev_gym.physics import charger, health, meter, power_charge
+from ev_gym.physics import accounts, charger, health, meter, power_charge
 from ev_gym.physics import household as household_physics
 from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import compiled, compiled_apart
@@ -42,7 +42,7 @@ def read_series(household: HouseholdState, tables: Tables) -> None:
 
     Args:
         household: State; `place_min` and `house` are read, load, sun, prices and temperature are
-            written. At a full hour the power charge goes on to the next hour.
+            written. Where an interval of the power charge or an account ends, the next one begins.
         tables: What the world holds.
     """
     settings, price, hours, load_kw = tables.settings[0], tables.price, tables.hours, tables.load_kw
@@ -58,16 +58,23 @@ def read_series(household: HouseholdState, tables: Tables) -> None:
     if export_price.shape[0] > 0:
         price_slot = (minute // QUARTER_MIN) >> settings.price_shift
         household.export_price_per_kwh = export_price[price_slot]
-    if settings.power_days > 0 and minute % HOUR_MIN == 0:
-        power_charge.open_hour(
-            household,
-            hour,
-            settings,
-            tables.rates,
-            minute,
-            tables.peak_rows,
-            tables.house_peaks_kw,
-        )
+    if settings.accounts != 0:
+        if tables.credit.shape[0] > 0:
+            credit_slot = (minute // QUARTER_MIN) >> settings.price_shift
+            household.credit_per_kwh = tables.credit[credit_slot]
+        if minute % HOUR_MIN == 0:
+            accounts.open_accounts(household, settings, hour.opens)
+    if settings.power_charge != 0:
+        household.power_class = tables.power.power_class[slot]
+        if minute % QUARTER_MIN == 0:
+            opens = hour.opens if minute % HOUR_MIN == 0 else power_charge.NOTHING
+            rules = tables.power.rules
+            power_charge.open_intervals(
+                household.peaks_kw, household.interval_kw, rules, minute, opens
+            )
+            power_charge.open_intervals(
+                household.house_peaks_kw, household.house_interval_kw, rules, minute, opens
+            )
 
 
 @compiled
@@ -81,6 +88,11 @@ def _report_surroundings(household: HouseholdState, settings: Settings, result: 
     if settings.produces != 0:
         result.pv_kw = household.pv_kw
         result.export_price_per_kwh = household.export_price_per_kwh
+    if settings.accounts != 0:
+        price, export_price = accounts.marginal_prices(household, settings)
+        result.price_per_kwh = price
+        if settings.produces != 0:
+            result.export_price_per_kwh = export_price
     result.temperature_c = household.temperature_c
     result.missing_kwh = 0.0
     result.public_kwh = 0.0
@@ -135,17 +147,19 @@ def _charge_and_bill(
     )
     meter.bill(result, settings, charged_kw, discharged_kw)
     meter.bill_overload(result, settings, over_kw, alone_over_kw)
-    if settings.power_days > 0:
-        import_kw = meter.import_kw(settings, load_kw + charged_kw, pv_kw + discharged_kw)
-        alone_kw = meter.import_kw(settings, load_kw, pv_kw)
-        power_charge.charge_power(
-            household,
-            settings,
-            tables.rates,
-            import_kw * settings.step_h,
-            alone_kw * settings.step_h,
-            result,
-        )
+    if settings.accounts != 0 or settings.power_charge != 0:
+        used_kw = load_kw + charged_kw
+        import_kwh = meter.import_kw(settings, used_kw, pv_kw + discharged_kw) * settings.step_h
+        alone_kwh = meter.import_kw(settings, load_kw, pv_kw) * settings.step_h
+        if settings.accounts != 0:
+            alone_net_kw = load_kw - meter.sun_alone_kw(settings, load_kw, pv_kw)
+            accounts.bill_accounts(
+                household, result, settings, import_kwh, alone_kwh, alone_net_kw * settings.step_h
+            )
+        if settings.power_charge != 0:
+            power_charge.charge_power(
+                household, settings, tables.power, import_kwh, alone_kwh, result
+            )
 
 
 @compiled
@@ -306,16 +320,11 @@ def begin_episode(
         soc = socs[k] if socs.shape[0] > 0 else math.nan
         _begin_battery(vehicles[k], cars[k], hour, start_min, soc)
         household.start_stored_kwh += vehicles[k].energy_kwh
-    if settings.power_days > 0:
-        power_charge.begin_power(
-            household,
-            settings,
-            tables.hours,
-            tables.rates,
-            tables.alone_import_kw,
-            tables.peak_rows,
-            tables.house_peaks_kw,
-        )
+    hours = tables.hours
+    if settings.power_charge != 0:
+        power_charge.begin_power(household, settings, hours, tables.power)
+    if settings.accounts != 0:
+        accounts.begin_accounts(household, settings, hours, tables.accounts)
     read_series(household, tables)
 
 

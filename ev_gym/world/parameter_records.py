@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 from ev_gym.drivers.habits import SHARES, habits_table
 from ev_gym.physics import ageing, thermal
 from ev_gym.physics.charger import LINE_KW_PER_A, LINES
-from ev_gym.scenario import Scenario, Vehicle
+from ev_gym.physics.power_charge import MONTH, NOTHING, YEAR
+from ev_gym.scenario import Scenario, Tariff, Vehicle
 from ev_gym.scenario.charger import at_charger
 from ev_gym.scenario.vehicle import TRIPS
 
+# With what the balance of each kind of netting begins anew: bits of `opens`, NOTHING: every hour.
+BALANCE_OPENS = {"none": -1, "step": -1, "hour": NOTHING, "month": MONTH, "year": YEAR}
 SHIFT_OF_MIN = {15: 0, 30: 1, 60: 2}
 
 SETTINGS_DTYPE = np.dtype(
@@ -40,7 +43,10 @@ SETTINGS_DTYPE = np.dtype(
         ("load_shift", "i8"),  # the same for slots of base load
         ("window_shift", "i8"),  # the same for slots of the price window
         ("netted", "i1"),  # 1: within a step, exports are subtracted from imports
-        ("power_days", "i8"),  # number N of peaks in the power charge; 0: no power charge
+        ("power_charge", "i1"),  # 1: peaks cost something
+        ("accounts", "i1"),  # 1: some energies run on beyond a step
+        ("balance_opens", "i8"),  # with what the balance begins anew; -1: no netting beyond a step
+        ("credit_limit_kwh", "f8"),  # import of a month up to which there are credits; 0: no limit
         ("ageing", "i1"),  # 1: the ageing of some car's battery is modelled
         ("public_price_per_kwh", "f8"),
         ("public_stop_cost", "f8"),
@@ -107,6 +113,11 @@ CAR_DTYPE = np.dtype(
 )
 
 
+def has_accounts(tariff: Tariff) -> bool:
+    """Whether some energies run on beyond a step."""
+    return BALANCE_OPENS[tariff.netting] >= NOTHING or tariff.credits_up_to_kwh is not None
+
+
 def _fill(record: NDArray[Any], values: dict[str, Any]) -> None:
     for name, value in values.items():
         record[name] = value
@@ -138,12 +149,15 @@ def settings_record(
             "price_shift": SHIFT_OF_MIN[price_slot_min],
             "load_shift": SHIFT_OF_MIN[load_slot_min],
             "window_shift": SHIFT_OF_MIN[window_min],
-            "netted": tariff.netting == "step",
-            "power_days": tariff.power_days if tariff.has_power_charge else 0,
+            "netted": tariff.netting != "none",
+            "power_charge": tariff.has_power_charge,
+            "accounts": has_accounts(tariff),
+            "balance_opens": BALANCE_OPENS[tariff.netting],
+            "credit_limit_kwh": tariff.credits_up_to_kwh or 0.0,
             "ageing": any(vehicle.chemistry is not None for vehicle in scenario.vehicles),
-            "public_price_per_kwh": tariff.public_price_per_kwh,
-            "public_stop_cost": tariff.public_stop_cost,
-            "overload_price_per_kwh": tariff.overload_price_per_kwh,
+            "public_price_per_kwh": tariff.public_energy_price,
+            "public_stop_cost": tariff.public_stop_price,
+            "overload_price_per_kwh": tariff.overload_price,
             "stays_home": False,  # `ev_gym.world.world.unending` sets it
         },
     )
@@ -219,7 +233,7 @@ def _health(vehicle: Vehicle, scenario: Scenario) -> dict[str, Any]:
     return {
         "chemistry": chemistry,
         "new_kwh": vehicle.battery_kwh / (1.0 - calendar_loss - cycle_loss),
-        "wear_price_per_kwh": vehicle.wear_price_per_kwh,
+        "wear_price_per_kwh": vehicle.wear_price_in(scenario.currency),
         "calendar_loss": calendar_loss,
         "cycle_loss": cycle_loss,
         "rise_k_per_kwh": rise_k_per_kwh,

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ev_gym.drivers import habits
-from ev_gym.physics.power_charge import tabulate_peaks
+from ev_gym.physics.accounts import AccountTables
+from ev_gym.physics.power_charge import PowerTables, tabulate_peaks
 from ev_gym.physics.thermal import standing_c
 from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import as_records, inlined
@@ -27,7 +28,14 @@ from ev_gym.series.local_time import find_zone
 from ev_gym.series.public_holidays import public_holidays
 from ev_gym.series.sun import pv_kw
 from ev_gym.world.parameter_records import car_records, settings_record
-from ev_gym.world.tariff_tables import export_prices, import_prices, power_tables, quarter_prices
+from ev_gym.world.tariff_tables import (
+    account_tables,
+    credit_prices,
+    import_prices,
+    opens_of,
+    power_tables,
+    quarter_prices,
+)
 
 # Minute of the local day from which on tomorrow's prices are known.
 PRICES_KNOWN_FROM_MIN = 13 * 60
@@ -47,8 +55,7 @@ HOUR_DTYPE = np.dtype(
         ("hours_known", "i1"),
         ("stand_in_row", "i2"),  # last day whose prices are known, a row of `stand_in_price`
         ("month_days", "i2"),  # days left in the local month, today included
-        ("opens", "i1"),  # what the power charge begins anew with this hour
-        ("power_class", "i1"),  # its class in the power charge, a row of `rates`
+        ("opens", "i1"),  # what begins with this hour: bits of `physics.power_charge`
         ("standing_c", "f4"),  # temperature of a battery that nobody charges or drives
     ],
     align=True,
@@ -78,9 +85,10 @@ class Tables(NamedTuple):
         pv_kw: (slots,) power of the sun, in the slots of `load_kw`; (0,) without PV.
         export_price: (slots,) price of an exported kWh, in the slots of `price`; (0,) where nothing
             can be exported.
-        rates, peak_rows, house_peaks_kw: the power charge, see `ev_gym.world.tariff_tables`.
-        alone_import_kw: (houses, slots) import of the houses without cars; (0, 0) without power
-            charge.
+        power: of the power charge.
+        accounts: of what runs on beyond a step; what it holds is empty where nothing does.
+        credit: (slots,) what of `price` is support that a month's imports are given up to a limit,
+            0 or less; (0,) where there is no limit.
         observation_scales: (2, D) offset and factor of each number of an observation, float32;
             (2, 0) where observations are physical, as they are in a world's own tables.
     """
@@ -99,10 +107,9 @@ class Tables(NamedTuple):
     observation_scales: NDArray[np.float32]
     pv_kw: Floats
     export_price: Floats
-    rates: Floats  # from here on in the order in which `tabulate_peaks` takes them
-    alone_import_kw: Floats
-    peak_rows: NDArray[np.int64]
-    house_peaks_kw: Floats
+    power: PowerTables
+    accounts: AccountTables
+    credit: Floats
 
 
 def _mean_over(values: Floats, from_min: int, to_min: int) -> Floats:
@@ -221,6 +228,16 @@ def _alone_import(scenario: Scenario, load_kw: Floats, sun_kw: Floats) -> Floats
     return np.maximum(0.0, import_kw, out=import_kw)
 
 
+def _alone_net(settings: Any, load_kw: Floats, sun_kw: Floats) -> Floats:
+    """Import less export of the houses without their cars, as the accounts count it."""
+    if not settings["accounts"]:
+        return np.empty((0, 0))
+    if sun_kw.size == 0:
+        return load_kw
+    net_kw: Floats = load_kw - np.minimum(sun_kw, settings["export_limit_kw"] + load_kw)
+    return net_kw
+
+
 def _sun(scenario: Scenario, dataset: Dataset, slot_min: int) -> Floats:
     if scenario.solar.peak_kw == 0.0:
         return np.empty(0)
@@ -252,6 +269,7 @@ class _Series(NamedTuple):
     usual_load_kw: NDArray[np.float32]
     pv_kw: Floats
     export_price: Floats
+    credit: Floats
 
 
 def window_slot_min(scenario: Scenario, price_minutes: int) -> int:
@@ -285,7 +303,7 @@ def build_tables(scenario: Scenario, datasets: Sequence[Dataset]) -> tuple[Table
 
     def series_of(place: int, dataset: Dataset) -> _Series:
         parts = quarter_prices(scenario.tariff, dataset)
-        quarters = import_prices(scenario.tariff, parts)
+        quarters = import_prices(parts)
         window = _mean_over(quarters, 15, window_min).astype(np.float32)
         hours = calendar_hours.copy()
         hours["temperature_c"] = dataset.temperature_c
@@ -293,7 +311,10 @@ def build_tables(scenario: Scenario, datasets: Sequence[Dataset]) -> tuple[Table
         sun_kw = _sun(scenario, dataset, load_slot_min)
         export_price = np.empty(0)
         if sun_kw.size or scenario.charger.bidirectional:
-            export_price = _mean_over(export_prices(scenario.tariff, parts), 15, price_slot_min)
+            export_price = _mean_over(parts.export, 15, price_slot_min)
+        credit = np.empty(0)
+        if scenario.tariff.credits_up_to_kwh is not None:
+            credit = _mean_over(credit_prices(parts), 15, price_slot_min)
         own_load_kw = _base_load(scenario, dataset, load_slot_min)
         load_kw[:, place * slots : (place + 1) * slots] = own_load_kw
         usual_load = np.zeros((1, 0, 0), np.float32)
@@ -308,15 +329,15 @@ def build_tables(scenario: Scenario, datasets: Sequence[Dataset]) -> tuple[Table
             usual_load_kw=usual_load,
             pv_kw=sun_kw,
             export_price=export_price,
+            credit=credit,
         )
 
     worlds = [series_of(place, dataset) for place, dataset in enumerate(datasets)]
-    price, hourly, hours, published, stand_in, usual_load, sun_kw, export_price = map(
+    price, hourly, hours, published, stand_in, usual_load, sun_kw, export_price, credit = map(
         np.concatenate, zip(*worlds, strict=True)
     )
     hours = _without_noise(hours)
-    power = power_tables(scenario.tariff, first.calendar, first.houses, len(datasets))
-    hours["opens"], hours["power_class"] = power.opens, power.power_class
+    hours["opens"] = np.tile(opens_of(first.calendar), len(datasets))
     settings = as_records(
         settings_record(
             scenario, calendar_hours.size * 60, price_slot_min, load_slot_min, window_min
@@ -337,15 +358,46 @@ def build_tables(scenario: Scenario, datasets: Sequence[Dataset]) -> tuple[Table
         observation_scales=np.empty((2, 0), np.float32),
         pv_kw=sun_kw,
         export_price=export_price,
-        rates=power.rates,
-        alone_import_kw=_alone_import(scenario, load_kw, sun_kw),
-        peak_rows=power.peak_rows,
-        house_peaks_kw=power.house_peaks_kw,
+        power=_power(scenario, datasets, load_slot_min, settings, hours, load_kw, sun_kw),
+        accounts=account_tables(
+            scenario.tariff,
+            first.calendar,
+            _alone_net(settings[0], load_kw, sun_kw),
+            load_slot_min,
+            len(datasets),
+        ),
+        credit=credit,
     )
-    # Compiled code is compiled for read-only tables; but for the one that it is still to fill.
-    for table in (*tables, hourly):
-        table.flags.writeable = table is tables.house_peaks_kw
-    if scenario.tariff.has_power_charge:
-        tabulate_peaks(settings[0], tables.hours, *tables[-4:])
-    tables.house_peaks_kw.flags.writeable = False
+    make_read_only(hourly, *tables[:-3], *tables.power, *tables.accounts, credit)
     return tables, hourly
+
+
+def make_read_only(*arrays: Any) -> None:
+    """Compiled code is compiled for read-only tables."""
+    for array in arrays:
+        array.flags.writeable = False
+
+
+def _power(
+    scenario: Scenario,
+    datasets: Sequence[Dataset],
+    slot_min: int,
+    settings: NDArray[Any],
+    hours: NDArray[Any],
+    load_kw: Floats,
+    sun_kw: Floats,
+) -> PowerTables:
+    """The tables of the power charge, with the peaks of each house alone."""
+    alone_kw = _alone_import(scenario, load_kw, sun_kw)
+    power = power_tables(scenario.tariff, datasets[0], slot_min, len(datasets), alone_kw)
+    make_read_only(*power)
+    house_peaks_kw = np.zeros_like(power.house_peaks_kw)
+    if scenario.tariff.has_power_charge:
+        scratch = np.zeros(house_peaks_kw.shape[2:])
+        of_hours = as_records(hours)
+        of_hours.flags.writeable = False
+        tabulate_peaks(
+            settings[0], of_hours, power, house_peaks_kw, scratch, np.zeros(len(scratch))
+        )
+    house_peaks_kw.flags.writeable = False
+    return power._replace(house_peaks_kw=house_peaks_kw)

@@ -68,9 +68,9 @@ class World:
 
     @property
     def peaks_shape(self) -> tuple[int, int]:
-        """Tariff periods, and places for the peaks of each: the shape of the state's `peaks_kw`."""
-        periods, places = self.tables.house_peaks_kw.shape[2:]
-        return periods, places
+        """Peak rules, and places for the peaks of each: the shape of the state's `peaks_kw`."""
+        rules, places = self.tables.power.house_peaks_kw.shape[2:]
+        return rules, places
 
     def __deepcopy__(self, memo: dict[int, Any]) -> World:
         return self

@@ -7,6 +7,7 @@ with its place. `Scenario.from_dict` has the last word, for it knows what fits t
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -14,9 +15,9 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, create_model
 from pydantic_core import PydanticCustomError
 
 from ev_gym.scenario import Scenario, ScenarioError, Tariff, Vehicle, as_scenario, preset_names
+from ev_gym.scenario.known_tariffs import OLD_NAMES, TARIFFS
 from ev_gym.scenario.parameters import NAME_LENGTH
 from ev_gym.scenario.scenario import MAX_VEHICLES, preset_summary
-from ev_gym.scenario.tariff import TARIFFS
 from server.http.problems import Problem
 from server.http.request_reading import WHOLE, FailFastList, RequestBody
 
@@ -24,7 +25,13 @@ from server.http.request_reading import WHOLE, FailFastList, RequestBody
 def _type_of(rule: Mapping[str, Any]) -> Any:
     """The type of a declared parameter, by its declaration."""
     kind: Any
-    if "section" in rule:
+    if "rows" in rule:
+        row: Any = _row_of(rule["rows"])
+        kind = Annotated[FailFastList[row], Field(max_length=rule["most"])]
+        kind = kind | row  # one row stands for a list of one
+        if rule["number_is"]:
+            kind = kind | Annotated[float, BeforeValidator(_no_bool)]
+    elif "section" in rule:
         kind = overrides_of(rule["section"])
     elif "allowed" in rule:
         kind = bool
@@ -40,6 +47,12 @@ def _type_of(rule: Mapping[str, Any]) -> Any:
         if rule.get("many"):
             kind = Annotated[FailFastList[kind], Field(max_length=rule["many"])]
     return kind | None if rule.get("optional") else kind
+
+
+@functools.cache
+def _row_of(kind: type) -> type[RequestBody]:
+    """A model of one row of a list."""
+    return overrides_of(kind, doc=_summary(kind))
 
 
 def _no_bool(value: Any) -> Any:
@@ -58,7 +71,7 @@ def _field(kind: Any, meaning: str, unit: str = "") -> Any:
     return kind, Field(default=None, description=text, json_schema_extra=_no_default)
 
 
-def overrides_of(part: type, **more: Any) -> type[RequestBody]:
+def overrides_of(part: type, doc: str | None = None, **more: Any) -> type[RequestBody]:
     """A model of the declared parameters of a dataclass, none of them required."""
     hints = get_type_hints(part)
     parameters: dict[str, Any] = {}
@@ -69,7 +82,7 @@ def overrides_of(part: type, **more: Any) -> type[RequestBody]:
         elif field.name not in more:
             kind = hints[field.name]
             parameters[field.name] = _field(overrides_of(kind), _summary(kind))
-    doc = f"{_summary(part)} What is left out stays as the preset has it."
+    doc = doc or f"{_summary(part)} What is left out stays as the preset has it."
     return create_model(
         f"{part.__name__}Overrides", __base__=RequestBody, __doc__=doc, **parameters, **more
     )
@@ -93,12 +106,15 @@ _Model = Annotated[str, Field(max_length=NAME_LENGTH)]
 VehicleOverrides = overrides_of(
     Vehicle, model=_field(_Model, "known car to start from, such as Renault Zoe R110 ZE50")
 )
-_tariffs = Literal[tuple(TARIFFS)]  # type: ignore[valid-type]  # names known at run time
+TariffOverrides = overrides_of(
+    Tariff, like=_field(_Model, "known tariff to start from, such as ellevio-2025")
+)
+_tariffs = Literal[(*TARIFFS, *OLD_NAMES)]  # type: ignore[valid-type]  # names known at run time
 ScenarioOverrides = overrides_of(
     Scenario,
     tariff=_field(
         Annotated[
-            Annotated[_tariffs, Tag(NAME)] | Annotated[overrides_of(Tariff), Tag(OVERRIDES)],
+            Annotated[_tariffs, Tag(NAME)] | Annotated[TariffOverrides, Tag(OVERRIDES)],
             Discriminator(_branch),
         ],
         "what a kWh costs beyond the spot price: a known tariff's name, or overrides",
