@@ -26,7 +26,7 @@ from ev_gym.scenario.parameters import (
     rows,
     text,
 )
-from ev_gym.scenario.when import Season, When, day_of
+from ev_gym.scenario.when import Season, When, day_of, quarter_of
 
 MOST_PER_KWH = 1000.0
 MOST_ROWS = 200
@@ -206,21 +206,44 @@ class ContractedPower(When):
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class CalledDays(Row):
-    """Days that somebody calls, such as the red days of Tempo, by a name that rows refer to."""
+    """Days that somebody calls, such as the red days of Tempo, by a name that rows refer to.
+
+    Days that are not known yet are None; no series is simulated with them.
+    """
 
     name: str = text("called", "what rows call them")
-    days: str = text("", "the days, as YYYY-MM-DD, with a space between them", longest=50_000)
+    days: str | None = text(
+        None,
+        "the days, as YYYY-MM-DD, with a space between them; None: still to be given",
+        longest=50_000,
+        optional=True,
+    )
+    begins: str = text(
+        "00:00", "local time at which a called day begins, until the same of the next; HH:MM"
+    )
 
     def __post_init__(self) -> None:
         check(self)
-        for day in self.days.split():
+        for day in (self.days or "").split():
             if day_of(day) is None:
                 raise ScenarioError(f"CalledDays.days holds {day!r}; allowed: dates as YYYY-MM-DD")
+        if quarter_of(self.begins) is None or self.begins == "24:00":
+            raise ScenarioError(
+                f"CalledDays.begins is {self.begins!r}; allowed: a quarter-hour as HH:MM, from "
+                "00:00 to 23:45"
+            )
+
+    @property
+    def begins_quarter(self) -> int:
+        """`begins` in quarter-hours from midnight."""
+        quarter = quarter_of(self.begins)
+        assert quarter is not None  # the constructor refuses all others
+        return quarter
 
     @property
     def dates(self) -> frozenset[date]:
         """The days as dates."""
-        return frozenset(date.fromisoformat(day) for day in self.days.split())
+        return frozenset(date.fromisoformat(day) for day in (self.days or "").split())
 
 
 AT_SPOT = Price(spot_factor=1.0)
@@ -251,8 +274,8 @@ class Tariff(Row):
     currency: str = text("SEK", "currency of all its money")
     holidays: str | None = text(
         None,
-        "country, by ISO 3166, whose public holidays count as Sundays in all rows; None: as the "
-        "weekdays they are",
+        "country, by ISO 3166, whose public holidays count as Sundays in all rows, or the name of "
+        "one of called_days; None: as the weekdays they are",
         optional=True,
     )
     called_days: tuple[CalledDays, ...] = rows(
