@@ -26,7 +26,7 @@ from ev_gym.scenario.parameters import (
     rows,
     text,
 )
-from ev_gym.scenario.when import Season, When, day_of, quarter_of
+from ev_gym.scenario.when import ALL_YEAR, Season, When, day_of, quarter_of
 
 MOST_PER_KWH = 1000.0
 MOST_ROWS = 200
@@ -170,6 +170,7 @@ class PeakRule(Row):
             check_unread(self, ("invoice_months",), "over is 'year'")
         if not self.prices:
             raise ScenarioError("PeakRule.prices is (); allowed: at least one price")
+        self._check_months()
         if len({price.steps_kw is None for price in self.prices}) > 1:
             raise ScenarioError(
                 "PeakRule.prices holds prices per kW and steps; allowed: either, or two rules"
@@ -180,6 +181,23 @@ class PeakRule(Row):
                 raise ScenarioError(
                     f"PeakPrice.valid_from is {price.valid_from!r}; allowed: the first of a month, "
                     "because one price counts for the peaks of a whole month"
+                )
+
+    def _check_months(self) -> None:
+        """One price must count for what is one charge: a year's peaks, or a mean over months."""
+        for price in self.prices:
+            seasonal = set(price.months) != set(ALL_YEAR)
+            dated = price.valid_from is not None and not price.valid_from.endswith("-01-01")
+            if self.over == "year" and (seasonal or dated):
+                raise ScenarioError(
+                    f"PeakPrice.valid_from is {price.valid_from!r} and PeakPrice.months is "
+                    f"{price.months!r}; allowed for the peaks of a year: the first of a January, "
+                    "and all months"
+                )
+            if self.invoice_months > 1 and (seasonal or price.steps_kw is not None):
+                raise ScenarioError(
+                    f"PeakRule.invoice_months is {self.invoice_months!r}; allowed with prices of "
+                    "some months, or with steps: 1"
                 )
 
     def factor_in(self, quarter: Any, weekday: Any, month: Any) -> Any:
@@ -366,6 +384,13 @@ class Tariff(Row):
             )
         if not self.credits:
             check_unread(self, ("credits_up_to_kwh",), "there are no credits")
+        if not self.peaks and not self.transfer:
+            check_unread(self, ("network_ceiling_per_kwh",), "there is neither transfer nor peaks")
+        if sum(rule.invoice_months > 1 for rule in self.peaks) > 1:
+            raise ScenarioError(
+                f"PeakRule.invoice_months is {[rule.invoice_months for rule in self.peaks]} in the "
+                "rules of Tariff.peaks; allowed: above 1 in one rule"
+            )
         for price in (self.public_energy_price, self.public_stop_price):
             assert price >= 0.0  # a currency without estimates is refused here
         self._check_called()

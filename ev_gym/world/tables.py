@@ -20,7 +20,7 @@ from ev_gym.physics.power_charge import PowerTables, tabulate_peaks
 from ev_gym.physics.thermal import standing_c
 from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import as_records, inlined
-from ev_gym.runtime.durations import DAY_H, DAY_MIN, HOUR_MIN
+from ev_gym.runtime.durations import DAY_H, DAY_MIN, HOUR_MIN, QUARTER_MIN
 from ev_gym.runtime.records import HourRecord, Records
 from ev_gym.scenario import Scenario, ScenarioError
 from ev_gym.series.dataset import Dataset
@@ -236,6 +236,13 @@ def _alone_net(settings: Any, load_kw: Floats, sun_kw: Floats) -> Floats:
         return load_kw
     net_kw: Floats = load_kw - np.minimum(sun_kw, settings["export_limit_kw"] + load_kw)
     return net_kw
+
+
+def alone_loads(scenario: Scenario, dataset: Dataset) -> tuple[Floats, Floats]:
+    """Base load and import without the cars (houses, slots), kW, as a power charge counts it."""
+    slot_min = max(scenario.time_step_min, QUARTER_MIN)
+    load_kw = _base_load(scenario, dataset, slot_min)
+    return load_kw, _alone_import(scenario, load_kw, _sun(scenario, dataset, slot_min))
 
 
 def _sun(scenario: Scenario, dataset: Dataset, slot_min: int) -> Floats:

@@ -261,16 +261,23 @@ class _RuleQuarters(NamedTuple):
     row: Ints
 
 
-def _rule_quarters(rule: PeakRule, tariff: Tariff, quarters: Quarters) -> _RuleQuarters:
-    _check_begun(rule.prices, quarters, "PeakRule.prices")
+def peak_factor(rule: PeakRule, quarters: Quarters) -> Floats:
+    """(Q,) by how much an import counts in a rule."""
     factor = np.ones(quarters.day.size)
     for weight in rule.weights:
         factor[holds(weight, quarters)] = weight.factor
+    return factor
+
+
+def _rule_quarters(rule: PeakRule, tariff: Tariff, quarters: Quarters) -> _RuleQuarters:
+    _check_begun(rule.prices, quarters, "PeakRule.prices")
     number = np.full(quarters.day.size, -1)
     for place, price in enumerate(rule.prices):
         number[holds(price, quarters)] = place
     per_kw = np.array([*(price.per_kw for price in rule.prices), 0.0])
-    return _RuleQuarters(factor, per_kw[number] * _of_sum(rule, tariff, quarters), number)
+    return _RuleQuarters(
+        peak_factor(rule, quarters), per_kw[number] * _of_sum(rule, tariff, quarters), number
+    )
 
 
 def _of_sum(rule: PeakRule, tariff: Tariff, quarters: Quarters) -> Floats:
