@@ -207,8 +207,12 @@ def _dearest_per_kw(tables: Tables) -> float:
     """The most that a kW more in a peak can add, as it counts."""
     power = tables.power
     lines = power.rates[..., FACTOR] * power.rates[..., PRICE]
-    rises, lengths = np.diff(power.step_prices, axis=2), np.diff(power.step_limits, axis=2)
-    steps = np.divide(rises, lengths, out=np.zeros_like(rises), where=np.isfinite(lengths))
+    rises, ends_kw = np.diff(power.step_prices, axis=2), power.step_limits[..., 1:]
+    used = np.isfinite(ends_kw)  # beside a rule in steps, one in a line has none
+    lengths_kw = np.subtract(
+        ends_kw, power.step_limits[..., :-1], out=np.ones_like(rises), where=used
+    )
+    steps = np.divide(rises, lengths_kw, out=np.zeros_like(rises), where=used)
     return float(max(lines.max(initial=0.0), steps.max(initial=0.0)))
 
 

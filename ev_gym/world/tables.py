@@ -31,6 +31,7 @@ from ev_gym.world.parameter_records import car_records, settings_record
 from ev_gym.world.tariff_tables import (
     account_tables,
     credit_prices,
+    finest_min,
     import_prices,
     opens_of,
     power_tables,
@@ -296,7 +297,7 @@ def build_tables(scenario: Scenario, datasets: Sequence[Dataset]) -> tuple[Table
     """
     first = datasets[0]
     whole_hours = not np.any(first.calendar.offset_min % 60)
-    shortest_min = first.price_minutes if whole_hours else 15
+    shortest_min = finest_min(scenario.tariff, first.price_minutes) if whole_hours else 15
     price_slot_min = max(scenario.time_step_min, shortest_min)
     load_slot_min = max(scenario.time_step_min, 15)
     window_min = window_slot_min(scenario, first.price_minutes)

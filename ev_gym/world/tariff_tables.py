@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -226,6 +228,14 @@ def quarter_prices(tariff: Tariff, dataset: Dataset) -> Prices:
         vat=share(tariff.vat, quarters, "Tariff.vat"),
         export=_price(tariff.export, spot, quarters, "Tariff.export"),
     )
+
+
+def finest_min(tariff: Tariff, price_minutes: int) -> int:
+    """Minutes in which no price changes: the market's, or fewer where rows change within them."""
+    rows = (tariff.energy, tariff.transfer, tariff.taxes, tariff.credits, tariff.export)
+    edges = [edge for row in itertools.chain(*rows) for edge in row.quarters]
+    edges += [days.begins_quarter for days in tariff.called_days]
+    return math.gcd(price_minutes, *(QUARTER_MIN * edge for edge in edges))
 
 
 def import_prices(prices: Prices) -> Floats:

@@ -326,4 +326,4 @@ def test_an_empty_history_has_no_invoices() -> None:
     """A frame without rows, with the columns of any other."""
     history = july_with_sun(worked_month(2025, 7))[:0]
     bills = invoices(household(Tariff()), history, worked_month(2025, 7))
-    assert bills.shape == (0, 13)
+    assert bills.shape == (0, 17)
