@@ -135,11 +135,12 @@ class Reckoner:
 
     def _span(self, begin: datetime) -> Any:
         local = begin.astimezone(self.zone)
-        return {
+        spans: dict[str, Any] = {
             "hour": begin.replace(minute=0),
             "month": (local.year, local.month),
             "year": local.year,
-        }[self.tariff.netting]
+        }
+        return spans[self.tariff.netting]
 
     def energy(self, steps: list[Step]) -> float:
         """What the energy of all these steps costs, with VAT; accounts begin with the first."""
@@ -262,8 +263,8 @@ class Reckoner:
             "month": 1.0,
             "year": days / (366 if calendar.isleap(month[0]) else 365),
         }
-        fees = sum(row.amount * part[row.per] for row in self._in_force(tariff.fees, month))
-        power = sum(
+        fees: float = sum(row.amount * part[row.per] for row in self._in_force(tariff.fees, month))
+        power: float = sum(
             row.kw * row.per_kw_year * part["year"]
             for row in self._in_force(tariff.contracts, month)
         )
