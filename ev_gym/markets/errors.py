@@ -1,0 +1,19 @@
+"""What can go wrong between a market and its user; every message names source, area and day."""
+
+from __future__ import annotations
+
+
+class MarketError(ValueError):
+    """A source cannot be used, or its answer is wrong or partial."""
+
+
+class NotPublished(MarketError):
+    """The day is complete only later: nothing is wrong, it is too early to ask."""
+
+
+class Unreachable(MarketError):
+    """No answer after several attempts: no connection, time-outs, or a server that fails."""
+
+
+class WrongAnswer(Exception):
+    """What a parser finds wrong; `Fetcher.records` adds source, area and day to it."""

@@ -1,0 +1,253 @@
+"""HTTP to the public sources: time-outs, repeats with back-off, and answers kept on disk.
+
+An answer on disk is used without a request while it is fresh, and after that asked for anew on the
+condition that it has changed (ETag, Last-Modified), where the source takes part in that. What has
+turned out wrong or partial is not kept, nor is anything but status 200, so tomorrow's prices are
+looked for until they are there.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from datetime import date
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ev_gym.markets.errors import MarketError, Unreachable, WrongAnswer
+from ev_gym.markets.records import Record, today
+
+if TYPE_CHECKING:
+    import requests
+    import tenacity
+    from requests_cache import CachedSession
+
+LOG = logging.getLogger("ev_gym.markets")
+
+CONNECT_S = 10.0
+READ_S = 60.0  # without a byte
+ATTEMPTS = 5
+FIRST_WAIT_S = 1.0
+# Longer than a source that takes one request a minute asks for; who asks for more is not waited on.
+LONGEST_WAIT_S = 90.0
+REPEATED_STATUSES = (429, 500, 502, 503, 504)
+# Past days hardly change; of those that are still being published, an answer is old soon.
+FRESH_S = 30 * 86_400
+FRESH_RECENT_S = 600
+# The statuses by which a source says that it has nothing for these days.
+NOTHING = (204, 404)
+
+
+class _NoAnswer(Exception):
+    """An attempt that is worth another one, and for how long the server asks to wait."""
+
+    def __init__(self, why: str, wait_s: float = 0.0) -> None:
+        super().__init__(why)
+        self.wait_s = wait_s
+
+
+class Fetcher:
+    """Requests to one source for one area.
+
+    Args:
+        source: Name of the source, for messages and for the variable that replaces its address:
+            `EV_GYM_ENERGY_CHARTS_URL` for `energy-charts`, and so on.
+        area: The area, for messages.
+        base_url: The source's address.
+        zone: The time zone of its days, which says which of them are past.
+    """
+
+    def __init__(self, source: str, area: str, base_url: str, zone: str) -> None:
+        self.source, self.area, self.zone = source, area, zone
+        variable = f"EV_GYM_{source.upper().replace('-', '_')}_URL"
+        self.base_url = os.environ.get(variable, base_url).rstrip("/")
+        self._session = _session()
+        self._kept: list[str] = []
+
+    def __enter__(self) -> Fetcher:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None and self._kept:  # what led to an error is asked for anew next time
+            self._session.cache.delete(*self._kept)
+        self._session.close()
+
+    def error(self, first_day: date, last_day: date, problem: object) -> MarketError:
+        """An error that names source, area and days."""
+        return MarketError(f"{self._what(first_day, last_day)}: {problem}")
+
+    def records(
+        self,
+        path: str,
+        params: Mapping[str, Any],
+        parse: Callable[[Any], list[Record]],
+        first_day: date,
+        last_day: date,
+    ) -> list[Record]:
+        """The records of one answer in JSON; none where the source has nothing for these days.
+
+        Raises:
+            Unreachable: if there is no answer.
+            MarketError: if it is not what `parse` reads.
+        """
+        response = self.get(path, params, first_day, last_day, (200, *NOTHING))
+        if response.status_code in NOTHING:
+            return []
+        return self.parsed(lambda: parse(self.json(response)), first_day, last_day)
+
+    def parsed(
+        self, parse: Callable[[], list[Record]], first_day: date, last_day: date
+    ) -> list[Record]:
+        """What a parser returns; an error of its own names source, area and days.
+
+        Raises:
+            MarketError: if the answer is not what the parser reads.
+        """
+        try:
+            return parse()
+        except WrongAnswer as error:
+            raise self.error(first_day, last_day, error) from None
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            what = f"{type(error).__name__} {error}"
+            problem = f"the answer is not of the documented shape ({what})"
+            raise self.error(first_day, last_day, problem) from error
+
+    @staticmethod
+    def json(response: requests.Response) -> Any:
+        """The JSON of an answer.
+
+        Raises:
+            WrongAnswer: if it is none, as a maintenance page in HTML is not.
+        """
+        try:
+            return response.json()
+        except ValueError:
+            kind = response.headers.get("Content-Type", "no type")
+            raise WrongAnswer(f"the answer is no JSON but {kind}: {response.text[:60]!r}") from None
+
+    def get(
+        self,
+        path: str,
+        params: Mapping[str, Any],
+        first_day: date,
+        last_day: date,
+        allowed: tuple[int, ...],
+    ) -> requests.Response:
+        """An answer with one of the allowed statuses, of the source or from disk.
+
+        Raises:
+            Unreachable: if there is none after several attempts.
+            MarketError: for another status.
+        """
+        import requests
+        import tenacity
+
+        fresh_s = FRESH_S if last_day < today(self.zone) else FRESH_RECENT_S
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_may_repeat),
+            stop=tenacity.stop_after_attempt(ATTEMPTS),
+            wait=_wait_s,
+            before_sleep=self._tell,
+            reraise=True,
+        )
+        try:
+            response = retrying(self._attempt, self.base_url + path, params, fresh_s)
+        except _NoAnswer as error:
+            raise Unreachable(f"{self._what(first_day, last_day)}: {error}") from None
+        except requests.RequestException as error:
+            # Its text would show the whole address, with a token where there is one.
+            problem = f"the request to {self.base_url} failed ({type(error).__name__})"
+            raise self.error(first_day, last_day, problem) from None
+        if response.status_code not in allowed:
+            said = " ".join(response.text[:200].split())
+            problem = f"{self._host} answered with HTTP status {response.status_code}: {said}"
+            raise self.error(first_day, last_day, problem)
+        return response
+
+    @property
+    def _host(self) -> str:
+        return urlsplit(self.base_url).netloc
+
+    def _what(self, first_day: date, last_day: date) -> str:
+        days = f"{first_day}" if first_day == last_day else f"{first_day} to {last_day}"
+        return f"{self.source}, {self.area}, {days}"
+
+    def _attempt(self, url: str, params: Mapping[str, Any], fresh_s: float) -> requests.Response:
+        import requests
+        from requests.exceptions import ChunkedEncodingError, ContentDecodingError
+        from urllib3.util import Retry
+
+        try:
+            response = self._session.get(
+                url, params=params, timeout=(CONNECT_S, READ_S), expire_after=fresh_s
+            )
+        except requests.Timeout:
+            raise _NoAnswer(f"no answer from {self._host} in {READ_S:g} s") from None
+        except (ChunkedEncodingError, ContentDecodingError):
+            raise _NoAnswer(f"the answer of {self._host} was cut short") from None
+        except requests.ConnectionError:
+            raise _NoAnswer(f"no connection to {self._host}") from None
+        if response.status_code in REPEATED_STATUSES:
+            wait = response.headers.get("Retry-After", "0")
+            try:
+                wait_s = float(Retry().parse_retry_after(wait))  # seconds, or a date
+            except Exception:  # urllib3's own class; an unreadable wish is none
+                wait_s = 0.0
+            asks = f", and asks to wait {wait_s:.0f} s" if wait_s > LONGEST_WAIT_S else ""
+            why = f"{self._host} answered with HTTP status {response.status_code}{asks}"
+            raise _NoAnswer(why, wait_s)
+        key = getattr(response, "cache_key", None)
+        if key is not None:
+            self._kept.append(key)
+        return response
+
+    def _tell(self, state: tenacity.RetryCallState) -> None:
+        assert state.outcome is not None
+        assert state.next_action is not None
+        LOG.info(
+            "%s, %s: %s; trying again in %.0f s",
+            *(self.source, self.area, state.outcome.exception(), state.next_action.sleep),
+        )
+
+
+def _may_repeat(error: BaseException) -> bool:
+    return isinstance(error, _NoAnswer) and error.wait_s <= LONGEST_WAIT_S
+
+
+def _wait_s(state: tenacity.RetryCallState) -> float:
+    """Twice as long from attempt to attempt, and no less than the server asks for."""
+    assert state.outcome is not None
+    error = state.outcome.exception()
+    asked_s = error.wait_s if isinstance(error, _NoAnswer) else 0.0
+    doubled: float = FIRST_WAIT_S * 2.0 ** (state.attempt_number - 1)
+    return max(asked_s, doubled)
+
+
+def _session() -> CachedSession:
+    """A session that keeps answers in the user's cache folder, or in memory where that fails."""
+    import platformdirs
+    from requests_cache import CachedSession
+
+    folder = platformdirs.user_cache_path("ev_gym", appauthor=False)
+    backend = "sqlite"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(f"{folder} is read-only")
+    except OSError as error:
+        LOG.warning("answers are not kept on disk: %s", error)
+        backend = "memory"
+    return CachedSession(
+        str(folder / "markets.sqlite"),
+        backend=backend,
+        serializer="json",
+        allowable_methods=("GET",),
+        ignored_parameters=["securityToken"],  # ENTSO-E's, which is not to lie on disk
+    )
