@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
-from ev_gym.markets.errors import WrongAnswer
+from ev_gym.markets.errors import WrongAnswerError
 from ev_gym.markets.fetching import Fetcher
 from ev_gym.markets.records import Answer, Record, midnight_s, pieces, record
 
@@ -28,7 +28,7 @@ def parse(told: Any) -> list[Record]:
     """Records in EUR per MWh."""
     units = {item["unit"] for item in told["data"]}
     if not {unit.upper() for unit in units} <= {"EUR/MWH"}:
-        raise WrongAnswer(f"prices in {sorted(units)}; allowed: Eur/MWh")
+        raise WrongAnswerError(f"prices in {sorted(units)}; allowed: Eur/MWh")
     return [
         record(item["start_timestamp"] // 1000, item["end_timestamp"] // 1000, item["marketprice"])
         for item in told["data"]

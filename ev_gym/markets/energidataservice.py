@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
-from ev_gym.markets.errors import WrongAnswer
+from ev_gym.markets.errors import WrongAnswerError
 from ev_gym.markets.fetching import Fetcher
 from ev_gym.markets.records import Answer, Record, pieces, record, utc_s
 
@@ -69,10 +69,10 @@ def parser(stamp: str, value: str, minutes: int) -> Callable[[Any], list[Record]
     def parse(told: Any) -> list[Record]:
         rows = told["records"]
         if told["total"] != len(rows):
-            raise WrongAnswer(f"{len(rows)} of {told['total']} rows")
+            raise WrongAnswerError(f"{len(rows)} of {told['total']} rows")
         areas = sorted({row["PriceArea"] for row in rows})
         if len(areas) > 1:
-            raise WrongAnswer(f"rows of {areas}, not of one area")
+            raise WrongAnswerError(f"rows of {areas}, not of one area")
         starts = [utc_s(row[stamp] + "Z") for row in rows]  # its times are UTC without saying so
         return [
             record(start, start + 60 * minutes, row[value])

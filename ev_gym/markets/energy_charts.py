@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 from ev_gym.markets.areas import AREAS
-from ev_gym.markets.errors import WrongAnswer
+from ev_gym.markets.errors import WrongAnswerError
 from ev_gym.markets.fetching import Fetcher
 from ev_gym.markets.records import Answer, Record, from_stamps, pieces
 
@@ -47,7 +47,7 @@ def parse_prices(told: Any) -> list[Record]:
     """Records in EUR per MWh."""
     unit = "".join(told["unit"].split())
     if unit.upper() != "EUR/MWH":
-        raise WrongAnswer(f"prices in {told['unit']!r}; allowed: EUR/MWh")
+        raise WrongAnswerError(f"prices in {told['unit']!r}; allowed: EUR/MWh")
     return from_stamps(told["unix_seconds"], told["price"])
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from ev_gym.markets.energidataservice import FIRST_QUARTER_DAY
-from ev_gym.markets.errors import MarketError, WrongAnswer
+from ev_gym.markets.errors import MarketError, WrongAnswerError
 from ev_gym.markets.fetching import Fetcher
 from ev_gym.markets.records import (
     Answer,
@@ -125,14 +125,14 @@ def parse_document(text: str) -> tuple[list[Record], str]:
     """Records of a document of type A44, and its currency.
 
     Raises:
-        WrongAnswer: if it is another document, cut short, or has positions outside of its periods.
+        WrongAnswerError: if it is another document, cut short, or has impossible positions.
     """
     try:
         root = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
-        raise WrongAnswer(f"the answer is no whole XML document ({error})") from None
+        raise WrongAnswerError(f"the answer is no whole XML document ({error})") from None
     if not root.tag.endswith("}Publication_MarketDocument"):
-        raise WrongAnswer(f"the document is a {root.tag.split('}')[-1]}, not one of prices")
+        raise WrongAnswerError(f"the document is a {root.tag.split('}')[-1]}, not one of prices")
     currency = ""
     by_span: dict[tuple[int, int], dict[int, list[Record]]] = {}
     for series in root.findall("{*}TimeSeries"):
@@ -140,7 +140,9 @@ def parse_document(text: str) -> tuple[list[Record], str]:
             continue
         units = [_text(series, name) for name in ("currency_Unit.name", "price_Measure_Unit.name")]
         if units[1] != "MWH" or currency not in ("", units[0]):
-            raise WrongAnswer(f"prices in {' per '.join(units)}; allowed: one currency per MWH")
+            raise WrongAnswerError(
+                f"prices in {' per '.join(units)}; allowed: one currency per MWH"
+            )
         currency = units[0]
         repeats = _text(series, "curveType") == "A03"
         for period in series.findall("{*}Period"):
@@ -149,7 +151,9 @@ def parse_document(text: str) -> tuple[list[Record], str]:
             )
             resolution = _text(period, "resolution")
             if resolution not in _MINUTES:
-                raise WrongAnswer(f"a resolution of {resolution}; allowed: {', '.join(_MINUTES)}")
+                raise WrongAnswerError(
+                    f"a resolution of {resolution}; allowed: {', '.join(_MINUTES)}"
+                )
             minutes = _MINUTES[resolution]
             found = _records(period, start, end, minutes, repeats)
             by_span.setdefault((start, end), {}).setdefault(minutes, []).extend(found)
@@ -181,9 +185,11 @@ def _records(
         position = int(_text(point, "position"))
         value = number(float(_text(point, "price.amount")))
         if not 1 <= position <= last:
-            raise WrongAnswer(f"position {position} in a period of {last}")
+            raise WrongAnswerError(f"position {position} in a period of {last}")
         if values.get(position, value) != value:
-            raise WrongAnswer(f"two values of position {position}: {values[position]} and {value}")
+            raise WrongAnswerError(
+                f"two values of position {position}: {values[position]} and {value}"
+            )
         values[position] = value
     if repeats and values:
         for position in range(min(values) + 1, last + 1):
@@ -197,5 +203,5 @@ def _records(
 def _text(element: ElementTree.Element, name: str) -> str:
     text = element.findtext(f"{{*}}{name}")
     if text is None:
-        raise WrongAnswer(f"the document lacks {name}")
+        raise WrongAnswerError(f"the document lacks {name}")
     return text

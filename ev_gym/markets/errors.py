@@ -7,13 +7,13 @@ class MarketError(ValueError):
     """A source cannot be used, or its answer is wrong or partial."""
 
 
-class NotPublished(MarketError):
+class NotPublished(MarketError):  # noqa: N818  # it is no error of anybody's
     """The day is complete only later: nothing is wrong, it is too early to ask."""
 
 
-class Unreachable(MarketError):
+class Unreachable(MarketError):  # noqa: N818  # named after what the source is
     """No answer after several attempts: no connection, time-outs, or a server that fails."""
 
 
-class WrongAnswer(Exception):
+class WrongAnswerError(Exception):
     """What a parser finds wrong; `Fetcher.records` adds source, area and day to it."""

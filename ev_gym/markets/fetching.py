@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ev_gym.markets.errors import MarketError, Unreachable, WrongAnswer
+from ev_gym.markets.errors import MarketError, Unreachable, WrongAnswerError
 from ev_gym.markets.records import Record, today
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ FRESH_RECENT_S = 600
 NOTHING = (204, 404)
 
 
-class _NoAnswer(Exception):
+class _NoAnswerError(Exception):
     """An attempt that is worth another one, and for how long the server asks to wait."""
 
     def __init__(self, why: str, wait_s: float = 0.0) -> None:
@@ -48,21 +48,28 @@ class _NoAnswer(Exception):
         self.wait_s = wait_s
 
 
+def address_of(source: str, base_url: str) -> str:
+    """Where a source is: at the address in its environment variable, for mirrors and tests.
+
+    The variable is `EV_GYM_ENERGY_CHARTS_URL` for `energy-charts`, and so on.
+    """
+    variable = f"EV_GYM_{source.upper().replace('-', '_')}_URL"
+    return os.environ.get(variable, base_url).rstrip("/")
+
+
 class Fetcher:
     """Requests to one source for one area.
 
     Args:
-        source: Name of the source, for messages and for the variable that replaces its address:
-            `EV_GYM_ENERGY_CHARTS_URL` for `energy-charts`, and so on.
+        source: Name of the source, for messages and for `address_of`.
         area: The area, for messages.
-        base_url: The source's address.
+        base_url: The source's own address.
         zone: The time zone of its days, which says which of them are past.
     """
 
     def __init__(self, source: str, area: str, base_url: str, zone: str) -> None:
         self.source, self.area, self.zone = source, area, zone
-        variable = f"EV_GYM_{source.upper().replace('-', '_')}_URL"
-        self.base_url = os.environ.get(variable, base_url).rstrip("/")
+        self.base_url = address_of(source, base_url)
         self._session = _session()
         self._kept: list[str] = []
 
@@ -77,7 +84,7 @@ class Fetcher:
     ) -> None:
         if kind is not None and self._kept:  # what led to an error is asked for anew next time
             self._session.cache.delete(*self._kept)
-        self._session.close()
+        self._session.close()  # type: ignore[no-untyped-call]
 
     def error(self, first_day: date, last_day: date, problem: object) -> MarketError:
         """An error that names source, area and days."""
@@ -112,7 +119,7 @@ class Fetcher:
         """
         try:
             return parse()
-        except WrongAnswer as error:
+        except WrongAnswerError as error:
             raise self.error(first_day, last_day, error) from None
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             what = f"{type(error).__name__} {error}"
@@ -124,13 +131,15 @@ class Fetcher:
         """The JSON of an answer.
 
         Raises:
-            WrongAnswer: if it is none, as a maintenance page in HTML is not.
+            WrongAnswerError: if it is none, as a maintenance page in HTML is not.
         """
         try:
             return response.json()
         except ValueError:
             kind = response.headers.get("Content-Type", "no type")
-            raise WrongAnswer(f"the answer is no JSON but {kind}: {response.text[:60]!r}") from None
+            raise WrongAnswerError(
+                f"the answer is no JSON but {kind}: {response.text[:60]!r}"
+            ) from None
 
     def get(
         self,
@@ -159,7 +168,7 @@ class Fetcher:
         )
         try:
             response = retrying(self._attempt, self.base_url + path, params, fresh_s)
-        except _NoAnswer as error:
+        except _NoAnswerError as error:
             raise Unreachable(f"{self._what(first_day, last_day)}: {error}") from None
         except requests.RequestException as error:
             # Its text would show the whole address, with a token where there is one.
@@ -189,11 +198,11 @@ class Fetcher:
                 url, params=params, timeout=(CONNECT_S, READ_S), expire_after=fresh_s
             )
         except requests.Timeout:
-            raise _NoAnswer(f"no answer from {self._host} in {READ_S:g} s") from None
+            raise _NoAnswerError(f"no answer from {self._host} in {READ_S:g} s") from None
         except (ChunkedEncodingError, ContentDecodingError):
-            raise _NoAnswer(f"the answer of {self._host} was cut short") from None
+            raise _NoAnswerError(f"the answer of {self._host} was cut short") from None
         except requests.ConnectionError:
-            raise _NoAnswer(f"no connection to {self._host}") from None
+            raise _NoAnswerError(f"no connection to {self._host}") from None
         if response.status_code in REPEATED_STATUSES:
             wait = response.headers.get("Retry-After", "0")
             try:
@@ -202,7 +211,7 @@ class Fetcher:
                 wait_s = 0.0
             asks = f", and asks to wait {wait_s:.0f} s" if wait_s > LONGEST_WAIT_S else ""
             why = f"{self._host} answered with HTTP status {response.status_code}{asks}"
-            raise _NoAnswer(why, wait_s)
+            raise _NoAnswerError(why, wait_s)
         key = getattr(response, "cache_key", None)
         if key is not None:
             self._kept.append(key)
@@ -218,14 +227,14 @@ class Fetcher:
 
 
 def _may_repeat(error: BaseException) -> bool:
-    return isinstance(error, _NoAnswer) and error.wait_s <= LONGEST_WAIT_S
+    return isinstance(error, _NoAnswerError) and error.wait_s <= LONGEST_WAIT_S
 
 
 def _wait_s(state: tenacity.RetryCallState) -> float:
     """Twice as long from attempt to attempt, and no less than the server asks for."""
     assert state.outcome is not None
     error = state.outcome.exception()
-    asked_s = error.wait_s if isinstance(error, _NoAnswer) else 0.0
+    asked_s = error.wait_s if isinstance(error, _NoAnswerError) else 0.0
     doubled: float = FIRST_WAIT_S * 2.0 ** (state.attempt_number - 1)
     return max(asked_s, doubled)
 

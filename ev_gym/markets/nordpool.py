@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ev_gym.markets.areas import AREAS
-from ev_gym.markets.errors import WrongAnswer
+from ev_gym.markets.errors import WrongAnswerError
 from ev_gym.markets.fetching import Fetcher
 from ev_gym.markets.records import Answer, Record, days_of, record
 
@@ -63,7 +64,8 @@ def answer(fetcher: Fetcher, area: str, first_day: date, last_day: date) -> Answ
     name = _NAMES.get(area, area)
 
     def ask(day: date) -> list[Record]:
-        client = NordPoolClient(_Session(fetcher, day))  # type: ignore[arg-type]  # as it is used
+        session: Any = _Session(fetcher, day)
+        client = NordPoolClient(session)
         question = client.async_get_delivery_period(
             datetime(day.year, day.month, day.day), Currency(currency), [name]
         )
@@ -74,7 +76,7 @@ def answer(fetcher: Fetcher, area: str, first_day: date, last_day: date) -> Answ
         except NordPoolEmptyResponseError:
             return []
         if told.currency != currency:
-            raise WrongAnswer(f"prices in {told.currency}, not in {currency}")
+            raise WrongAnswerError(f"prices in {told.currency}, not in {currency}")
         return [
             record(int(item.start.timestamp()), int(item.end.timestamp()), item.entry[name])
             for item in told.entries
@@ -82,5 +84,5 @@ def answer(fetcher: Fetcher, area: str, first_day: date, last_day: date) -> Answ
 
     records: list[Record] = []
     for day in days_of(first_day, last_day):
-        records += fetcher.parsed(lambda day=day: ask(day), day, day)  # type: ignore[misc]
+        records += fetcher.parsed(partial(ask, day), day, day)
     return Answer(records, f"price_{currency.lower()}_per_mwh")

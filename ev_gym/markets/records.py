@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
-from ev_gym.markets.errors import NotPublished, WrongAnswer
+from ev_gym.markets.errors import NotPublished, WrongAnswerError
 
 # What markets publish: five minutes are Denmark's carbon intensity.
 ALLOWED_MINUTES = (5, 15, 30, 60)
@@ -70,14 +70,14 @@ def utc_s(text: str) -> int:
     """Seconds since 1970 of an ISO 8601 time with Z or an offset.
 
     Raises:
-        WrongAnswer: for anything else.
+        WrongAnswerError: for anything else.
     """
     try:
         stamp = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except (ValueError, AttributeError):
-        raise WrongAnswer(f"{text!r} is not a time") from None
+        raise WrongAnswerError(f"{text!r} is not a time") from None
     if stamp.tzinfo is None:
-        raise WrongAnswer(f"{text!r} has no offset from UTC")
+        raise WrongAnswerError(f"{text!r} has no offset from UTC")
     return int(stamp.timestamp())
 
 
@@ -85,10 +85,10 @@ def number(value: Any) -> float:
     """A finite number of JSON.
 
     Raises:
-        WrongAnswer: for anything else, such as null or text.
+        WrongAnswerError: for anything else, such as null or text.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise WrongAnswer(f"{value!r} is not a finite number")
+        raise WrongAnswerError(f"{value!r} is not a finite number")
     return float(value)
 
 
@@ -96,11 +96,11 @@ def record(start_s: int, end_s: int, value: Any) -> Record:
     """A record from its two ends.
 
     Raises:
-        WrongAnswer: for a length that no market publishes, or a value that is no number.
+        WrongAnswerError: for a length that no market publishes, or a value that is no number.
     """
     minutes, rest_s = divmod(end_s - start_s, 60)
     if rest_s or minutes not in ALLOWED_MINUTES:
-        raise WrongAnswer(
+        raise WrongAnswerError(
             f"an interval of {(end_s - start_s) / 60:g} minutes; allowed: "
             + ", ".join(map(str, ALLOWED_MINUTES))
         )
@@ -113,10 +113,10 @@ def from_stamps(stamps_s: Sequence[int], values: Sequence[Any]) -> list[Record]:
     A null is no record: the check of the days finds the gap that it leaves.
 
     Raises:
-        WrongAnswer: for a length that no market publishes, or a value that is no number.
+        WrongAnswerError: for a length that no market publishes, or a value that is no number.
     """
     if len(stamps_s) != len(values):
-        raise WrongAnswer(f"{len(stamps_s)} times with {len(values)} values")
+        raise WrongAnswerError(f"{len(stamps_s)} times with {len(values)} values")
     unique = sorted(set(stamps_s))
     steps = [after - before for before, after in pairwise(unique)] or [3600]
     around_s = zip([steps[0], *steps], [*steps, steps[-1]], strict=True)
@@ -149,7 +149,7 @@ def complete_days(
 
     Raises:
         NotPublished: if the records end before the last day, and the rest may be yet to come.
-        WrongAnswer: for a gap, an overlap, or two values of one time; it names day and time.
+        WrongAnswerError: for a gap, an overlap, or two values of one time; it names day and time.
     """
     start_s, end_s = midnight_s(first_day, zone), midnight_s(last_day + timedelta(days=1), zone)
     # The pairs of equal records fall together here.
@@ -157,14 +157,14 @@ def complete_days(
     expected_s = start_s
     for before, item in zip([None, *ordered], ordered, strict=False):
         if before is not None and item.start_s == before.start_s:
-            raise WrongAnswer(
+            raise WrongAnswerError(
                 f"two values for {_local(item.start_s, zone)}: {before.value:g} "
                 f"({before.minutes} min) and {item.value:g} ({item.minutes} min)"
             )
         if item.start_s < expected_s:
-            raise WrongAnswer(f"intervals overlap at {_local(item.start_s, zone)}")
+            raise WrongAnswerError(f"intervals overlap at {_local(item.start_s, zone)}")
         if item.start_s > expected_s:
-            raise WrongAnswer(_gap(expected_s, item.start_s, zone))
+            raise WrongAnswerError(_gap(expected_s, item.start_s, zone))
         expected_s = item.start_s + 60 * item.minutes
     if expected_s == end_s:
         return ordered
@@ -173,7 +173,7 @@ def complete_days(
     if day >= open_from and (begins_day or in_parts):
         until = "" if begins_day else f" beyond {_local(expected_s, zone)}"
         raise NotPublished(f"{day} is not published yet{until}")
-    raise WrongAnswer(_gap(expected_s, end_s, zone))
+    raise WrongAnswerError(_gap(expected_s, end_s, zone))
 
 
 def _gap(start_s: int, end_s: int, zone: str) -> str:

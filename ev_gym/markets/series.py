@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from ev_gym.markets.areas import AREAS, Area
-from ev_gym.markets.errors import MarketError, NotPublished, Unreachable, WrongAnswer
+from ev_gym.markets.errors import MarketError, NotPublished, Unreachable, WrongAnswerError
 from ev_gym.markets.fetching import LOG, Fetcher
 from ev_gym.markets.records import Answer, Record, complete_days, today
 from ev_gym.markets.sources import SOURCES, Asked
@@ -146,7 +146,7 @@ def _answer(
             records = complete_days(answer.records, first_day, last_day, zone, open_from, in_parts)
         except NotPublished as error:
             raise NotPublished(f"{name}, {area}: {error}") from None
-        except WrongAnswer as error:
+        except WrongAnswerError as error:
             raise fetcher.error(first_day, last_day, error) from None
     return _series(answer, records, name)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ev_gym.markets import NotPublished, entsoe, prices
-from ev_gym.markets.errors import WrongAnswer
+from ev_gym.markets.errors import WrongAnswerError
 from tests.ev_gym.markets import played
 from tests.support.scripted_server import Act, answer, drop
 
@@ -119,7 +119,7 @@ def test_without_repeats_every_position_counts(monkeypatch: pytest.MonkeyPatch) 
         assert prices("BE", DAY, DAY, source="entsoe").tolist() == list(quarters.values())
     del quarters[50]
     day = DAY - timedelta(days=7)
-    begun = period(day, 15, {n: 1.0 for n in range(2, 97)})
+    begun = period(day, 15, dict.fromkeys(range(2, 97), 1.0))
     with played.source(monkeypatch, "entsoe", xml(series(begun, curve="A03"))):
         said = played.refusal(lambda: prices("BE", day, day, source="entsoe"))
     assert said == (
@@ -145,14 +145,14 @@ def test_without_repeats_every_position_counts(monkeypatch: pytest.MonkeyPatch) 
     ],
 )
 def test_documents_that_are_wrong(text: str, said: str) -> None:
-    with pytest.raises(WrongAnswer, match=said):
+    with pytest.raises(WrongAnswerError, match=said):
         entsoe.parse_document(text)
 
 
 def test_two_values_of_one_position() -> None:
     point = "<Point><position>1</position><price.amount>7.5</price.amount></Point>"
     text = document(series(period(DAY, 15, {1: 7.0}).replace("</Period>", point + "</Period>")))
-    with pytest.raises(WrongAnswer, match=r"two values of position 1: 7\.0 and 7\.5"):
+    with pytest.raises(WrongAnswerError, match=r"two values of position 1: 7\.0 and 7\.5"):
         entsoe.parse_document(text)
 
 

@@ -151,7 +151,8 @@ def halve(told: list[dict[str, Any]]) -> None:
          "'2025-06-03T00:00:00' has no offset from UTC"),
         (edited(lambda told: told[0].update(time_end=told[1]["time_end"])),
          "an interval of 120 minutes; allowed: 5, 15, 30, 60"),
-        (edited(lambda told: told + played.elpris(DAY, 15)[1:2]), "intervals overlap at 2025-06-03"),
+        (edited(lambda told: told + played.elpris(DAY, 15)[1:2]),
+         "intervals overlap at 2025-06-03 00:15+0200"),
     ],
 )  # fmt: skip
 def test_wrong_and_partial_answers(monkeypatch: pytest.MonkeyPatch, act: Act, problem: str) -> None:

@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 
 from ev_gym.markets import AREAS, SOURCES, carbon_g_per_kwh, prices
-from ev_gym.markets import octopus as octopus_module
 from ev_gym.markets.awattar import parse as awattar_records
 from ev_gym.markets.elprisetjustnu import parse as elpris_records
 from ev_gym.markets.energidataservice import parser as energinet_parser
@@ -239,7 +238,6 @@ def test_octopus_without_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found.tolist()[45:] == [played.value(45) / 100] * 3
     said = played.refusal(lambda: prices("GB-C", date(2024, 9, 30), PLAIN))
     assert said == "first_day is 2024-09-30; allowed for GB-C: octopus since 2024-10-01"
-    assert octopus_module.SINCE == date(2024, 10, 1)
 
 
 def nordpool_day(day: date, currency: str, area: str) -> dict[str, Any]:
