@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -60,6 +58,9 @@ def answer(fetcher: Fetcher, area: str, first_day: date, last_day: date) -> Answ
             "pynordpool is missing: pip install 'ev-gym[markets]', or '.[markets]' in a checkout; "
             "it needs Python 3.11 or later",
         ) from None
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
+
     currency = AREAS[area].currency if AREAS[area].currency in _CURRENCIES else "EUR"
     name = _NAMES.get(area, area)
 

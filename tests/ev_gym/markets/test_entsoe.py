@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,12 @@ NAMESPACE = "urn:iec62325.351:tc57wg16:451-3:publicationdocument:7:3"
 
 @pytest.fixture(autouse=True)
 def token(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("entsoe", reason="the extra `markets` brings it")
     monkeypatch.setenv("ENTSOE_API_KEY", TOKEN)
+
+
+@pytest.fixture
+def package() -> None:
+    pytest.importorskip("entsoe", reason="the extra `markets` brings it")
 
 
 def period(day: date, minutes: int, positions: dict[int, float]) -> str:
@@ -71,6 +76,7 @@ def xml(*parts: str) -> Act:
     return answer(200, document(*parts).encode(), "text/xml")
 
 
+@pytest.mark.usefixtures("package")
 def test_a_day_of_quarters_with_repeats(monkeypatch: pytest.MonkeyPatch, quick: Path) -> None:
     """Positions left out repeat the one before, to the end of the day; 100 of them."""
     act = xml(series(period(DAY, 15, {1: 10.0, 2: -3.5, 9: 40.25}), sequence=1))
@@ -88,6 +94,7 @@ def test_a_day_of_quarters_with_repeats(monkeypatch: pytest.MonkeyPatch, quick: 
     assert TOKEN.encode() not in kept.read_bytes()
 
 
+@pytest.mark.usefixtures("package")
 def test_two_auctions(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of DE-LU, the coupled auction is asked for, and taken if the other comes, too."""
     coupled = series(period(DAY, 15, {1: 10.0}), sequence=1)
@@ -111,6 +118,7 @@ def test_two_resolutions_of_one_day() -> None:
     assert len(quarters) == 96  # alone, it is taken as it was published
 
 
+@pytest.mark.usefixtures("package")
 def test_without_repeats_every_position_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Curve type A01, and the first position of A03, leave gaps, which are errors."""
     quarters = {n: float(n) for n in range(1, 101)}
@@ -156,6 +164,7 @@ def test_two_values_of_one_position() -> None:
         entsoe.parse_document(text)
 
 
+@pytest.mark.usefixtures("package")
 def test_what_it_refuses(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """None of it shows the token."""
     caplog.set_level(logging.DEBUG, "ev_gym")
@@ -179,7 +188,8 @@ def test_what_it_refuses(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCapt
     assert TOKEN not in caplog.text
 
 
-def test_without_a_token_or_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("package")
+def test_without_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ENTSOE_API_KEY")
     said = played.refusal(lambda: prices("FI", DAY, DAY, source="entsoe"))
     assert said.startswith("entsoe, FI, 2025-10-26: ENTSOE_API_KEY is not set; allowed: a token")
@@ -190,8 +200,6 @@ def test_without_a_token_or_the_package(monkeypatch: pytest.MonkeyPatch) -> None
 def test_an_extra_that_is_missing(
     monkeypatch: pytest.MonkeyPatch, source: str, package: str
 ) -> None:
-    import sys
-
     absent: Any = None  # what makes an import of it fail
     monkeypatch.setitem(sys.modules, package, absent)
     said = played.refusal(lambda: prices("FI", DAY, DAY, source=source))
