@@ -103,7 +103,7 @@ def answer(fetcher: Fetcher, area: str, first_day: date, last_day: date) -> Answ
 
         def parse(text: str = text) -> list[Record]:
             found, currency = parse_document(text)
-            currencies.add(currency)
+            currencies.update(filter(None, [currency]))
             return found
 
         records += fetcher.parsed(parse, start, end)
@@ -122,7 +122,7 @@ def _code(area: str) -> str:
 
 
 def parse_document(text: str) -> tuple[list[Record], str]:
-    """Records of a document of type A44, and its currency.
+    """Records of a document of type A44, and its currency; "" where it says that there are none.
 
     Raises:
         WrongAnswerError: if it is another document, cut short, or has impossible positions.
@@ -131,8 +131,14 @@ def parse_document(text: str) -> tuple[list[Record], str]:
         root = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
         raise WrongAnswerError(f"the answer is no whole XML document ({error})") from None
-    if not root.tag.endswith("}Publication_MarketDocument"):
-        raise WrongAnswerError(f"the document is a {root.tag.split('}')[-1]}, not one of prices")
+    kind = root.tag.split("}")[-1]
+    if kind == "Acknowledgement_MarketDocument":
+        reason = root.findtext("{*}Reason/{*}text", "")
+        if "No matching data found" in reason:
+            return [], ""
+        raise WrongAnswerError(f"it refuses: {reason}")
+    if kind != "Publication_MarketDocument":
+        raise WrongAnswerError(f"the document is a {kind}, not one of prices")
     currency = ""
     by_span: dict[tuple[int, int], dict[int, list[Record]]] = {}
     for series in root.findall("{*}TimeSeries"):
@@ -160,7 +166,7 @@ def parse_document(text: str) -> tuple[list[Record], str]:
     records: list[Record] = []
     for (start, _), by_minutes in by_span.items():
         records += by_minutes[_published_minutes(start, list(by_minutes))]
-    return records, currency or "EUR"
+    return records, currency
 
 
 def _is_coupled_auction(series: ElementTree.Element) -> bool:

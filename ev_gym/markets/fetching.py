@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 from collections.abc import Callable, Mapping
 from datetime import date
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -174,6 +176,9 @@ class Fetcher:
             # Its text would show the whole address, with a token where there is one.
             problem = f"the request to {self.base_url} failed ({type(error).__name__})"
             raise self.error(first_day, last_day, problem) from None
+        except sqlite3.Error as error:  # a full disk, or a file that something else has damaged
+            problem = f"answers cannot be kept ({error}); allowed: delete {_cache_file()}"
+            raise self.error(first_day, last_day, problem) from None
         if response.status_code not in allowed:
             said = " ".join(response.text[:200].split())
             problem = f"{self._host} answered with HTTP status {response.status_code}: {said}"
@@ -191,6 +196,7 @@ class Fetcher:
     def _attempt(self, url: str, params: Mapping[str, Any], fresh_s: float) -> requests.Response:
         import requests
         from requests.exceptions import ChunkedEncodingError, ContentDecodingError
+        from urllib3.exceptions import InvalidHeader
         from urllib3.util import Retry
 
         try:
@@ -207,7 +213,7 @@ class Fetcher:
             wait = response.headers.get("Retry-After", "0")
             try:
                 wait_s = float(Retry().parse_retry_after(wait))  # seconds, or a date
-            except Exception:  # urllib3's own class; an unreadable wish is none
+            except InvalidHeader:  # an unreadable wish is none
                 wait_s = 0.0
             asks = f", and asks to wait {wait_s:.0f} s" if wait_s > LONGEST_WAIT_S else ""
             why = f"{self._host} answered with HTTP status {response.status_code}{asks}"
@@ -239,24 +245,25 @@ def _wait_s(state: tenacity.RetryCallState) -> float:
     return max(asked_s, doubled)
 
 
+def _cache_file() -> Path:
+    import platformdirs
+
+    return platformdirs.user_cache_path("ev_gym", appauthor=False) / "markets.sqlite"
+
+
 def _session() -> CachedSession:
     """A session that keeps answers in the user's cache folder, or in memory where that fails."""
-    import platformdirs
     from requests_cache import CachedSession
 
-    folder = platformdirs.user_cache_path("ev_gym", appauthor=False)
-    backend = "sqlite"
+    settings: dict[str, Any] = {
+        "serializer": "json",
+        "allowable_methods": ("GET",),
+        "ignored_parameters": ["securityToken"],  # ENTSO-E's, which is not to lie on disk
+    }
+    file = _cache_file()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not os.access(folder, os.W_OK):
-            raise PermissionError(f"{folder} is read-only")
-    except OSError as error:
-        LOG.warning("answers are not kept on disk: %s", error)
-        backend = "memory"
-    return CachedSession(
-        str(folder / "markets.sqlite"),
-        backend=backend,
-        serializer="json",
-        allowable_methods=("GET",),
-        ignored_parameters=["securityToken"],  # ENTSO-E's, which is not to lie on disk
-    )
+        file.parent.mkdir(parents=True, exist_ok=True)
+        return CachedSession(str(file), backend="sqlite", **settings)
+    except (OSError, sqlite3.Error) as error:
+        LOG.warning("answers are not kept in %s: %s", file, error)
+        return CachedSession(backend="memory", **settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ev_gym.markets.areas import AREAS, Area
@@ -81,6 +81,9 @@ def carbon_g_per_kwh(
 def _area(area: str, first_day: date, last_day: date) -> Area:
     if area not in AREAS:
         raise MarketError(f"area is {area!r}; allowed: {', '.join(AREAS)}")
+    for name, day in (("first_day", first_day), ("last_day", last_day)):
+        if isinstance(day, datetime) or not isinstance(day, date):
+            raise MarketError(f"{name} is {day!r}; allowed: a datetime.date")
     if first_day > last_day:
         raise MarketError(f"last_day is {last_day}; allowed: from first_day, {first_day}, on")
     return AREAS[area]

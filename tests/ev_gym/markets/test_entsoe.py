@@ -157,6 +157,18 @@ def test_documents_that_are_wrong(text: str, said: str) -> None:
         entsoe.parse_document(text)
 
 
+def test_a_document_that_says_no() -> None:
+    """It may come with status 200."""
+
+    def saying(text: str) -> str:
+        name = "Acknowledgement_MarketDocument"
+        return f"<{name}><Reason><text>{text}</text></Reason></{name}>"
+
+    assert entsoe.parse_document(saying("No matching data found for A44")) == ([], "")
+    with pytest.raises(WrongAnswerError, match="it refuses: too much"):
+        entsoe.parse_document(saying("too much"))
+
+
 def test_two_values_of_one_position() -> None:
     point = "<Point><position>1</position><price.amount>7.5</price.amount></Point>"
     text = document(series(period(DAY, 15, {1: 7.0}).replace("</Period>", point + "</Period>")))

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import random
+import sqlite3
 import time
 from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
@@ -16,6 +17,7 @@ from typing import Any
 
 import platformdirs
 import pytest
+from requests_cache.backends.sqlite import SQLiteDict
 
 from ev_gym.markets import NotPublished, Unreachable, carbon_g_per_kwh, fetching, prices, records
 from tests.ev_gym.markets import played
@@ -341,4 +343,28 @@ def test_a_cache_folder_that_cannot_be_written(
     )
     with played.source(monkeypatch, "elprisetjustnu", good()):
         assert ask() == WANTED
-    assert caplog.messages[0].startswith("answers are not kept on disk: ")
+    file = tmp_path / "file" / "cache" / "markets.sqlite"
+    assert caplog.messages[0].startswith(f"answers are not kept in {file}: ")
+
+
+def test_a_cache_that_is_damaged(
+    monkeypatch: pytest.MonkeyPatch, quick: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    quick.mkdir()
+    (quick / "markets.sqlite").write_bytes(b"no database" * 1000)
+    with played.source(monkeypatch, "elprisetjustnu", good()):
+        assert ask() == WANTED
+    assert caplog.messages[0].endswith("markets.sqlite: file is not a database")
+
+
+def test_a_disk_that_is_full(monkeypatch: pytest.MonkeyPatch, quick: Path) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with played.source(monkeypatch, "elprisetjustnu", good()):
+        monkeypatch.setattr(SQLiteDict, "__setitem__", full)
+        said = played.refusal(ask)
+    assert said == (
+        f"{WHAT}answers cannot be kept (database or disk is full); allowed: delete "
+        f"{quick / 'markets.sqlite'}"
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -346,6 +346,26 @@ def test_what_is_not_served_is_refused() -> None:
     assert said.startswith("source is 'octopus'; allowed for SE1: elprisetjustnu, energy-charts")
     said = played.refusal(lambda: prices("SE1", PLAIN, SPRING))
     assert said == "last_day is 2025-03-30; allowed: from first_day, 2025-06-03, on"
+    at_noon = datetime(2025, 6, 3, 12)
+    said = played.refusal(lambda: prices("SE1", at_noon, PLAIN))
+    assert said == f"first_day is {at_noon!r}; allowed: a datetime.date"
+
+
+def test_long_spans_go_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Britain's carbon is told for two weeks at most."""
+
+    def tell(path: str, _: dict[str, str]) -> Any:
+        first, end = (pd.Timestamp(text) for text in path.split("/")[2:])
+        days = (end - first).round("D").days
+        told = [
+            britain((first + timedelta(hours=12)).date() + timedelta(days=n)) for n in range(days)
+        ]
+        return {"data": [item for day in told for item in day["data"][1:]]}
+
+    with played.source(monkeypatch, "carbonintensity", played.telling(tell)) as requests:
+        found = carbon_g_per_kwh("GB-A", date(2025, 10, 1), date(2025, 10, 31))
+    assert len(requests) == 3
+    assert len(found) == 31 * 48 + 2  # the clock goes back on the 26th
 
 
 # The recorded answers, where there are some.
