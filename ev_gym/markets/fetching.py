@@ -30,7 +30,7 @@ LOG = logging.getLogger("ev_gym.markets")
 
 CONNECT_S = 10.0
 READ_S = 60.0  # without a byte
-ATTEMPTS = 5
+ATTEMPTS = 4
 FIRST_WAIT_S = 1.0
 # Longer than a source that takes one request a minute asks for; who asks for more is not waited on.
 LONGEST_WAIT_S = 90.0
@@ -121,6 +121,8 @@ class Fetcher:
         """
         try:
             return parse()
+        except MarketError:  # of a request within, as those that a client package makes
+            raise
         except WrongAnswerError as error:
             raise self.error(first_day, last_day, error) from None
         except (LookupError, TypeError, ValueError, AttributeError) as error:

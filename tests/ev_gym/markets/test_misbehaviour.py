@@ -19,7 +19,15 @@ import platformdirs
 import pytest
 from requests_cache.backends.sqlite import SQLiteDict
 
-from ev_gym.markets import NotPublished, Unreachable, carbon_g_per_kwh, fetching, prices, records
+from ev_gym.markets import (
+    MarketError,
+    NotPublished,
+    Unreachable,
+    carbon_g_per_kwh,
+    fetching,
+    prices,
+    records,
+)
 from tests.ev_gym.markets import played
 from tests.support.scripted_server import Act, Request, answer, cut, drop, hang
 
@@ -227,6 +235,31 @@ def test_carbon_of_today_comes_bit_by_bit(monkeypatch: pytest.MonkeyPatch) -> No
     assert said == (
         "energy-charts, FR: 2025-11-20 is not published yet beyond 2025-11-20 10:00+0100"
     )
+
+
+@pytest.mark.parametrize(
+    ("day", "act", "kind", "problem"),
+    [
+        (TOMORROW, answer(204, b""), NotPublished, "2025-11-21 is not published yet"),
+        (TODAY, answer(204, b""), MarketError, "no value from 2025-11-20 00:00+0100 to"),
+        (TODAY, drop, Unreachable, "no connection to 127.0.0.1:"),
+        (TODAY, answer(503, {}), Unreachable, "127.0.0.1:"),
+        (TODAY, answer(200, HTML, "text/html"), MarketError, "the answer is no JSON but text/html"),
+        (TODAY, answer(401, {}), MarketError, "127.0.0.1:"),
+        (TODAY, answer(200, {"multiAreaEntries": []}), MarketError, "the answer is not of the doc"),
+    ],
+)
+def test_nordpool(
+    monkeypatch: pytest.MonkeyPatch, day: date, act: Act, kind: type[MarketError], problem: str
+) -> None:
+    """Its client's own repeats, seven seconds apart, never come into play."""
+    pytest.importorskip("pynordpool", reason="the extra `markets` brings it, from Python 3.11 on")
+    began = time.monotonic()
+    with played.source(monkeypatch, "nordpool", act):
+        said = played.refusal(lambda: prices("NO1", day, day, source="nordpool"), kind)
+    what = "nordpool, NO1: " if kind is NotPublished else f"nordpool, NO1, {day}: "
+    assert said.startswith(what + problem)
+    assert time.monotonic() - began < 5
 
 
 # The next source.
