@@ -93,7 +93,11 @@ def _join(path: Path, header: str, parts: list[Path]) -> None:
 
 
 def _house(archive: Path, load: Path, gaps: Path) -> None:
-    found = house.read(archive)
+    try:
+        found = house.read(archive)
+    except MarketError:
+        archive.unlink()  # it would be taken for downloaded
+        raise
     for path, text in ((load, house.HEADER + found.rows), (gaps, house.GAPS_HEADER + found.gaps)):
         _write(path, text)
         _accept(path)

@@ -9,6 +9,7 @@ project's figures come; a second file lists them, so that nobody takes them for 
 from __future__ import annotations
 
 import zipfile
+import zlib
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -55,7 +56,7 @@ def read(path: Path) -> House:
                 na_values=["?"],
                 dtype={"Date": str, "Time": str, "Global_active_power": np.float64},
             )
-    except (zipfile.BadZipFile, KeyError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError) as error:
         raise MarketError(f"uci: {path} is not the archive of data set 235: {error}") from None
     stamps = pd.to_datetime(table["Date"] + " " + table["Time"], format="%d/%m/%Y %H:%M:%S")
     of_year = (stamps.dt.year == YEAR).to_numpy()

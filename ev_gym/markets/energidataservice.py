@@ -17,7 +17,7 @@ from ev_gym.markets.records import Answer, Record, pieces, record, utc_s
 
 FIRST_QUARTER_DAY = date(2025, 10, 1)
 _NAMES = {"DE-LU": "DE"}
-_CARBON_DAYS = 31  # of five-minute values a request, some 9,000 rows
+_CARBON_DAYS = 366  # a request, some 100,000 rows: it does not like many requests
 
 
 def answer(fetcher: Fetcher, area: str, first_day: date, last_day: date) -> Answer:

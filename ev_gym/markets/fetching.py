@@ -12,6 +12,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +35,9 @@ ATTEMPTS = 4
 FIRST_WAIT_S = 1.0
 # Longer than a source that takes one request a minute asks for; who asks for more is not waited on.
 LONGEST_WAIT_S = 90.0
+# After 429 without such a wish: some sources take a request a minute and do not say so.
+LIMIT_WAIT_S = 20.0
+TOLD_WAIT_S = 5.0  # waits from here on are told as warnings
 REPEATED_STATUSES = (429, 500, 502, 503, 504)
 # Past days hardly change; of those that are still being published, an answer is old soon.
 FRESH_S = 30 * 86_400
@@ -212,11 +216,10 @@ class Fetcher:
         except requests.ConnectionError:
             raise _NoAnswerError(f"no connection to {self._host}") from None
         if response.status_code in REPEATED_STATUSES:
-            wait = response.headers.get("Retry-After", "0")
-            try:
-                wait_s = float(Retry().parse_retry_after(wait))  # seconds, or a date
-            except InvalidHeader:  # an unreadable wish is none
-                wait_s = 0.0
+            wait_s = LIMIT_WAIT_S if response.status_code == 429 else 0.0
+            with suppress(KeyError, InvalidHeader):  # an unreadable wish is none
+                # In seconds, or a date.
+                wait_s = float(Retry().parse_retry_after(response.headers["Retry-After"]))
             asks = f", and asks to wait {wait_s:.0f} s" if wait_s > LONGEST_WAIT_S else ""
             why = f"{self._host} answered with HTTP status {response.status_code}{asks}"
             raise _NoAnswerError(why, wait_s)
@@ -228,9 +231,11 @@ class Fetcher:
     def _tell(self, state: tenacity.RetryCallState) -> None:
         assert state.outcome is not None
         assert state.next_action is not None
-        LOG.info(
+        sleep_s = state.next_action.sleep
+        LOG.log(
+            logging.WARNING if sleep_s >= TOLD_WAIT_S else logging.INFO,
             "%s, %s: %s; trying again in %.0f s",
-            *(self.source, self.area, state.outcome.exception(), state.next_action.sleep),
+            *(self.source, self.area, state.outcome.exception(), sleep_s),
         )
 
 

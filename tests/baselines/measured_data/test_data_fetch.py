@@ -245,6 +245,19 @@ def test_an_interrupted_run_goes_on(sources: Sources, monkeypatch: pytest.Monkey
     assert len(sources.open_meteo) == 2
 
 
+def test_an_archive_that_is_wrong_is_fetched_again(
+    sources: Sources, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = os.environ["EV_GYM_UCI_URL"]
+    with scripted(answer(200, b"<html>Back soon</html>", "text/html")) as (url, _):
+        monkeypatch.setenv("EV_GYM_UCI_URL", url)
+        result = fetch()
+    assert result.exit_code == 1
+    assert "uci_235.zip is not the archive of data set 235" in result.output
+    monkeypatch.setenv("EV_GYM_UCI_URL", good)
+    assert fetch().exit_code == 0
+
+
 def test_into_another_folder(sources: Sources, tmp_path: Path, monkeypatch: Any) -> None:
     out = tmp_path / "there"
     result = fetch("--out", str(out))

@@ -18,6 +18,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The cache's folder."""
     monkeypatch.setattr(platformdirs, "user_cache_path", lambda *_, **__: tmp_path / "cache")
     monkeypatch.setattr(fetching, "FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr(fetching, "LIMIT_WAIT_S", 0.001)
     monkeypatch.setattr(fetching, "READ_S", 0.2)
     monkeypatch.setattr(records, "now", lambda: NOW)
     return tmp_path / "cache"

@@ -100,6 +100,20 @@ def test_a_server_that_asks_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(requests) == 1
 
 
+def test_a_limit_of_requests(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After 429 without a wish it waits, too; long waits are told."""
+    monkeypatch.setattr(fetching, "LIMIT_WAIT_S", 0.3)
+    monkeypatch.setattr(fetching, "TOLD_WAIT_S", 0.3)
+    began = time.monotonic()
+    with played.source(monkeypatch, "elprisetjustnu", answer(500, {}), answer(429, {}), good()):
+        assert ask() == WANTED
+    assert time.monotonic() - began >= 0.3
+    (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert "answered with HTTP status 429; trying again in 0 s" in record.getMessage()
+
+
 def test_back_off_doubles() -> None:
     class State:
         outcome = type("Outcome", (), {"exception": staticmethod(lambda: None)})()
