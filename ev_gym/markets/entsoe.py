@@ -61,14 +61,14 @@ def answer(fetcher: Fetcher, area: str, first_day: date, last_day: date) -> Answ
         from entsoe import EntsoeRawClient
         from entsoe.exceptions import NoMatchingDataError
     except ModuleNotFoundError:
-        raise fetcher.error(
+        raise fetcher.not_set_up(
             first_day,
             last_day,
             "entsoe-py is missing: pip install 'ev-gym[markets]', or '.[markets]' in a checkout",
         ) from None
     token = os.environ.get(TOKEN)
     if not token:
-        raise fetcher.error(
+        raise fetcher.not_set_up(
             first_day,
             last_day,
             f"{TOKEN} is not set; allowed: a token of one's own, free, from "

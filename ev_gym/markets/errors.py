@@ -15,5 +15,9 @@ class Unreachable(MarketError):  # noqa: N818  # named after what the source is
     """No answer after several attempts: no connection, time-outs, or a server that fails."""
 
 
+class NotSetUp(MarketError):  # noqa: N818  # named after what the source is
+    """The source needs a package or a token that is missing; the message says where to get it."""
+
+
 class WrongAnswerError(Exception):
     """What a parser finds wrong; `Fetcher.records` adds source, area and day to it."""

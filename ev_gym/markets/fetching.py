@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ev_gym.markets.errors import MarketError, Unreachable, WrongAnswerError
+from ev_gym.markets.errors import MarketError, NotSetUp, Unreachable, WrongAnswerError
 from ev_gym.markets.records import Record, today
 
 if TYPE_CHECKING:
@@ -95,6 +95,10 @@ class Fetcher:
     def error(self, first_day: date, last_day: date, problem: object) -> MarketError:
         """An error that names source, area and days."""
         return MarketError(f"{self._what(first_day, last_day)}: {problem}")
+
+    def not_set_up(self, first_day: date, last_day: date, missing: str) -> NotSetUp:
+        """An error that says what is missing to use the source."""
+        return NotSetUp(f"{self._what(first_day, last_day)}: {missing}")
 
     def records(
         self,

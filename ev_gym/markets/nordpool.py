@@ -52,7 +52,7 @@ def answer(fetcher: Fetcher, area: str, first_day: date, last_day: date) -> Answ
     try:
         from pynordpool import Currency, NordPoolClient, NordPoolEmptyResponseError
     except ModuleNotFoundError:
-        raise fetcher.error(
+        raise fetcher.not_set_up(
             first_day,
             last_day,
             "pynordpool is missing: pip install 'ev-gym[markets]', or '.[markets]' in a checkout; "

@@ -7,7 +7,13 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from ev_gym.markets.areas import AREAS, Area
-from ev_gym.markets.errors import MarketError, NotPublished, Unreachable, WrongAnswerError
+from ev_gym.markets.errors import (
+    MarketError,
+    NotPublished,
+    NotSetUp,
+    Unreachable,
+    WrongAnswerError,
+)
 from ev_gym.markets.fetching import LOG, Fetcher
 from ev_gym.markets.records import Answer, Record, complete_days, today
 from ev_gym.markets.sources import SOURCES, Asked
@@ -39,8 +45,9 @@ def prices(
     Raises:
         NotPublished: if the days are not complete yet.
         Unreachable: if no source answers.
-        MarketError: if an argument is none of those allowed, the answer is wrong or partial, or the
-            source needs a package or a token that is missing. It names source, area and day.
+        NotSetUp: if the source needs a package or a token that is missing.
+        MarketError: if an argument is none of those allowed, or the answer is wrong or partial. It
+            names source, area and day. The others are of this class, too.
     """
     found = _area(area, first_day, last_day)
     names = _chosen(area, found.price_sources, source, first_day)
@@ -69,7 +76,7 @@ def carbon_g_per_kwh(
         `attrs` as those of `prices`.
 
     Raises:
-        NotPublished, Unreachable, MarketError: as for `prices`.
+        NotPublished, Unreachable, NotSetUp, MarketError: as for `prices`.
     """
     found = _area(area, first_day, last_day)
     names = _chosen(area, found.carbon_sources, source, None)
@@ -121,15 +128,10 @@ def _first_answer(
             LOG.warning("%s; trying %s", failures[-1], name)
         try:
             return _answer(name, ask, area, first_day, last_day, open_from, in_parts)
-        except NotPublished:
-            raise
-        except Unreachable as error:
+        except (Unreachable, NotSetUp) as error:
             failures.append(error)
-        except MarketError as error:
-            # One that needs what is not installed ends the search where nothing else was wrong.
-            if not failures:
-                raise
-            failures.append(error)
+    if len(failures) == 1:
+        raise failures[0]
     raise Unreachable("; ".join(map(str, failures)))
 
 

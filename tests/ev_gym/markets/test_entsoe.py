@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ev_gym.markets import NotPublished, entsoe, prices
+from ev_gym.markets import NotPublished, NotSetUp, entsoe, prices
 from ev_gym.markets.errors import WrongAnswerError
 from tests.ev_gym.markets import played
 from tests.support.scripted_server import Act, answer, drop
@@ -203,7 +203,7 @@ def test_what_it_refuses(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCapt
 @pytest.mark.usefixtures("package")
 def test_without_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ENTSOE_API_KEY")
-    said = played.refusal(lambda: prices("FI", DAY, DAY, source="entsoe"))
+    said = played.refusal(lambda: prices("FI", DAY, DAY, source="entsoe"), NotSetUp)
     assert said.startswith("entsoe, FI, 2025-10-26: ENTSOE_API_KEY is not set; allowed: a token")
     assert "https://transparency.entsoe.eu" in said
 
@@ -214,5 +214,5 @@ def test_an_extra_that_is_missing(
 ) -> None:
     absent: Any = None  # what makes an import of it fail
     monkeypatch.setitem(sys.modules, package, absent)
-    said = played.refusal(lambda: prices("FI", DAY, DAY, source=source))
+    said = played.refusal(lambda: prices("FI", DAY, DAY, source=source), NotSetUp)
     assert "is missing: pip install 'ev-gym[markets]', or '.[markets]' in a checkout" in said

@@ -7,6 +7,7 @@ import logging
 import os
 import random
 import sqlite3
+import sys
 import time
 from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
@@ -303,6 +304,31 @@ def test_the_next_source_is_not_asked_for_a_better_answer(monkeypatch: pytest.Mo
     ):
         played.refusal(lambda: prices("SE1", DAY, DAY))
     assert second == []
+
+
+def test_a_wrong_answer_of_the_next_source_ends_the_search(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with (
+        played.source(monkeypatch, "elprisetjustnu", drop),
+        played.source(monkeypatch, "energidataservice", answer(200, {"total": 1, "records": []})),
+        played.source(monkeypatch, "energy-charts", answer(200, played.charts([DAY]))) as third,
+    ):
+        said = played.refusal(lambda: prices("SE3", DAY, DAY))
+    assert said == "energidataservice, SE3, 2025-06-03: 0 of 1 rows"
+    assert third == []
+
+
+def test_sources_that_are_not_set_up_are_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    absent: Any = None  # what makes an import fail
+    monkeypatch.setitem(sys.modules, "pynordpool", absent)
+    monkeypatch.setitem(sys.modules, "entsoe", absent)
+    with played.source(monkeypatch, "energy-charts", drop):
+        said = played.refusal(lambda: prices("FI", DAY, DAY), Unreachable)
+    parts = said.split("; ")
+    assert parts[0].startswith("energy-charts, FI, 2025-06-03: no connection to 127.0.0.1:")
+    assert "pynordpool is missing: pip install 'ev-gym[markets]'" in said
+    assert "entsoe-py is missing" in said
 
 
 def test_all_sources_fail(monkeypatch: pytest.MonkeyPatch) -> None:
