@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -18,6 +19,7 @@ from ev_gym.markets.elprisetjustnu import parse as elpris_records
 from ev_gym.markets.energidataservice import parser as energinet_parser
 from ev_gym.markets.energy_charts import parse_prices as charts_records
 from ev_gym.markets.entsoe import parse_document
+from ev_gym.series.dataset import Dataset
 from tests.ev_gym.markets import played
 from tests.support.scripted_server import answer
 
@@ -112,6 +114,23 @@ def test_energidataservice_from_hours_to_quarters(monkeypatch: pytest.MonkeyPatc
     }
     assert (asked[1][1]["start"], asked[1][1]["end"]) == ("2025-10-01T00:00", "2025-10-03T00:00")
     assert asked[3][1]["filter"] == '{"PriceArea": ["DE"]}'
+
+
+def test_a_data_set_takes_the_series(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The unit in the name is one that it knows; in quarter-hours, too."""
+    monday = date(2025, 11, 3)
+    days = [monday + timedelta(days=n) for n in range(7)]
+    with played.source(monkeypatch, "energidataservice", played.telling(energinet_server)):
+        price = prices("DK1", days[0], days[-1])
+    dataset = Dataset.from_frame(
+        price=price,
+        load=pd.Series(1.0, price.index, name="load_kw"),
+        temperature=5.0,
+        zone=AREAS["DK1"].zone,
+        currency=AREAS["DK1"].currency,
+    )
+    assert dataset.price_minutes == 15
+    np.testing.assert_allclose(dataset.price_per_kwh, expected(days, 15, 7.5) / 1000)
 
 
 def test_energidataservice_that_keeps_rows_back(monkeypatch: pytest.MonkeyPatch) -> None:
