@@ -13,6 +13,7 @@ import numpy as np
 
 from ev_gym.scenario import Data, Scenario, ScenarioError
 from ev_gym.series.dataset import Dataset
+from ev_gym.series.fetched import FETCHED_FILES, fetched_folder
 from ev_gym.series.public_holidays import public_holidays
 
 # The day of the teaching server of 2024: prices (ore per kWh) and base loads (kW) of its 24 hours.
@@ -62,7 +63,8 @@ def dataset_of(scenario: Scenario, world: int = 0) -> Dataset:
         world: Number of the world, from 0; only built-in series have more than one.
 
     Raises:
-        ScenarioError: if files are named relative to `EV_GYM_DATA` and that is not set.
+        ScenarioError: if files are named relative to `EV_GYM_DATA`, that is not set, and they are
+            not those that `ev-gym data fetch` has brought.
         FileNotFoundError, DataError: if a file is missing or does not hold such a series.
     """
     if scenario.data.source != "files":
@@ -75,13 +77,23 @@ def _files(data: Data) -> tuple[_File | None, ...]:
     names = (data.price_file, data.load_file, data.temperature_file, data.irradiance_file)
     paths = [None if name is None else Path(name) for name in names]
     named = [path for path in paths if path is not None]
+    folder = _folder([path for path in named if not path.is_absolute()], named)
+    return tuple(None if path is None else _file(folder / path) for path in paths)
+
+
+def _folder(relative: list[Path], named: list[Path]) -> Path:
+    """The folder of relative paths: that of EV_GYM_DATA, or that of the fetched series."""
     folder = os.environ.get("EV_GYM_DATA")
-    if folder is None and not all(path.is_absolute() for path in named):
-        raise ScenarioError(
-            "EV_GYM_DATA is not set; allowed: the folder that holds "
-            + ", ".join(str(path) for path in named)
-        )
-    return tuple(None if path is None else _file(Path(folder or ".") / path) for path in paths)
+    if folder is not None or not relative:
+        return Path(folder or ".")
+    are_fetched = {str(path) for path in relative} <= set(FETCHED_FILES)
+    if are_fetched and all((fetched_folder() / path).is_file() for path in relative):
+        return fetched_folder()
+    raise ScenarioError(
+        "EV_GYM_DATA is not set; allowed: the folder that holds "
+        + ", ".join(str(path) for path in named)
+        + ("; `ev-gym data fetch` downloads them" if are_fetched else "")
+    )
 
 
 def _file(path: Path) -> _File:

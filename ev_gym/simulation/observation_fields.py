@@ -207,12 +207,11 @@ def _dearest_per_kw(tables: Tables) -> float:
     """The most that a kW more in a peak can add, as it counts."""
     power = tables.power
     lines = power.rates[..., FACTOR] * power.rates[..., PRICE]
-    rises, ends_kw = np.diff(power.step_prices, axis=2), power.step_limits[..., 1:]
-    used = np.isfinite(ends_kw)  # beside a rule in steps, one in a line has none
-    lengths_kw = np.subtract(
-        ends_kw, power.step_limits[..., :-1], out=np.ones_like(rises), where=used
-    )
-    steps = np.divide(rises, lengths_kw, out=np.zeros_like(rises), where=used)
+    limits_kw = power.step_limits
+    inside = np.isfinite(limits_kw[..., 1:])
+    rises = np.diff(power.step_prices, axis=2)
+    lengths = np.where(inside, limits_kw[..., 1:], 0.0) - np.where(inside, limits_kw[..., :-1], 0.0)
+    steps = np.divide(rises, lengths, out=np.zeros_like(rises), where=inside)
     return float(max(lines.max(initial=0.0), steps.max(initial=0.0)))
 
 

@@ -6,9 +6,11 @@ import copy
 import dataclasses
 import json
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import platformdirs
 import pytest
 
 import ev_gym
@@ -305,8 +307,9 @@ def test_tariffs_by_name_and_a_driving_of_ones_own() -> None:
     assert said == "Vehicle.driving is 'daily'; allowed: a Driving, or None"
 
 
-def test_measured_preset_needs_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_measured_preset_needs_its_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("EV_GYM_DATA", raising=False)
+    monkeypatch.setattr(platformdirs, "user_data_path", lambda *_, **__: tmp_path)
     message = refusal(lambda: dataset_of(preset("stockholm-measured")))
     assert message.startswith("EV_GYM_DATA is not set; allowed: the folder that holds ")
     data = preset("stockholm-measured").data
