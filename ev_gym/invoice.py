@@ -323,7 +323,7 @@ def _shown_above(
     """By how much what each invoice shows of its peaks is above what is booked, without VAT."""
     firsts = np.flatnonzero(np.diff(number, prepend=-1))
     rule = next((rule for rule in scenario.tariff.peaks if rule.invoice_months > 1), None)
-    if rule is None or not firsts.size:
+    if rule is None or not firsts.size or not scenario.tariff.has_power_charge:
         return [0.0] * firsts.size
     quarters, step_min = quarters_of(scenario.tariff, dataset), scenario.time_step_min
     alone = house_imports(scenario, dataset, place_min, history["load_kw"].to_numpy())
