@@ -111,6 +111,7 @@ def test_bounds_themselves_are_allowed(kind: type, field: Any) -> None:
     rule = field.metadata
     company: dict[str, dict[str, Any]] = {
         "Tariff.credits_up_to_kwh": {"credits": (Price(per_kwh=-1.0),)},
+        "Tariff.network_ceiling_per_kwh": {"transfer": 0.1},
         "PeakPrice.steps_kw": {"steps_price": (1.0, 2.0)},
         "PeakPrice.steps_price": {"steps_kw": (0.0, 2.0)},
         **{
@@ -148,6 +149,7 @@ def test_bounds_themselves_are_allowed(kind: type, field: Any) -> None:
             "Charger.levels_kw": ((0, 7.4), [0.0, 3.7, 100.0], tuple(range(100))),
             "Scenario.currency": ("EUR",),
             "Tariff.currency": ("SEK", "EUR"),
+            "CalledDays.begins": ("00:00", "23:45"),
             "CalledDays.days": ("2025-01-01", "2025-01-01 2025-12-31"),
             **{
                 f"{row.__name__}.{name}": known
