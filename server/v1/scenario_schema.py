@@ -134,12 +134,20 @@ VehicleOverrides = overrides_of(
 TariffOverrides = overrides_of(
     Tariff, like=_field(_Model, "known tariff to start from, such as ellevio-2025")
 )
-_tariffs = Literal[(*TARIFFS, *OLD_NAMES)]  # type: ignore[valid-type]  # names known at run time
+
+
+def _name_of_today(name: Any) -> Any:
+    """A tariff's name, of an old one the new."""
+    return OLD_NAMES.get(name, name) if isinstance(name, str) else name
+
+
+_tariffs = Literal[tuple(TARIFFS)]  # type: ignore[valid-type]  # names known at run time
 ScenarioOverrides = overrides_of(
     Scenario,
     tariff=_field(
         Annotated[
-            Annotated[_tariffs, Tag(NAME)] | Annotated[TariffOverrides, Tag(OVERRIDES)],
+            Annotated[_tariffs, BeforeValidator(_name_of_today), Tag(NAME)]
+            | Annotated[TariffOverrides, Tag(OVERRIDES)],
             Discriminator(_branch),
         ],
         "what a kWh costs beyond the spot price: a known tariff's name, or overrides",

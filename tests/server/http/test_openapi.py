@@ -28,7 +28,7 @@ from ev_gym.scenario import (
     Tariff,
     Vehicle,
 )
-from ev_gym.scenario.known_tariffs import OLD_NAMES, TARIFFS
+from ev_gym.scenario.known_tariffs import TARIFFS
 from ev_gym.simulation.results import NAMES
 from ev_gym.simulation.state_fields import (
     REWARD_TERMS,
@@ -182,7 +182,7 @@ def test_a_tariff_is_a_known_one_or_overrides(document: dict[str, Any]) -> None:
     known, overrides = document["components"]["schemas"]["ScenarioOverrides"]["properties"][
         "tariff"
     ]["oneOf"]
-    assert known["enum"] == [*TARIFFS, *OLD_NAMES]
+    assert known["enum"] == list(TARIFFS)
     assert overrides == {"$ref": "#/components/schemas/TariffOverrides"}
 
 
