@@ -24,17 +24,15 @@ from ev_gym.series.column_units import (
 )
 from ev_gym.series.files_and_frames import Table, Tables
 from ev_gym.series.limits import (
-    HOURS_PER_WEEK,
     MAX_TEMPERATURE_C,
     PRICE_MINUTES,
     DataError,
     check_currency,
 )
-from ev_gym.series.local_time import check_local_monday, find_zone
+from ev_gym.series.local_time import WEEK_S, Span, check_local_monday, find_zone
 from ev_gym.series.stamps import utc_text
 
 QUARTER_S, HOUR_S, DAY_S = 900, 3600, 86400
-WEEK_S = HOURS_PER_WEEK * HOUR_S
 _ISO_WEEKS = 53
 
 
@@ -47,14 +45,6 @@ class Options(NamedTuple):
     start: str | date | datetime | None
     weeks: int | None
     load_zone: str | None
-
-
-class Span(NamedTuple):
-    """The calendar of the series: seconds since 1970 in UTC, and the zone of the local clock."""
-
-    start_s: int
-    end_s: int
-    zone: str
 
 
 def aligned(tables: Tables, options: Options) -> dict[str, Any]:
