@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from baselines.cli.benchmark import benchmark
+from baselines.cli.data import data
 from baselines.cli.options import (
     HORIZON,
     HORIZON_HELP,
@@ -106,6 +107,7 @@ def drive(url: str, policy: str, token: str | None, poll_s: float, out: Path) ->
 
 
 main.add_command(benchmark)
+main.add_command(data)
 
 
 @main.command("warm-up")

@@ -28,6 +28,12 @@ _LOAD = re.compile(r"(?:^|(?<!_per)_)(kw|w|kwh|wh)$")
 _TEMPERATURE = re.compile(r"(?:^|_)(c)$")
 _IRRADIANCE = re.compile(r"(?:^|_)(ghi|dhi|dni)_w_per_m2$")
 _IRRADIANCES = ["ghi", "dhi", "dni"]
+_PATTERNS = {
+    "price": _PRICE,
+    "load": _LOAD,
+    "temperature": _TEMPERATURE,
+    "irradiance": _IRRADIANCE,
+}
 _ALLOWED = {
     "price": "a name that ends in _<currency>_per_kwh or _<currency>_per_mwh, as in "
     "'price_sek_per_kwh', 'price_ore_per_kwh', 'price_eur_per_mwh'",
@@ -193,10 +199,34 @@ def _unit_of(table: Table, pattern: re.Pattern[str], column: str) -> str:
     return _unit(pattern, table.file.unit or column)
 
 
+def may_hold(table: Table, role: str) -> bool:
+    """Whether a column that counts, or the file's option, has a unit of that role."""
+    file = table.file
+    named = [*file.columns, *file.sum_columns]
+    return any(_unit_of(table, _PATTERNS[role], name) for name in named or table.cells.columns)
+
+
+def chosen(table: Table, role: str) -> list[str]:
+    """Names of the columns of prices, loads or temperatures that are read.
+
+    Raises:
+        DataError: There are none, or several and none is named.
+    """
+    return _choose(table, role, _PATTERNS[role], "columns")
+
+
+def own_currency(table: Table) -> str:
+    """The currency in which a table's prices are; of a hundredth that several have, the first."""
+    (name,) = chosen(table, "price")
+    match = _PRICE.search(_plain(table.file.unit or name))
+    assert match is not None  # `chosen` lets no other name through
+    unit = str(match.group(1))
+    return HUNDREDTHS[unit][0] if unit in HUNDREDTHS else unit.upper()
+
+
 def _choose(table: Table, role: str, pattern: re.Pattern[str], option: str) -> list[str]:
     """Names of the columns to read: those that the file's options name, or the only known one."""
-    names = [str(column) for column in table.cells.columns]
-    file = table.file
+    names, file = [str(column) for column in table.cells.columns], table.file
     unread = file.counter or file.less_columns or (file.sum_columns and not file.register_column)
     if role != "load" and unread:
         raise DataError(
@@ -205,39 +235,37 @@ def _choose(table: Table, role: str, pattern: re.Pattern[str], option: str) -> l
         )
     listed = file.sum_columns if file.register_column else file.columns
     if listed:
-        chosen = list(listed)
-        _check_chosen(table, role, pattern, chosen, option)
-        if role != "load" and len(chosen) > 1:
-            raise DataError(f"{table.header}: {chosen}; needed is one {role} column")
-        return chosen
-    given = table.file.unit is not None
-    chosen = names if given else [name for name in names if _unit(pattern, name)]
-    if len(chosen) > 1 and role != "irradiance":
-        ways = f"{option}=" + (
-            ", each a house of its own, or add them up with sum_columns= and take others off with "
-            "less_columns="
-            if role == "load"
-            else ""
-        )
-        raise DataError(f"{table.header}: several {role} columns, {chosen}; choose with {ways}")
-    _check_chosen(table, role, pattern, chosen, option)
-    return chosen
+        _check_chosen(table, role, pattern, list(listed), option)
+        if role != "load" and len(listed) > 1:
+            raise DataError(f"{table.header}: {list(listed)}; needed is one {role} column")
+        return list(listed)
+    found = names if file.unit is not None else [name for name in names if _unit(pattern, name)]
+    if len(found) > 1 and role != "irradiance":
+        ways = f"{option}= or the file's own columns="
+        if role == "load":
+            ways += (
+                ", each a house of its own, or add them up with sum_columns= and take others off "
+                "with less_columns="
+            )
+        raise DataError(f"{table.header}: several {role} columns, {found}; choose with {ways}")
+    _check_chosen(table, role, pattern, found, option)
+    return found
 
 
-def _check_present(table: Table, chosen: list[str], option: str) -> None:
+def _check_present(table: Table, wanted: list[str], option: str) -> None:
     names = [str(column) for column in table.cells.columns]
-    for name in chosen:
+    for name in wanted:
         if name not in names:
             raise DataError(f"{table.header}: no column {name!r} ({option}) among {names}")
 
 
 def _check_chosen(
-    table: Table, role: str, pattern: re.Pattern[str], chosen: list[str], option: str
+    table: Table, role: str, pattern: re.Pattern[str], wanted: list[str], option: str
 ) -> None:
     """Refuse columns that are not there or have no known unit."""
-    _check_present(table, chosen, option)
-    unknown = [name for name in chosen if not _unit_of(table, pattern, name)]
-    if unknown or not chosen:
+    _check_present(table, wanted, option)
+    unknown = [name for name in wanted if not _unit_of(table, pattern, name)]
+    if unknown or not wanted:
         raise DataError(
             f"{table.header}: no known {role} unit in "
             f"{table.file.unit or unknown or list(table.cells.columns)}; allowed is "

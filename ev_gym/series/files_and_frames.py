@@ -167,11 +167,13 @@ def read_csv(file: SeriesFile, role: str) -> Table:
     if file.dialect == "pvgis":  # one moment of each hour, minutes past it, stands for the hour
         seconds = seconds - seconds[:1] % 3600
     starts, lengths_s = intervals(seconds, name, rows, file.stamp_marks)
+    between = f"{separator_word(content.separator)} between cells"
+    if file.separator is None:
+        between += ", as the header shows"
+    columns = repr(stamp) + (f" and {file.time_column!r}" if file.time_column else "")
     understood = (
-        f"{content.encoding}, {separator_word(content.separator)} between cells, header in row "
-        f"{content.header_row}",
-        f"{stamp!r}{f' and {file.time_column!r}' if file.time_column else ''}, {shape}; they mark "
-        f"the {file.stamp_marks} of their intervals",
+        f"{content.encoding}, {between}; header in row {content.header_row}",
+        f"stamps in {columns}, {shape}; they mark the {file.stamp_marks} of the intervals",
     )
     return Table(name, header, rows, starts, lengths_s, with_sums(file, cells), file, understood)
 

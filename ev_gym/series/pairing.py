@@ -157,7 +157,7 @@ def price_calendar(prices: Series, options: Options) -> tuple[int, int]:
     """First instant (seconds since 1970) and number of weeks of the calendar."""
     end_s = prices.start_s + prices.values.shape[1] * prices.step_s
     if options.start is None:
-        start_s = _first_monday(prices.start_s, find_zone(options.zone))
+        start_s = first_monday(prices.start_s, find_zone(options.zone))
     else:
         start_s = _start_of_option(options.start, options.zone)
     if (start_s - prices.start_s) % prices.step_s:
@@ -184,7 +184,8 @@ def price_calendar(prices: Series, options: Options) -> tuple[int, int]:
     return start_s, int(weeks)
 
 
-def _first_monday(from_s: int, zone: ZoneInfo) -> int:
+def first_monday(from_s: int, zone: ZoneInfo) -> int:
+    """The first local Monday 00:00 from an instant on; both in seconds since 1970."""
     day = datetime.fromtimestamp(from_s, zone).date()
     day += timedelta(days=-day.weekday() % 7)
     monday = datetime.combine(day, time(), zone)
@@ -238,7 +239,7 @@ def _overlap_error(series: Series, last_s: int, span: Span) -> DataError:
         for from_s, to_s in ((span.start_s, series.start_s), (last_s, span.end_s))
         if from_s < to_s
     ]
-    first_s = _first_monday(max(series.start_s, span.start_s), find_zone(span.zone))
+    first_s = first_monday(max(series.start_s, span.start_s), find_zone(span.zone))
     weeks = max(0, (min(last_s, span.end_s) - first_s) // WEEK_S)
     monday = datetime.fromtimestamp(first_s, find_zone(span.zone)).date()
     cut = f'start="{monday}" and weeks={weeks}, which it covers, or ' if weeks else ""

@@ -135,7 +135,7 @@ def _in_iso(texts: list[str], name: str, rows: NDArray[np.int64]) -> tuple[list[
         if clock in ("T24:00", "T24:00:00"):  # the end of a day, which ISO 8601 knew until 2019
             iso, clock = _next_day(iso), "T00:00"
         plain.append(iso + clock + (part["offset"] or "").strip())
-    return plain, {"": "ISO 8601"}.get(order, f"{order}/yyyy")
+    return plain, {"dd/mm": "the day first", "mm/dd": "the month first"}.get(order, "ISO 8601")
 
 
 def _date_order(

@@ -107,7 +107,7 @@ def test_several_houses() -> None:
     expected = load[["a_kw", "b_kw"]].to_numpy().T
     with pytest.raises(
         DataError,
-        match=r"several load columns, \['a_kw', 'b_kw'\]; choose with load_columns=, each a house",
+        match=r"several load columns, \['a_kw', 'b_kw'\]; choose with load_columns= or the file's ",
     ):
         week_of(load=load)
     chosen = week_of(load=load, load_columns=["b_kw", "a_kw"])
