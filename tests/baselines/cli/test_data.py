@@ -46,8 +46,8 @@ def test_what_is_said_of_a_meter(meter: Path) -> None:
     assert said == (
         f"{meter}: load\n"
         "  read as      cp1252, semicolons between cells, as the header shows; header in row 2\n"
-        "  read as      stamps in 'Datum', the day first, on the clock of Europe/Stockholm; they mark "
-        "the start of the intervals\n"
+        "  read as      stamps in 'Datum', the day first, on the clock of Europe/Stockholm; they "
+        "mark the start of the intervals\n"
         "  intervals    361 of 60 minutes\n"
         "  from         Sun 2024-10-20 00:00 to Mon 2024-11-04 00:00 in Europe/Stockholm\n"
         "  whole weeks  2 from 2024-10-21\n"
