@@ -78,6 +78,11 @@ def load_series(table: Table) -> Series:
             f"{table.header}: less_columns = {less} without sum_columns; needed are the columns "
             "that they are taken off"
         )
+    if plus and file.columns and file.register_column is None:
+        raise DataError(
+            f"{table.header}: columns = {list(file.columns)} beside sum_columns = {plus}; allowed "
+            "is one of the two: houses of their own, or one house"
+        )
     if not plus:
         names = _choose(table, "load", _LOAD, "load_columns")
         return _regular(table, [_kw(table, name) for name in names])
@@ -146,6 +151,8 @@ def temperature_series(table: Table) -> Series:
 
 def irradiance_series(table: Table) -> tuple[list[str], Series]:
     """Names among ghi, dhi and dni, in this order, and their columns in W/m2, one row each."""
+    if table.file.unit is not None:
+        raise DataError(f"{table.header}: unit = {table.file.unit!r}; irradiance is read in W/m2")
     names, columns = _IRRADIANCES[: len(table.file.columns)], list(table.file.columns)
     if columns:
         _check_present(table, columns, "columns")

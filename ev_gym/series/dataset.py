@@ -283,6 +283,7 @@ class Dataset:
 
         Raises:
             FileNotFoundError: A file does not exist.
+            ScenarioError: An option of a file has an impossible value.
             DataError: Anything else is wrong with the files; the message names file, row and stamp.
         """
         from ev_gym.series import files_and_frames, pairing

@@ -69,9 +69,12 @@ def read_stamps(texts: list[str], name: str, rows: NDArray[np.int64], file: Seri
             f"stamp_format={file.stamp_format!r} says"
         )
     if file.stamp_format is None:
-        plain, shape = _in_iso(texts, name, rows)
-        given, zoned = plain, [_OFFSET.search(text) is not None for text in plain]
-        parsed = pd.to_datetime(given, format="ISO8601", utc=True, errors="coerce")
+        plain, shape = texts, "ISO 8601"
+        parsed = pd.to_datetime(texts, format="ISO8601", utc=True, errors="coerce")
+        if parsed.isna().any():
+            plain, shape = _in_iso(texts, name, rows)
+            parsed = pd.to_datetime(plain, format="ISO8601", utc=True, errors="coerce")
+        zoned = [_OFFSET.search(text) is not None for text in plain]
         known = f"an ISO 8601 time or another that is clear, such as {_KNOWN}"
     else:
         shape = known = f"of the form {file.stamp_format!r}"

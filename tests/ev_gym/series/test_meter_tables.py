@@ -9,9 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from ev_gym.scenario import ScenarioError, SeriesFile
 from ev_gym.series.dataset import Dataset
 from ev_gym.series.limits import DataError
+from ev_gym.series.stamps import read_stamps
 from tests.support.week_frames import START, column_frame, week_of
 
 UTC = timezone.utc
@@ -94,6 +98,10 @@ def test_sums_of_columns(tmp_path: Path, price: Any) -> None:
         Dataset.from_csv(price, {**load, **turned}, 5.0)
     with pytest.raises(DataError, match=r"less_columns = \['low_kwh'\] without sum_columns"):
         Dataset.from_csv(price, {**load, "less_columns": ["low_kwh"]}, 5.0)
+    with pytest.raises(DataError, match=r"columns = \['low_kwh'\] beside sum_columns = \['high_"):
+        Dataset.from_csv(price, {**load, **options}, 5.0, load_columns="low_kwh")
+    with pytest.raises(ScenarioError, match=r"SeriesFile.pair is 'time'; allowed: one of None, 'p"):
+        Dataset.from_csv(price, load, 5.0, pair="time")
 
 
 def changing(minutes: tuple[int, int], hours: tuple[int, int], values: Any) -> pd.DatetimeIndex:
@@ -208,3 +216,49 @@ def test_an_hour_that_is_there_once_is_refused(tmp_path: Path) -> None:
         DataError, match=r"row 586: local time '27.10.2024 02:00' occurs twice in Europe/Stockholm "
     ):
         autumn_load(tmp_path, 15, kept)
+
+
+def test_stamps_that_a_source_gave_twice(tmp_path: Path, price: Any) -> None:
+    """As Enedis did in autumn, with one offset for both hours (lowatt/lowatt-enedis #16)."""
+    times = pd.date_range(AUTUMN, periods=10 * 24, freq="h").tz_convert("Europe/Paris")
+    stamps = [time.isoformat() for time in times]
+    wrong = [stamp.replace("T02:00:00+01:00", "T02:00:00+02:00") for stamp in stamps[:150]]
+    frame = pd.DataFrame({"when": [*wrong, *stamps[150:]], "load_kw": 1.0})
+    frame.to_csv(tmp_path / "load.csv", index=False)
+    with pytest.raises(DataError, match=r"row 149 \(2024-10-27T00:00Z\): the same stamp as the"):
+        Dataset.from_csv(price, tmp_path / "load.csv", 5.0)
+
+
+def test_a_meter_without_summer_time(tmp_path: Path) -> None:
+    """UTC+1 all year is a zone of its own; on Stockholm's clock its summer would be an hour off."""
+    monday = datetime(2024, 7, 7, 22, tzinfo=UTC)
+    times = pd.date_range(monday, periods=168, freq="h")
+    values = np.random.default_rng(7).uniform(0.0, 5.0, 168).round(3)
+    pd.DataFrame({"sek_per_kwh": 0.5}, index=times).to_csv(tmp_path / "p.csv", index_label="when")
+    frame = pd.DataFrame({"when": times.tz_convert("Etc/GMT-1").strftime("%d.%m.%Y %H:%M")})
+    frame.assign(load_kw=values).to_csv(tmp_path / "load.csv", index=False)
+    load = {"path": str(tmp_path / "load.csv"), "stamp_zone": "Etc/GMT-1"}
+    data = Dataset.from_csv(tmp_path / "p.csv", load, 5.0)
+    np.testing.assert_array_equal(data.load_kw[0], np.repeat(values, 4))
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    zone=st.sampled_from(["Europe/Stockholm", "America/New_York", "Australia/Sydney", "UTC"]),
+    minutes=st.sampled_from([15, 30, 60]),
+    day=st.integers(0, 1500),
+    lead=st.integers(0, 95),
+    count=st.integers(100, 700),
+    form=st.sampled_from(["%d.%m.%Y %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y/%m/%d %H:%M"]),
+)
+def test_local_stamps_in_order_are_the_instants_they_were(
+    zone: str, minutes: int, day: int, lead: int, count: int, form: str
+) -> None:
+    """Wherever a file begins and ends, the hours that autumn repeats included."""
+    begin = datetime(2020, 1, 1, tzinfo=UTC) + timedelta(days=day, minutes=15 * lead)
+    times = pd.date_range(begin, periods=count, freq=f"{minutes}min")
+    texts = times.tz_convert(zone).strftime(form).tolist()
+    rows = np.arange(2, count + 2)
+    stamps = read_stamps(texts, "file", rows, SeriesFile(stamp_zone=zone))
+    expected = times.to_numpy(dtype="datetime64[s]").astype(np.int64)
+    np.testing.assert_array_equal(stamps.seconds, expected)
