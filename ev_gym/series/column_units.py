@@ -46,6 +46,11 @@ _KW_PER_UNIT = {"kw": 1.0, "w": 0.001}
 _KWH_PER_UNIT = {"kwh": 1.0, "wh": 0.001}
 _ROUNDING_KW = 1e-9  # by which a sum less others may fall short of 0
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
+# Numbers in which thousands are parted too, by the decimal sign that they show.
+_GROUPED = {
+    ",": re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+,\d+"),
+    ".": re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+\.\d+"),
+}
 
 
 @dataclass(frozen=True)
@@ -304,8 +309,9 @@ def decimal_of(table: Table, column: str) -> str:
     if table.file.decimal is not None:
         return table.file.decimal
     cells = [cell.strip() for cell in table.cells[column] if isinstance(cell, str)]
-    commas = [cell for cell in cells if "," in cell]
-    if not commas or any("." in cell for cell in cells):
+    commas = [cell for cell in cells if "," in cell and not _GROUPED["."].fullmatch(cell)]
+    points = [cell for cell in cells if "." in cell and not _GROUPED[","].fullmatch(cell)]
+    if not commas or points:
         return "."
     if all(_THOUSANDS.fullmatch(cell) for cell in commas):
         row = next(i for i, cell in enumerate(table.cells[column]) if "," in cell)
@@ -319,9 +325,8 @@ def decimal_of(table: Table, column: str) -> str:
 def _numbers(table: Table, column: str) -> NDArray[np.float64]:
     """The cells of a column as float64; an error names the first that is not a finite number."""
     cells = table.cells[column]
-    plain = cells
-    if decimal_of(table, column) == ",":
-        plain = cells.map(_with_point)
+    decimal = decimal_of(table, column)
+    plain = cells.map(lambda cell: _plain_number(cell, decimal))
     values = pd.to_numeric(plain, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
@@ -332,11 +337,14 @@ def _numbers(table: Table, column: str) -> NDArray[np.float64]:
     return values
 
 
-def _with_point(cell: object) -> object:
-    """A cell with a point for its decimal comma; one that has a point already is no number."""
+def _plain_number(cell: object, decimal: str) -> object:
+    """A cell as Python writes numbers: a decimal point, nothing between thousands."""
     if not isinstance(cell, str):
         return cell
-    return "no number" if "." in cell else cell.strip().replace("\u2212", "-").replace(",", ".")
+    text, other = cell.strip().replace("\u2212", "-"), {",": ".", ".": ","}[decimal]
+    if _GROUPED[decimal].fullmatch(text):
+        text = text.replace(other, "")
+    return "no number" if other in text else text.replace(decimal, ".")
 
 
 def _check_range(

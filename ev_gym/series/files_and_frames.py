@@ -164,6 +164,9 @@ def read_csv(file: SeriesFile, role: str) -> Table:
         seconds, shape = read_stamps(texts, name, rows, file)
     else:
         seconds, rows, cells, shape = _by_register(cells, texts, name, header, rows, file)
+    if seconds.size > 1 and bool((np.diff(seconds) < 0).all()):  # the newest row comes first
+        seconds, rows, cells = seconds[::-1], rows[::-1], cells.iloc[::-1].reset_index(drop=True)
+        shape += ", the newest first"
     if file.dialect == "pvgis":  # one moment of each hour, minutes past it, stands for the hour
         seconds = seconds - seconds[:1] % 3600
     starts, lengths_s = intervals(seconds, name, rows, file.stamp_marks)

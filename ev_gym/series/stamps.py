@@ -29,6 +29,9 @@ _SHAPE = re.compile(
     r"(?:(?:,? +|T)(?P<hour>\d\d?)[:.](?P<minute>\d\d)(?:[:.](?P<sec>\d\d(?:[.,]\d+)?))?)?"
     r"(?P<offset> ?(?:Z|[+-]\d\d(?::?\d\d)?))?"
 )
+# Some name the whole interval, or the zone beside the hours that occur twice.
+_FROM_TO = re.compile(r"(?P<start>.+?) - (?P<end>.+)")
+_ZONE_WORD = re.compile(r" ?\(([A-Z]{3,4})\)$")
 _KNOWN = "'2023-01-02T00:00Z' or '02.01.2023 00:00'"
 
 
@@ -54,7 +57,13 @@ def utc_text(seconds: float) -> str:
 
 
 def read_stamps(texts: list[str], name: str, rows: NDArray[np.int64], file: SeriesFile) -> Stamps:
-    """The instants of stamps as a file writes them; an error names the first that is not clear."""
+    """The instants of stamps as a file writes them; an error names the first that is not clear.
+
+    Rows may also be the newest first; their instants then fall from row to row.
+    """
+    texts, both = _one_of_two(texts, file.stamp_marks)
+    words = [_ZONE_WORD.search(text) for text in texts]
+    texts = [_ZONE_WORD.sub("", text) for text in texts]
     epoch = _epoch(texts, file.stamp_format)
     if epoch is not None:
         numbers = np.array([int(text) for text in texts], dtype=np.int64)
@@ -73,6 +82,7 @@ def read_stamps(texts: list[str], name: str, rows: NDArray[np.int64], file: Seri
         parsed = pd.to_datetime(texts, format="ISO8601", utc=True, errors="coerce")
         if parsed.isna().any():
             plain, shape = _in_iso(texts, name, rows)
+            shape += both
             parsed = pd.to_datetime(plain, format="ISO8601", utc=True, errors="coerce")
         zoned = [_OFFSET.search(text) is not None for text in plain]
         known = f"an ISO 8601 time or another that is clear, such as {_KNOWN}"
@@ -95,9 +105,24 @@ def read_stamps(texts: list[str], name: str, rows: NDArray[np.int64], file: Seri
             "are Z or an offset such as +01:00 in every row, or in no row and stamp_zone="
         )
     wall = parsed.tz_localize(None)
-    local = _localized(wall, file.stamp_zone, texts, name, rows)
-    seconds = whole_seconds(local.tz_convert("UTC"), name, rows)
-    return Stamps(seconds, f"{shape}, on the clock of {file.stamp_zone}")
+    # The order of local times tells which of two they are, so they are read the oldest first.
+    turn = slice(None, None, -1 if wall[0] > wall[-1] else 1)
+    local = _localized(wall[turn], file.stamp_zone, texts[turn], name, rows[turn])
+    for place, word in enumerate(words[turn]):
+        if word is not None and local[place].tzname() != word[1]:
+            raise DataError(
+                f"{name}, row {rows[turn][place]}: stamp {texts[turn][place]!r} is said to be in "
+                f"{word[1]}, and is in {local[place].tzname()} on the clock of {file.stamp_zone}"
+            )
+    seconds = whole_seconds(local.tz_convert("UTC"), name, rows[turn])
+    return Stamps(seconds[turn], f"{shape}, on the clock of {file.stamp_zone}")
+
+
+def _one_of_two(texts: list[str], marks: str) -> tuple[list[str], str]:
+    """Where all stamps read "from - to": the one that counts, and words on that."""
+    pairs = [_FROM_TO.fullmatch(text) for text in texts]
+    chosen = [pair[marks] for pair in pairs if pair is not None]
+    return (chosen, f", {marks} of 'from - to'") if len(chosen) == len(texts) else (texts, "")
 
 
 def _epoch(texts: list[str], stamp_format: str | None) -> str | None:

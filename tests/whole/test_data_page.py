@@ -25,6 +25,7 @@ EXAMPLES = re.findall(r"`([\w-]+\.csv)`:\n\n```\n(.*?)```\n\n```json\n(.*?)```",
 EXPECTED: dict[tuple[str, str], tuple[str, int, list[float]]] = {
     ("meter.csv", "load"): ("2024-10-20T22:00", 15, [0.412] * 4 + [0.395] * 4),
     ("prices.csv", "price"): ("2025-09-30T22:00", 15, [0.30482, 0.28125]),
+    ("entsoe.csv", "price"): ("2024-01-14T23:00", 60, [0.05812, 0.0554]),
     ("elhub.csv", "load"): ("2023-12-31T23:00", 15, [0.816] * 4 + [2.108] * 4),
     ("lastgang.csv", "load"): ("2023-12-31T23:00", 15, [0.34, 0.448]),
     ("fluvius.csv", "load"): ("2024-01-15T05:30", 15, [0.22, 0.244, 0.56]),

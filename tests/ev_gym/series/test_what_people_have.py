@@ -274,6 +274,7 @@ NUMBERS = {
     "three digits, below 1": (["0,500", "1,250", "3"], None, 0.5),
     "three digits, named": (["1,250", "1,250", "3"], ",", 1.25),
     "points": (["0.5", "1.25", "3"], None, 0.5),
+    "minus of typographers": (["\u22120,0", "1,25", "3"], None, 0.0),
 }
 
 
@@ -294,5 +295,56 @@ def test_unclear_decimal_signs_are_refused(tmp_path: Path) -> None:
     path = written(
         path, ["when;load_kw", *rows[:3], rows[3].replace("1,250", "1.234,5"), *rows[4:]]
     )
-    with pytest.raises(DataError, match=r"row 5 .*load_kw = '1.234,5' is not a finite number"):
+    with pytest.raises(DataError, match=r"row 5 .*load_kw = 1.234,5 is 1234.5 kW; allowed is 0 "):
         load_of(tmp_path, path, decimal=",")
+
+
+THOUSANDS = {"comma": ("1.234,5", "234,25"), "point": ("1,234.5", "234.25")}
+
+
+@pytest.mark.parametrize(("grouped", "plain"), THOUSANDS.values(), ids=list(THOUSANDS))
+def test_thousands_that_are_certain(tmp_path: Path, grouped: str, plain: str) -> None:
+    """As SMARD writes prices above 1000 EUR/MWh: both signs in one number leave no doubt."""
+    cells = [grouped if k % 10 == 3 else plain for k in range(HOURS)]
+    rows = [f"{t:%Y-%m-%dT%H:%MZ};{c}" for t, c in zip(instants(60), cells, strict=True)]
+    path = written(tmp_path / "l.csv", ["when;load_w", *rows])
+    expected = [1.2345 if k % 10 == 3 else 0.23425 for k in range(HOURS)]
+    np.testing.assert_allclose(load_of(tmp_path, path), [np.repeat(expected, 4)])
+
+
+def test_stamps_from_to(tmp_path: Path) -> None:
+    """ENTSO-E's "MTU (CET/CEST)": both ends of the interval in one cell, the zone beside some."""
+    times = instants(60)
+
+    def stamp(moment: datetime) -> str:
+        there = moment.astimezone(ZONE)
+        twice = there.replace(fold=0).utcoffset() != there.replace(fold=1).utcoffset()
+        return f"{there:%d/%m/%Y %H:%M:%S}" + (f" ({there:%Z})" if twice else "")
+
+    rows = [
+        f'"{stamp(t)} - {stamp(t + timedelta(hours=1))}","{w / 1000}"'
+        for w, t in zip(W, times, strict=True)
+    ]
+    assert sum("(CEST) - 27/10/2024 02:00:00 (CET)" in row for row in rows) == 1
+    path = written(tmp_path / "l.csv", ["MTU (CET/CEST),load (kW)", *rows])
+    for marks in ("start", "end"):
+        found = load_of(tmp_path, path, stamp_zone="Europe/Brussels", stamp_marks=marks)
+        np.testing.assert_array_equal(found, HOURLY_KW)
+    path.write_text(path.read_text(encoding="utf-8").replace("(CEST)", "(CET)"), encoding="utf-8")
+    with pytest.raises(DataError, match=r"'27/10/2024 02:00:00' is said to be in CET, and is in C"):
+        load_of(tmp_path, path, stamp_zone="Europe/Brussels")
+
+
+@pytest.mark.parametrize("form", ["%d.%m.%Y %H:%M", "%Y-%m-%dT%H:%M"])
+def test_the_newest_row_first(tmp_path: Path, form: str) -> None:
+    """As Energi Data Service sorts, through the hour that autumn repeats; rows keep numbers."""
+    rows = [f"{local(t, form)};{comma(w / 1000)}" for w, t in zip(W, instants(60), strict=True)]
+    path = written(tmp_path / "l.csv", ["when;load_kw", *rows[::-1]])
+    options = {"stamp_zone": "Europe/Stockholm"}
+    np.testing.assert_array_equal(load_of(tmp_path, path, **options), HOURLY_KW)
+    rows[7] = rows[7].partition(";")[0] + ";"
+    written(path, ["when;load_kw", *rows[::-1]])
+    with pytest.raises(
+        DataError, match=rf"row {HOURS + 1 - 7} \(2024-10-21T05:00Z\): load_kw is em"
+    ):
+        load_of(tmp_path, path, **options)
