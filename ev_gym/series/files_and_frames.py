@@ -21,7 +21,13 @@ from ev_gym.scenario.parameters import override
 from ev_gym.scenario.series_file import SeriesFile
 from ev_gym.series.dialects import with_sums
 from ev_gym.series.limits import DataError
-from ev_gym.series.stamps import intervals, read_stamps, utc_text, whole_seconds
+from ev_gym.series.stamps import (
+    intervals,
+    looks_like_stamp,
+    read_stamps,
+    utc_text,
+    whole_seconds,
+)
 from ev_gym.series.text_tables import read_cells, separator_word
 
 
@@ -156,6 +162,8 @@ def read_csv(file: SeriesFile, role: str) -> Table:
     )
     _check_known([stamp, file.time_column, file.register_column], content.header, header)
     cells = pd.DataFrame(content.rows, columns=content.header, dtype=object)
+    if file.stamp_column is None and content.rows:
+        _check_first_column(stamp, content.rows[0], content.header, header)
     texts = [str(text).strip() for text in cells.pop(stamp)]
     if file.time_column is not None:
         times = cells.pop(file.time_column)
@@ -213,6 +221,17 @@ def _check_known(columns: list[str | None], names: list[str], header: str) -> No
     for column in columns:
         if column is not None and column not in names:
             raise DataError(f"{header}: no column {column!r} among {names}")
+
+
+def _check_first_column(stamp: str, row: list[str], names: list[str], header: str) -> None:
+    """Refuse a first column without dates where another has some, naming that one."""
+    dated = [name for name, cell in zip(names, row, strict=True) if looks_like_stamp(cell)]
+    first = row[names.index(stamp)].strip()
+    if dated and stamp not in dated and not first.isdigit():
+        raise DataError(
+            f"{header}: {stamp!r} holds no stamps but {first!r}; needed is stamp_column=, perhaps "
+            f"{dated[0]!r}"
+        )
 
 
 def _by_register(

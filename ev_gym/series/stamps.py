@@ -56,6 +56,11 @@ def utc_text(seconds: float) -> str:
 # From text to instants.
 
 
+def looks_like_stamp(text: str) -> bool:
+    """Whether a cell may be a date, with or without a time; for advice, not for reading."""
+    return _SHAPE.fullmatch(text.strip()) is not None
+
+
 def read_stamps(texts: list[str], name: str, rows: NDArray[np.int64], file: SeriesFile) -> Stamps:
     """The instants of stamps as a file writes them; an error names the first that is not clear.
 

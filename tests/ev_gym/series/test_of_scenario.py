@@ -334,6 +334,12 @@ def test_files_beside_the_scenario(
     assert scenario.name == "mine"
     absolute = Scenario(data=Data(**own))
     assert dataset_of(scenario).fingerprint == dataset_of(absolute).fingerprint
+    (tmp_path / "elsewhere").mkdir()
+    write_csv(tmp_path / "elsewhere/price.csv", "eur_per_mwh", 60, lambda h: 90 - h)
+    with monkeypatch.context() as patch:  # a file beside the scenario goes before that folder's
+        patch.setenv("EV_GYM_DATA", str(tmp_path / "elsewhere"))
+        beside = dataset_of(named_scenario(str(path)))
+    assert beside.fingerprint == dataset_of(absolute).fingerprint
     path.write_text(json.dumps({"data": {**data, "price_file": "no.csv"}}), encoding="utf-8")
     message = refusal(lambda: dataset_of(named_scenario(str(path))))
     assert message.startswith("EV_GYM_DATA is not set; allowed: the folder that holds no.csv, ")
