@@ -170,6 +170,7 @@ def price_calendar(prices: Series, options: Options) -> tuple[int, int]:
         raise DataError(
             f"{prices.table.span()}: holds no whole week from the local Monday 00:00 in "
             f"{options.zone}, {utc_text(start_s)}"
+            + ("" if options.start is None else "; start=None (null) takes its first whole week")
         )
     weeks = most if options.weeks is None else options.weeks
     if (

@@ -41,7 +41,10 @@ ZONES = ["Europe/Stockholm", "America/New_York", "Asia/Kolkata", "Australia/Sydn
             {"start": "2023-01-09"},
             r"price frame, row 0 .* to row 167 .*no whole week.*2023-01-08T23",
         ),
-        ({"start": "2022-12-26"}, r"price frame, row 0 .*no whole week"),
+        (
+            {"start": "2022-12-26"},
+            r"price frame, row 0 .*no whole week .*; start=None \(null\) takes its first whole week",
+        ),
         ({"weeks": 2}, r"weeks = 2: .*price frame, row 0 .* holds 1 whole weeks"),
         ({"weeks": 0}, "weeks = 0"),
         ({"weeks": True}, "weeks = True"),
