@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ev_gym.scenario.parameters import PATH_LENGTH, check, choice, number, text, texts
+from ev_gym.scenario.parameters import (
+    PATH_LENGTH,
+    check,
+    check_unread,
+    choice,
+    number,
+    text,
+    texts,
+)
 
 EPOCH_S, EPOCH_MS = "epoch_s", "epoch_ms"
 OPEN_METEO, PVGIS, FLUVIUS = "open-meteo", "pvgis", "fluvius"
@@ -77,6 +85,8 @@ class SeriesFile:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.counter:
+            check_unread(self, ("stamp_marks",), "a counter's reading is of the moment it marks")
 
 
 @dataclass(frozen=True)

@@ -234,6 +234,10 @@ def test_bounds_themselves_are_allowed(kind: type, field: Any) -> None:
         (lambda: Data(start="2190-01-04", weeks=1000), "and Data.weeks is 1000; allowed: series"),
         (lambda: Data(sun=SeriesFile()), "Data.sun is SeriesFile(path=None, "),
         (lambda: Data(sun=SeriesFile()), "allowed: one with a path"),
+        (
+            lambda: SeriesFile(counter=True, stamp_marks="end"),
+            "SeriesFile.stamp_marks is 'end', which has no effect because a counter's reading is",
+        ),
         (lambda: Data(price=PriceSource()), "allowed: one with a path or a market, not both"),
         (lambda: Data(price=PriceSource(market="SE3", path="x")), "a path or a market, not both"),
         (

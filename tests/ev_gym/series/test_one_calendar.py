@@ -43,7 +43,7 @@ ZONES = ["Europe/Stockholm", "America/New_York", "Asia/Kolkata", "Australia/Sydn
         ),
         (
             {"start": "2022-12-26"},
-            r"price frame, row 0 .*no whole week .*; start=None \(null\) takes its first whole week",
+            r"price frame, row 0 .*no whole week .*; start=None \(null\) takes its first whole",
         ),
         ({"weeks": 2}, r"weeks = 2: .*price frame, row 0 .* holds 1 whole weeks"),
         ({"weeks": 0}, "weeks = 0"),
