@@ -1,11 +1,14 @@
 """Mean prices that no market has had, by currency: such a series is in another unit than it says.
 
-Over weeks and months, day-ahead prices had means from about 1 EUR/MWh (Norway, July 2020) to 540
-(Italy, August 2022; single weeks of that month came near 650). SE3's yearly means from 2016 to 2024
-were 22 to 138 öre/kWh, NO4's of 2020 about 9 øre. The bounds are 0.7 and 700 EUR/MWh: they lie a
-factor of 1000 apart, so that kWh taken for MWh, or the reverse, always lies outside. A factor of
-100, öre for kronor, is noticed where the true mean is above 8 öre or below 75. Single prices may go
-to the market's own limits and beyond (`limits.MAX_PRICE_PER_KWH`).
+Day-ahead prices were high in Italy in August 2022, 547 EUR/MWh in the mean of the month (Rystad
+Energy in Il Sole 24 Ore, September 2022), and in DK1's dearest week, from 2022-08-26 on, 599. They
+were low in SE3's cheapest week of 2016 to 2024, 3.2 EUR/MWh in August 2024, and in Norway in June
+2020, about 2 (NVE). SE3's yearly means of those years were 22 to 138 öre/kWh.
+
+The bounds are 0.7 and 700 EUR/MWh, with room on both sides. They lie a factor of 1000 apart, so
+kWh taken for MWh, or the reverse, always lies outside. A factor of 100 shows less often: öre called
+kronor where the true mean is above 8 öre, kronor called öre where it is below 75. Single prices may
+go to the market's own limits and beyond (`limits.MAX_PRICE_PER_KWH`).
 
 A mean is that of the prices without their signs, since a week with as many hours below as above
 zero has a mean of 0. A series of nothing but zeros is allowed: it is a question of one's own, and
