@@ -7,11 +7,12 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import click
 
 from baselines.cli.options import named_scenario
-from ev_gym.scenario import SeriesFile
+from ev_gym.scenario import PriceSource, Scenario, SeriesFile
 
 if TYPE_CHECKING:
     from ev_gym.series.file_report import Report
@@ -72,17 +73,21 @@ def check(
     from ev_gym.series.file_report import report, roles_of
 
     reports: list[Report] = []
+    calendars = []
     for path in files:
         if path.suffix == ".json":
             scenario = named_scenario(str(path))
             sun = scenario.solar
             there = (sun.latitude_deg, sun.longitude_deg) if sun.peak_kw else None
+            read: dict[str, Report] = {}
             for part, of_part in PARTS.items():
                 origin = scenario.data.origin(part)
                 if isinstance(origin, SeriesFile) and origin.path is not None:
                     folder = os.environ.get("EV_GYM_DATA", "")
                     file = dataclasses.replace(origin, path=os.path.join(folder, origin.path))
-                    reports.append(report(file, of_part, scenario.data.zone, there))
+                    read[part] = report(file, of_part, scenario.data.zone, there)
+            reports += read.values()
+            calendars.append(_calendar(scenario, read))
         else:
             file = SeriesFile(path=str(path), **options)
             roles = [role] if role else roles_of(file)
@@ -92,10 +97,47 @@ def check(
                     "that end in _sek_per_kwh, _kw, _kwh, _c or ghi_w_per_m2"
                 )
             reports += [report(file, each, zone, place) for each in roles]
-    click.echo("\n\n".join("\n".join(each.lines) for each in reports))
+    click.echo("\n\n".join(["\n".join(each.lines) for each in reports] + calendars))
     if plot is not None:
         _draw(reports, zone, plot)
         click.echo(f"wrote {plot}")
+
+
+def _calendar(scenario: Scenario, read: dict[str, Report]) -> str:
+    """The calendar of a scenario's series, and how its files are paired with it."""
+    from ev_gym.series.of_scenario import dataset_of
+
+    dataset = dataset_of(scenario)
+    local = dataset.start.astimezone(ZoneInfo(dataset.zone))
+    start_s = dataset.start.timestamp()
+    end_s = start_s + dataset.weeks * 7 * 86400
+    lines = [
+        f"{scenario.name}: {dataset.weeks} weeks from {local:%a %Y-%m-%d}, houses "
+        f"{dataset.houses}, prices in {dataset.currency} of {dataset.price_minutes} minutes"
+    ]
+    for part in PARTS:
+        if part not in read:
+            how = _without_file(scenario, part)
+        else:
+            last_s = read[part].start_s + read[part].step_s * _length(read[part])
+            covers = read[part].start_s <= start_s and end_s <= last_s
+            how = "by time" if covers else "by position: ISO week, weekday and time of day"
+        lines.append(f"  {part:<12} {how}")
+    return "\n".join(lines)
+
+
+def _without_file(scenario: Scenario, part: str) -> str:
+    """Where a part comes from that no file holds."""
+    origin = scenario.data.origin(part)
+    if isinstance(origin, PriceSource):
+        return f"as published for {origin.market}"
+    if origin is None:
+        return f"{scenario.data.temperature_c:g} deg C" if part == "temperature" else "none"
+    return "built in"
+
+
+def _length(report: Report) -> int:
+    return int(next(iter(report.columns.values())).size)
 
 
 def _draw(reports: list[Report], zone: str, path: Path) -> None:

@@ -112,6 +112,16 @@ def test_the_files_of_a_scenario(meter: Path, tmp_path: Path) -> None:
     assert said.count("read as      stamps in") == 2
     assert f"{meter}: load\n" in said
     assert f"{tmp_path / 'p.csv'}: price\n" in said
+    assert said.endswith(
+        "mine: 1 weeks from Mon 2024-10-21, houses 1, prices in SEK of 15 minutes\n"
+        "  price        by time\n"
+        "  load         by time\n"
+        "  temperature  built in\n"
+        "  sun          built in\n"
+    )
+    late = {**data, "start": "2024-10-21", "weeks": 1, "price": "builtin"}
+    scenario.write_text(json.dumps({"data": {**late, "weeks": 3}}))
+    assert "lacks 167 hours from 2024-11-03T23:00Z to 2024-11-10T22:00Z of" in refusal(scenario)
 
 
 def test_irradiance_against_the_sun(tmp_path: Path) -> None:
