@@ -162,7 +162,7 @@ def read_csv(file: SeriesFile, role: str) -> Table:
     )
     _check_known([stamp, file.time_column, file.register_column], content.header, header)
     cells = pd.DataFrame(content.rows, columns=content.header, dtype=object)
-    if file.stamp_column is None and content.rows:
+    if file.stamp_column is None and file.stamp_format is None and content.rows:
         _check_first_column(stamp, content.rows[0], content.header, header)
     texts = [str(text).strip() for text in cells.pop(stamp)]
     if file.time_column is not None:

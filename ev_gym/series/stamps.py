@@ -58,7 +58,7 @@ def utc_text(seconds: float) -> str:
 
 def looks_like_stamp(text: str) -> bool:
     """Whether a cell may be a date, with or without a time; for advice, not for reading."""
-    return _SHAPE.fullmatch(text.strip()) is not None
+    return _SHAPE.fullmatch(text.partition(" - ")[0].strip()) is not None
 
 
 def read_stamps(texts: list[str], name: str, rows: NDArray[np.int64], file: SeriesFile) -> Stamps:

@@ -230,6 +230,9 @@ def test_empty_and_binary_files(files: Files) -> None:
     files.paths["load"].write_text("")
     with pytest.raises(DataError, match=r"load.csv, row 1: the file is empty"):
         files.read()
+    files.paths["load"].write_text("timestamp_utc,load_kw\n")
+    with pytest.raises(DataError, match=r"load.csv: 0 records; at least two"):
+        files.read()
     files.paths["load"].write_text("timestamp_utc,load_kw\n2023-01-01T23:00Z,1\n")
     with pytest.raises(DataError, match=r"load.csv: 1 records; at least two"):
         files.read()
