@@ -94,7 +94,13 @@ def read_stamps(texts: list[str], name: str, rows: NDArray[np.int64], file: Seri
     else:
         shape = known = f"of the form {file.stamp_format!r}"
         zoned = ["%z" in file.stamp_format] * len(texts)
-        parsed = pd.to_datetime(texts, format=file.stamp_format, utc=True, errors="coerce")
+        try:
+            parsed = pd.to_datetime(texts, format=file.stamp_format, utc=True, errors="coerce")
+        except ValueError as error:
+            raise DataError(
+                f"{name}: stamp_format = {file.stamp_format!r}: {error}; allowed is a form as for "
+                "strptime, such as '%d/%m/%Y %H:%M'"
+            ) from None
     parsed = pd.DatetimeIndex(parsed)
     bad = np.flatnonzero(parsed.isna())
     if bad.size:
