@@ -36,12 +36,18 @@ def _type_of(rule: Mapping[str, Any]) -> Any:
         return Annotated[kind, Discriminator(_list_or_row)]
     elif "section" in rule:
         kind = overrides_of(rule["section"])
+        if rule["word"]:
+            word: Any = Literal[rule["word"]]
+            word = Annotated[word, Tag(NAME)]
+            kind = Annotated[word | Annotated[kind, Tag(OVERRIDES)], Discriminator(_branch)]
     elif "allowed" in rule:
         kind = bool
         if not isinstance(rule["allowed"][0], bool):
             kind = Annotated[Literal[rule["allowed"]], BeforeValidator(_no_bool)]
     elif rule.get("text"):
         kind = Annotated[str, Field(min_length=1, max_length=rule["text"])]
+        if rule.get("many"):
+            kind = Annotated[FailFastList[kind], Field(max_length=rule["many"])]
     else:
         bounds = Field(ge=rule["low"], le=rule["high"])
         kind = Annotated[int, bounds, WHOLE] if rule.get("whole") else Annotated[float, bounds]

@@ -29,7 +29,7 @@ from ev_gym.scenario import (
 )
 from ev_gym.scenario.known_tariffs import TARIFFS
 from ev_gym.scenario.scenario import preset_summary
-from ev_gym.scenario.series_source import FILES
+from ev_gym.scenario.series_source import FLAT_FILES, OF_ANY_FILE, PARTS
 from ev_gym.scenario.vehicle import DAILY
 from ev_gym.series.of_scenario import dataset_of
 from tests.support.refusals import refusal
@@ -123,6 +123,8 @@ OTHER: dict[str, Any] = {
     **{"temperature_c": 5, "eur_rate": 11, "stamp_zone": "UTC"},
     **{"price_column": "price", "ac_max_kw": 10, "min_soc": 0.2, "eta": 0.9, "days": 7},
     **{"seed": 7, "holidays": "NO", "price_window": "hourly"},
+    **{part: {"path": "z.csv", "counter": True} for part in PARTS},
+    "sek_rate": 0.1,
 }
 
 
@@ -143,7 +145,7 @@ def test_hash_changes_with_every_parameter() -> None:
         else:
             owner[name] = old - 1 if isinstance(old, int) else old * 0.95
         owner.update(COMPANY.get(name, {}))
-        if place[0] == "data" and name in FILES:
+        if place[0] == "data" and name in {*sum(FLAT_FILES.values(), OF_ANY_FILE)}:
             owner.update({"source": "files", "price_file": "x.csv", "load_file": "x.csv"})
             owner["temperature_file"] = None if name == "temperature_c" else "x.csv"
             owner[name] = OTHER[name]
