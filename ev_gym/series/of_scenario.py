@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from ev_gym.scenario import Data, PriceSource, Scenario, ScenarioError, SeriesFile
+from ev_gym.scenario.parameters import nearest
 from ev_gym.scenario.series_source import BUILT_IN, PARTS
 from ev_gym.series.dataset import Dataset
 from ev_gym.series.fetched import FETCHED_FILES, fetched_folder
@@ -200,19 +201,24 @@ def _by_parts(data: Data, currency: str, paths: dict[str, str | None], world: in
 
 
 def _published(data: Data, source: SeriesFile) -> Table:
-    """Prices that a market published for the days of the calendar.
+    """Prices that a market published for its own days that the calendar touches.
 
-    The day before comes along: east of the market's zone, a local Monday begins on its Sunday.
+    Where clocks differ from the market's, a local Monday begins within a day of it.
     """
+    from ev_gym.markets import AREAS, prices
     from ev_gym.series.files_and_frames import read_frame
 
-    from ev_gym.markets import prices
     assert isinstance(source, PriceSource)  # no other part names a market
     assert source.market is not None
     span = _declared_span(data)
+    if source.market not in AREAS:
+        raise ScenarioError(
+            f"PriceSource.market is {source.market!r}{nearest(source.market, AREAS)}; allowed: "
+            + ", ".join(AREAS)
+        )
+    zone = ZoneInfo(AREAS[source.market].market_zone)
     first, last = (
-        datetime.fromtimestamp(moment_s, ZoneInfo(data.zone)).date()
-        for moment_s in (span.start_s - 86400, span.end_s - 1)
+        datetime.fromtimestamp(moment_s, zone).date() for moment_s in (span.start_s, span.end_s - 1)
     )
     published = prices(source.market, first, last, source=source.provider)
     return read_frame(published, f"market {source.market}", SeriesFile())

@@ -9,8 +9,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import sys
-import types
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -290,7 +288,7 @@ def test_files_with_built_in_parts(own: dict[str, Any]) -> None:
 
 
 def test_built_in_prices_in_another_currency() -> None:
-    tariff = Tariff(energy_tax_per_kwh=0.02)
+    tariff = Tariff(currency="EUR", taxes=(Price(per_kwh=0.02),))
     data = Data(sek_rate=0.09, weeks=1)
     euro = dataset_of(Scenario(data=data, currency="EUR", tariff=tariff))
     swedish = dataset_of(Scenario(data=Data(weeks=1)))
@@ -309,20 +307,28 @@ def test_prices_of_a_market(monkeypatch: pytest.MonkeyPatch) -> None:
         values = 30.0 + np.arange(hours.size) / 10
         return pd.Series(values, index=hours.tz_convert("UTC"), name="price_eur_per_mwh")
 
-    module = types.ModuleType("ev_gym.markets")
-    module.prices = prices  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "ev_gym.markets", module)
+    monkeypatch.setattr("ev_gym.markets.prices", prices)
     data = {"price": {"market": "SE3", "provider": "energidataservice"}, "eur_rate": 11.5}
     scenario = Scenario.from_dict({"data": {**data, "start": "2024-10-21", "weeks": 2}})
     series = dataset_of(scenario)
     area, first, last, source = asked[0]
     assert (area, source) == ("SE3", "energidataservice")
-    assert (str(first), str(last)) == ("2024-10-20", "2024-11-03")
+    assert (str(first), str(last)) == ("2024-10-21", "2024-11-03")
     np.testing.assert_allclose(
-        series.price_per_kwh, (30.0 + (24 + np.arange(336)) / 10) * 11.5 / 1000
+        series.price_per_kwh, (30.0 + np.arange(336) / 10) * 11.5 / 1000
     )
     assert dataset_of(scenario) is series
     assert len(asked) == 1
+    # In London the Monday begins an hour later than on the market; in Helsinki an hour earlier.
+    for zone, days in (
+        ("Europe/London", ("2024-11-04", "2024-11-18")),
+        ("Europe/Helsinki", ("2024-11-03", "2024-11-17")),
+    ):
+        there = {**data, "zone": zone, "start": "2024-11-04", "weeks": 2}
+        dataset_of(Scenario.from_dict({"data": there}))
+        assert tuple(map(str, asked[-1][1:3])) == days
+    with pytest.raises(ScenarioError, match=r"PriceSource.market is 'SE9'.*; allowed: SE1, "):
+        dataset_of(Scenario.from_dict({"data": {"price": {"market": "SE9"}, "eur_rate": 11.5}}))
 
 
 def test_files_beside_the_scenario(
