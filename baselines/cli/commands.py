@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from baselines.cli.benchmark import benchmark
+from baselines.cli.bill import bill
 from baselines.cli.data import data
 from baselines.cli.data_fetch import fetch
 from baselines.cli.options import (
@@ -109,6 +110,7 @@ def drive(url: str, policy: str, token: str | None, poll_s: float, out: Path) ->
 
 
 main.add_command(benchmark)
+main.add_command(bill)
 main.add_command(show_prices)
 main.add_command(data)
 data.add_command(fetch)
