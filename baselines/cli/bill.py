@@ -48,7 +48,9 @@ def setting(text: str) -> tuple[list[str], Any]:
               "data.load.stamp_zone=Europe/Oslo. May be repeated.")  # fmt: skip
 @click.option("--from", "first_month", help="First month, as YYYY-MM. Default: so that the months "
               "are the last ones of the series.")  # fmt: skip
-@click.option("--months", type=click.IntRange(1, 12), help="How many. Default: 12, or what there is.")
+@click.option(
+    "--months", type=click.IntRange(1, 12), help="How many. Default: 12, or what there is."
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
               help="Of the drivers.")  # fmt: skip
 @click.option("--explain", is_flag=True, help="Say in three sentences where the money went.")
@@ -77,9 +79,7 @@ def bill(
 
     own_series = {"price": price, "load": load, "temperature": temperature, "sun": sun}
     changes = _changes(cars, own_series, settings)
-    found = household.scenarios(
-        named_scenario(scenario), tariffs, changes, first_month, months
-    )
+    found = household.scenarios(named_scenario(scenario), tariffs, changes, first_month, months)
     chosen = year.chosen_months(found[0], first_month, months)
     outcomes = []
     for each in found:

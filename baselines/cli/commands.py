@@ -21,8 +21,9 @@ from baselines.cli.options import (
     named_scenario,
 )
 from baselines.cli.prices import show_prices
+from baselines.cli.tariffs import rule_in_words, tariffs
 from ev_gym import __version__
-from ev_gym.scenario import PeakRule, Scenario, Vehicle, preset, preset_names
+from ev_gym.scenario import Scenario, Vehicle, preset, preset_names
 from ev_gym.scenario.scenario import preset_summary
 
 
@@ -111,6 +112,7 @@ def drive(url: str, policy: str, token: str | None, poll_s: float, out: Path) ->
 
 main.add_command(benchmark)
 main.add_command(bill)
+main.add_command(tariffs)
 main.add_command(show_prices)
 main.add_command(data)
 data.add_command(fetch)
@@ -204,19 +206,5 @@ def _describe_charger(scenario: Scenario) -> str:
 
 def _describe_power_charge(scenario: Scenario) -> list[str]:
     return [
-        f"  power charge {_describe_rule(rule, scenario.currency)}"
-        for rule in scenario.tariff.peaks
+        f"  power charge {rule_in_words(rule, scenario.currency)}" for rule in scenario.tariff.peaks
     ]
-
-
-def _describe_rule(rule: PeakRule, currency: str) -> str:
-    kind = "highest hour" if rule.interval_min == 60 else f"highest {rule.interval_min} minutes"
-    peaks = f"mean of the {rule.count} {kind}s" if rule.count > 1 else kind
-    prices = [
-        f"{price.per_kw:g} {currency}/kW"
-        if price.steps_price is None
-        else f"{price.steps_price[0]:g} to {price.steps_price[-1]:g} {currency} in steps"
-        for price in rule.prices
-    ]
-    weighted = ", weighted by hours" if rule.weights else ""
-    return f"{', '.join(prices)} a {rule.over}, {peaks}{weighted}"

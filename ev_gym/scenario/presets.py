@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ev_gym.scenario.charger import Charger
+from ev_gym.scenario.known_tariffs import known_tariff
 from ev_gym.scenario.scenario import MONTH, Household, Scenario, register
 from ev_gym.scenario.series_source import Data
 from ev_gym.scenario.solar import Solar
@@ -54,6 +55,20 @@ def _stockholm_measured() -> Scenario:
             load_zone="Europe/Paris",
             temperature_file="weather_stockholm_hourly_2023-2024.csv",
         ),
+    )
+
+
+@register("goteborg-2026")
+def _goteborg_2026() -> Scenario:
+    """The houses of `stockholm` in 2026: Göteborg Energi's power charge in force today, tax,
+    calendar and holidays of that year; built-in worlds with prices like SE3's.
+    """
+    return Scenario(
+        name="goteborg-2026",
+        days=MONTH,
+        start_hour=0,
+        tariff=known_tariff("goteborg-2026"),
+        data=Data(start="2025-12-29"),
     )
 
 

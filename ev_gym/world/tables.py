@@ -20,7 +20,7 @@ from ev_gym.physics.power_charge import PowerTables, tabulate_peaks
 from ev_gym.physics.thermal import standing_c
 from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import as_records, inlined
-from ev_gym.runtime.durations import DAY_H, DAY_MIN, HOUR_MIN
+from ev_gym.runtime.durations import DAY_H, DAY_MIN, HOUR_MIN, QUARTER_MIN
 from ev_gym.runtime.records import HourRecord, Records
 from ev_gym.scenario import Scenario, ScenarioError
 from ev_gym.series.dataset import Dataset
@@ -31,6 +31,7 @@ from ev_gym.world.parameter_records import car_records, settings_record
 from ev_gym.world.tariff_tables import (
     account_tables,
     credit_prices,
+    finest_min,
     import_prices,
     opens_of,
     power_tables,
@@ -238,6 +239,13 @@ def _alone_net(settings: Any, load_kw: Floats, sun_kw: Floats) -> Floats:
     return net_kw
 
 
+def alone_loads(scenario: Scenario, dataset: Dataset) -> tuple[Floats, Floats]:
+    """Base load and import without the cars (houses, slots), kW, as a power charge counts it."""
+    slot_min = max(scenario.time_step_min, QUARTER_MIN)
+    load_kw = _base_load(scenario, dataset, slot_min)
+    return load_kw, _alone_import(scenario, load_kw, _sun(scenario, dataset, slot_min))
+
+
 def _sun(scenario: Scenario, dataset: Dataset, slot_min: int) -> Floats:
     if scenario.solar.peak_kw == 0.0:
         return np.empty(0)
@@ -289,7 +297,7 @@ def build_tables(scenario: Scenario, datasets: Sequence[Dataset]) -> tuple[Table
     """
     first = datasets[0]
     whole_hours = not np.any(first.calendar.offset_min % 60)
-    shortest_min = first.price_minutes if whole_hours else 15
+    shortest_min = finest_min(scenario.tariff, first.price_minutes) if whole_hours else 15
     price_slot_min = max(scenario.time_step_min, shortest_min)
     load_slot_min = max(scenario.time_step_min, 15)
     window_min = window_slot_min(scenario, first.price_minutes)

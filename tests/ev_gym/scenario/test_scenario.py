@@ -50,7 +50,8 @@ def as_json(scenario: Scenario) -> Any:
 
 
 def test_presets_by_name() -> None:
-    assert preset_names() == (*("stockholm", "stockholm-villa", "stockholm-measured", "classic"),)
+    expected = ["stockholm", "stockholm-villa", "stockholm-measured", "goteborg-2026", "classic"]
+    assert list(preset_names()) == expected
     for name in preset_names():
         assert as_scenario(name) == preset(name) == ev_gym.preset(name)
         assert preset(name).name == name
@@ -168,7 +169,7 @@ def test_frozen_and_hashable() -> None:
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(part, name, "changed")
     assert {scenario: 1}[Scenario()] == 1
-    assert len({preset(name) for name in preset_names()}) == 4
+    assert len({preset(name) for name in preset_names()}) == 5
 
 
 @pytest.mark.parametrize(

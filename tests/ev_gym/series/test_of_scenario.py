@@ -314,9 +314,7 @@ def test_prices_of_a_market(monkeypatch: pytest.MonkeyPatch) -> None:
     area, first, last, source = asked[0]
     assert (area, source) == ("SE3", "energidataservice")
     assert (str(first), str(last)) == ("2024-10-21", "2024-11-03")
-    np.testing.assert_allclose(
-        series.price_per_kwh, (30.0 + np.arange(336) / 10) * 11.5 / 1000
-    )
+    np.testing.assert_allclose(series.price_per_kwh, (30.0 + np.arange(336) / 10) * 11.5 / 1000)
     assert dataset_of(scenario) is series
     assert len(asked) == 1
     # In London the Monday begins an hour later than on the market; in Helsinki an hour earlier.
