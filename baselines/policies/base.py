@@ -187,7 +187,7 @@ class Policy:
     ) -> Floats:
         """The most that cars may take inside a headroom, in vehicle order, as fractions (n, K).
 
-        Where that is too little for 6 A on three phases and the charger can switch, a car is
+        Where that is too little for 6 A on all phases and the charger can switch, a car is
         asked to charge on one. What a single line carries is not looked at: there load management,
         where it is on, keeps the fuse.
 

@@ -84,7 +84,7 @@ def _request(
             phases = _phases_for(vehicle, car, now_min, wanted_a)
             kw_per_a = LINE_KW_PER_A if phases == 1 else car.kw_per_a
         if phases == 1:
-            current_a = min(math.floor(LINES * wanted_a + ROUNDING_A), car.one_phase_a)
+            current_a = min(math.floor(car.phases * wanted_a + ROUNDING_A), car.one_phase_a)
     # A product instead of a branch, which random actions would make the processor guess wrong.
     granted_a = float(current_a * (current_a >= FLOOR_A))
     return phases, granted_a, min(granted_a * kw_per_a, car.max_kw)
@@ -100,22 +100,23 @@ def _has_use(vehicle: VehicleState, car: CarParams, action: float) -> bool:
 
 @compiled
 def _phases_for(vehicle: VehicleState, car: CarParams, now_min: int, wanted_a: float) -> int:
-    """Three phases or one, whichever the current asked for needs.
+    """All the car's phases or one, whichever the current asked for needs.
 
-    `wanted_a` (A) is meant on three phases; on one it is three times as much. The car goes down to
-    one phase where three would get less than 6 A and one would not, and up to three where they get
-    at least 6 A and one phase cannot carry the request. In the band between (4.14 to 7.36 kW with
-    32 A) the phases stay as they are, and so they do for `car.hold_min` after a switch.
+    `wanted_a` (A) is meant on all its phases, three or two; on one it is three times or twice as
+    much. The car goes down to one phase where all would get less than 6 A and one would not, and up
+    to all where they get at least 6 A and one phase cannot carry the request. In the band between
+    (4.14 to 7.36 kW with three phases and 32 A, from 2.76 kW with two) the phases stay as they are,
+    and so they do for `car.hold_min` after a switch.
     """
     phases: int = vehicle.phases
     if now_min < vehicle.held_until_min:
         return phases
-    enough_for_three = wanted_a + ROUNDING_A >= FLOOR_A
-    one_phase_a = LINES * wanted_a
-    if not enough_for_three and one_phase_a + ROUNDING_A >= FLOOR_A:
+    enough_for_all = wanted_a + ROUNDING_A >= FLOOR_A
+    one_phase_a = car.phases * wanted_a
+    if not enough_for_all and one_phase_a + ROUNDING_A >= FLOOR_A:
         phases = 1
-    elif enough_for_three and one_phase_a > car.one_phase_a + ROUNDING_A:
-        phases = LINES
+    elif enough_for_all and one_phase_a > car.one_phase_a + ROUNDING_A:
+        phases = car.phases
     return phases
 
 

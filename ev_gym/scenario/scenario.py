@@ -20,6 +20,7 @@ from ev_gym.scenario.charger import Charger, at_charger
 from ev_gym.scenario.parameters import (
     ScenarioError,
     check,
+    check_unread,
     choice,
     nearest,
     number,
@@ -182,7 +183,8 @@ class Scenario:
                 "month begins at 00:00; allowed then: 0"
             )
         for vehicle in vehicles:
-            at_charger(vehicle, self.charger)
+            if at_charger(vehicle, self.charger).one_phase_a == 0:
+                check_unread(vehicle, ("one_phase_max_a",), self._why_no_switch(vehicle))
             if vehicle.line > self.household.phases:
                 raise ScenarioError(
                     f"Vehicle.line is {vehicle.line}, but Household.phases is "
@@ -204,6 +206,12 @@ class Scenario:
                 "Tariff.energy_tax_per_kwh is None, which is Sweden's energy tax in SEK, but "
                 f"Scenario.currency is {code!r}; allowed: a number"
             )
+
+    def _why_no_switch(self, vehicle: Vehicle) -> str:
+        """Why the charger never switches this car to one phase, for a message."""
+        if not self.charger.phase_switching:
+            return "Charger.phase_switching is False"
+        return f"the vehicle has {vehicle.phases} phase"
 
     @property
     def by_month(self) -> bool:

@@ -85,7 +85,7 @@ class Vehicle:
     phases: int = choice(3, "phases of the on-board charger", (1, 2, 3))
     ac_max_kw: float = number(11.0, "kW", "AC power of the on-board charger", 1, 50)
     one_phase_max_a: int = number(
-        32, "A", "current on one phase, where the charger switches phases", 6, 80, whole=True
+        32, "A", "current on one phase, where phases are switched", 6, 80, whole=True
     )
     line: int = choice(1, "line of the house that the car's first phase is on", (1, 2, 3))
     eta: float = number(0.94, "", "marginal efficiency between wall and battery", 0.5, 1)

@@ -20,6 +20,7 @@ from ev_gym.scenario.tariff import TARIFFS
 from ev_gym.scenario.vehicle import TRIPS
 from ev_gym.series.dataset import Dataset
 from ev_gym.vector_env import EVChargingVectorEnv
+from tests.support.scenario_strategies import without_unread
 
 WEEKS = 2
 # A Monday 00:00 in Stockholm; summer time begins on the Sunday, a month on the Monday after it.
@@ -166,12 +167,13 @@ def households(draw: st.DrawFn, **fixed: Any) -> Scenario:
     cars = draw(st.lists(st.one_of(vehicles(), models()), min_size=1, max_size=most))
     if house.phases == 1:
         cars = [replace(car, line=1) for car in cars]
+    charger = fixed.get("charger") or draw(chargers(house.phases, len(cars)))
     drawn = {
         "name": "drawn",
         "household": house,
         "solar": draw(SOLAR),
-        "charger": draw(chargers(house.phases, len(cars))),
-        "vehicles": tuple(cars),
+        "charger": charger,
+        "vehicles": without_unread(cars, charger),
         "driving": draw(drivings()),
         "tariff": draw(tariffs()),
         "time_step_min": step_min,

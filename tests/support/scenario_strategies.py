@@ -8,6 +8,7 @@ milliseconds and meets the rare cases.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
@@ -117,6 +118,15 @@ def owners_cars(draw: st.DrawFn, lines: int = 3) -> Vehicle:
     )
 
 
+def without_unread(cars: Iterable[Vehicle], charger: Charger) -> tuple[Vehicle, ...]:
+    """The cars with the default of `one_phase_max_a` where this charger never switches them."""
+    default = Vehicle().one_phase_max_a
+    return tuple(
+        car if charger.phase_switching and car.phases > 1 else replace(car, one_phase_max_a=default)
+        for car in cars
+    )
+
+
 @st.composite
 def households(draw: st.DrawFn) -> Household:
     """A house on one or three phases, with a fuse on each or one limit, unevenly loaded or not."""
@@ -209,12 +219,13 @@ def scenarios(draw: st.DrawFn, **fixed: Any) -> Scenario:
     step_min = draw(st.sampled_from((1, 5, 15, 30, 60)))
     household = fixed.get("household") or draw(households())
     cars = draw(st.lists(owners_cars(household.phases), min_size=1, max_size=3))
+    charger = fixed.get("charger") or draw(chargers(phases=household.phases, cars=len(cars)))
     drawn = {
         "name": "drawn",
         "household": household,
         "solar": draw(solars()),
-        "charger": draw(chargers(phases=household.phases, cars=len(cars))),
-        "vehicles": tuple(cars),
+        "charger": charger,
+        "vehicles": without_unread(cars, charger),
         "driving": draw(drivings()),
         "tariff": draw(tariffs()),
         "reward_weights": draw(WEIGHTS),

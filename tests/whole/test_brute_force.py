@@ -138,7 +138,9 @@ def tiny(draw: st.DrawFn) -> Scenario:
         bidirectional=st.booleans(),
         load_management=st.booleans(),
     )
-    car = replace(draw(vehicles()), chemistry=None, battery_age_years=2.0, line=1)
+    car = replace(
+        draw(vehicles()), chemistry=None, battery_age_years=2.0, line=1, one_phase_max_a=32
+    )
     scenario = draw(households(charger=draw(charger), vehicles=(car,), time_step_min=60, days=1))
     tariff = replace(scenario.tariff, power_price_per_kw=0.0, power_low_per_kw=None)
     return replace(scenario, tariff=tariff)

@@ -156,6 +156,7 @@ FLAT = series(price=SPOT, load_kw=0.5)
 # Import costs as much as export earns, or more.
 LEVEL = {"energy_tax_per_kwh": 0.0, "transfer_per_kwh": 0.0, "vat": 0.0}
 NO_AGE = {"chemistry": None, "battery_age_years": Vehicle().battery_age_years}
+NO_SWITCH = {"one_phase_max_a": Vehicle().one_phase_max_a}
 NEVER_GONE = Driving(pattern="daily", arrival_h=12.0, departure_h=11.0, trip_km=0.0)
 
 
@@ -256,7 +257,7 @@ def drivers(draw: st.DrawFn) -> Scenario:
         household=Household(fuse_a=63.0, annual_kwh=None),
         solar=Solar(peak_kw=8.0) if sun else Solar(),
         charger=Charger(bidirectional=True),
-        vehicles=(replace(car, driving=draw(drivings()), **NO_AGE),),
+        vehicles=(replace(car, driving=draw(drivings()), **NO_AGE, **NO_SWITCH),),
         tariff=replace(tariff, public_price_per_kwh=public),
         time_step_min=draw(st.sampled_from((15, 60))),
         days=3,

@@ -273,6 +273,18 @@ def test_a_car_that_switches_charges_on_the_free_line() -> None:
     assert bound_of(case, [0.8], 3.68).cost == pytest.approx(cost)
 
 
+def test_a_car_of_two_phases_switches_to_the_free_line() -> None:
+    """Lines 2 and 3 are full; on the first alone 16 A are 3.68 kW."""
+    case = scenario(
+        household=Household(annual_kwh=None, fuse_a=16.0, line_shares=(0.0, 0.5, 0.5)),
+        charger=Charger(phase_switching=True),
+        vehicles=(replace(CAR, phases=2),),
+        driving=ONE_HOUR,
+    )
+    cost = 3.68 * 0.8 + 6.32 * 5.0 - 10.0 * 0.8
+    assert bound_of(case, [0.8], 2 * 3.68).cost == pytest.approx(cost)
+
+
 def test_one_car_makes_headroom_for_another() -> None:
     """The house takes 3 kW more than the connection carries; 6.9 kW from one car leave 3.9.
 

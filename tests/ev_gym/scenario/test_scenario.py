@@ -141,6 +141,8 @@ def test_hash_changes_with_every_parameter() -> None:
             owner[name] = OTHER[name]
         if place == ("household", "phases"):
             plain["charger"]["phases"] = 1
+        if name == "one_phase_max_a":
+            plain["charger"]["phase_switching"] = True
         if name == "currency":
             plain["tariff"]["energy_tax_per_kwh"] = 0.3
         changed = Scenario.from_dict(plain)
@@ -190,6 +192,24 @@ def test_frozen_and_hashable() -> None:
 def test_overrides_that_are_refused(changes: dict[Any, Any], said: str) -> None:
     for given in (changes, {"preset": "classic", **changes}):
         assert said in refusal(lambda given=given: as_scenario(given))
+
+
+def test_a_current_on_one_phase_that_nothing_reads_is_refused() -> None:
+    """Without switching, and for a car that has one phase; with two or three it is read."""
+    switching = Charger(phase_switching=True)
+    narrow = Vehicle(one_phase_max_a=16)
+    for phases in (2, 3):
+        car = dataclasses.replace(narrow, phases=phases)
+        assert Scenario(charger=switching, vehicles=(car,)).vehicles == (car,)
+    one = Vehicle(phases=1, ac_max_kw=3.68, one_phase_max_a=16)
+    levels = Charger(levels_kw=(0.0, 7.4))
+    for charger, car, why in (
+        (Charger(), narrow, "Charger.phase_switching is False"),
+        (levels, narrow, "Charger.phase_switching is False"),
+        (switching, one, "the vehicle has 1 phase"),
+    ):
+        said = refusal(lambda charger=charger, car=car: Scenario(charger=charger, vehicles=(car,)))
+        assert f"one_phase_max_a is 16, which has no effect because {why}; allowed then: 32" in said
 
 
 def test_overrides_on_a_preset() -> None:
