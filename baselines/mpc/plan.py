@@ -93,7 +93,7 @@ class Car(NamedTuple):
     taken_wear: float  # money for a kWh taken out
     holding_wear: float  # money for a kWh held for an hour
     pieces: tuple[tuple[float, float], ...]  # of the power: kW, and the wear of a kWh at it
-    line_share: float  # of the connection: the lines that it can use
+    line_share: float  # of all lines, those that it can use
 
 
 class Site(NamedTuple):
@@ -101,6 +101,7 @@ class Site(NamedTuple):
 
     cars: tuple[Car, ...]
     limit_kw: float
+    fuses_kw: float  # what the fuses of all lines carry; infinite without a fuse
     export_limit_kw: float
     bidirectional: bool
     produces: bool  # whether anything can be exported
@@ -113,6 +114,11 @@ class Site(NamedTuple):
     def headroom_kw(self, load_kw: float, pv_kw: float) -> float:
         """What the connection leaves to the cars; sun that is cut off without them is no room."""
         return self.limit_kw - load_kw + min(pv_kw, self.export_limit_kw + load_kw)
+
+    def headroom_of_kw(self, car: Car, load_kw: float, pv_kw: float) -> float:
+        """What a car alone may take of it: no more than the fuses of the lines that it can use."""
+        of_fuses_kw = self.fuses_kw - load_kw + min(pv_kw, self.export_limit_kw + load_kw)
+        return min(self.headroom_kw(load_kw, pv_kw), car.line_share * of_fuses_kw)
 
 
 class Stay(NamedTuple):
@@ -200,6 +206,7 @@ def site_of(scenario: Scenario) -> Site:
             _car(scenario, car, at_charger(car, scenario.charger)) for car in scenario.vehicles
         ),
         limit_kw=house.limit_kw,
+        fuses_kw=house.fuses_kw,
         export_limit_kw=house.limit_kw if export_limit_kw is None else export_limit_kw,
         bidirectional=scenario.charger.bidirectional,
         produces=scenario.solar.peak_kw > 0.0 or scenario.charger.bidirectional,
@@ -232,7 +239,7 @@ def _car(scenario: Scenario, car: Vehicle, limit: AtCharger) -> Car:
         taken_wear=taken,
         holding_wear=holding,
         pieces=_pieces(least_kw, limit.max_kw, power),
-        line_share=1.0 if house.connection_kw is not None else limit.phases / house.phases,
+        line_share=limit.phases / house.phases,
     )
 
 
@@ -356,7 +363,7 @@ def _stay_columns(
     for h, price_per_kwh in enumerate(prices_per_kwh):
         if left_h <= 0.0 and columns:
             break
-        headroom_kw = car.line_share * site.headroom_kw(outlook.load_kw[h], outlook.pv_kw[h])
+        headroom_kw = site.headroom_of_kw(car, outlook.load_kw[h], outlook.pv_kw[h])
         most_kw = max(0.0, min(car.max_kw, headroom_kw))
         slots = zip(outlook.slots_h[h], outlook.slot_prices_per_kwh[h], strict=True)
         charge, discharge = [], []

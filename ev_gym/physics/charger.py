@@ -260,15 +260,24 @@ def share_lines(
     vehicles: Records[VehicleState],
     cars: Records[CarParams],
     levels_kw: Floats,
+    headroom_kw: float,
     headroom_a: LineCurrents,
 ) -> None:
     """Cut what the cars asked for down to `headroom_a` (A), what is left on each line of the house.
 
     The rule of `share_connection` in amperes: an ampere of a car takes one of each of its lines. A
-    car stops growing when one of its lines is full; the others go on.
+    car stops growing when one of its lines is full, or what is left in all is used up; the others
+    go on.
+
+    Args:
+        vehicles: (K,) state; current and power of the cars that are to charge are cut.
+        cars: (K,) parameters.
+        levels_kw: (L,) power levels, or (0,).
+        headroom_kw: What is left in all, kW; infinite where only lines have a limit.
+        headroom_a: What is left on each line, A.
     """
     left_a = (max(0.0, headroom_a[0]), max(0.0, headroom_a[1]), max(0.0, headroom_a[2]))
-    _share(vehicles, cars, levels_kw, math.inf, left_a, CHARGING)
+    _share(vehicles, cars, levels_kw, max(0.0, headroom_kw), left_a, CHARGING)
 
 
 # Below, `left_kw` is what the connection still leaves in all and `left_a` what it leaves on each

@@ -56,7 +56,11 @@ def charge_cars(
         )
     if settings.load_management != 0:
         if settings.by_line != 0:
-            _manage_lines(vehicles, cars, levels_kw, settings, load_kw, pv_kw, vehicle_results)
+            headroom_kw = settings.total_kw - load_kw + _used_sun_kw(settings, pv_kw, load_kw)
+            headroom_kw += lasting_kw + charger.HEADROOM_ROUNDING_KW
+            _manage_lines(
+                vehicles, cars, levels_kw, settings, load_kw, pv_kw, headroom_kw, vehicle_results
+            )
         else:
             headroom_kw = charging_headroom_kw(settings, load_kw, pv_kw) + lasting_kw
             headroom_kw += charger.HEADROOM_ROUNDING_KW
@@ -252,11 +256,13 @@ def _manage_lines(
     settings: Settings,
     load_kw: float,
     pv_kw: float,
+    headroom_kw: float,
     vehicle_results: Records[VehicleResult],
 ) -> None:
-    """Cut charging down where it would exceed the fuse of a line; discharging adds to the headroom.
+    """Cut charging down where it would exceed the fuse of a line, or `headroom_kw` in all.
 
-    Of the sun that would be cut off without the cars, only what is used without them is counted on.
+    Discharging adds to the headroom. Of the sun that would be cut off without the cars, only what
+    is used without them is counted on. `headroom_kw` is infinite where only the fuses count.
     """
     charged_a, discharged_a = charger.NO_CURRENT, charger.NO_CURRENT
     for k in range(vehicles.shape[0]):
@@ -278,8 +284,9 @@ def _manage_lines(
             charged_a[0] > headroom_a[0]
             or charged_a[1] > headroom_a[1]
             or charged_a[2] > headroom_a[2]
+            or (charged_a[0] + charged_a[1] + charged_a[2]) * charger.LINE_KW_PER_A > headroom_kw
         ):
-            charger.share_lines(vehicles, cars, levels_kw, headroom_a)
+            charger.share_lines(vehicles, cars, levels_kw, headroom_kw, headroom_a)
 
 
 @compiled
@@ -293,15 +300,20 @@ def overload_kw(
 ) -> tuple[float, float]:
     """Mean power (kW) drawn above the connection's limit: with the cars, and by the house alone.
 
-    Where the fuse of each line is looked at, the lines' excesses are added up. What is fed into the
-    grid has a limit of its own and is no overload.
+    Where the fuse of each line is looked at, the lines' excesses are added up; where there is a
+    limit in all as well, the larger of that sum and of the excess in all counts. What is fed into
+    the grid has a limit of its own and is no overload.
     """
-    if settings.by_line != 0:
-        return _over_fuses_kw(vehicles, cars, settings, vehicle_results, load_kw, pv_kw)
     house_kw = load_kw - pv_kw
     cars_kw = 0.0
     for k in range(vehicles.shape[0]):
         cars_kw += vehicle_results[k].charge_kw
+    if settings.by_line != 0:
+        over_kw, alone_kw = _over_fuses_kw(
+            vehicles, cars, settings, vehicle_results, load_kw, pv_kw
+        )
+        over_kw = max(over_kw, house_kw + cars_kw - settings.total_kw)
+        return over_kw, max(alone_kw, house_kw - settings.total_kw)
     over_kw = max(0.0, house_kw + cars_kw - settings.limit_kw)
     return over_kw, max(0.0, house_kw - settings.limit_kw)
 

@@ -46,9 +46,17 @@ class Household:
 
     Three phases of 230 V: 16 A are 11 kW, 20 A 14 kW, 25 A 17 kW (3 x 230 V x I). The fuse guards
     each line by itself, so a car on one phase can exceed it where the total power would not.
+    Where `connection_kw` is given as well, both hold: the fuse on each line, and it in all.
     """
 
-    fuse_a: float = number(20.0, "A", "main fuse, per phase", 6, 200)
+    fuse_a: float | None = number(
+        20.0,
+        "A",
+        "main fuse, per phase; None, with connection_kw only: no fuse",
+        6,
+        200,
+        optional=True,
+    )
     phases: int = choice(3, "phases of the connection", (1, 3))
     annual_kwh: float | None = number(
         None,
@@ -61,7 +69,7 @@ class Household:
     connection_kw: float | None = number(
         None,
         "kW",
-        "limit of all lines together, instead of the fuse on each; None: the fuse",
+        "limit of all lines together, besides the fuse on each; None: only the fuse",
         1,
         500,
         optional=True,
@@ -75,6 +83,11 @@ class Household:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.fuse_a is None and self.connection_kw is None:
+            raise ScenarioError(
+                "Household.fuse_a is None and Household.connection_kw is None; allowed: None for "
+                "at most one of the two"
+            )
         shares = self.line_shares
         if shares is not None and (
             len(shares) != self.phases or not math.isclose(sum(shares), 1.0)
@@ -91,10 +104,13 @@ class Household:
 
     @property
     def limit_kw(self) -> float:
-        """Power that the connection carries."""
-        if self.connection_kw is not None:
-            return self.connection_kw
-        return self.phases * VOLT * self.fuse_a / 1000.0
+        """Power that the connection carries with all lines alike: the lower of its limits."""
+        return min(self.fuses_kw, math.inf if self.connection_kw is None else self.connection_kw)
+
+    @property
+    def fuses_kw(self) -> float:
+        """Power that the fuses of all lines carry together; infinite without a fuse."""
+        return math.inf if self.fuse_a is None else self.phases * VOLT * self.fuse_a / 1000.0
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,10 @@ SETTINGS_DTYPE = np.dtype(
         ("step_min", "i8"),
         ("step_h", "f8"),
         ("steps_per_h", "f8"),
-        ("limit_kw", "f8"),
+        ("limit_kw", "f8"),  # of all lines together, where they carry the same
         ("by_line", "i1"),  # 1: the fuse of each line counts; 0: all lines carry the same
-        ("fuse_a", "f8"),
+        ("fuse_a", "f8"),  # infinite without a fuse
+        ("total_kw", "f8"),  # besides the fuses, limit of all lines together; infinite without one
         ("load_1_a_per_kw", "f8"),  # current on line 1 of each kW of base load
         ("load_2_a_per_kw", "f8"),
         ("load_3_a_per_kw", "f8"),
@@ -125,7 +126,8 @@ def settings_record(
             "step_h": scenario.step_h,
             "steps_per_h": 60 / scenario.time_step_min,
             "limit_kw": house.limit_kw,
-            "fuse_a": house.fuse_a,
+            "fuse_a": math.inf if house.fuse_a is None else house.fuse_a,
+            "total_kw": math.inf if house.connection_kw is None else house.connection_kw,
             "export_limit_kw": (
                 house.limit_kw if house.export_limit_kw is None else house.export_limit_kw
             ),
@@ -160,7 +162,7 @@ def _lines(scenario: Scenario) -> dict[str, Any]:
     limits = [at_charger(vehicle, scenario.charger) for vehicle in scenario.vehicles]
     even_load = house.line_shares is None or len(set(house.line_shares)) == 1
     even_cars = all(car.phases == house.phases and car.one_phase_a == 0 for car in limits)
-    by_line = house.connection_kw is None and not (even_load and even_cars)
+    by_line = house.fuse_a is not None and not (even_load and even_cars)
     return {
         "by_line": by_line,
         "load_1_a_per_kw": shares[0] / LINE_KW_PER_A,

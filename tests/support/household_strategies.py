@@ -143,11 +143,14 @@ def houses(draw: st.DrawFn) -> Household:
     """A house on one phase or on three, which its load may fill unequally."""
     phases = draw(st.sampled_from((1, 3, 3, 3)))
     shares = st.sampled_from((None, (0.6, 0.3, 0.1), (1.0, 0.0, 0.0)))
+    # A fuse on each line, a limit in all, or both.
+    connection_kw = draw(st.sampled_from((None, None, 5.0, 11.0)))
+    fuses_a = st.sampled_from((6.0, 16.0, 25.0, 63.0))
     house = Household(
-        fuse_a=draw(st.sampled_from((6.0, 16.0, 25.0, 63.0))),
+        fuse_a=draw(fuses_a if connection_kw is None else st.one_of(st.none(), fuses_a)),
         phases=phases,
         annual_kwh=draw(st.sampled_from((None, 12_000.0))),
-        connection_kw=draw(st.sampled_from((None, None, 11.0))),
+        connection_kw=connection_kw,
         line_shares=draw(shares) if phases == 3 else None,
     )
     export_limit_kw = draw(st.sampled_from((None, None, 0.0, min(3.0, house.limit_kw))))

@@ -129,14 +129,17 @@ def without_unread(cars: Iterable[Vehicle], charger: Charger) -> tuple[Vehicle, 
 
 @st.composite
 def households(draw: st.DrawFn) -> Household:
-    """A house on one or three phases, with a fuse on each or one limit, unevenly loaded or not."""
+    """A house on one or three phases, with fuses, one limit or both, unevenly loaded or not."""
     phases = draw(st.sampled_from((1, 3)))
     uneven = st.sampled_from((None, (0.5, 0.3, 0.2), (0.0, 0.0, 1.0)))
+    # A fuse on each line, a limit in all, or both.
+    connection_kw = draw(st.sampled_from((None, None, 5.0, 11.0)))
+    fuses_a = st.sampled_from((6.0, 10.0, 16.0, 25.0, 63.0))
     house = Household(
-        fuse_a=draw(st.sampled_from((6.0, 10.0, 16.0, 25.0, 63.0))),
+        fuse_a=draw(fuses_a if connection_kw is None else st.one_of(st.none(), fuses_a)),
         phases=phases,
         annual_kwh=draw(st.sampled_from((None, 12_000.0))),
-        connection_kw=draw(st.sampled_from((None, None, 11.0))),
+        connection_kw=connection_kw,
         line_shares=draw(uneven) if phases == 3 else None,
     )
     exported = draw(st.sampled_from((None, 0.0, 0.3, 1.0)))

@@ -196,6 +196,26 @@ def test_two_cars_on_a_tight_connection() -> None:
     assert plan.charges_later == [[False], [True]]
 
 
+@pytest.mark.parametrize(
+    ("limits", "now_kwh"),
+    [
+        # A third of the 8.04 kW that fuses of 16 A leave beside 3 kW of house.
+        ({"fuse_a": 16}, 2.68),
+        ({"fuse_a": 16, "connection_kw": 6}, 2.68),
+        ({"fuse_a": 16, "connection_kw": 5}, 2.0),
+        ({"fuse_a": None, "connection_kw": 6}, 3.0),
+    ],
+)
+def test_a_car_on_one_phase_of_a_house_with_two_limits(
+    limits: dict[str, Any], now_kwh: float
+) -> None:
+    """It has the fuse of its line, and what is left in all."""
+    car = {**CAR, "phases": 1, "ac_max_kw": 7.36}
+    house = site(vehicles=[car], household=limits, charger={"max_current_a": 32})
+    plan = make_plan(house, outlook([1.0], load_kw=3.0), [Stay(0, 10.0, 1.0, 40.0)])
+    assert planned_kwh(plan) == pytest.approx([10.0 + now_kwh])
+
+
 def test_what_is_left_over_is_worth_something_up_to_the_limit() -> None:
     """Bought at 1 for 1.2 until full, and not at 1.3; never more than the public charger's."""
     for price, worth, full in ((1.0, 1.2, True), (1.3, 1.2, False), (6.0, 9.0, False)):

@@ -230,12 +230,19 @@ def test_overload_where_nothing_manages_the_load(overload_price: float, cost: fl
     assert bound_of(case, [0.8], 4.0).cost == pytest.approx(cost - 10.0 * 0.8)
 
 
-def test_overload_of_one_line() -> None:
+@pytest.mark.parametrize(
+    ("connection_kw", "over_kw"),
+    # Of 11.9 kW in all 3.9 are above 8, less than the lines' 4.54; above 6 they are 5.9.
+    [(None, 7.9 - 3.68), (8.0, 7.9 - 3.68), (6.0, 5.9 - 0.32)],
+)
+def test_overload_of_one_line_or_in_all(connection_kw: float | None, over_kw: float) -> None:
     """6.9 kW from one line of 16 A that holds 1 kW already: 7.9 - 3.68 kW too much on that line.
 
     The house is 0.32 kW above the limit of its second line by itself, which stays out of it.
     """
-    house = Household(annual_kwh=None, fuse_a=16.0, line_shares=(0.2, 0.8, 0.0))
+    house = Household(
+        annual_kwh=None, fuse_a=16.0, connection_kw=connection_kw, line_shares=(0.2, 0.8, 0.0)
+    )
     case = scenario(
         household=house,
         charger=Charger(load_management=False, max_current_a=32),
@@ -243,19 +250,26 @@ def test_overload_of_one_line() -> None:
         driving=ONE_HOUR,
         tariff=replace(FREE, overload_price_per_kwh=1.0),
     )
-    cost = 6.9 * 0.8 + 1.0 * (7.9 - 3.68) + 3.1 * 5.0
+    cost = 6.9 * 0.8 + 1.0 * over_kw + 3.1 * 5.0
     assert bound_of(case, [0.8], 5.0).cost == pytest.approx(cost - 10.0 * 0.8)
 
 
-def test_load_management_grants_whole_amperes_of_one_line() -> None:
+@pytest.mark.parametrize(
+    ("connection_kw", "current_a"),
+    # In all 1.5 kW are left of 4.5, 6.5 A; of 6 kW 13 A, more than on the line.
+    [(None, 11), (4.5, 6), (6.0, 11)],
+)
+def test_load_management_grants_whole_amperes_of_one_line(
+    connection_kw: float | None, current_a: int
+) -> None:
     """16 A less 1 kW on that line leave 11.65 A, of which the car gets 11."""
     case = scenario(
-        household=Household(annual_kwh=None, fuse_a=16.0),
+        household=Household(annual_kwh=None, fuse_a=16.0, connection_kw=connection_kw),
         vehicles=(replace(CAR, phases=1),),
         charger=Charger(max_current_a=32),
         driving=ONE_HOUR,
     )
-    stored = 11 * 0.23
+    stored = current_a * 0.23
     cost = stored * 0.8 + (10.0 - stored) * 5.0 - 10.0 * 0.8
     assert bound_of(case, [0.8], 3.0).cost == pytest.approx(cost)
     nothing = bound_of(case, [0.8], 9.0)  # 2.9 A are left: below 6 A there is no current
