@@ -34,8 +34,8 @@ class Mpc(Policy):
     linear programme (`mpc.plan`) plans the hours until the last planned departure, at most 72: all
     cars together, within what the connection leaves beside the expected load, with discharging
     where the charger can. Only its first hour is followed (`mpc.follow`), then it is solved anew.
-    So new prices (13:00), a load that was not expected and energy that was not stored are answered
-    within the hour.
+    So new prices, a load that was not expected and energy that was not stored are answered within
+    the hour.
 
     *What it knows.* The observation, and what it saw before in the episode. Prices of the window,
     which fills what is not published yet with the last known day; beyond it its last day repeats.

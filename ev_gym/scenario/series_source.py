@@ -53,6 +53,12 @@ class Data:
         "and loads; None: no holidays",
         optional=True,
     )
+    market: str = choice(
+        "day-ahead",
+        "when prices are known: the day-ahead auction's at 13:00 CET, Octopus Agile's at 16:00 in "
+        "London, both for the next CET day",
+        ("day-ahead", "agile"),
+    )
     price_file: str | None = text(
         None, "files: day-ahead prices", longest=PATH_LENGTH, optional=True
     )
@@ -84,6 +90,8 @@ class Data:
             ) from None
         self._check_start()
         files = self.source == "files"
+        if self.source == "classic":
+            check_unread(self, ("market",), "the fixed day of source 'classic' has no market")
         if not files:
             check_unread(self, FILES, f"source is {self.source!r}, not 'files'")
         for name in ("price_file", "load_file") if files else ("start", "weeks"):

@@ -115,7 +115,7 @@ OTHER: dict[str, Any] = {
     ),
     **{"temperature_c": 5, "eur_rate": 11, "stamp_zone": "UTC"},
     **{"price_column": "price", "ac_max_kw": 10, "min_soc": 0.2, "eta": 0.9, "days": 7},
-    **{"seed": 7, "holidays": "NO", "price_window": "hourly"},
+    **{"seed": 7, "holidays": "NO", "price_window": "hourly", "market": "agile"},
 }
 
 
