@@ -253,13 +253,15 @@ class Planner:
             math.fsum(map(operator.mul, of_slots, lengths_h)) / math.fsum(lengths_h)
             for of_slots, lengths_h in zip(slot_prices, slots_h, strict=True)
         ]
+        export_prices = [price / (1.0 + tariff.vat) - apart for price in prices[:hours]]
         hour = [(memory.hour + h) % DAY_H for h in range(hours)]
         day = [(memory.hour + h) // DAY_H for h in range(hours)]
         worth_per_kwh = memory.value_per_kwh(prices)
         return Outlook(
             slots_h=slots_h[:hours],
             slot_prices_per_kwh=slot_prices[:hours],
-            export_price_per_kwh=[price / (1.0 + tariff.vat) - apart for price in prices[:hours]],
+            export_price_per_kwh=export_prices,
+            export_kw=[self._site.export_kw(price) for price in export_prices],
             load_kw=self._load_kw(household, first_h, hour),
             pv_kw=[household.pv_kw, *(memory.pv_kw(later) for later in hour[1:])],
             hour_factor=[household.hour_factor, *self._later_factors(household, hour, day)],

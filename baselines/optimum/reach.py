@@ -134,6 +134,15 @@ def sun_kw(future: Future) -> Floats:
     return steps_of(future, "pv_kw") * float(produces)
 
 
+def export_limit_kw(future: Future) -> Floats:
+    """(T,) most that is fed into the grid: nothing while an exported kWh earns too little."""
+    settings = future.world.tables.settings[0]
+    too_little = (
+        np.asarray(future.results["export_price_per_kwh"]) < settings["curtail_below_price"]
+    )
+    return np.where(too_little, 0.0, settings["export_limit_kw"])
+
+
 def _phase_modes(car: Any) -> list[tuple[float, float, Floats]]:
     """Power of an ampere, most amperes and lines, with all phases and, if it switches, with one."""
     lines = np.array([car["on_1"], car["on_2"], car["on_3"]])
@@ -171,14 +180,14 @@ def _connection(future: Future) -> Connection:
 
 def _feed_kw(future: Future) -> Floats:
     """(T,) most that all cars may feed back; below 0 where the sun alone is cut off."""
-    limit_kw = future.world.tables.settings["export_limit_kw"][0]
-    return np.asarray(steps_of(future, "load_kw") - sun_kw(future) + limit_kw + SLACK_KW)
+    feed_kw = steps_of(future, "load_kw") - sun_kw(future) + export_limit_kw(future)
+    return np.asarray(feed_kw + SLACK_KW)
 
 
 def _used_sun_kw(future: Future) -> Floats:
     """(T,) sun that is not cut off without the cars; load management counts no more of it."""
-    limit_kw = future.world.tables.settings["export_limit_kw"][0]
-    return np.asarray(np.minimum(sun_kw(future), limit_kw + steps_of(future, "load_kw")))
+    let_through_kw = export_limit_kw(future) + steps_of(future, "load_kw")
+    return np.asarray(np.minimum(sun_kw(future), let_through_kw))
 
 
 def _limit_in_all(future: Future, limit_kw: float) -> Connection:

@@ -34,8 +34,9 @@ Load management. *Exact* for the sum on all lines together; by line, a car that 
     counted with the least it takes of each line. A household that has both limits has the rows of
     both, each of which every episode satisfies. Where the house alone leaves no headroom and cars
     that discharge make it, max(0, headroom + d) is convex: the chord lies above it.
-Export limit. *Exact:* all d <= the headroom below it; where the sun alone exceeds it, d = 0 and sun
-    is cut off until the cars use it.
+Export limit. It is 0 in the steps in which an exported kWh earns less than the price below which
+    sun is cut off. *Exact:* all d <= the headroom below it; where the sun alone exceeds it, d = 0
+    and sun is cut off until the cars use it.
 Meter. The bill of a step, with VAT in its prices, is piecewise straight in c - d (netted), or in c
     and in d: *exact* where it is convex, that is, where importing costs more than exporting earns,
     and that not below 0; else its largest convex minorant. Less the house's own bill, a constant.

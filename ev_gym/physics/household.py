@@ -25,6 +25,7 @@ def charge_cars(
     settings: Settings,
     load_kw: float,
     pv_kw: float,
+    export_limit_kw: float,
     actions: NDArray[np.float32],
     vehicle_results: Records[VehicleResult],
 ) -> tuple[float, float]:
@@ -38,6 +39,7 @@ def charge_cars(
         settings: The scenario's parameters.
         load_kw: Base load of the house.
         pv_kw: What the sun gives.
+        export_limit_kw: Most power fed into the grid in this step.
         actions: (K,) fractions of each car's maximum current, in [-1, 1]; below 0 to discharge.
         vehicle_results: (K,) what the step reports of each car; what it charged is written.
 
@@ -52,17 +54,28 @@ def charge_cars(
     discharged_kw, lasting_kw = 0.0, 0.0
     if settings.bidirectional != 0 and _any_discharges(vehicles):
         discharged_kw, lasting_kw = _discharge_all(
-            now_min, vehicles, cars, levels_kw, settings, load_kw, pv_kw, vehicle_results
+            now_min,
+            vehicles,
+            cars,
+            levels_kw,
+            settings,
+            load_kw,
+            pv_kw,
+            export_limit_kw,
+            vehicle_results,
         )
     if settings.load_management != 0:
         if settings.by_line != 0:
-            headroom_kw = settings.total_kw - load_kw + _used_sun_kw(settings, pv_kw, load_kw)
-            headroom_kw += lasting_kw + charger.HEADROOM_ROUNDING_KW
+            used_sun_kw = _used_sun_kw(export_limit_kw, pv_kw, load_kw)
+            headroom_kw = settings.total_kw - load_kw + used_sun_kw + lasting_kw
+            headroom_kw += charger.HEADROOM_ROUNDING_KW
+            alone_a = house_a(settings, load_kw, used_sun_kw)
             _manage_lines(
-                vehicles, cars, levels_kw, settings, load_kw, pv_kw, headroom_kw, vehicle_results
+                vehicles, cars, levels_kw, settings, alone_a, headroom_kw, vehicle_results
             )
         else:
-            headroom_kw = charging_headroom_kw(settings, load_kw, pv_kw) + lasting_kw
+            headroom_kw = charging_headroom_kw(settings, load_kw, pv_kw, export_limit_kw)
+            headroom_kw += lasting_kw
             headroom_kw += charger.HEADROOM_ROUNDING_KW
             if charger.used_by_all_kw(vehicles, cars) > headroom_kw:
                 charger.share_connection(vehicles, cars, levels_kw, headroom_kw)
@@ -71,13 +84,15 @@ def charge_cars(
 
 
 @compiled
-def charging_headroom_kw(settings: Settings, load_kw: float, pv_kw: float) -> float:
+def charging_headroom_kw(
+    settings: Settings, load_kw: float, pv_kw: float, export_limit_kw: float
+) -> float:
     """What the connection leaves to cars (kW): its limit less the base load, with the sun.
 
     Sun that is cut off at the export limit without them is no room: whether more of it could be had
     would be seen only once they charge.
     """
-    return float(settings.limit_kw - load_kw + _used_sun_kw(settings, pv_kw, load_kw))
+    return float(settings.limit_kw - load_kw + _used_sun_kw(export_limit_kw, pv_kw, load_kw))
 
 
 @compiled
@@ -162,6 +177,7 @@ def _discharge_all(
     settings: Settings,
     load_kw: float,
     pv_kw: float,
+    export_limit_kw: float,
     vehicle_results: Records[VehicleResult],
 ) -> tuple[float, float]:
     """Discharge the cars that are asked to, within the export limit.
@@ -171,7 +187,7 @@ def _discharge_all(
     Returns:
         The mean power (kW) of all, and of it what lasts through the whole step.
     """
-    headroom_kw = load_kw - pv_kw + settings.export_limit_kw + charger.HEADROOM_ROUNDING_KW
+    headroom_kw = load_kw - pv_kw + export_limit_kw + charger.HEADROOM_ROUNDING_KW
     headroom_a = charger.UNLIMITED_A
     if settings.by_line != 0 and settings.load_management != 0:
         alone_a = house_a(settings, load_kw, pv_kw)
@@ -232,9 +248,9 @@ def _lasting_kw(vehicle: VehicleState, vehicle_result: VehicleResult) -> float:
 
 
 @compiled
-def _used_sun_kw(settings: Settings, pv_kw: float, used_kw: float) -> float:
+def _used_sun_kw(export_limit_kw: float, pv_kw: float, used_kw: float) -> float:
     """What of the sun is not cut off at the export limit while `used_kw` is used behind it."""
-    return float(min(pv_kw, max(0.0, settings.export_limit_kw + used_kw)))
+    return float(min(pv_kw, max(0.0, export_limit_kw + used_kw)))
 
 
 @compiled
@@ -254,15 +270,15 @@ def _manage_lines(
     cars: Records[CarParams],
     levels_kw: Floats,
     settings: Settings,
-    load_kw: float,
-    pv_kw: float,
+    alone_a: LineCurrents,
     headroom_kw: float,
     vehicle_results: Records[VehicleResult],
 ) -> None:
     """Cut charging down where it would exceed the fuse of a line, or `headroom_kw` in all.
 
     Discharging adds to the headroom. Of the sun that would be cut off without the cars, only what
-    is used without them is counted on. `headroom_kw` is infinite where only the fuses count.
+    is used without them counts in `alone_a`, the currents (A) of the house alone, and in
+    `headroom_kw`, which is infinite where only the fuses count.
     """
     charged_a, discharged_a = charger.NO_CURRENT, charger.NO_CURRENT
     for k in range(vehicles.shape[0]):
@@ -273,7 +289,6 @@ def _manage_lines(
             fed_a = _lasting_kw(vehicles[k], vehicle_results[k]) / vehicles[k].kw_per_a
             discharged_a = charger.on_lines(vehicles[k], cars[k], fed_a, discharged_a)
     if charged_a[0] + charged_a[1] + charged_a[2] > 0.0:
-        alone_a = house_a(settings, load_kw, _used_sun_kw(settings, pv_kw, load_kw))
         most_a = settings.fuse_a + charger.HEADROOM_ROUNDING_A
         headroom_a = (
             most_a - alone_a[0] + discharged_a[0],
@@ -297,6 +312,7 @@ def overload_kw(
     vehicle_results: Records[VehicleResult],
     load_kw: float,
     pv_kw: float,
+    export_limit_kw: float,
 ) -> tuple[float, float]:
     """Mean power (kW) drawn above the connection's limit: with the cars, and by the house alone.
 
@@ -310,7 +326,7 @@ def overload_kw(
         cars_kw += vehicle_results[k].charge_kw
     if settings.by_line != 0:
         over_kw, alone_kw = _over_fuses_kw(
-            vehicles, cars, settings, vehicle_results, load_kw, pv_kw
+            vehicles, cars, settings, vehicle_results, load_kw, pv_kw, export_limit_kw
         )
         over_kw = max(over_kw, house_kw + cars_kw - settings.total_kw)
         return over_kw, max(alone_kw, house_kw - settings.total_kw)
@@ -326,13 +342,14 @@ def _over_fuses_kw(
     vehicle_results: Records[VehicleResult],
     load_kw: float,
     pv_kw: float,
+    export_limit_kw: float,
 ) -> tuple[float, float]:
     """`overload_kw` where the fuse of each line is looked at."""
     net_kw = load_kw
     for k in range(vehicles.shape[0]):
         net_kw += vehicle_results[k].charge_kw
-    alone_a = house_a(settings, load_kw, _used_sun_kw(settings, pv_kw, load_kw))
-    lines_a = house_a(settings, load_kw, _used_sun_kw(settings, pv_kw, net_kw))
+    alone_a = house_a(settings, load_kw, _used_sun_kw(export_limit_kw, pv_kw, load_kw))
+    lines_a = house_a(settings, load_kw, _used_sun_kw(export_limit_kw, pv_kw, net_kw))
     for k in range(vehicles.shape[0]):
         if vehicle_results[k].charge_kw != 0.0:
             drawn_a = vehicle_results[k].charge_kw / vehicles[k].kw_per_a

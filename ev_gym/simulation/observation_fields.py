@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from ev_gym.drivers.habits import MAX_MINUTES
 from ev_gym.physics.battery import acceptable_ac_kw
 from ev_gym.physics.household import charging_headroom_kw
+from ev_gym.physics.meter import export_limit_kw
 from ev_gym.physics.power_charge import (
     FACTOR,
     PRICE,
@@ -350,7 +351,8 @@ def load_kw(household: HouseholdState) -> Number:
 @house_field("kW", lambda ranges: ranges.headroom_kw, Scale(12.0, 2.0))
 def headroom_kw(household: HouseholdState, settings: Settings) -> Number:
     """connection's limit less the base load, with the sun that is not cut off"""
-    return charging_headroom_kw(settings, household.load_kw, household.pv_kw)
+    limit_kw = export_limit_kw(settings, household.export_price_per_kwh)
+    return charging_headroom_kw(settings, household.load_kw, household.pv_kw, limit_kw)
 
 
 @house_field("deg C", lambda ranges: ranges.temperature_c, Scale(8.0, 8.0))

@@ -119,6 +119,7 @@ def _charge_and_bill(
     """The current of a step and what it costs."""
     settings, cars, levels_kw = tables.settings[0], tables.cars, tables.levels_kw
     load_kw, pv_kw = result.load_kw, result.pv_kw
+    export_limit_kw = meter.export_limit_kw(settings, result.export_price_per_kwh)
     charged_kw, discharged_kw = household_physics.charge_cars(
         household.now_min,
         vehicles,
@@ -127,11 +128,12 @@ def _charge_and_bill(
         settings,
         load_kw,
         pv_kw,
+        export_limit_kw,
         actions,
         vehicle_results,
     )
     over_kw, alone_over_kw = household_physics.overload_kw(
-        vehicles, cars, settings, vehicle_results, load_kw, pv_kw
+        vehicles, cars, settings, vehicle_results, load_kw, pv_kw, export_limit_kw
     )
     meter.bill(result, settings, charged_kw, discharged_kw)
     meter.bill_overload(result, settings, over_kw, alone_over_kw)

@@ -31,6 +31,7 @@ SETTINGS_DTYPE = np.dtype(
         ("load_3_a_per_kw", "f8"),
         ("sun_a_per_kw", "f8"),  # current that each kW of sun feeds into each line
         ("export_limit_kw", "f8"),
+        ("curtail_below_price", "f8"),  # export price below which nothing is exported
         ("load_management", "i1"),
         ("bidirectional", "i1"),
         ("produces", "i1"),  # 1: sun or cars can feed the house and the grid
@@ -130,6 +131,11 @@ def settings_record(
             "total_kw": math.inf if house.connection_kw is None else house.connection_kw,
             "export_limit_kw": (
                 house.limit_kw if house.export_limit_kw is None else house.export_limit_kw
+            ),
+            "curtail_below_price": (
+                -math.inf
+                if scenario.solar.curtail_below_price is None
+                else scenario.solar.curtail_below_price
             ),
             "load_management": charger.load_management,
             "bidirectional": charger.bidirectional,

@@ -20,10 +20,18 @@ Array = NDArray[Any]
 LINE_KW_PER_A = 0.23
 
 
+def export_limit_kw(episode: Episode | Episodes) -> Array:
+    """Most power fed into the grid: nothing where that earns less than the sun is cut off below."""
+    house, solar = episode.env.scenario.household, episode.env.scenario.solar
+    limit_kw = house.limit_kw if house.export_limit_kw is None else house.export_limit_kw
+    price = episode.of("export_price_per_kwh")
+    below = -np.inf if solar.curtail_below_price is None else solar.curtail_below_price
+    return np.where(price < below, 0.0, limit_kw)
+
+
 def sun_let_through_kw(episode: Episode, used_kw: Array, given_kw: Array) -> Array:
     """The sun, less what would leave the house above its export limit."""
-    house = episode.env.scenario.household
-    limit_kw = house.limit_kw if house.export_limit_kw is None else house.export_limit_kw
+    limit_kw = export_limit_kw(episode)
     return np.minimum(episode.sun_kw(), np.maximum(0.0, limit_kw + used_kw - given_kw))
 
 

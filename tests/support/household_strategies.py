@@ -157,7 +157,14 @@ def houses(draw: st.DrawFn) -> Household:
     return replace(house, export_limit_kw=export_limit_kw)
 
 
-SOLAR = st.sampled_from((Solar(), Solar(peak_kw=5.0), Solar(peak_kw=30.0, inverter_kw=20.0)))
+SOLAR = st.sampled_from(
+    (
+        Solar(),
+        Solar(peak_kw=5.0),
+        Solar(peak_kw=30.0, inverter_kw=20.0),
+        Solar(peak_kw=15.0, curtail_below_price=0.0),
+    )
+)
 SEEDS = st.integers(0, 2**62)
 
 

@@ -147,11 +147,13 @@ def households(draw: st.DrawFn) -> Household:
 
 
 def solars() -> st.SearchStrategy[Solar]:
-    """No modules, or some to the south, or many to the east."""
+    """No modules, or some to the south, or many to the east; at times cut off at low prices."""
     return st.sampled_from(
         (
             Solar(),
             Solar(peak_kw=6.0, inverter_kw=4.0),
+            Solar(peak_kw=10.0, curtail_below_price=0.0),
+            Solar(peak_kw=6.0, curtail_below_price=0.6),
             Solar(peak_kw=20.0, azimuth_deg=90.0, tilt_deg=10.0),
         )
     )

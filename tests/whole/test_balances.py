@@ -14,7 +14,12 @@ from hypothesis import given, settings
 from ev_gym.physics.charger import FLOOR_A
 from ev_gym.scenario import Charger, Driving, Household, Scenario, Solar, Vehicle
 from ev_gym.scenario.charger import at_charger
-from tests.support.accounts import LINE_KW_PER_A, by_line, line_currents_a
+from tests.support.accounts import (
+    LINE_KW_PER_A,
+    by_line,
+    export_limit_kw,
+    line_currents_a,
+)
 from tests.support.household_strategies import SERIES, cases, run_case, run_episodes
 from tests.support.scenario_strategies import examples
 
@@ -186,11 +191,12 @@ def test_sun_that_is_cut_off_relieves_no_line() -> None:
 @settings(max_examples=examples(60))
 @given(cases())
 def test_no_more_is_exported_than_the_grid_takes(case: Case) -> None:
-    """Sun is cut off and discharging cut down at the export limit, the connection's by default."""
+    """Sun is cut off and discharging cut down at the export limit, the connection's by default.
+
+    It is 0 where an exported kWh earns less than the price below which sun is cut off.
+    """
     episodes = run_case(*case)
-    house = episodes.scenario.household
-    limit_kw = house.limit_kw if house.export_limit_kw is None else house.export_limit_kw
-    assert np.all(episodes.of("grid_kw") >= -limit_kw - ROUNDING)
+    assert np.all(episodes.of("grid_kw") >= -export_limit_kw(episodes) - ROUNDING)
 
 
 @settings(max_examples=examples(40))

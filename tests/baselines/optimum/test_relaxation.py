@@ -327,6 +327,28 @@ def test_without_room_in_the_battery_nothing_is_gained(netting: str) -> None:
     assert bound_of(case, DIP).cost == pytest.approx(0.0, abs=1e-7)
 
 
+@pytest.mark.parametrize("netting", ["step", "none"])
+@pytest.mark.parametrize("price", [-0.5, 0.5])
+def test_sun_that_is_cut_off_for_its_price(netting: str, price: float) -> None:
+    """Below the price nothing is exported, as with a limit of 0; above it, it is not looked at.
+
+    The car, which can be discharged, may have all of the sun, and more at an import price below 0.
+    """
+    car = replace(CAR, limit_soc=1.0)
+    plain = scenario(
+        solar=Solar(peak_kw=20.0),
+        charger=Charger(bidirectional=True),
+        vehicles=(car,),
+        tariff=replace(FREE, netting=netting),
+    )
+    without_export = replace(plain, household=replace(HOUSE, export_limit_kw=0.0))
+    curtailed = replace(plain, solar=Solar(peak_kw=20.0, curtail_below_price=0.0))
+    prices = [price * (1.0 + hour % 3) for hour in range(24)]
+    costs = [bound_of(case, prices).cost for case in (plain, without_export, curtailed)]
+    assert costs[0] != pytest.approx(costs[1], abs=0.01)
+    assert costs[2] == pytest.approx(costs[1] if price < 0.0 else costs[0], abs=1e-9)
+
+
 def test_two_cars_share_the_headroom() -> None:
     case = scenario(
         household=replace(HOUSE, connection_kw=10.0), vehicles=(CAR, CAR), driving=ONE_HOUR

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ev_gym.scenario import Charger, Household, Scenario, Vehicle
+from ev_gym.scenario import Charger, Household, Scenario, Solar, Vehicle
 from tests.support.physics_tables import NEVER_MIN, cars_at, ready, step, tables_of
 from tests.support.scenario_strategies import examples, vehicles
 
@@ -267,6 +267,41 @@ def test_sun_that_is_cut_off_is_no_room(car: Vehicle) -> None:
     tables = cars_at(car, car, charger=Charger(max_current_a=32), household=house)
     taken = step(ready(tables.cars), tables, [1.0, 1.0], load_kw=3.0, pv_kw=9.0)
     assert taken.vehicle_results["current_a"].tolist() == [8.0, 8.0]
+
+
+@pytest.mark.parametrize("car", [TRIPLE, SINGLE])
+def test_sun_that_is_cut_off_for_its_price_is_no_room_either(car: Vehicle) -> None:
+    """As where nothing may be exported: 16 A of the fuse for two cars, or 20 with the sun counted.
+
+    9 kW of sun less 3 of the house are 8.7 A more on each line.
+    """
+    tables = cars_at(
+        *(car, car),
+        charger=Charger(max_current_a=32),
+        household=FUSE_16,
+        solar=Solar(peak_kw=10.0, curtail_below_price=0.0),
+    )
+    for price, current_a in ((-0.01, 8.0), (0.0, 12.0)):
+        taken = step(
+            *(ready(tables.cars), tables, [1.0, 1.0]),
+            load_kw=3.0,
+            pv_kw=9.0,
+            export_price_per_kwh=price,
+        )
+        assert taken.vehicle_results["current_a"].tolist() == [current_a, current_a]
+
+
+def test_nothing_is_fed_back_while_it_would_earn_too_little() -> None:
+    """Of -11 kW a car may give what the house uses beside the sun: 4.2 kW, 6 A of three phases."""
+    tables = cars_at(*(TRIPLE,), charger=V2G, solar=Solar(peak_kw=10.0, curtail_below_price=0.0))
+    for price, given_kw in ((-0.01, 4.14), (0.0, 11.0)):
+        taken = step(
+            *(ready(tables.cars, 40.0), tables, [-1.0]),
+            load_kw=5.2,
+            pv_kw=1.0,
+            export_price_per_kwh=price,
+        )
+        assert taken.discharged_kw == pytest.approx(given_kw)
 
 
 def test_a_car_in_which_nothing_flows_shows_no_current() -> None:

@@ -105,7 +105,7 @@ OTHER: dict[str, Any] = {
     **{"high_months": [7], "high_weekdays": [5], "source": "classic", "zone": "UTC"},
     **{"start": "2024-01-01", "currency": "EUR", "time_step_min": 60, "connection_kw": 9},
     **{"annual_kwh": 9000, "export_limit_kw": 5, "line_shares": [0.5, 0.3, 0.2]},
-    **{"peak_kw": 4, "inverter_kw": 4, "count": 1, "bidirectional": True},
+    **{"peak_kw": 4, "inverter_kw": 4, "curtail_below_price": 0, "count": 1, "bidirectional": True},
     **{"phase_switching": True, "line": 3, "priority": 5, "chemistry": "lfp"},
     **{"driving": {"pattern": "daily"}, "trip_kwh": 5, "energy_tax_per_kwh": 0.3},
     **{"power_low_per_kw": 25, "power_high_months": [7], "power_weekdays": [5]},
