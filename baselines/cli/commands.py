@@ -176,6 +176,8 @@ def _describe_horizon(scenario: Scenario) -> str:
 
 def _describe_sun(scenario: Scenario) -> list[str]:
     sun = scenario.solar
+    if scenario.household.net_load:
+        return ["  sun          in the net load"]
     if sun.peak_kw == 0.0:
         return []
     return [

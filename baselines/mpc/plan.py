@@ -220,7 +220,7 @@ def site_of(scenario: Scenario) -> Site:
         energy_weight=weight,
         curtail_below_price=-math.inf if curtail_below is None else weight * curtail_below,
         bidirectional=scenario.charger.bidirectional,
-        produces=scenario.solar.peak_kw > 0.0 or scenario.charger.bidirectional,
+        produces=scenario.has_sun or scenario.charger.bidirectional,
         netted=tariff.netting == "step",
         public_per_kwh=scenario.reward_weights.missing * tariff.public_price_per_kwh,
         stop_cost=scenario.reward_weights.missing * tariff.public_stop_cost,

@@ -87,10 +87,10 @@ class Policy:
     observation = PHYSICAL  # whether the observations that it is given are physical or scaled
 
     def __init__(self, scenario: Scenario, continuous: bool = True, seed: int = 0) -> None:
-        if self.needs_sun and scenario.solar.peak_kw == 0.0:
+        if self.needs_sun and not scenario.has_sun:
             raise ValueError(
                 f"policy {self.name} needs PV, and solar.peak_kw of scenario {scenario.name!r} is "
-                "0.0; allowed: above 0"
+                "0.0; allowed: above 0, or household.net_load"
             )
         self.scenario = scenario
         self.continuous = continuous

@@ -80,6 +80,11 @@ class Household:
     line_shares: tuple[float, ...] | None = numbers(
         None, "", "shares of the base load on the lines; None: equal", 0, 1, many=3, optional=True
     )
+    net_load: bool = choice(
+        False,
+        "the load series is import less export, measured behind PV: below 0 the house exports",
+        (True, False),
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -95,6 +100,11 @@ class Household:
             raise ScenarioError(
                 f"Household.line_shares is {shares!r}; allowed: one share for each of the "
                 f"{self.phases} phases, together 1"
+            )
+        if self.net_load and self.annual_kwh is not None:
+            raise ScenarioError(
+                f"Household.annual_kwh is {self.annual_kwh!r} and Household.net_load is True; "
+                "allowed then: None, because what a house uses cannot be told from its net load"
             )
         if self.export_limit_kw is not None and self.export_limit_kw > self.limit_kw:
             raise ScenarioError(
@@ -198,6 +208,11 @@ class Scenario:
                 f"Scenario.start_hour is {self.start_hour}, but Scenario.days is {MONTH!r}, and a "
                 "month begins at 00:00; allowed then: 0"
             )
+        if self.household.net_load and self.solar.peak_kw > 0.0:
+            raise ScenarioError(
+                f"Solar.peak_kw is {self.solar.peak_kw!r}, but Household.net_load is True, and the "
+                "sun is in the net load; allowed then: 0"
+            )
         for vehicle in vehicles:
             if at_charger(vehicle, self.charger).one_phase_a == 0:
                 check_unread(vehicle, ("one_phase_max_a",), self._why_no_switch(vehicle))
@@ -228,6 +243,11 @@ class Scenario:
         if not self.charger.phase_switching:
             return "Charger.phase_switching is False"
         return f"the vehicle has {vehicle.phases} phase"
+
+    @property
+    def has_sun(self) -> bool:
+        """Whether the house itself can export: with PV, or by its net load."""
+        return self.solar.peak_kw > 0.0 or self.household.net_load
 
     @property
     def by_month(self) -> bool:

@@ -66,13 +66,15 @@ def price_series(table: Table, column: str | None, currency: str, eur_rate: floa
     return Series(table, int(table.seconds[0]), table.step_s, values[np.newaxis])
 
 
-def load_series(table: Table, columns: str | Sequence[str] | None) -> Series:
-    """The chosen load columns, one row each, in kW."""
-    houses = []
+def load_series(table: Table, columns: str | Sequence[str] | None, net_load: bool) -> Series:
+    """The chosen load columns, one row each, in kW; below 0 only of a net load."""
+    houses, lowest_kw, hint = [], 0.0, " A load below 0 is allowed as a net load (`net_load`)."
+    if net_load:
+        lowest_kw, hint = -MAX_LOAD_KW, ""
     for name in _choose(table, "load", _LOAD, columns, "load_columns"):
         factor = _KW_PER_UNIT.get(_unit(_LOAD, name), 3600 / table.step_s)
         values = _numbers(table, name) * factor
-        _check_range(table, name, values, (0.0, MAX_LOAD_KW), "kW")
+        _check_range(table, name, values, (lowest_kw, MAX_LOAD_KW), "kW", hint)
         houses.append(values)
     return Series(table, int(table.seconds[0]), table.step_s, np.array(houses))
 
@@ -169,7 +171,12 @@ def _numbers(table: Table, column: str) -> NDArray[np.float64]:
 
 
 def _check_range(
-    table: Table, column: str, values: NDArray[np.float64], limits: tuple[float, float], unit: str
+    table: Table,
+    column: str,
+    values: NDArray[np.float64],
+    limits: tuple[float, float],
+    unit: str,
+    hint: str = "",
 ) -> None:
     low, high = limits
     bad = np.flatnonzero((values < low) | (values > high))
@@ -177,5 +184,5 @@ def _check_range(
         row = int(bad[0])
         raise DataError(
             f"{table.where(row)}: {column} = {table.cells[column].iloc[row]} is {values[row]:g} "
-            f"{unit}; allowed is {low:g} to {high:g} {unit}: is the unit in the name right?"
+            f"{unit}; allowed is {low:g} to {high:g} {unit}: is the unit in the name right?" + hint
         )

@@ -67,7 +67,8 @@ def dataset_of(scenario: Scenario, world: int = 0) -> Dataset:
     """
     if scenario.data.source != "files":
         return _dataset(scenario.data, "SEK", (), world)
-    return _dataset(scenario.data, scenario.currency, _files(scenario.data), world)
+    net_load, files = scenario.household.net_load, _files(scenario.data)
+    return _dataset(scenario.data, scenario.currency, files, world, net_load)
 
 
 def _files(data: Data) -> tuple[_File | None, ...]:
@@ -99,9 +100,15 @@ def price_minutes_of(scenario: Scenario) -> int:
 
 
 @functools.lru_cache(maxsize=KEPT_DATASETS)
-def _dataset(data: Data, currency: str, files: tuple[_File | None, ...], world: int) -> Dataset:
+def _dataset(
+    data: Data,
+    currency: str,
+    files: tuple[_File | None, ...],
+    world: int,
+    net_load: bool = False,
+) -> Dataset:
     if data.source == "files":
-        return _from_files(data, currency, [file and file.path for file in files])
+        return _from_files(data, currency, [file and file.path for file in files], net_load)
     assert data.start is not None  # `Data` allows None only for files
     assert data.weeks is not None
     start = datetime.fromisoformat(data.start).replace(tzinfo=ZoneInfo(data.zone))
@@ -145,7 +152,7 @@ def _dataset(data: Data, currency: str, files: tuple[_File | None, ...], world: 
     )
 
 
-def _from_files(data: Data, currency: str, paths: list[Path | None]) -> Dataset:
+def _from_files(data: Data, currency: str, paths: list[Path | None], net_load: bool) -> Dataset:
     price, load, temperature, irradiance = paths
     assert price is not None  # `Data` refuses files without these two
     assert load is not None
@@ -160,6 +167,7 @@ def _from_files(data: Data, currency: str, paths: list[Path | None]) -> Dataset:
         start=data.start,
         weeks=data.weeks,
         load_zone=data.load_zone,
+        net_load=net_load,
         stamp_zone=data.stamp_zone,
         price_column=data.price_column,
     )

@@ -47,6 +47,7 @@ class Options(NamedTuple):
     start: str | date | datetime | None
     weeks: int | None
     load_zone: str | None
+    net_load: bool
 
 
 def aligned(tables: Tables, columns: Columns, options: Options) -> dict[str, Any]:
@@ -61,7 +62,7 @@ def aligned(tables: Tables, columns: Columns, options: Options) -> dict[str, Any
         raise _step_error(prices, "15, 30 or 60 minutes")
     start_s, weeks = price_calendar(prices, options)
     end_s = start_s + weeks * WEEK_S
-    loads = in_steps(load_series(tables.load, columns.load), QUARTER_S, 0)
+    loads = in_steps(load_series(tables.load, columns.load, options.net_load), QUARTER_S, 0)
     if isinstance(tables.temperature, Table):
         temperature = temperature_series(tables.temperature, columns.temperature)
         hourly = in_steps(temperature, HOUR_S, start_s % HOUR_S)
@@ -76,6 +77,7 @@ def aligned(tables: Tables, columns: Columns, options: Options) -> dict[str, Any
         "temperature_c": temperature_c,
         "price_minutes": prices.step_s // 60,
         "currency": options.currency,
+        "net_load": options.net_load,
         **_sky(tables.irradiance, start_s, end_s),
     }
 

@@ -104,11 +104,11 @@ class Condition(NamedTuple):
 
 
 WITH_PV = Condition(
-    lambda scenario: scenario.solar.peak_kw > 0.0,
-    in_code="tables.pv_kw.shape[0] > 0",
+    lambda scenario: scenario.has_sun,
+    in_code="tables.pv_kw.shape[0] > 0 or settings.net_load != 0",
 )
 WITH_EXPORT = Condition(
-    lambda scenario: scenario.solar.peak_kw > 0.0 or scenario.charger.bidirectional,
+    lambda scenario: scenario.has_sun or scenario.charger.bidirectional,
     in_code="tables.export_price.shape[0] > 0",
 )
 WITH_POWER_CHARGE = Condition(
@@ -157,6 +157,9 @@ class Ranges:
         self.scenario = world.scenario
         self.load_kw = _range_of(tables.load_kw)
         self.pv_kw = Range(0.0, _range_of(tables.pv_kw).high if tables.pv_kw.size else 0.0)
+        if world.scenario.household.net_load:
+            self.pv_kw = Range(0.0, max(0.0, -self.load_kw.low))
+            self.load_kw = Range(0.0, max(0.0, self.load_kw.high))
         limit_kw = world.scenario.household.limit_kw
         self.headroom_kw = Range(
             _below(limit_kw - self.load_kw.high),

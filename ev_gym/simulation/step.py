@@ -50,6 +50,10 @@ def read_series(household: HouseholdState, tables: Tables) -> None:
     minute = household.place_min
     slot = (minute // QUARTER_MIN) >> settings.load_shift
     household.load_kw = load_kw[household.house, slot]
+    if settings.net_load != 0:
+        # Export is sun that the house leaves over, and import is load.
+        household.pv_kw = max(0.0, -household.load_kw)
+        household.load_kw = max(0.0, household.load_kw)
     household.price_per_kwh = price[(minute // QUARTER_MIN) >> settings.price_shift]
     hour = hours[minute // HOUR_MIN]
     household.temperature_c = hour.temperature_c

@@ -35,6 +35,7 @@ SETTINGS_DTYPE = np.dtype(
         ("load_management", "i1"),
         ("bidirectional", "i1"),
         ("produces", "i1"),  # 1: sun or cars can feed the house and the grid
+        ("net_load", "i1"),  # 1: what the load series has below 0, the house exports
         ("switching", "i1"),  # 1: the charger switches between one and three phases
         ("chargers", "i8"),
         ("series_min", "i8"),  # length of the series of a world
@@ -139,7 +140,8 @@ def settings_record(
             ),
             "load_management": charger.load_management,
             "bidirectional": charger.bidirectional,
-            "produces": charger.bidirectional or scenario.solar.peak_kw > 0.0,
+            "produces": charger.bidirectional or scenario.has_sun,
+            "net_load": house.net_load,
             "switching": charger.phase_switching,
             "chargers": charger.count or len(scenario.vehicles),
             "series_min": series_min,

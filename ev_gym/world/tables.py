@@ -76,7 +76,8 @@ class Tables(NamedTuple):
             without power charge.
         clock: (CLOCK_MIN + 367, 2) sine and cosine, for each minute of the day, then for each day
             of the year.
-        load_kw: (houses, slots) base load; each world has houses of its own.
+        load_kw: (houses, slots) base load; each world has houses of its own. Of a net load it is
+            what the meter measured, below 0 where a house exports.
         habits: table of the driving model.
         pv_kw: (slots,) power of the sun, in the slots of `load_kw`; (0,) without PV.
         export_price: (slots,) price of an exported kWh, in the slots of `price`; (0,) where nothing
@@ -239,6 +240,8 @@ def _alone_import(scenario: Scenario, load_kw: Floats, sun_kw: Floats) -> Floats
     """What the houses without their cars import, as the power charge counts it."""
     if not scenario.tariff.has_power_charge:
         return np.empty((0, 0))
+    if scenario.household.net_load:
+        return np.maximum(0.0, load_kw)
     if scenario.tariff.netting == "none" or sun_kw.size == 0:
         return load_kw
     import_kw = load_kw - sun_kw
@@ -317,13 +320,14 @@ def build_tables(scenario: Scenario, datasets: Sequence[Dataset]) -> tuple[Table
         hours["standing_c"] = standing_c(dataset.temperature_c)
         sun_kw = _sun(scenario, dataset, load_slot_min)
         export_price = np.empty(0)
-        if sun_kw.size or scenario.charger.bidirectional:
+        if scenario.has_sun or scenario.charger.bidirectional:
             export_price = _mean_over(export_prices(scenario.tariff, parts), 15, price_slot_min)
         own_load_kw = _base_load(scenario, dataset, load_slot_min)
         load_kw[:, place * slots : (place + 1) * slots] = own_load_kw
         usual_load = np.zeros((1, 0, 0), np.float32)
         if scenario.tariff.has_power_charge:
-            usual_load = _usual_load(_mean_over(own_load_kw, load_slot_min, 60))
+            imported_kw = np.maximum(0.0, own_load_kw)  # of a net load; any other is above 0
+            usual_load = _usual_load(_mean_over(imported_kw, load_slot_min, 60))
         return _Series(
             price=_mean_over(quarters, 15, price_slot_min),
             hourly=_mean_over(quarters, 15, 60),
