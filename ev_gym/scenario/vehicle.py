@@ -127,10 +127,11 @@ class Vehicle:
 
     @classmethod
     def model(cls, name: str, /, **changes: Any) -> Vehicle:
-        """One of 31 known cars, for instance `Vehicle.model("Renault Zoe", wanted_soc=0.9)`.
+        """One of 63 known cars, for instance `Vehicle.model("Renault Zoe", wanted_soc=0.9)`.
 
-        Battery, phases, AC power and consumption: Open EV Data (MIT licence), as of April 2022.
-        Losses: ADAC 2022 for the four models it measured, the default for the others.
+        Battery, phases, AC power and consumption: Open EV Data (MIT licence), as of April 2022 and,
+        for models since 2023, April 2025. Losses: ADAC 2022 for the four models it measured, the
+        default for the others. `ev-gym cars` lists them.
 
         Raises:
             ScenarioError: for an unknown name, or one that fits several variants (it lists them).
