@@ -103,9 +103,8 @@ def _scenario(
     price = data["price"] or {}
     if isinstance(price, Mapping) and price.get("market") is not None:
         data |= _weeks_of(first_month, months)
-    elif isinstance(price, Mapping) and price.get("path") is not None:
-        if "start" not in changes.get("data", {}):
-            data |= {"start": None, "weeks": None}
+    elif isinstance(price, Mapping) and "start" not in changes.get("data", {}):
+        data |= {"start": None, "weeks": None}
     return Scenario.from_dict(plain)
 
 

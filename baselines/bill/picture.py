@@ -31,7 +31,8 @@ def draw(outcomes: Sequence[Outcome], path: Path) -> None:
     tariffs = list(dict.fromkeys(outcome.scenario.tariff.name for outcome in outcomes))
     height_in = HEIGHT_IN + ROW_IN * len(outcomes) + 0.35 * len(tariffs)
     with png(path, WIDTH_IN, max(4.0, height_in)) as figure:
-        left, right = figure.subfigures(1, 2, width_ratios=[3, 2])
+        cells = figure.add_gridspec(1, 2, width_ratios=[3, 2])
+        left, right = figure.add_subfigure(cells[0]), figure.add_subfigure(cells[1])
         months = left.subplots()
         above, below = np.zeros(len(table)), np.zeros(len(table))
         for place, name in enumerate(table.columns[:-1]):
@@ -63,4 +64,4 @@ def draw(outcomes: Sequence[Outcome], path: Path) -> None:
             axes.margins(x=0.18)
             axes.set_title(tariff)
         panels[-1].set_xlabel(f"{currency} in {len(table)} months")
-        panels[0].legend(loc="lower right", fontsize=8)
+        panels[-1].legend(loc="upper center", bbox_to_anchor=(0.4, -0.32), ncols=2, fontsize=8)

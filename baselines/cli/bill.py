@@ -33,12 +33,14 @@ def setting(text: str) -> tuple[list[str], Any]:
 @click.command()
 @click.option("--scenario", default="goteborg-2026", show_default=True, help=SCENARIO_HELP)
 @click.option("--tariff", "tariffs", multiple=True,
-              help="A known tariff (`ev-gym tariffs`). May be repeated: they are compared. Default: "
-              "the scenario's own.")  # fmt: skip
+              help="A known tariff (`ev-gym tariffs`); several are compared. Default: the "
+              "scenario's.")  # fmt: skip
 @click.option("--policy", "policies", type=POLICY, multiple=True,
-              help=f"{POLICY_HELP} May be repeated. Default: {', '.join(DEFAULT_POLICIES)}.")  # fmt: skip
+              help=f"{POLICY_HELP} Several are compared. Default: "
+              f"{', '.join(DEFAULT_POLICIES)}.")  # fmt: skip
 @click.option("--car", "cars", multiple=True,
-              help="A known car (`ev-gym cars`). May be repeated. Default: the scenario's.")  # fmt: skip
+              help="A known car (`ev-gym cars`). May be repeated. Default: the "
+              "scenario's.")  # fmt: skip
 @click.option("--price", help="File of spot prices, or a market's area such as SE3 or DE-LU.")
 @click.option("--load", help="File of the house's base load.")
 @click.option("--temperature", help="File of outdoor temperatures.")

@@ -264,6 +264,8 @@ class CalledDays(Row):
         return frozenset(date.fromisoformat(day) for day in (self.days or "").split())
 
 
+# Kinds of netting that go on over a step's end.
+BEYOND_A_STEP = ("hour", "month", "year")
 AT_SPOT = Price(spot_factor=1.0)
 MONEY = (
     *("energy", "transfer", "taxes", "credits", "fees", "contracts", "peaks"),
