@@ -170,7 +170,7 @@ def terms_of(scenario: Scenario, view: View) -> Terms:
     return Terms(
         tariff.public_energy_price,
         tariff.public_stop_price,
-        rule_of(tariff).count,
+        rule_of(tariff).count if tariff.has_power_charge else 1,
         view.slot_h,
         step_h,
     )

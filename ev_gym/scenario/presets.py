@@ -77,7 +77,7 @@ def _classic() -> Scenario:
     """The teaching server's household of 2024: one fixed day, an on-off charger, no losses."""
     return Scenario(
         name="classic",
-        household=Household(fuse_a=16.0, annual_kwh=None, connection_kw=11.0),
+        household=Household(fuse_a=None, annual_kwh=None, connection_kw=11.0),
         charger=Charger(phases=3, max_current_a=16, levels_kw=(0.0, 7.4), load_management=False),
         vehicles=(
             Vehicle(

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ev_gym.scenario.currencies import default_price
+from ev_gym.scenario.currencies import check_code, default_price
 from ev_gym.scenario.parameters import (
     Row,
     ScenarioError,
@@ -264,6 +264,8 @@ class CalledDays(Row):
         return frozenset(date.fromisoformat(day) for day in (self.days or "").split())
 
 
+# Kinds of netting that go on over a step's end.
+BEYOND_A_STEP = ("hour", "month", "year")
 AT_SPOT = Price(spot_factor=1.0)
 MONEY = (
     *("energy", "transfer", "taxes", "credits", "fees", "contracts", "peaks"),
@@ -377,6 +379,7 @@ class Tariff(Row):
 
     def __post_init__(self) -> None:
         check(self)
+        check_code(self.currency, "Tariff.currency")
         if self.credits_up_to_kwh is not None and self.netting != "step":
             raise ScenarioError(
                 f"Tariff.credits_up_to_kwh is {self.credits_up_to_kwh!r} and Tariff.netting is "
