@@ -23,6 +23,10 @@ from ev_gym.scenario import PeakRule
 # How many days are remembered, and how many stays; their worth is learned from so many on.
 LOAD_DAYS, PRICE_DAYS = 7, 7
 STAYS, LEAST_STAYS = 28, 3
+# Of a year's peaks the house is expected to set those of so many days to come. With all days of the
+# year plans paid at once for peaks that the house might set half a year later, and a month of
+# `stockholm` with 200 a kW and year cost 520 instead of 302.
+YEAR_DAYS_AHEAD = 30.0
 
 
 def hour_slots(household: HouseholdView) -> list[float]:
@@ -69,7 +73,8 @@ class Memory:
         if hour != self.hour or into_h <= self._into_h:
             self._end_hour(hour)
             for own, of_year in zip(self.own_peaks, self._of_year, strict=True):
-                own.note_month(household.year_days_left if of_year else household.month_days_left)
+                year_days = min(YEAR_DAYS_AHEAD, household.year_days_left)
+                own.note_month(year_days if of_year else household.month_days_left)
             self.hours += 1
             self._prices.append(mean_price(household))
         self._into_h = into_h
