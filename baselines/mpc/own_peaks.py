@@ -33,6 +33,26 @@ class PeakRaise(NamedTuple):
 FULL_PRICE = [PeakRaise(math.inf, 1.0)]
 
 
+def after(raises: list[PeakRaise], more_kw: float) -> list[PeakRaise]:
+    """What kW cost above a peak that is already so much higher."""
+    found = []
+    for width_kw, share in raises:
+        taken_kw = min(width_kw, more_kw)
+        more_kw -= taken_kw
+        if width_kw > taken_kw:
+            found.append(PeakRaise(width_kw - taken_kw, share))
+    return found
+
+
+def cost_of(raises: list[PeakRaise], more_kw: float) -> float:
+    """What a peak that is so much higher costs, as a share of a kW's price."""
+    cost = 0.0
+    for width_kw, share in raises:
+        cost += min(width_kw, more_kw) * share
+        more_kw -= min(width_kw, more_kw)
+    return cost
+
+
 class OwnPeaks:
     """The highest intervals, as they count, of the days of a house without its cars.
 

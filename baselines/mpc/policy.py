@@ -9,10 +9,11 @@ import operator
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.mpc.follow import CarSettings, Follower, last_ampere
+from baselines.mpc.follow import MARGIN_KW, CarSettings, Follower, last_ampere
 from baselines.mpc.forecast import Forecast, Memory, hour_slots
-from baselines.mpc.own_peaks import FULL_PRICE, PeakRaise
+from baselines.mpc.own_peaks import FULL_PRICE, PeakRaise, after, cost_of
 from baselines.mpc.plan import (
+    Level,
     Outlook,
     PeakOutlook,
     Plan,
@@ -426,15 +427,19 @@ class Planner:
         final_kw = None
         if self._forecast is not None:
             final_kw = self._forecast.final_peaks_kw(self.steps - self._forecast_from, r)
+        # What the house alone is expected to reach is no choice of a plan.
+        alone_kw = [f * kw for f, kw in zip(factor, net_kw, strict=True)]
+        if ahead.known.rule.interval_min == HOUR_MIN:
+            alone_kw[0] = interval_kw + alone_kw[0] * first_h
         if ahead.known.stepped:
-            # What the house alone is expected to reach is no choice of a plan.
-            alone_kw = [f * kw for f, kw in zip(factor, net_kw, strict=True)]
-            if ahead.known.rule.interval_min == HOUR_MIN:
-                alone_kw[0] = interval_kw + alone_kw[0] * first_h
             return self._kept_step(household, r, plain, max(alone_kw), final_kw)
-        if final_kw is not None:
-            return plain._replace(peak_kw=max(household.peak_kw[r], final_kw[0]))
-        return plain._replace(raises=self._raises(household, r))
+        if final_kw is None:
+            plain = plain._replace(raises=self._raises(household, r))
+        else:
+            plain = plain._replace(peak_kw=max(household.peak_kw[r], final_kw[0]))
+        if ahead.known.rule.interval_min < HOUR_MIN and any(factor) and plain.price_per_kw > 0.0:
+            return self._short_intervals(plain, r, max(alone_kw), net_kw, len(set(day)))
+        return plain
 
     def _kept_step(
         self,
@@ -459,12 +464,39 @@ class Planner:
         if math.isinf(peak_kw):
             return plain._replace(price_per_kw=0.0)
         ends = [float(kw) for kw in limits_kw[following + 1 :] if math.isfinite(kw)]
+        next_step = Level(
+            (ends[0] if ends else self._site.limit_kw) - float(limits_kw[following]),
+            self._power_weight * float(prices[following] - prices[following - 1]),
+        )
         return plain._replace(
             peak_kw=max(peak_kw, alone_kw),
             price_per_kw=NEVER_PER_KW if self._power_weight > 0.0 else 0.0,
-            next_step_kw=(ends[0] if ends else self._site.limit_kw) - float(limits_kw[following]),
-            next_step_price=self._power_weight * float(prices[following] - prices[following - 1]),
+            levels=(next_step,),
         )
+
+    def _short_intervals(
+        self, plain: PeakOutlook, r: int, alone_kw: float, net_kw: list[float], days: int
+    ) -> PeakOutlook:
+        """The same of intervals shorter than an hour, with the levels at which cars can charge."""
+        site, rule = self._site, self._rules[r].known.rule
+        least_kw = min(site.cars[stay.k].least_kw for stay in self._stays)
+        least_kw *= site.step_h / site.interval_h[r]
+        # Above what the house will draw alone, which is no choice of a plan.
+        peak_kw = max(plain.peak_kw, alone_kw)
+        raises = after(plain.raises, peak_kw - plain.peak_kw)
+        needed_kw = sorted(
+            factor * (kw + least_kw + MARGIN_KW)
+            for factor, kw in zip(plain.factor, net_kw, strict=True)
+            if factor > 0.0
+        )
+        tried_kw = {needed_kw[place] - peak_kw for place in (0, len(needed_kw) // 2, -1)}
+        price_per_kw = plain.price_per_kw * (min(days, rule.count) if site.daily[r] else 1)
+        levels = [
+            Level(more_kw, price_per_kw * cost_of(raises, more_kw))
+            for more_kw in sorted(tried_kw)
+            if more_kw > 0.0
+        ]
+        return plain._replace(peak_kw=peak_kw, raises=raises, levels=tuple(levels))
 
     def _raises(self, household: HouseholdView, r: int) -> list[PeakRaise]:
         """What the kW above the peak of a rule cost, where the load is learned."""
