@@ -25,13 +25,16 @@ PARTS = (
     ("driving", scenario.Driving),
     ("tariff", scenario.Tariff),
     ("data", scenario.Data),
+    ("data.load", scenario.SeriesFile),
+    ("data.price", scenario.PriceSource),
     ("reward_weights", scenario.RewardWeights),
 )
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+    cells = [[str(cell).replace("|", "\\|") for cell in line] for line in lines]
+    return "\n".join("| " + " | ".join(line) + " |" for line in cells)
 
 
 def _fields(fields: Iterable[Field]) -> str:

@@ -9,6 +9,8 @@ from typing import Any
 import click
 
 from baselines.cli.benchmark import benchmark
+from baselines.cli.data import data
+from baselines.cli.data_fetch import fetch
 from baselines.cli.options import (
     HORIZON,
     HORIZON_HELP,
@@ -17,6 +19,7 @@ from baselines.cli.options import (
     SCENARIO_HELP,
     named_scenario,
 )
+from baselines.cli.prices import show_prices
 from ev_gym import __version__
 from ev_gym.scenario import PeakRule, Scenario, Vehicle, preset, preset_names
 from ev_gym.scenario.scenario import preset_summary
@@ -106,6 +109,9 @@ def drive(url: str, policy: str, token: str | None, poll_s: float, out: Path) ->
 
 
 main.add_command(benchmark)
+main.add_command(show_prices)
+main.add_command(data)
+data.add_command(fetch)
 
 
 @main.command("warm-up")

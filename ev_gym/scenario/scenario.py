@@ -17,6 +17,7 @@ from typing import Any
 from ev_gym.physics.charger import VOLT
 from ev_gym.runtime.durations import DAY_MIN, HOUR_MIN
 from ev_gym.scenario.charger import Charger, at_charger
+from ev_gym.scenario.currencies import check_code
 from ev_gym.scenario.known_tariffs import TARIFFS, known_tariff
 from ev_gym.scenario.parameters import (
     ScenarioError,
@@ -197,10 +198,7 @@ class Scenario:
             if not isinstance(value, kind):
                 raise ScenarioError(f"Scenario.{name} is {value!r}; allowed: a {kind.__name__}")
         code = self.currency
-        if not (len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()):
-            raise ScenarioError(
-                f"Scenario.currency is {code!r}; allowed: a three-letter code such as 'SEK'"
-            )
+        check_code(code, "Scenario.currency")
         if self.tariff.currency != code:
             raise ScenarioError(
                 f"Tariff.currency is {self.tariff.currency!r}, but Scenario.currency is {code!r}; "
@@ -295,6 +293,7 @@ def _tariff(entry: Any, base: Scenario, currency: Any) -> Tariff:
     if changes or currency is not None:  # it is no longer what its name says
         changes = {"name": "own", "source": None, **changes}
     if currency is not None:
+        check_code(currency, "Scenario.currency")
         changes.setdefault("currency", currency)
     if changes.get("currency", start.currency) != start.currency:
         kept = [name for name in money_of(start) if name not in changes]

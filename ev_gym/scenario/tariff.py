@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ev_gym.scenario.currencies import default_price
+from ev_gym.scenario.currencies import check_code, default_price
 from ev_gym.scenario.parameters import (
     Row,
     ScenarioError,
@@ -341,6 +341,7 @@ class Tariff(Row):
 
     def __post_init__(self) -> None:
         check(self)
+        check_code(self.currency, "Tariff.currency")
         if self.credits_up_to_kwh is not None and self.netting != "step":
             raise ScenarioError(
                 f"Tariff.credits_up_to_kwh is {self.credits_up_to_kwh!r} and Tariff.netting is "

@@ -207,8 +207,11 @@ def _dearest_per_kw(tables: Tables) -> float:
     """The most that a kW more in a peak can add, as it counts."""
     power = tables.power
     lines = power.rates[..., FACTOR] * power.rates[..., PRICE]
-    rises, lengths = np.diff(power.step_prices, axis=2), np.diff(power.step_limits, axis=2)
-    steps = np.divide(rises, lengths, out=np.zeros_like(rises), where=np.isfinite(lengths))
+    limits_kw = power.step_limits
+    inside = np.isfinite(limits_kw[..., 1:])
+    rises = np.diff(power.step_prices, axis=2)
+    lengths = np.where(inside, limits_kw[..., 1:], 0.0) - np.where(inside, limits_kw[..., :-1], 0.0)
+    steps = np.divide(rises, lengths, out=np.zeros_like(rises), where=inside)
     return float(max(lines.max(initial=0.0), steps.max(initial=0.0)))
 
 

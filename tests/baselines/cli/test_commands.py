@@ -248,7 +248,7 @@ def test_run_takes_a_scenario_from_a_json_file(tmp_path: Path) -> None:
 def test_scenarios_lists_what_the_presets_hold() -> None:
     result = CliRunner().invoke(main, ["scenarios"])
     for words in ("stockholm:", "stockholm-measured:", "classic:", "13.8 kW", "0, 7.4 kW",
-                  "Citroën e-Berlingo M (46.3 kWh, wants 80%)", "spot + tax by year",
+                  "Citroën e-Berlingo M (46.3 kWh, wants 80%)", "ellevio-2025, in SEK",
                   "65 SEK/kW a month, mean of the 3 highest hours",
                   "10 kW of PV, inverter 8 kW", "3 x 16 A, switches phases, bidirectional",
                   "Nissan Leaf 40 kWh"):  # fmt: skip

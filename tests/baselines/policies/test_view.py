@@ -23,9 +23,10 @@ def test_the_clock_of_every_minute() -> None:
     assert [household.hour_of_day for household in view.households()] == hours.tolist()
 
 
-@pytest.mark.parametrize(
-    "scenario", [VILLA_DAY, A_DAY, {**A_DAY, "tariff": "vattenfall-flat-2025"}]
-)
+FLAT_DAY = {**A_DAY, "tariff": "vattenfall-flat-2025"}
+
+
+@pytest.mark.parametrize("scenario", [VILLA_DAY, A_DAY, FLAT_DAY])
 def test_a_household_sees_its_row(scenario: Any) -> None:
     """After a morning in which cars have charged; a field that the scenario lacks is 0."""
     env = EVChargingVectorEnv(4, scenario)

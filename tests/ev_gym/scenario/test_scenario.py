@@ -6,9 +6,11 @@ import copy
 import dataclasses
 import json
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import platformdirs
 import pytest
 
 import ev_gym
@@ -27,7 +29,7 @@ from ev_gym.scenario import (
 )
 from ev_gym.scenario.known_tariffs import TARIFFS
 from ev_gym.scenario.scenario import preset_summary
-from ev_gym.scenario.series_source import FILES
+from ev_gym.scenario.series_source import FLAT_FILES, OF_ANY_FILE, PARTS
 from ev_gym.scenario.vehicle import DAILY
 from ev_gym.series.of_scenario import dataset_of
 from tests.support.refusals import refusal
@@ -121,6 +123,8 @@ OTHER: dict[str, Any] = {
     **{"temperature_c": 5, "eur_rate": 11, "stamp_zone": "UTC"},
     **{"price_column": "price", "ac_max_kw": 10, "min_soc": 0.2, "eta": 0.9, "days": 7},
     **{"seed": 7, "holidays": "NO", "price_window": "hourly"},
+    **{part: {"path": "z.csv", "counter": True} for part in PARTS},
+    "sek_rate": 0.1,
 }
 
 
@@ -141,7 +145,7 @@ def test_hash_changes_with_every_parameter() -> None:
         else:
             owner[name] = old - 1 if isinstance(old, int) else old * 0.95
         owner.update(COMPANY.get(name, {}))
-        if place[0] == "data" and name in FILES:
+        if place[0] == "data" and name in {*sum(FLAT_FILES.values(), OF_ANY_FILE)}:
             owner.update({"source": "files", "price_file": "x.csv", "load_file": "x.csv"})
             owner["temperature_file"] = None if name == "temperature_c" else "x.csv"
             owner[name] = OTHER[name]
@@ -304,8 +308,9 @@ def test_tariffs_by_name_and_a_driving_of_ones_own() -> None:
     assert said == "Vehicle.driving is 'daily'; allowed: a Driving, or None"
 
 
-def test_measured_preset_needs_its_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_measured_preset_needs_its_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("EV_GYM_DATA", raising=False)
+    monkeypatch.setattr(platformdirs, "user_data_path", lambda *_, **__: tmp_path)
     message = refusal(lambda: dataset_of(preset("stockholm-measured")))
     assert message.startswith("EV_GYM_DATA is not set; allowed: the folder that holds ")
     data = preset("stockholm-measured").data
