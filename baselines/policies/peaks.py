@@ -314,7 +314,6 @@ class Terms(NamedTuple):
 def terms_of(scenario: Scenario) -> Terms:
     """The terms of a scenario's bills."""
     tariff, step_h = scenario.tariff, scenario.time_step_min / HOUR_MIN
-<<<<<<< HEAD
     return Terms(tariff.public_energy_price, tariff.public_stop_price, step_h)
 
 
@@ -354,15 +353,6 @@ def cell_of(hours: Hours, i: int, begins_h: float) -> int:
     """The cell in which a time lies, so many hours ahead."""
     cell: int = math.floor((begins_h + hours.passed_h[i]) / hours.cell_h + SAME_TIME_H)
     return cell
-=======
-    return Terms(
-        tariff.public_energy_price,
-        tariff.public_stop_price,
-        rule_of(tariff).count if tariff.has_power_charge else 1,
-        view.slot_h,
-        step_h,
-    )
->>>>>>> 7c8f2e6bf5e38126e4c8a39e8c7a8cfe04796401
 
 
 @compiled
