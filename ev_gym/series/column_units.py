@@ -42,7 +42,7 @@ _ALLOWED = {
     "temperature": "a name that ends in _c, as in 'temperature_c'",
     "irradiance": "a name that ends in ghi_w_per_m2, dhi_w_per_m2 or dni_w_per_m2",
 }
-NET_LOAD_HINT = ". A load below 0 is allowed as a net load (`net_load`)"
+NET_LOAD_HINT = " A load below 0 is allowed as a net load (`net_load`)."
 _KW_PER_UNIT = {"kw": 1.0, "w": 0.001}
 _KWH_PER_UNIT = {"kwh": 1.0, "wh": 0.001}
 _ROUNDING_KW = 1e-9  # by which a sum less others may fall short of 0
@@ -106,7 +106,7 @@ def load_series(table: Table, net_load: bool = False) -> Series:
         row, hint = int(bad[0]), "" if net_load else NET_LOAD_HINT
         raise DataError(
             f"{table.where(row)}: {what} is {total[row]:g} kW; allowed is {least_kw:g} to "
-            f"{MAX_LOAD_KW:g} kW{hint}"
+            f"{MAX_LOAD_KW:g} kW{hint and '.'}{hint}"
         )
     return _regular(table, [total if net_load else np.maximum(total, 0.0)])
 

@@ -94,7 +94,7 @@ def main() -> None:
     """Write the numbers of every preset; the measured one where EV_GYM_DATA names its series."""
     FOLDER.mkdir(exist_ok=True)
     measured = ("stockholm-measured",) if "EV_GYM_DATA" in os.environ else ()
-    for name in ("stockholm", "stockholm-villa", "classic", *measured):
+    for name in ("stockholm", "stockholm-villa", "goteborg-2026", "classic", *measured):
         numbers = rollout(name)
         if name in measured:  # sums only: the series themselves are not to be published
             numbers = {key: numbers[key] for key in SUMMED}
