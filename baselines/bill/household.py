@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
-from ev_gym.scenario import Scenario, ScenarioError
+from ev_gym.scenario import Scenario, ScenarioError, preset
 from ev_gym.scenario.currencies import PER_SEK
 from ev_gym.scenario.known_tariffs import COUNTRY_OF, known_tariff
 from ev_gym.scenario.series_source import BUILT_IN
@@ -16,26 +18,47 @@ LOOK_AHEAD_DAYS = 3  # beyond the last month, so that its prices are known ahead
 
 
 class Place(NamedTuple):
-    """Where a country's household is taken to be, unless its scenario says: in a large town."""
+    """Where a country's household is taken to be, unless its scenario says: in a large town.
 
+    Attributes:
+        code: The country by ISO 3166, for its public holidays.
+        zone: Its clock.
+        latitude_deg: Of the town,
+        longitude_deg: and its longitude, for the sun.
+    """
+
+    code: str
     zone: str
     latitude_deg: float
     longitude_deg: float
 
 
 PLACES = {
-    "SE": Place("Europe/Stockholm", 59.33, 18.07),
-    "NO": Place("Europe/Oslo", 59.91, 10.75),
-    "DK": Place("Europe/Copenhagen", 55.68, 12.57),
-    "FI": Place("Europe/Helsinki", 60.17, 24.94),
-    "BE": Place("Europe/Brussels", 51.22, 4.40),
-    "NL": Place("Europe/Amsterdam", 52.37, 4.90),
-    "DE": Place("Europe/Berlin", 52.52, 13.40),
-    "AT": Place("Europe/Vienna", 48.21, 16.37),
-    "FR": Place("Europe/Paris", 48.86, 2.35),
-    "ES": Place("Europe/Madrid", 40.42, -3.70),
-    "GB": Place("Europe/London", 51.51, -0.13),
+    "Sweden": Place("SE", "Europe/Stockholm", 59.33, 18.07),
+    "Norway": Place("NO", "Europe/Oslo", 59.91, 10.75),
+    "Denmark": Place("DK", "Europe/Copenhagen", 55.68, 12.57),
+    "Finland": Place("FI", "Europe/Helsinki", 60.17, 24.94),
+    "Belgium (Flanders)": Place("BE", "Europe/Brussels", 51.22, 4.40),
+    "Netherlands": Place("NL", "Europe/Amsterdam", 52.37, 4.90),
+    "Germany": Place("DE", "Europe/Berlin", 52.52, 13.40),
+    "Austria": Place("AT", "Europe/Vienna", 48.21, 16.37),
+    "France": Place("FR", "Europe/Paris", 48.86, 2.35),
+    "Spain": Place("ES", "Europe/Madrid", 40.42, -3.70),
+    "United Kingdom": Place("GB", "Europe/London", 51.51, -0.13),
 }
+OWN = "goteborg-2026"  # the household, where no other is named
+YEAR = re.compile(r"-(20\d\d)\b")
+
+
+def usual_household(tariffs: Sequence[str]) -> Scenario:
+    """The household where no other is named, on the calendar of the latest of these tariffs."""
+    years = [int(match[1]) for name in tariffs if (match := YEAR.search(name))]
+    base = preset(OWN)
+    if not years:
+        return base
+    new_year = date(max(years), 1, 1)
+    monday = new_year - timedelta(days=new_year.weekday())
+    return replace(base, data=replace(base.data, start=monday.isoformat()))
 
 
 def scenarios(
@@ -89,9 +112,9 @@ def _scenario(
     plain = base.to_dict()
     plain["currency"] = tariff.currency
     plain["tariff"] = tariff
-    if country is not None and country != base.data.holidays:
+    if country is not None and PLACES[country].code != base.data.holidays:
         place = PLACES[country]
-        plain["data"] |= {"zone": place.zone, "holidays": country}
+        plain["data"] |= {"zone": place.zone, "holidays": place.code}
         if base.solar.peak_kw > 0.0 or "peak_kw" in changes.get("solar", {}):
             there = {"latitude_deg": place.latitude_deg, "longitude_deg": place.longitude_deg}
             plain["solar"] |= there
@@ -100,7 +123,7 @@ def _scenario(
     built_in = data["price"] in (None, BUILT_IN) and data["source"] == "synthetic"
     if built_in and tariff.currency != "SEK" and data["sek_rate"] is None:
         data["sek_rate"] = PER_SEK.get(tariff.currency)
-    price = data["price"] or {}
+    price = data["price"]
     if isinstance(price, Mapping) and price.get("market") is not None:
         data |= _weeks_of(first_month, months)
     elif isinstance(price, Mapping) and "start" not in changes.get("data", {}):

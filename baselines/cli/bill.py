@@ -10,6 +10,7 @@ import click
 
 from baselines.cli.options import POLICY, POLICY_HELP, SCENARIO_HELP, named_scenario
 
+YEAR_DAYS = 365
 DEFAULT_POLICIES = ("uncontrolled", "price_based", "water_filling")
 
 
@@ -31,7 +32,7 @@ def setting(text: str) -> tuple[list[str], Any]:
 
 
 @click.command()
-@click.option("--scenario", default="goteborg-2026", show_default=True, help=SCENARIO_HELP)
+@click.option("--scenario", help=f"{SCENARIO_HELP} Default: goteborg-2026.")
 @click.option("--tariff", "tariffs", multiple=True,
               help="A known tariff (`ev-gym tariffs`); several are compared. Default: the "
               "scenario's.")  # fmt: skip
@@ -41,6 +42,9 @@ def setting(text: str) -> tuple[list[str], Any]:
 @click.option("--car", "cars", multiple=True,
               help="A known car (`ev-gym cars`). May be repeated. Default: the "
               "scenario's.")  # fmt: skip
+@click.option("--km", "km_a_year", type=click.FloatRange(min=0),
+              help="What each car drives a year, alike every day, at home from 17 to 7. Default: "
+              "as the scenario's drivers do.")  # fmt: skip
 @click.option("--price", help="File of spot prices, or a market's area such as SE3 or DE-LU.")
 @click.option("--load", help="File of the house's base load.")
 @click.option("--temperature", help="File of outdoor temperatures.")
@@ -58,10 +62,11 @@ def setting(text: str) -> tuple[list[str], Any]:
 @click.option("--explain", is_flag=True, help="Say in three sentences where the money went.")
 @click.option("--out", type=click.Path(path_type=Path), default="bill", show_default=True)
 def bill(
-    scenario: str,
+    scenario: str | None,
     tariffs: tuple[str, ...],
     policies: tuple[str, ...],
     cars: tuple[str, ...],
+    km_a_year: float | None,
     price: str | None,
     load: str | None,
     temperature: str | None,
@@ -80,8 +85,9 @@ def bill(
     from baselines.bill import household, picture, words, year
 
     own_series = {"price": price, "load": load, "temperature": temperature, "sun": sun}
-    changes = _changes(cars, own_series, settings)
-    found = household.scenarios(named_scenario(scenario), tariffs, changes, first_month, months)
+    changes = _changes(cars, km_a_year, own_series, settings)
+    base = named_scenario(scenario) if scenario else household.usual_household(tariffs)
+    found = household.scenarios(base, tariffs, changes, first_month, months)
     chosen = year.chosen_months(found[0], first_month, months)
     outcomes = []
     for each in found:
@@ -112,6 +118,7 @@ def bill(
 
 def _changes(
     cars: tuple[str, ...],
+    km_a_year: float | None,
     own_series: dict[str, str | None],
     settings: tuple[tuple[list[str], Any], ...],
 ) -> dict[str, Any]:
@@ -121,6 +128,8 @@ def _changes(
     changes: dict[str, Any] = {}
     if cars:
         changes["vehicles"] = [{"model": car} for car in cars]
+    if km_a_year is not None:
+        changes["driving"] = {"pattern": "daily", "trip_km": km_a_year / YEAR_DAYS}
     for part, given in own_series.items():
         if given is None:
             continue
