@@ -298,11 +298,6 @@ def _tariff(entry: Any, base: Scenario, currency: Any) -> Tariff:
         changes.setdefault("currency", currency)
     if changes.get("currency", start.currency) != start.currency:
         kept = [name for name in money_of(start) if name not in changes]
-        kept += [
-            f"wear_price_per_kwh of {car.name!r}"
-            for car in base.vehicles
-            if car.wear_price_per_kwh is not None
-        ]
         if kept:
             raise ScenarioError(
                 f"currency is {changes['currency']!r}, but the tariff {start.name!r} is in "

@@ -209,18 +209,23 @@ class CalledDays(Row):
     """Days that somebody calls, such as the red days of Tempo, by a name that rows refer to."""
 
     name: str = text("called", "what rows call them")
-    days: str = text("", "the days, as YYYY-MM-DD, with a space between them", longest=50_000)
+    days: str | None = text(
+        None,
+        "the days, as YYYY-MM-DD, with a space between them; None: no day",
+        longest=50_000,
+        optional=True,
+    )
 
     def __post_init__(self) -> None:
         check(self)
-        for day in self.days.split():
+        for day in (self.days or "").split():
             if day_of(day) is None:
                 raise ScenarioError(f"CalledDays.days holds {day!r}; allowed: dates as YYYY-MM-DD")
 
     @property
     def dates(self) -> frozenset[date]:
         """The days as dates."""
-        return frozenset(date.fromisoformat(day) for day in self.days.split())
+        return frozenset(date.fromisoformat(day) for day in (self.days or "").split())
 
 
 AT_SPOT = Price(spot_factor=1.0)

@@ -27,10 +27,13 @@ def _type_of(rule: Mapping[str, Any]) -> Any:
     kind: Any
     if "rows" in rule:
         row: Any = _row_of(rule["rows"])
-        kind = Annotated[FailFastList[row], Field(max_length=rule["most"])]
-        kind = kind | row  # one row stands for a list of one
+        many = Annotated[FailFastList[row], Field(max_length=rule["most"])]
+        kind = Annotated[many, Tag(MANY)] | Annotated[row, Tag(ONE)]
         if rule["number_is"]:
-            kind = kind | Annotated[float, BeforeValidator(_no_bool)]
+            number = Annotated[float, Field(**_bounds_of(rule)), BeforeValidator(_no_bool)]
+            kind = kind | Annotated[number, Tag(NUMBER)]
+            return Annotated[kind, Discriminator(_list_row_or_number)]
+        return Annotated[kind, Discriminator(_list_or_row)]
     elif "section" in rule:
         kind = overrides_of(rule["section"])
     elif "allowed" in rule:
@@ -47,6 +50,28 @@ def _type_of(rule: Mapping[str, Any]) -> Any:
         if rule.get("many"):
             kind = Annotated[FailFastList[kind], Field(max_length=rule["many"])]
     return kind | None if rule.get("optional") else kind
+
+
+# How a list of rows is given: as it is, as one row alone, or as a number of that row.
+MANY, ONE, NUMBER = "a list", "one row", "a number"
+
+
+def _list_or_row(value: Any) -> str:
+    return MANY if isinstance(value, list) else ONE
+
+
+def _list_row_or_number(value: Any) -> str:
+    return ONE if isinstance(value, (dict, RequestBody)) else _list_or_number(value)
+
+
+def _list_or_number(value: Any) -> str:
+    return MANY if isinstance(value, list) else NUMBER
+
+
+def _bounds_of(rule: Mapping[str, Any]) -> dict[str, float]:
+    """The bounds of the field of a row that a number alone stands for."""
+    (field,) = (f for f in dataclasses.fields(rule["rows"]) if f.name == rule["number_is"])
+    return {"ge": field.metadata["low"], "le": field.metadata["high"]}
 
 
 @functools.cache

@@ -22,7 +22,7 @@ from tests.support.one_day import A_DAY
 ID3 = "Volkswagen ID.3 58 kWh"
 PLAIN: dict[str, Any] = {
     **A_DAY,
-    "tariff": {"power_price_per_kw": 0.0},
+    "tariff": {"peaks": []},
     "vehicles": [{"model": ID3, "chemistry": None}],
 }
 SEVERAL: dict[str, dict[str, Any]] = {
@@ -160,7 +160,7 @@ def test_the_peak_is_kept_low() -> None:
     """With the power charge the plan's bill is below that of the plan without a thought of it."""
     scenario = {"days": 28, "vehicles": [{"model": ID3, "chemistry": None}]}
     future = future_of(scenario, seed=1)
-    blind = optimum_of(future_of(scenario | {"tariff": {"power_price_per_kw": 0.0}}, seed=1))
+    blind = optimum_of(future_of(scenario | {"tariff": {"peaks": []}}, seed=1))
     optimum = optimum_of(future)
     assert optimum.cost < 0.9 * replay(future, blind.actions).cost
 
@@ -168,7 +168,7 @@ def test_the_peak_is_kept_low() -> None:
 def test_wear_is_weighed() -> None:
     """A car that may be discharged is much less, where each lost kWh of capacity has its price."""
     scenario = {
-        "tariff": {"power_price_per_kw": 0.0},
+        "tariff": {"peaks": []},
         "charger": {"bidirectional": True},
         "days": 4,
     }

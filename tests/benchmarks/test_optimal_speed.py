@@ -15,7 +15,7 @@ from baselines.optimum.relaxation import lower_bound
 from ev_gym.env import EVChargingEnv
 
 CAR = {"model": "Volkswagen ID.3 58 kWh", "chemistry": None}
-NO_POWER = {"tariff": {"power_price_per_kw": 0.0}}
+NO_POWER = {"tariff": {"peaks": []}}
 # The largest gap in percent of the bound, and CPU seconds; None: reported only. A scenario with
 # several assumptions to try plans a year once for each of them.
 SCENARIOS: dict[str, tuple[dict[str, Any], float | None, float]] = {

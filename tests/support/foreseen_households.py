@@ -18,7 +18,7 @@ from ev_gym.env import EVChargingEnv
 from ev_gym.scenario import Driving, Household, Scenario, Tariff, Vehicle
 from ev_gym.series.dataset import Dataset
 
-FREE = Tariff(energy_tax_per_kwh=0.0, transfer_per_kwh=0.0, vat=0.0, public_stop_cost=0.0)
+FREE = Tariff(public_stop_cost=0.0)
 CAR = Vehicle(
     battery_kwh=50.0,
     ac_max_kw=6.9,

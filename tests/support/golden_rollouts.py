@@ -44,9 +44,9 @@ OBSERVED = {
     ),
     "stockholm": (
         *("energy_to_wanted_kwh", "available_kw"),
-        *("peak_kw", "hour_kwh", "hour_factor", "power_price_per_kw"),
+        *("peak_kw", "interval_kw", "interval_factor", "power_price_per_kw"),
     ),
-    "stockholm-villa": ("hour_factor", "power_price_per_kw", "phases", "discharge_kw"),
+    "stockholm-villa": ("interval_factor", "power_price_per_kw", "phases", "discharge_kw"),
 }
 EVERY = 16  # steps from one recorded step to the next
 

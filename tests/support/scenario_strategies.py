@@ -22,16 +22,20 @@ from ev_gym.scenario import (
     Charger,
     Driving,
     Household,
+    Price,
     RewardWeights,
     Scenario,
+    Share,
     Solar,
     Tariff,
     Vehicle,
 )
-from ev_gym.scenario.tariff import TARIFFS
+from ev_gym.scenario.known_tariffs import TARIFFS
 from ev_gym.scenario.vehicle import TRIPS
+from ev_gym.scenario.when import WORKDAYS
 from ev_gym.series.dataset import Dataset
 from ev_gym.simulation.state_fields import REWARD_TERMS
+from tests.support.tariffs import peak_rule
 
 WEEKS = 2
 # Mondays 00:00 in Stockholm; summer time begins, or ends, on the Sunday of the first week.
@@ -177,22 +181,37 @@ def drivings() -> st.SearchStrategy[Driving]:
     return st.one_of(st.just(Driving()), daily, by_distance)
 
 
+DEAR_HOURS = Price(
+    per_kwh=0.67, from_time="06:00", to_time="22:00", weekdays=WORKDAYS, months=(3, 4)
+)
+
+
 def tariffs() -> st.SearchStrategy[Tariff]:
     """Flat transfer, high hours, or a power charge; import and export netted or each in full."""
     prices = {
         "netting": st.sampled_from(("step", "none")),
-        "export_fee_per_kwh": st.sampled_from((0.0, 0.1, -0.6)),
-        "vat": st.sampled_from((0.0, 0.25)),
+        "export": st.sampled_from(
+            [(Price(spot_factor=1.0, per_kwh=-fee),) for fee in (0.0, 0.1, -0.6)]
+        ),
+        "vat": st.sampled_from([(), (Share(share=0.25),)]),
         "public_price_per_kwh": st.sampled_from((0.0, 5.0)),
         "overload_price_per_kwh": st.sampled_from((0.0, 10.0)),
     }
-    high = {"transfer_high_per_kwh": st.just(0.67), "high_months": st.just((3, 4))}
-    known = st.sampled_from(list(TARIFFS.values()))
-    power = {"power_price_per_kw": st.just(40.0), "power_days": st.integers(1, 3)}
+    taxed = {
+        "taxes": st.just((Price(per_kwh=0.439),)),
+        "transfer": st.sampled_from([(Price(per_kwh=0.05),), (Price(per_kwh=0.05), DEAR_HOURS)]),
+    }
+    known = st.sampled_from(
+        [
+            tariff
+            for tariff in TARIFFS.values()
+            if tariff.currency == "SEK" and tariff.name.endswith(("-2025", "-2020"))
+        ]
+    )
+    power = {"peaks": st.integers(1, 3).map(lambda days: (peak_rule(40.0, days),))}
     return st.one_of(
-        st.builds(Tariff, **prices),
-        st.builds(Tariff, **prices, **high),
-        st.builds(Tariff, **prices, **power),
+        st.builds(Tariff, **prices, **taxed),
+        st.builds(Tariff, **prices, **taxed, **power),
         st.builds(replace, known, **prices),
     )
 

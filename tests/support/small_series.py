@@ -15,7 +15,7 @@ from ev_gym.series.dataset import Dataset
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
 WINTER, SUMMER = datetime(2024, 1, 1), datetime(2024, 7, 1)
-BARE = Tariff(energy_tax_per_kwh=0.0, transfer_per_kwh=0.0, vat=0.0)
+BARE = Tariff()
 PLAIN = Scenario(household=Household(annual_kwh=None), tariff=BARE)
 
 

@@ -79,7 +79,7 @@ def draw(years: dict[tuple[str, float], Year], path: Path) -> None:
         axes.set_ylabel("capacity lost in a year (kWh)")
         axes.set_xticks(range(60, 101, 10))
         axes.grid(axis="y")
-        price = Vehicle.model(MODEL).wear_price_per_kwh
+        price = Vehicle.model(MODEL).wear_price_in("SEK")
         right = axes.twinx()
         right.set_ylim(0, top * price)
         right.set_ylabel(f"its price (SEK, at {price:g} per kWh)")
@@ -101,7 +101,7 @@ def section(docs: Path) -> str:
     vehicle = Vehicle.model(MODEL)
     words = (
         f"{MODEL}, {HOUSEHOLDS} drivers, {DAYS} days from a battery "
-        f"{vehicle.battery_age_years:g} years old, priced at {vehicle.wear_price_per_kwh:g} SEK "
+        f"{vehicle.battery_age_years:g} years old, priced at {vehicle.wear_price_in('SEK'):g} SEK "
         f"per kWh lost. All drivers want {100 * LIMITS[0]:.0f} % at departure, so that only the "
         "limit differs. The dashed line is the usual 80 %."
     )

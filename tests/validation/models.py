@@ -14,7 +14,7 @@ from ev_gym.invoice import invoices
 from ev_gym.physics import trip
 from ev_gym.physics.charger import VOLT
 from ev_gym.scenario import Scenario, Solar
-from ev_gym.scenario.tariff import TARIFFS
+from ev_gym.scenario.known_tariffs import TARIFFS
 from ev_gym.series import sun
 from ev_gym.series.of_scenario import CLASSIC_PRICES_ORE, dataset_of
 from tests.ev_gym.physics.test_trip import LEAF

@@ -55,7 +55,7 @@ def brute(scenario: Scenario, seed: int, steps: int, most: int, **more: Any) -> 
 DAY = {"pattern": "daily", "arrival_h": 18.0, "departure_h": 8.0, "trip_kwh": 6.0}
 CAR = {"chemistry": None, "driving": DAY, "battery_kwh": 30.0, "wanted_soc": 0.8}
 HOME = CAR | {"driving": DAY | {"departure_h": 15.0}}
-FREE = {"power_price_per_kw": 0.0}
+FREE = {"peaks": []}
 BASE: dict[str, Any] = {
     "time_step_min": 60,
     "days": 1,
@@ -140,8 +140,7 @@ def tiny(draw: st.DrawFn) -> Scenario:
     )
     car = replace(draw(vehicles()), chemistry=None, battery_age_years=2.0, line=1)
     scenario = draw(households(charger=draw(charger), vehicles=(car,), time_step_min=60, days=1))
-    tariff = replace(scenario.tariff, power_price_per_kw=0.0, power_low_per_kw=None)
-    return replace(scenario, tariff=tariff)
+    return replace(scenario, tariff=replace(scenario.tariff, peaks=()))
 
 
 @settings(max_examples=examples(80))

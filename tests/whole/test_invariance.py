@@ -28,7 +28,6 @@ from ev_gym.scenario import (
     Household,
     RewardWeights,
     Scenario,
-    Tariff,
     Vehicle,
 )
 from ev_gym.vector_env import EVChargingVectorEnv
@@ -41,6 +40,7 @@ from tests.support.scenario_strategies import (
     scenarios,
     some_actions,
 )
+from tests.support.tariffs import HIGH_HOURS, tariff_of
 
 STEPS_MIN = (1, 5, 15, 30, 60)
 HALVES = (slice(0, 550), slice(550, 1100))
@@ -250,7 +250,7 @@ def rollout() -> dict[str, Any]:
     varied = Scenario(
         vehicles=(Vehicle(), Vehicle(phases=1, ac_max_kw=7.4, taper_from_soc=0.5)),
         charger=Charger(max_current_a=32),
-        tariff=Tariff(transfer_high_per_kwh=0.6),
+        tariff=tariff_of(tax=0.439, transfer=0.05, vat=0.25, high={"per_kwh": 0.6, **HIGH_HOURS}),
         reward_weights=RewardWeights(energy=2.0),
         household=Household(fuse_a=16.0),
         data=Data(houses=2, weeks=8),

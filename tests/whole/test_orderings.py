@@ -21,7 +21,7 @@ PERFECT = "mpc(load_error=0)"
 POLICIES = ("optimal", PERFECT, "price_based", "uncontrolled")
 ALL_ON: dict[str, object] = {}
 ENERGY_ALONE = {
-    "tariff": {"power_price_per_kw": 0},
+    "tariff": {"peaks": []},
     "vehicles": [{"model": "Volkswagen ID.3 58 kWh", "chemistry": None}],
 }
 

@@ -35,6 +35,7 @@ from tests.support.household_strategies import (
     vehicles,
 )
 from tests.support.scenario_strategies import examples
+from tests.support.tariffs import peak_rule, tariff_of, vat_of
 
 Case = tuple[Scenario, str, int]
 
@@ -63,11 +64,12 @@ def test_the_reward_is_minus_the_difference_of_two_bills(case: Case) -> None:
     of_house = episodes.of("house_cost") + episodes.of("house_power_cost")
     elsewhere_kwh = episodes.of("missing_kwh") + episodes.of("public_kwh")
     assert elsewhere_kwh == pytest.approx(episodes.of("topup_kwh").sum(axis=2), abs=MONEY)
-    prices = np.array([vehicle.wear_price_per_kwh for vehicle in episodes.scenario.vehicles])
+    currency = episodes.scenario.currency
+    prices = np.array([car.wear_price_in(currency) for car in episodes.scenario.vehicles])
     stops = episodes.of("missing_stops") + episodes.of("public_stops")
     assert np.all(0.1 * stops <= elsewhere_kwh + MONEY)
-    money = of_house - with_cars - tariff.public_price_per_kwh * elsewhere_kwh
-    money -= tariff.public_stop_cost * stops
+    money = of_house - with_cars - tariff.public_energy_price * elsewhere_kwh
+    money -= tariff.public_stop_price * stops
     money -= (episodes.of("wear_kwh") * prices).sum(axis=2)
     money += episodes.term("overload")
     assert episodes.rewards == pytest.approx(money, abs=MONEY)
@@ -94,7 +96,7 @@ def test_no_policy_changes_the_bill_of_the_house_alone(case: Case) -> None:
     by_cars_kwh = (
         np.maximum(0.0, episodes.of("overload_kw") - idle.of("overload_kw")) * scenario.step_h
     )
-    price = scenario.tariff.overload_price_per_kwh
+    price = scenario.tariff.overload_price
     assert episodes.term("overload") == pytest.approx(-price * by_cars_kwh, abs=MONEY)
 
 
@@ -109,11 +111,12 @@ def test_the_power_charge_of_a_month_never_falls(case: Case) -> None:
     for name in ("power_cost", "house_power_cost"):
         assert episodes.of(name).min() >= 0.0
     tariff, step_h = episodes.scenario.tariff, episodes.scenario.step_h
-    price = max(tariff.power_price_per_kw, tariff.power_low_per_kw or 0.0) * (1.0 + tariff.vat)
+    rule = tariff.peaks[0] if tariff.peaks else peak_rule(0.0)
+    price = max(price.per_kw for price in rule.prices) * (1.0 + vat_of(tariff))
     drawn_kw = episodes.of("load_kw") + np.maximum(episodes.of("charge_kw"), 0.0).sum(axis=2)
     if tariff.netting == "step":
         drawn_kw = np.maximum(episodes.of("grid_kw"), 0.0)
-    most = price / tariff.power_days * drawn_kw * step_h
+    most = price / rule.count * drawn_kw * step_h
     assert np.all(episodes.of("power_cost") <= most + MONEY)
 
 
@@ -154,7 +157,8 @@ def test_drawing_more_never_costs_less(scenario: Scenario, seed: int, lead: int)
 SPOT = 1.0
 FLAT = series(price=SPOT, load_kw=0.5)
 # Import costs as much as export earns, or more.
-LEVEL = {"energy_tax_per_kwh": 0.0, "transfer_per_kwh": 0.0, "vat": 0.0}
+LEVEL: dict[str, float] = {}
+TAXED = {"tax": 0.439, "transfer": 0.05, "vat": 0.25}
 NO_AGE = {"chemistry": None, "battery_age_years": Vehicle().battery_age_years}
 NEVER_GONE = Driving(pattern="daily", arrival_h=12.0, departure_h=11.0, trip_km=0.0)
 
@@ -166,11 +170,11 @@ def flat_tariffs(draw: st.DrawFn, sun: bool) -> Tariff:
     Else own sun would be cheaper than the grid's power, and storing it is worth something.
     """
     if sun:
-        return Tariff(**LEVEL)
-    prices = draw(st.sampled_from(({}, LEVEL)))
+        return tariff_of(**LEVEL)
+    prices = draw(st.sampled_from((TAXED, LEVEL)))
     fee = draw(st.sampled_from((0.0, 0.3)))
     netting = draw(st.sampled_from(("step", "none")))
-    return Tariff(**prices, export_fee_per_kwh=fee, netting=netting)
+    return tariff_of(**prices, export_fee=fee, netting=netting)
 
 
 @st.composite
@@ -230,14 +234,14 @@ def test_cycling_a_battery_at_a_flat_price_costs_its_losses(
     episodes = run_episodes(scenario, FLAT, seed, actions, {"soc": socs})
     start_kwh, end_kwh = episodes.infos[0]["energy_kwh"], episodes.infos[-1]["energy_kwh"]
     assert end_kwh == pytest.approx(start_kwh, abs=1e-12)
-    price = (SPOT + scenario.tariff.energy_tax_per_kwh + scenario.tariff.transfer_per_kwh) * (
-        1.0 + scenario.tariff.vat
-    )
+    tariff = scenario.tariff
+    taxed = tariff.taxes[0].per_kwh + tariff.transfer[0].per_kwh
+    price = (SPOT + taxed) * (1.0 + vat_of(tariff))
     for row in range(ROWS):
         loss_kwh = math.fsum(episodes.of("loss_kwh")[:, row].flat)
         earned = math.fsum(episodes.term("energy")[:, row])
         assert earned <= -price * loss_kwh + 1e-9
-        if scenario.tariff.export_fee_per_kwh == 0.0 and price == SPOT:
+        if tariff.export[0].per_kwh == 0.0 and price == SPOT:
             assert earned == pytest.approx(-price * loss_kwh, abs=MONEY)
         if np.any(episodes.of("stored_kwh")[:, row, 0]) and cars[0].eta < 1.0:
             assert loss_kwh > 0.0

@@ -10,6 +10,7 @@ import functools
 import math
 import operator
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ev_gym.env import EVChargingEnv
-from ev_gym.scenario import Charger, Driving, Household, Scenario, Tariff, Vehicle
+from ev_gym.scenario import Charger, Driving, Household, Scenario, Vehicle
 from ev_gym.simulation.state_fields import REWARD_TERMS
 from tests.support.accounts import (
     by_line,
@@ -36,6 +37,7 @@ from tests.support.scenario_strategies import (
     managed_cases,
     run_case,
 )
+from tests.support.tariffs import SWEDISH_FLAT, peak_rule
 
 BALANCE_KWH = 1e-9
 
@@ -92,8 +94,8 @@ def test_losses_are_those_of_the_car(case: Case) -> None:
 def bought_cost(episode: Episode, what: str) -> Any:
     """Each step's cost of what was bought at public chargers: its energy, and the stops for it."""
     tariff = episode.env.scenario.tariff
-    energy = tariff.public_price_per_kwh * episode.of(f"{what}_kwh")
-    return energy + tariff.public_stop_cost * episode.of(f"{what}_stops")
+    energy = tariff.public_energy_price * episode.of(f"{what}_kwh")
+    return energy + tariff.public_stop_price * episode.of(f"{what}_stops")
 
 
 @settings(max_examples=examples(60))
@@ -117,10 +119,8 @@ def test_every_kwh_is_billed(case: Case) -> None:
     assert episode.of("house_cost") == pytest.approx(house, abs=1e-8)
     power = episode.of("power_cost") - episode.of("house_power_cost")
     assert episode.of("power_cost").min() >= 0.0
-    assert power.any() <= (tariff.power_price_per_kw > 0.0)
-    wear_prices = [
-        car.wear_price_per_kwh * (car.chemistry is not None) for car in scenario.vehicles
-    ]
+    assert power.any() <= tariff.has_power_charge
+    wear_prices = [car.wear_price_in(scenario.currency) for car in scenario.vehicles]
     with_cars_kw = over_kw(episode, True, episode.of("pv_kw"))
     alone_kw = over_kw(episode, False, sun_alone_kw(episode))
     assert episode.of("overload_kw") == pytest.approx(with_cars_kw, abs=1e-8)
@@ -131,7 +131,7 @@ def test_every_kwh_is_billed(case: Case) -> None:
         "wear": -weights.wear * (episode.of("wear_kwh") @ np.array(wear_prices)),
         "missing": -weights.missing * bought_cost(episode, "missing"),
         "public": -weights.public * bought_cost(episode, "public"),
-        "overload": -weights.overload * tariff.overload_price_per_kwh * overload_kwh,
+        "overload": -weights.overload * tariff.overload_price * overload_kwh,
     }
     assert set(billed) == set(REWARD_TERMS)
     for name, money in billed.items():
@@ -156,14 +156,15 @@ def test_the_reward_adds_up_in_the_declared_order() -> None:
 
     That is the last hour of each 24 h, when wear is booked, and the one with a power charge.
     """
-    prices = {"public_price_per_kwh": 0.037, "power_price_per_kw": 0.5}
-    hour = {"power_from_h": 7, "power_to_h": 8}
+    in_one_hour = peak_rule(0.5, from_h=7, to_h=8)
     scenario = Scenario(
         household=Household(fuse_a=6.0, phases=1),
         charger=Charger(phases=1, max_current_a=6, load_management=False),
         vehicles=(Vehicle(wear_price_per_kwh=100.0),),
         driving=Driving(pattern="daily", departure_h=7.1, arrival_h=7.8, trip_kwh=100.0),
-        tariff=Tariff(**prices, **hour),  # terms of one size, so that the order matters
+        tariff=replace(
+            SWEDISH_FLAT, public_price_per_kwh=0.037, peaks=(in_one_hour,)
+        ),  # terms of one size, so that the order matters
         time_step_min=60,
         start_hour=8,
         days=6,

@@ -84,7 +84,7 @@ def test_a_memory_tells_of_each_day_what_counted_most() -> None:
                     hour_of_day=float(hour),
                     load_kw=load_kw.get(hour, 1.0),
                     pv_kw=4.0 if hour == 12 else 0.0,
-                    hour_factor=0.5 if hour < 6 else 1.0,
+                    interval_factor=0.5 if hour < 6 else 1.0,
                     month_days_left=left - hour / 24.0,
                 )
             )

@@ -271,8 +271,8 @@ def household(**changes: Any) -> HouseholdView:
     """At 8:00 on a workday, with the car of `CAR` at 20 kWh."""
     plain = HouseholdView(
         hour_of_day=8.0, weekend=False, load_kw=1.0, pv_kw=0.0, price_per_kwh=1.0,
-        price_window=[1.0] * 4, slot_h=1.0, export_price_per_kwh=0.0, peak_kw=0.0, hour_kwh=0.0,
-        hour_factor=1.0, power_price_per_kw=0.0, plugged=[True], minutes_to_departure=[600],
+        price_window=[1.0] * 4, slot_h=1.0, export_price_per_kwh=0.0, peak_kw=0.0, interval_kw=0.0,
+        interval_factor=1.0, power_price_per_kw=0.0, plugged=[True], minutes_to_departure=[600],
         soc=[0.4], wanted_soc=[0.8], usual_load_kw=[], month_days_left=0.0,
     )  # fmt: skip
     return plain._replace(**changes)
@@ -306,10 +306,10 @@ def test_an_hour_is_filled_evenly_in_whole_amperes() -> None:
 
 def test_the_planned_peak_is_kept_to_the_ampere() -> None:
     """In the last quarter 4 - 2.5 - 0.25 = 1.25 kWh: 5 kW, 7 A; at half price 4 kWh, 16 kW."""
-    end = household(hour_of_day=8.75, hour_kwh=2.5, power_price_per_kw=27.0)
+    end = household(hour_of_day=8.75, interval_kw=2.5, power_price_per_kw=27.0)
     assert set_kw(end, 9.0, peak_kw=4.0) == pytest.approx(7 * 0.69)
-    assert set_kw(end._replace(hour_kwh=4.0), 9.0, peak_kw=4.0) == 0.0
-    half = end._replace(hour_factor=0.5, power_price_per_kw=13.5)
+    assert set_kw(end._replace(interval_kw=4.0), 9.0, peak_kw=4.0) == 0.0
+    half = end._replace(interval_factor=0.5, power_price_per_kw=13.5)
     assert set_kw(half, 2.0, peak_kw=3.5) == pytest.approx(10 * 0.69)  # 2 - 0.25: 7 kW
 
 
@@ -325,7 +325,7 @@ def test_a_power_charge_that_nobody_weighs_limits_nothing() -> None:
     """An hour that is told to cost, and a plan for which a kW costs nothing: 16 A."""
     free = make_plan(site(), outlook([1.0], hour_factor=[1.0]), [Stay(0, 20.0, 1.0, 40.0)])
     assert free.peak_kw == math.inf
-    told = household(hour_kwh=5.0, power_price_per_kw=27.0, usual_load_kw=[2.0] * 24)
+    told = household(interval_kw=5.0, power_price_per_kw=27.0, usual_load_kw=[2.0] * 24)
     assert set_kw(told, 11.0, peak_kw=free.peak_kw) == pytest.approx(16 * 0.69)
 
 

@@ -19,7 +19,7 @@ from baselines.mpc import policy as mpc_policy
 from baselines.mpc.plan import Outlook, Plan, Site, Stay, make_plan
 from ev_gym.env import EVChargingEnv
 from ev_gym.runtime.arrays import Floats
-from ev_gym.scenario.tariff import tariff
+from ev_gym.scenario.known_tariffs import known_tariff
 from ev_gym.series.dataset import Dataset
 from ev_gym.vector_env import EVChargingVectorEnv
 
@@ -57,7 +57,7 @@ def scores(scenario: Any, spec: str, rows: int) -> Floats:
 MONTH = {"days": 28}
 # It plans the cheapest hours to the full, misses some 0.2 kWh where the load takes headroom then,
 # and knows stops only as a price per kWh: with their fixed cost price_based pays 1 % less here.
-FLAT = {**MONTH, "tariff": replace(tariff("vattenfall_flat"), public_stop_cost=0.0)}
+FLAT = {**MONTH, "tariff": replace(known_tariff("vattenfall-flat-2025"), public_stop_cost=0.0)}
 VILLA = {**MONTH, "preset": "stockholm-villa"}
 
 
@@ -196,9 +196,9 @@ def test_prices_beyond_the_window_repeat_its_last_day(monkeypatch: pytest.Monkey
 
 def test_only_of_today_it_is_known_to_be_a_weekend(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workdays from 7 to 19 count. On a Saturday the hours of Sunday are taken to count."""
-    plans = Plans(monkeypatch, daily(16.25, tariff="seom"), "2025-11-05")
+    plans = Plans(monkeypatch, daily(16.25, tariff="seom-2020"), "2025-11-05")
     assert plans.known[plans.arrivals()[0]].hour_factor == [1.0, 1.0] + [0.0] * 12 + [1.0] * 10
-    plans = Plans(monkeypatch, daily(16.25, tariff="seom"), "2025-11-08")
+    plans = Plans(monkeypatch, daily(16.25, tariff="seom-2020"), "2025-11-08")
     assert plans.known[plans.arrivals()[0]].hour_factor == [0.0] * 14 + [1.0] * 10
 
 
@@ -245,7 +245,7 @@ def test_the_second_of_two_hours_of_one_name_is_an_hour_of_its_own(step_min: int
     scenario = {
         "driving": {"pattern": "daily", "arrival_h": 17.0, "departure_h": 7.0, "trip_kwh": 5.0},
         "vehicles": [{"chemistry": None}],
-        "tariff": {"power_price_per_kw": 0.0, "energy_tax_per_kwh": 0.0, "transfer_per_kwh": 0.0},
+        "tariff": {"peaks": [], "taxes": [], "transfer": []},
         "household": {"annual_kwh": None},
         "days": 1,
         "start_hour": 18,

@@ -33,6 +33,7 @@ from tests.support.foreseen_households import (
     future_of,
     scenario,
 )
+from tests.support.tariffs import tariff_of, with_peaks
 
 STOP_KWH = "WORTH_A_STOP_KWH"
 # HiGHS and the money of a few kWh; what is overstated costs a hundred times as much.
@@ -181,7 +182,7 @@ GIVING = scenario(
     charger=Charger(bidirectional=True),
     vehicles=(replace(CAR, wanted_soc=0.0, limit_soc=0.5),),
     driving=replace(AT_HOME, start_soc=0.5),
-    tariff=replace(FREE, export_fee_per_kwh=0.1),
+    tariff=tariff_of(export_fee=0.1, public_stop_cost=0.0),
 )
 # The house takes the 15 kWh above the floor, at 1.0.
 GIVES = Case(GIVING, [1.0] * 12 + [0.4], [{0: -1.0, 1: -1.0, 2: -1.0}], 6.9)
@@ -189,9 +190,7 @@ FULL_POWER = Case(GIVING, [1.0, 0.4], [{0: -1.0}], 8.0)
 
 
 def peak_of_an_hour(**tariff: Any) -> Tariff:
-    return replace(
-        FREE, power_price_per_kw=10.0, power_days=1, public_price_per_kwh=100.0, **tariff
-    )
+    return with_peaks(replace(FREE, public_price_per_kwh=100.0, **tariff), 10.0, 1)
 
 
 PEAK = Case(
@@ -251,7 +250,7 @@ FEEDS = Case(
         charger=Charger(bidirectional=True),
         vehicles=(replace(CAR, wanted_soc=0.0, limit_soc=0.5),),
         driving=replace(AT_HOME, start_soc=0.5),
-        tariff=replace(FREE, export_fee_per_kwh=0.1),
+        tariff=tariff_of(export_fee=0.1, public_stop_cost=0.0),
     ),
     [1.0] * 2 + [0.4],
     [{0: -1.0, 1: -1.0}],

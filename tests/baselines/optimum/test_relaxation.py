@@ -25,11 +25,15 @@ from tests.support.foreseen_households import (
     bound_of,
     scenario,
 )
+from tests.support.tariffs import tariff_of, with_peaks
+
+DEAR = replace(FREE, public_price_per_kwh=100.0)
+LESS_FOR_EXPORT = tariff_of(export_fee=0.1, public_stop_cost=0.0)
 
 
 def test_energy_tax_transfer_vat_losses_and_settlement() -> None:
     """10 kWh into the battery: 6.9 kWh at the cheapest hour, the rest of 10 / 0.85 at the next."""
-    tariff = replace(FREE, energy_tax_per_kwh=0.1, transfer_per_kwh=0.05, vat=0.25)
+    tariff = tariff_of(tax=0.1, transfer=0.05, vat=0.25, public_stop_cost=0.0)
     bound = bound_of(scenario(vehicles=(LOSSY,), tariff=tariff), DIP)
     low, next_low, other = 0.35 * 1.25, 0.55 * 1.25, 1.15 * 1.25
     settlement_price = (low + next_low + 4 * other) / 6
@@ -101,27 +105,27 @@ def test_what_a_trip_needs_beyond_the_battery_is_bought_on_the_road() -> None:
     ("tariff", "days", "cost", "caps_kw"),
     [
         # 12 kWh over 24 hours are 0.5 kW on top of the house's own 1 kW.
-        ({"power_days": 1}, 1, 10.0 * 0.5, [1.5]),
+        ({"days": 1}, 1, 10.0 * 0.5, [1.5]),
         # The days to come count as 0: a third of it.
-        ({"power_days": 3}, 1, 10.0 / 3 * 0.5, [1.5]),
+        ({"days": 3}, 1, 10.0 / 3 * 0.5, [1.5]),
         # Nights count half, so up to 2 P kW: 16 (P - 1) + 8 (2 P - 1) = 12 gives P = 1.125.
         (
-            {"power_days": 1, "power_from_h": 6, "power_to_h": 22, "power_other_factor": 0.5},
+            {"days": 1, "from_h": 6, "to_h": 22, "other_factor": 0.5},
             1,
             10.0 * 0.125,
             [1.125],
         ),
         # Of two days the first is 0.5 kW higher than without the car, and the second is not.
-        ({"power_days": 2}, 2, 10.0 / 2 * 0.5, [1.5, 1.0]),
+        ({"days": 2}, 2, 10.0 / 2 * 0.5, [1.5, 1.0]),
         # Two hours of the first day count: both are.
-        ({"power_days": 2, "power_different_days": False}, 2, 10.0 / 2 * 1.0, [1.5, 1.5]),
+        ({"days": 2, "different_days": False}, 2, 10.0 / 2 * 1.0, [1.5, 1.5]),
     ],
 )
 def test_power_charge(tariff: dict[str, Any], days: int, cost: float, caps_kw: list[float]) -> None:
     """At a price that is that of the settlement only the peaks of the first day cost something."""
     case = scenario(
         vehicles=(replace(CAR, wanted_soc=0.44, limit_soc=0.44),),
-        tariff=replace(FREE, power_price_per_kw=10.0, public_price_per_kwh=100.0, **tariff),
+        tariff=with_peaks(DEAR, 10.0, **tariff),
         days=days,
     )
     bound = bound_of(case, [0.5])
@@ -137,7 +141,7 @@ def test_a_month_under_way_has_its_peaks(kwh: float, above_kw: float) -> None:
     """
     soc = 0.2 + kwh / 50.0
     case = scenario(
-        tariff=replace(FREE, power_price_per_kw=10.0, power_days=1, public_price_per_kwh=100.0),
+        tariff=with_peaks(DEAR, 10.0, 1),
         vehicles=(replace(CAR, wanted_soc=soc, limit_soc=soc),),
         driving=replace(AT_HOME, arrival_h=12.0),
     )
@@ -152,7 +156,7 @@ def test_an_hour_under_way_has_its_energy() -> None:
     12 kWh fit below P kW from then on: 11 (P - 1) + (P - 2) = 12 gives P = 25 / 12.
     """
     case = scenario(
-        tariff=replace(FREE, power_price_per_kw=10.0, power_days=1, public_price_per_kwh=100.0),
+        tariff=with_peaks(DEAR, 10.0, 1),
         vehicles=(replace(CAR, wanted_soc=0.44, limit_soc=0.44),),
         driving=replace(AT_HOME, arrival_h=12.0),
         time_step_min=30,
@@ -165,7 +169,7 @@ def test_an_hour_under_way_has_its_energy() -> None:
 def test_each_month_has_its_own_peaks() -> None:
     """12 kWh each day, driven at midnight: 0.5 kW more on 31 January and again on the 1st."""
     case = scenario(
-        tariff=replace(FREE, power_price_per_kw=10.0, power_days=1, public_price_per_kwh=100.0),
+        tariff=with_peaks(DEAR, 10.0, 1),
         vehicles=(replace(CAR, wanted_soc=0.44, limit_soc=0.44),),
         driving=replace(AT_HOME, trip_kwh=12.0),
         days=2,
@@ -343,7 +347,7 @@ def test_discharging(
         charger=Charger(bidirectional=True),
         vehicles=(replace(CAR, wanted_soc=0.0, limit_soc=0.5),),
         driving=replace(AT_HOME, start_soc=0.5),
-        tariff=replace(FREE, netting=netting, export_fee_per_kwh=0.1),
+        tariff=replace(LESS_FOR_EXPORT, netting=netting),
     )
     cost = given_kwh * 0.4 - gain
     assert bound_of(case, prices, load_kw).cost == pytest.approx(cost, abs=1e-6)

@@ -25,7 +25,7 @@ PLAIN: dict[str, Any] = {
     **A_DAY,
     "household": {"fuse_a": 63},
     "vehicles": [{**CAR, "chemistry": None}],
-    "tariff": {"power_price_per_kw": 0.0},  # what a power charge changes: test_power_charge.py
+    "tariff": {"peaks": []},  # what a power charge changes: test_power_charge.py
 }
 
 

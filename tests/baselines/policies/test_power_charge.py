@@ -25,7 +25,7 @@ PLAIN: dict[str, Any] = {
     "charger": {"levels_kw": [0.0, 4.0, 8.0, 12.0]},
     "time_step_min": 60,
 }
-AT_TEN = {"hour": 10.0, "hour_factor": 1.0, "plugged": 1, "load_kw": 1.0} | dict.fromkeys(
+AT_TEN = {"hour": 10.0, "interval_factor": 1.0, "plugged": 1, "load_kw": 1.0} | dict.fromkeys(
     USUAL_LOAD, 1.0
 )
 DEAR, CHEAP = {"power_price_per_kw": 27.0}, {"power_price_per_kw": 0.5}
@@ -71,7 +71,7 @@ def test_hours_of_the_night_count_half() -> None:
     told = {"prices": [2.0], "energy_to_wanted_kwh": 8.0, "hours_to_departure": 1.0}
     told |= {"peak_kw": 4.5, **DEAR}
     assert levels(PriceBased, told) == 1  # 4 kWh are missing, which cost 50
-    at_night = {"hour": 22.0, "hour_factor": 0.5, "power_price_per_kw": 13.5}
+    at_night = {"hour": 22.0, "interval_factor": 0.5, "power_price_per_kw": 13.5}
     assert levels(PriceBased, {**told, **at_night}) == 2
     # So from 21 on it waits for the cheaper hour; at 15 it takes both, with half the power.
     waiting = {**told, "prices": [2.0, 1.9], "hours_to_departure": 2.0}
@@ -156,7 +156,7 @@ def digest(spec: str, scenario: Any) -> str:
 def test_without_it_they_do_what_they_did(spec: str, left_out: str) -> None:
     week, classic = BEFORE[spec]
     assert digest(left_out, {"days": 7}) == week
-    assert digest(spec, {"days": 7, "tariff": "vattenfall_flat"}) == week
+    assert digest(spec, {"days": 7, "tariff": "vattenfall-flat-2025"}) == week
     assert digest(spec, "classic") == classic
     assert digest(spec, {"days": 7}) != week
 

@@ -35,7 +35,7 @@ def test_a_household_sees_its_row(scenario: Any) -> None:
     plugged = 0
     for row, household in enumerate(view.households()):
         for name in ("load_kw", "pv_kw", "price_per_kwh", "export_price_per_kwh", "peak_kw",
-                     "hour_kwh", "hour_factor", "power_price_per_kw"):  # fmt: skip
+                     "interval_kw", "interval_factor", "power_price_per_kw"):  # fmt: skip
             assert getattr(household, name) == view.of_house(name)[row], name
         assert household.weekend
         assert household.hour_of_day == view.hour_of_day[row] == 10.0

@@ -18,8 +18,8 @@ from tests.support.one_day import A_DAY
 # 16 A on three phases are 11.04 kW, and all of it is stored.
 CAR = {"battery_kwh": 60.0, "ac_max_kw": 11.04, "eta": 1.0, "aux_kw": 0.0, "taper_from_soc": 1.0}
 # As an observation tells them; by day an hour counts in full.
-DAY = {"hour": 10.0, "hour_factor": 1.0, "power_price_per_kw": 27.0}
-NIGHT = {"hour": 0.0, "hour_factor": 0.5, "power_price_per_kw": 13.5}
+DAY = {"hour": 10.0, "interval_factor": 1.0, "power_price_per_kw": 27.0}
+NIGHT = {"hour": 0.0, "interval_factor": 0.5, "power_price_per_kw": 13.5}
 PRICES = [3.0, 1.0, 2.0]
 
 
@@ -73,7 +73,7 @@ def test_a_budget_is_raised_where_missing_energy_costs_more() -> None:
     assert filled(rule(), **{**told, "power_price_per_kw": 12.0}) == (13, 10.5)
     assert filled(rule(), **{**told, "power_price_per_kw": 7.0}) == (14, 11.0)
     # The same for each of them where a stop costs nothing.
-    free_stop = rule(tariff={"power_price_per_kw": 65.0, "public_stop_cost": 0.0})
+    free_stop = rule(tariff={"public_stop_cost": 0.0})
     assert filled(free_stop, **{**told, "power_price_per_kw": 8.5})[1] == 8.0
     assert filled(free_stop, **{**told, "power_price_per_kw": 7.5})[1] == 11.0
 
@@ -93,7 +93,7 @@ def test_a_budget_is_raised_where_dear_slots_cost_more() -> None:
         ({"peak_kw": 0.0, "usual_load_kw_h05": 6.5}, 6.5),  # and will draw at 15
         ({"peak_kw": 4.0, "usual_load_kw_h05": 3.0}, 4.0),
         ({"peak_kw": 4.0, "usual_load_kw_h15": 6.0}, 4.0),  # at 1 at night, where it is half
-        ({"peak_kw": 0.0, "hour": 10.5, "hour_kwh": 4.0}, 4.5),  # and half a kWh to come
+        ({"peak_kw": 0.0, "hour": 10.5, "interval_kw": 4.0}, 4.5),  # and half a kWh to come
     ],
 )
 def test_a_budget_begins_at_what_costs_nothing_more(
@@ -114,7 +114,7 @@ def test_an_hour_that_counts_half_is_filled_twice_as_high() -> None:
 
 def test_what_was_drawn_in_the_hour_is_no_room() -> None:
     """At half past, 2.5 of 8 kWh: 5.5 are left, half a kWh of it for the house; 10 kW."""
-    half_past = {**DAY, "hour": 10.5, "hour_kwh": 2.5, "peak_kw": 8.0, "prices": [1.0]}
+    half_past = {**DAY, "hour": 10.5, "interval_kw": 2.5, "peak_kw": 8.0, "prices": [1.0]}
     assert filled(rule(time_step_min=30), 5.0, 0.5, **half_past) == (14, 8.0)
 
 
@@ -135,7 +135,7 @@ def test_a_reserve_is_filled_as_far_as_nothing_is_raised() -> None:
     assert filled(rule(0.0), 0.0, 3.0, **at_home)[0] == 0
     full = {**at_home, "available_kw": 0.0}  # at its owner's limit
     assert filled(rule(0.9), 0.0, 3.0, **full)[0] == 0
-    plain = rule(0.9, tariff={"power_price_per_kw": 0.0})
+    plain = rule(0.9, tariff={"peaks": []})
     observation = observation_with(
         plain, plugged=1, soc=0.5, available_kw=11.0, hours_to_departure=3.0
     )
@@ -143,7 +143,7 @@ def test_a_reserve_is_filled_as_far_as_nothing_is_raised() -> None:
 
 
 def test_without_a_power_charge_it_charges_in_the_hours_of_a_plan() -> None:
-    scenario = Scenario.from_dict({**A_DAY, "tariff": "vattenfall_flat"})
+    scenario = Scenario.from_dict({**A_DAY, "tariff": "vattenfall-flat-2025"})
     plan, own = ChargingPlan(scenario), WaterFilling(scenario)
     stay = {"plugged": 1, "prices": [3.0, 1.0, 2.0, 5.0], "available_kw": 11.0}
     for need_kwh in (5.0, 15.0, 25.0, 35.0):
@@ -155,10 +155,10 @@ def test_without_a_power_charge_it_charges_in_the_hours_of_a_plan() -> None:
 
 ANY_HOUSE: dict[str, dict[str, Any]] = {
     "quarters": {},
-    "hours": {"time_step_min": 60, "tariff": "goteborg"},
+    "hours": {"time_step_min": 60, "tariff": "goteborg-2025"},
     "five minutes": {"time_step_min": 5, "price_window": "hourly"},
-    "workdays": {"tariff": "seom"},
-    "one peak": {"tariff": {"power_price_per_kw": 65.0, "power_days": 1}},
+    "workdays": {"tariff": "seom-2020"},
+    "one peak": {"tariff": {"peaks": [{"count": 1, "prices": 65.0}]}},
     "levels": {"charger": {"levels_kw": [0.0, 3.7, 7.4, 11.0]}},
     "switching": {"charger": {"phase_switching": True}},
     "two cars": {"vehicles": [{"model": "Renault Zoe"}, {"model": "Nissan Leaf 40 kWh"}]},
@@ -178,12 +178,12 @@ def test_no_hour_is_charged_above_its_budget(label: str) -> None:
         view = policy.view(observation[np.newaxis])
         _, budgets_kw = policy.fill(view)
         observation, _, _, over, info = env.step(policy(observation))
-        if info["charge_kw"].sum() > 0.0 and view.hour_factor[0] > 0.0:
+        if info["charge_kw"].sum() > 0.0 and view.interval_factor[0] > 0.0:
             charged += 1
             house_kw = max(0.0, float(view.load_kw[0] - view.pv_kw[0]))
             left_h = 1.0 - view.hour_of_day[0] % 1.0
             more_kwh = house_kw * left_h + step_h * info["charge_kw"].sum()
-            hour_kwh = view.hour_kwh[0] + view.hour_factor[0] * more_kwh
+            hour_kwh = view.interval_kw[0] + view.interval_factor[0] * more_kwh
             assert hour_kwh <= budgets_kw[0] + 1e-3
     assert charged > 3
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -77,38 +75,6 @@ def test_a_step_without_load_management_by_hand() -> None:
 
 
 # --- meter ---
-
-
-def test_all_in_price_by_hand() -> None:
-    """100 ore spot, 43.9 ore tax (2025), Ellevio's 6.25 ore of transfer that include 25 % VAT.
-
-    (1.00 + 0.439 + 0.05) * 1.25 = 1.86125; tax and transfer alone are 54.875 and 6.25 ore with
-    VAT. At -0.489 of spot a kWh costs nothing, below it is paid for.
-    """
-    tax, transfer, vat = 0.439, 0.0625 / 1.25, 0.25
-    assert meter.all_in_price(1.0, tax, transfer, vat) == pytest.approx(1.86125, abs=1e-12)
-    assert meter.all_in_price(0.0, tax, 0.0, vat) == pytest.approx(0.54875, abs=1e-12)
-    assert meter.all_in_price(0.0, 0.0, transfer, vat) == pytest.approx(0.0625, abs=1e-12)
-    assert meter.all_in_price(-0.489, tax, transfer, vat) == pytest.approx(0.0, abs=1e-12)
-    assert meter.all_in_price(-1.489, tax, transfer, vat) == pytest.approx(-1.25, abs=1e-12)
-    assert meter.all_in_price(0.8528, 0.0, 0.0, 0.0) == 0.8528
-    defaults = Tariff()
-    assert (defaults.energy_tax_per_kwh, defaults.vat) == (tax, vat)
-    assert defaults.transfer_per_kwh == pytest.approx(transfer, abs=1e-15)
-
-
-def test_tax_of_2025_is_the_published_one(measured_folder: Path) -> None:
-    """The default tax and VAT are the file's of 2025-01-01, the default transfer is Ellevio's."""
-    with (measured_folder / "se_energy_tax.csv").open(newline="", encoding="utf-8") as file:
-        tax = next(row for row in csv.DictReader(file) if row["valid_from"] == "2025-01-01")
-    with (measured_folder / "se_grid_tariffs_2025.csv").open(newline="", encoding="utf-8") as file:
-        grid = next(row for row in csv.DictReader(file) if row["operator"] == "Ellevio")
-    tariff = Tariff()
-    assert 100 * tariff.energy_tax_per_kwh == pytest.approx(
-        float(tax["energy_tax_ore_per_kwh_ex_vat"]), abs=1e-9
-    )
-    transfer_ore = 100 * meter.all_in_price(0.0, 0.0, tariff.transfer_per_kwh, tariff.vat)
-    assert transfer_ore == pytest.approx(float(grid["transfer_ore_per_kwh_inc_vat"]), abs=1e-9)
 
 
 def settings_of(tariff: Tariff | None = None, **weights: float) -> Any:

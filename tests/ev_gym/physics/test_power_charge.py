@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,34 +16,69 @@ from hypothesis import strategies as st
 
 from ev_gym.physics import power_charge
 from ev_gym.runtime.compiling import INTERPRETED
-from ev_gym.scenario import Tariff
-from ev_gym.scenario.tariff import ALL_WEEK, TARIFFS, WORKDAYS
+from ev_gym.scenario import PeakPrice, PeakRule, Share, Tariff, Weight
+from ev_gym.scenario.known_tariffs import TARIFFS
+from ev_gym.scenario.when import ALL_WEEK, WORKDAYS
 from ev_gym.series.local_time import local_calendar
-from ev_gym.world.tariff_tables import power_tables
-from tests.support.power_charge_by_rule import Counting, by_the_rule, clock, live, tables_of
+from ev_gym.world.tariff_tables import opens_of
+from tests.support.power_charge_by_rule import by_the_rule, clock, live, tables_of
 from tests.support.small_series import STOCKHOLM
+from tests.support.tariffs import peak_rule, tariff_of
 
 SPRING, AUTUMN = datetime(2023, 2, 27), datetime(2023, 10, 2)  # clocks change in the fourth week
 WEEKS = 2 if INTERPRETED else 9
 EXAMPLES = 15 if INTERPRETED else 40
 
 
+QUARTERS = st.integers(0, 95).map(lambda q: f"{q // 4:02d}:{q % 4 * 15:02d}")
+
+
 @st.composite
-def tariffs(draw: Callable[..., Any]) -> Tariff:
-    """A company's tariff, or one of free hours, days, prices and N."""
-    if draw(st.booleans()):
-        return TARIFFS[draw(st.sampled_from(["ellevio", "goteborg", "seom"]))]
-    days = draw(st.integers(1, 3))
-    return Tariff(
-        power_price_per_kw=60.0,
-        power_low_per_kw=draw(st.sampled_from([None, 0.0, 20.0])),
-        power_days=days,
-        power_different_days=days == 1 or draw(st.booleans()),
-        power_from_h=draw(st.integers(1, 12)),
-        power_to_h=draw(st.integers(13, 24)),
-        power_weekdays=draw(st.sampled_from([WORKDAYS, ALL_WEEK, (5, 6), ()])),
-        power_other_factor=draw(st.sampled_from([0.0, 0.3, 1.0])),
+def weights(draw: st.DrawFn) -> Weight:
+    """Some hours of some days in some months, over midnight too."""
+    begin, end = draw(st.lists(QUARTERS, min_size=2, max_size=2, unique=True))
+    return Weight(
+        factor=draw(st.sampled_from([0.0, 0.3, 1.0])),
+        from_time=begin,
+        to_time=end,
+        weekdays=draw(st.sampled_from([WORKDAYS, ALL_WEEK, (5, 6)])),
+        months=draw(st.sampled_from([(1, 2, 3, 10), tuple(range(1, 13))])),
+        valid_from=draw(st.sampled_from([None, "2023-03-15"])),
     )
+
+
+@st.composite
+def peak_rules(draw: st.DrawFn) -> PeakRule:
+    """A rule of any interval, N, period, floor, weights and prices, in a line or in steps."""
+    count = draw(st.integers(1, 10))
+    line = (PeakPrice(per_kw=20.0), PeakPrice(per_kw=60.0, months=(1, 2, 3, 11, 12)))
+    steps = tuple(
+        PeakPrice(steps_kw=(0.0, 2.0, 5.0, 10.0), steps_price=(s, s + 60.0, s + 150.0, 500.0))
+        for s in (50.0, 80.0)
+    )
+    later = "2023-04-01"
+    prices = (steps[0], replace(steps[1], valid_from=later)) if draw(st.booleans()) else line
+    return PeakRule(
+        interval_min=draw(st.sampled_from([15, 30, 60])),
+        count=count,
+        over=draw(st.sampled_from(["month", "month", "year"])),
+        different_days=count == 1 or draw(st.booleans()),
+        floor_kw=draw(st.sampled_from([0.0, 0.0, 2.5])),
+        weights=tuple(draw(st.lists(weights(), max_size=2))),
+        prices=prices if prices is line or draw(st.booleans()) else prices[:1],
+    )
+
+
+@st.composite
+def tariffs(draw: st.DrawFn) -> Tariff:
+    """A company's tariff, or one or two rules."""
+    if draw(st.integers(0, 3)) == 0:
+        return TARIFFS[draw(st.sampled_from(["ellevio-2025", "goteborg-2025", "seom-2020"]))]
+    rules = draw(st.lists(peak_rules(), min_size=1, max_size=2))
+    one_year = [
+        replace(rule, prices=rule.prices[:1]) if rule.over == "year" else rule for rule in rules
+    ]
+    return Tariff(vat=(Share(share=0.25),), peaks=tuple(one_year))
 
 
 @settings(max_examples=EXAMPLES)
@@ -57,76 +92,63 @@ def tariffs(draw: Callable[..., Any]) -> Tariff:
 def test_each_step_adds_what_it_adds_to_the_invoice(
     tariff: Tariff, step_min: int, first: datetime, seed: int, began: float
 ) -> None:
-    check_steps(tariff, step_min, first, seed, began)
-
-
-# As many peaks and periods as the state can hold; and places that no peak takes.
-COUNTINGS = [Counting(10, 6, 10), Counting(1, 6), Counting(10, 1, 10), Counting(5, 2, 8)]
-
-
-@pytest.mark.parametrize("name", ["ellevio", "seom"])
-@pytest.mark.parametrize("counting", COUNTINGS, ids=str)
-def test_other_numbers_of_peaks_and_periods(counting: Counting, name: str) -> None:
-    """On different days, and on any hours, in months of two prices."""
-    for seed, first in enumerate((SPRING, AUTUMN)):
-        check_steps(TARIFFS[name], 30, first, seed, 0.45 * seed, counting)
-
-
-def check_steps(
-    tariff: Tariff,
-    step_min: int,
-    first: datetime,
-    seed: int,
-    began: float,
-    counting: Counting | None = None,
-) -> None:
     """From any start: every single step, so each month's sum; and both bills, so the reward.
 
     Loads and charging are random; the house alone has charged nothing before the start.
     """
+    step_min = min(step_min, *(rule.interval_min for rule in tariff.peaks))
     rng = np.random.default_rng(seed)
     # Ten loads only, so that there are ties.
     alone_kw = rng.gamma(0.7, 1.5, 10)[rng.integers(0, 10, (2, WEEKS * 672))]
-    tables = tables_of(tariff, alone_kw, step_min, first, counting)
+    tables = tables_of(tariff, alone_kw, step_min, first)
     count = WEEKS * 10080 // step_min
     begin = int(began * count)
     charge_kw = np.zeros(count)
     charge_kw[begin:] = np.where(rng.random(count - begin) < 0.2, 11.0 * rng.random(), 0.0)
     _, results = live(tables, begin * step_min, charge_kw[begin:].copy(), house=1)
-    alone_kwh = np.repeat(tables.alone_kw[1], max(step_min, 15) // step_min) * step_min / 60.0
+    slots_kw = np.repeat(tables.power.alone_import_kw[1], max(step_min, 15) // step_min)
+    alone_kwh = slots_kw * step_min / 60.0
     both_kwh = alone_kwh + charge_kw * step_min / 60.0
+    by_year = any(rule.over == "year" for rule in tariff.peaks)
     for name, kwh in (("power_cost", both_kwh), ("house_power_cost", alone_kwh)):
-        invoices, before = (
-            by_the_rule(tariff, kwh[:n], step_min, first, counting) for n in (count, begin)
-        )
+        invoices, before = (by_the_rule(tariff, kwh[:n], step_min, first) for n in (count, begin))
         sums: dict[Any, list[float]] = defaultdict(list)
-        hours = clock(first, WEEKS * 168)
-        for t in range(begin, count):
-            local = hours[t * step_min // 60]
-            sums[local.year, local.month].append(results[name][t - begin])
-        for month, costs in sums.items():
-            growth = invoices[month] - before.get(month, 0.0)
-            assert math.isclose(math.fsum(costs), growth, abs_tol=1e-9)
+        for t, local in enumerate(clock(first, count, step_min)[begin:]):
+            sums[local.year, local.month].append(results[name][t])
+        growth = {month: invoices[month] - before.get(month, 0.0) for month in invoices}
+        costs = {month: math.fsum(of_month) for month, of_month in sums.items()}
+        assert math.isclose(math.fsum(costs.values()), math.fsum(growth.values()), abs_tol=1e-8)
+        if not by_year:
+            assert all(math.isclose(costs[month], growth[month], abs_tol=1e-8) for month in costs)
         for t in rng.integers(begin, count, 2).tolist():
-            less, more = (
-                by_the_rule(tariff, kwh[:n], step_min, first, counting) for n in (t, t + 1)
-            )
-            growth = math.fsum(more.values()) - math.fsum(less.values())
-            assert math.isclose(results[name][t - begin], growth, abs_tol=1e-9)
+            less, more = (by_the_rule(tariff, kwh[:n], step_min, first) for n in (t, t + 1))
+            grown = math.fsum(more.values()) - math.fsum(less.values())
+            assert math.isclose(results[name][t - begin], grown, abs_tol=1e-8)
         assert (results[name] >= 0.0).all()
     difference = results["power_cost"] - results["house_power_cost"]
     assert (results["power_term"] == -difference).all()
 
 
-@pytest.mark.parametrize("counting", [None, Counting(10, 6, 10)], ids=str)
-@pytest.mark.parametrize("name", ["ellevio", "seom"])
-@pytest.mark.parametrize("step_min", [1, 15, 60])
-def test_without_charging_both_bills_are_equal_to_the_bit(
-    step_min: int, name: str, counting: Counting | None
-) -> None:
+SEVERAL = Tariff(
+    peaks=(
+        PeakRule(count=10, prices=(PeakPrice(per_kw=40.0),)),
+        PeakRule(count=1, interval_min=15, floor_kw=2.5, prices=(PeakPrice(per_kw=4.0),)),
+        PeakRule(prices=(PeakPrice(steps_kw=(0.0, 2.0, 5.0), steps_price=(10.0, 20.0, 50.0)),)),
+        PeakRule(count=5, over="year", different_days=False, prices=(PeakPrice(per_kw=9.0),)),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("tariff", "step_min"),
+    [(TARIFFS[name], n) for name in ("ellevio-2025", "seom-2020") for n in (1, 15, 60)]
+    + [(SEVERAL, 5), (SEVERAL, 15)],
+    ids=lambda case: getattr(case, "name", case),
+)
+def test_without_charging_both_bills_are_equal_to_the_bit(tariff: Tariff, step_min: int) -> None:
     """Also past the end of the series; the state is then that of an episode begun there."""
     alone_kw = np.random.default_rng(3).gamma(0.7, 1.5, (2, 2 * 672))
-    tables = tables_of(TARIFFS[name], alone_kw, step_min, datetime(2023, 10, 23), counting)
+    tables = tables_of(tariff, alone_kw, step_min, datetime(2023, 10, 23))
     household, results = live(tables, 60 * 30, np.zeros(22000 // step_min), house=1)
     assert (results["power_cost"] == results["house_power_cost"]).all()
     assert (results["power_term"] == 0.0).all()
@@ -141,7 +163,7 @@ def test_hourly_means_do_not_depend_on_the_step() -> None:
     alone_kw, charge_kw = rng.gamma(0.7, 1.5, (1, 672)), 11.0 * rng.random(672)
     sums = []
     for step_min in (1, 5, 15, 30, 60):
-        tables = tables_of(TARIFFS["ellevio"], alone_kw, step_min, datetime(2023, 1, 2))
+        tables = tables_of(TARIFFS["ellevio-2025"], alone_kw, step_min, datetime(2023, 1, 2))
         if step_min < 15:
             charge = np.repeat(charge_kw, 15 // step_min)
         else:
@@ -181,10 +203,10 @@ def test_peaks_by_hand() -> None:
         "2023-01-06T08": 7.0,
         "2023-01-06T09": 8.0,
     }
-    costs = costs_of(TARIFFS["goteborg"], monday, peaks)
+    costs = costs_of(TARIFFS["goteborg-2025"], monday, peaks)
     assert costs == pytest.approx([90.0, 0.0, 45.0, 75.0, 15.0, 45.0, 15.0], abs=1e-9)
     # On any hours, 45 / 3 each: Monday's 4 kW count, Tuesday's 3 do, Wednesday's 5 replace them.
-    any_hours = Tariff(power_price_per_kw=36.0, power_different_days=False)
+    any_hours = tariff_of(peaks=peak_rule(36.0, different_days=False), vat=0.25)
     costs = costs_of(any_hours, monday, peaks)
     assert costs == pytest.approx([90.0, 60.0, 45.0, 30.0, 0.0, 45.0, 45.0], abs=1e-9)
 
@@ -193,9 +215,9 @@ def test_one_and_two_peaks_by_hand() -> None:
     """The highest alone: 45.00 a kW. The mean of two: 22.50 for each kW of their sum."""
     monday = datetime(2023, 1, 2)
     peaks = {f"2023-01-0{day}T08": kw for day, kw in ((2, 6.0), (3, 4.0), (4, 7.0), (5, 5.0))}
-    one = Tariff(power_price_per_kw=36.0, power_days=1)
+    one = tariff_of(peaks=peak_rule(36.0, 1), vat=0.25)
     assert costs_of(one, monday, peaks) == pytest.approx([270.0, 0.0, 45.0, 0.0], abs=1e-9)
-    two = Tariff(power_price_per_kw=36.0, power_days=2)
+    two = tariff_of(peaks=peak_rule(36.0, 2), vat=0.25)
     # 4 kW: 90; 7 instead of 4: 67.50; 5 beat neither 6 nor 7.
     assert costs_of(two, monday, peaks) == pytest.approx([135.0, 90.0, 67.5, 0.0], abs=1e-9)
 
@@ -213,7 +235,7 @@ def test_nights_weekends_and_months_by_hand() -> None:
         "2023-03-29T22": 13.0,  # 6.5 kW, on the same day
         "2023-04-01T00": 6.0,  # a new month, at night
     }
-    costs = costs_of(TARIFFS["ellevio"], monday, nights)
+    costs = costs_of(TARIFFS["ellevio-2025"], monday, nights)
     kw = [3.0, 6.0, 6.0, 0.5, 3.0]
     assert costs == pytest.approx([81.25 / 3.0 * each for each in kw], abs=1e-9)
     workdays = {
@@ -224,7 +246,7 @@ def test_nights_weekends_and_months_by_hand() -> None:
         "2023-04-02T12": 9.0,  # Sunday
         "2023-04-03T12": 9.0,
     }
-    costs = costs_of(TARIFFS["seom"], monday, workdays)
+    costs = costs_of(TARIFFS["seom-2020"], monday, workdays)
     high, low = 111.50 / 3.0, 55.75 / 3.0
     expected = [0.0, 6.0 * high, 6.0 * high, 0.0, 0.0, 9.0 * low]
     assert costs == pytest.approx(expected, abs=1e-9)
@@ -239,16 +261,16 @@ def test_the_days_that_are_23_and_25_hours_long() -> None:
         "2023-10-30T00": 3.0,
     }
     first = datetime(2023, 10, 23)
-    costs = costs_of(TARIFFS["goteborg"], first, peaks)
+    costs = costs_of(TARIFFS["goteborg-2025"], first, peaks)
     assert costs == pytest.approx([15.0, 30.0, 30.0, 45.0], abs=1e-9)
-    tables = tables_of(TARIFFS["goteborg"], np.zeros((1, 2 * 672)), 60, first)
+    tables = tables_of(TARIFFS["goteborg-2025"], np.zeros((1, 2 * 672)), 60, first)
     charge_kw = np.zeros(336)
     twice = clock(first, 336).index(datetime(2023, 10, 29, 2, tzinfo=STOCKHOLM))
     charge_kw[[twice, twice + 1]] = 2.0, 3.0
     costs = live(tables, 0, charge_kw)[1]["power_cost"]
     assert costs[[twice, twice + 1]].tolist() == pytest.approx([30.0, 15.0], abs=1e-9)
     spring = {"2023-03-26T01": 1.0, "2023-03-26T03": 2.0, "2023-03-27T00": 4.0}
-    costs = costs_of(TARIFFS["goteborg"], datetime(2023, 3, 20), spring)
+    costs = costs_of(TARIFFS["goteborg-2025"], datetime(2023, 3, 20), spring)
     assert costs == pytest.approx([15.0, 15.0, 60.0], abs=1e-9)
 
 
@@ -262,12 +284,13 @@ def test_an_episode_begins_with_what_the_house_has_drawn_this_month() -> None:
     alone_kw[0, 4 * 18 : 4 * 19] = 6.0
     alone_kw[0, 96 + 4 * 8 : 96 + 4 * 9] = 5.0
     alone_kw[0, 96 + 4 * 12 : 96 + 4 * 13] = 4.0
-    tables = tables_of(TARIFFS["goteborg"], alone_kw, 30, datetime(2023, 5, 1))
+    tables = tables_of(TARIFFS["goteborg-2025"], alone_kw, 30, datetime(2023, 5, 1))
     place_min = 1440 + 12 * 60 + 30
     begun, _ = live(tables, place_min, np.zeros(0))
     assert begun["peaks_kw"][0].tolist() == [[5.0, 0.0, 6.0]]
-    state = ("hour_kwh", "house_lowest_peak_kw", "house_hour_kwh")
-    assert [begun[name][0].tolist() for name in state] == [2.0, [5.0], 2.0]
+    assert begun["house_peaks_kw"].tolist() == begun["peaks_kw"].tolist()
+    running = [begun[name][0].tolist() for name in ("interval_kw", "house_interval_kw")]
+    assert running == [[2.0], [2.0]]
     for charge_kw, cost in ((2.0, 0.0), (4.0, 15.0)):
         _, results = live(tables, place_min, np.array([charge_kw]))
         assert results["power_cost"][0] == pytest.approx(cost, abs=1e-12)
@@ -279,7 +302,7 @@ def test_discharging_can_spare_the_house_its_peak() -> None:
     """The house alone draws 6 kW for an hour, with its cars 2: 60.00 are earned."""
     alone_kw = np.zeros((1, 672))
     alone_kw[0, 4:8] = 6.0
-    tables = tables_of(TARIFFS["goteborg"], alone_kw, 60, datetime(2023, 5, 1))
+    tables = tables_of(TARIFFS["goteborg-2025"], alone_kw, 60, datetime(2023, 5, 1))
     _, results = live(tables, 60, np.array([-4.0]))
     assert results["house_power_cost"][0] == pytest.approx(90.0, abs=1e-12)
     assert results["power_cost"][0] == pytest.approx(30.0, abs=1e-12)
@@ -293,7 +316,8 @@ def test_sorting(count: int) -> None:
     empty = [0.0] * 2
     for new in (3.0, 5.0, 6.0, 9.0, 99.0):
         peaks_kw = np.array([[new, *kept, *empty], [1.0, *kept, *empty]])
-        power_charge.sort_peaks(peaks_kw, count)
+        for rule in range(2):
+            power_charge.sort_peaks(peaks_kw, rule, count)
         assert peaks_kw.tolist() == [
             [*sorted([new, *kept]), *empty],
             [*sorted([1.0, *kept]), *empty],
@@ -309,14 +333,55 @@ def test_sorting(count: int) -> None:
     ],
 )
 def test_peak_spans_are_local_days(zone: str, monday: datetime, hours: list[int]) -> None:
-    """Each hour reads the row of its day; where any hours count, each is a span of its own."""
-    calendar = local_calendar(monday.replace(tzinfo=ZoneInfo(zone)), zone, sum(hours) + 24)
-    power = power_tables(TARIFFS["goteborg"], calendar, 2, 1)
-    assert np.bincount(power.peak_rows).tolist() == [*hours, 24]
-    assert power.house_peaks_kw.shape == (2, 8, 1, 3)
+    """Each hour reads the row of its day; the first hour of the series begins all there is."""
+    local = monday.replace(tzinfo=ZoneInfo(zone))
+    opens = opens_of(local_calendar(local, zone, sum(hours) + 24))
     begins = np.cumsum([0, *hours]).tolist()
-    assert np.flatnonzero(power.opens).tolist() == begins
-    assert power.opens[0] == power_charge.MONTH
-    power = power_tables(TARIFFS["seom"], calendar, 2, 1)
-    assert power.peak_rows.tolist() == list(range(sum(hours) + 24))
-    assert (power.opens == power_charge.NOTHING).sum() == 0
+    assert np.flatnonzero(opens).tolist() == begins
+    assert opens[0] == power_charge.DAY | power_charge.MONTH | power_charge.YEAR
+    tables = tables_of(TARIFFS["goteborg-2025"], np.zeros((2, 14 * 96)), 15, local, zone)
+    assert np.bincount(tables.power.day_rows)[:7].tolist() == hours
+    assert tables.power.house_peaks_kw.shape[2:] == (1, 3)
+
+
+def test_quarter_hours_with_a_floor_by_hand() -> None:
+    """Flanders: the highest quarter-hour above 2.5 kW at 4 a kW; two kW in an hour's mean are 8."""
+    flemish = Tariff(
+        peaks=(PeakRule(interval_min=15, count=1, floor_kw=2.5, prices=(PeakPrice(per_kw=4.0),)),)
+    )
+    tables = tables_of(flemish, np.zeros((1, 672)), 15, datetime(2023, 5, 1))
+    charge_kw = np.zeros(96)
+    charge_kw[[4, 8, 9, 20]] = 2.0, 8.0, 3.0, 8.5
+    costs = live(tables, 0, charge_kw)[1]["power_cost"]
+    assert costs[[4, 8, 9, 20]].tolist() == [0.0, 22.0, 0.0, 2.0]
+    in_fives = tables_of(flemish, np.zeros((1, 672)), 5, datetime(2023, 5, 1))
+    costs = live(in_fives, 0, np.array([6.0, 3.0, 0.0, 12.0]))[1]["power_cost"]
+    assert costs == pytest.approx([0.0, 4.0 * 0.5, 0.0, 4.0 * 1.0])
+
+
+def test_steps_by_hand() -> None:
+    """Norway: a mean of three on a limit is on the higher step; zeros are days still to come.
+
+    Days of 6 kW: means 2, 4 and 6 kW of steps from 2 and 5 kW on. A fourth one of 9 kW: 7 kW.
+    """
+    steps = PeakPrice(steps_kw=(0.0, 2.0, 5.0, 7.0), steps_price=(100.0, 150.0, 250.0, 400.0))
+    norwegian = Tariff(peaks=(PeakRule(prices=(steps,)),))
+    peaks = {f"2023-01-0{day}T08": 6.0 for day in (2, 3, 4)} | {"2023-01-05T08": 9.0}
+    costs = costs_of(norwegian, datetime(2023, 1, 2), peaks)
+    assert costs == [50.0, 0.0, 100.0, 150.0]
+    tables = tables_of(norwegian, np.zeros((1, 672)), 60, datetime(2023, 1, 2))
+    own, _ = live(tables, 0, np.array([5.9]))
+    free = power_charge.free_peak_kw(own["peaks_kw"][0], 0, tables.power, 0)
+    assert free == pytest.approx(6.0 - power_charge.BELOW_LIMIT_KW)
+    price = power_charge.price_above(own["peaks_kw"][0], 0, tables.power, 0)
+    assert price == pytest.approx(50.0 / 2.0 / 3.0)
+
+
+def test_peaks_of_a_year_by_hand() -> None:
+    """The one peak of a year goes on over the months; a new year begins with none."""
+    yearly = tariff_of(peaks=replace(peak_rule(10.0, 1), over="year"))
+    tables = tables_of(yearly, np.zeros((1, 5 * 672)), 60, datetime(2023, 12, 4))
+    charge_kw = np.zeros(5 * 168)
+    charge_kw[[0, 24 * 8, 24 * 28, 24 * 29]] = 5.0, 6.0, 4.0, 5.0
+    costs = live(tables, 0, charge_kw)[1]["power_cost"]
+    assert costs[charge_kw > 0.0].tolist() == [50.0, 10.0, 40.0, 10.0]

@@ -11,21 +11,31 @@ import numpy as np
 import pytest
 
 from ev_gym.scenario import (
+    CalledDays,
     Charger,
+    ContractedPower,
     Data,
     Driving,
+    Fee,
     Household,
+    PeakPrice,
+    PeakRule,
+    Price,
     RewardWeights,
     Scenario,
+    Share,
     Solar,
     Tariff,
     Vehicle,
+    Weight,
 )
 from ev_gym.scenario.parameters import table_of
 from ev_gym.scenario.vehicle import DAILY
 from tests.support.refusals import refusal
 
+ROWS = (Price, Fee, Share, PeakRule, PeakPrice, Weight, ContractedPower, CalledDays)
 PARTS: tuple[type, ...] = (
+    *ROWS,
     Household,
     Charger,
     Vehicle,
@@ -47,6 +57,8 @@ DECLARED = [
 def impossible(rule: Any) -> list[Any]:
     """Values that a declared parameter must refuse, from its declaration."""
     wrong: list[Any]
+    if "rows" in rule:
+        return ["x", (5,), (Household(),), None]
     if "section" in rule:
         return [5, "daily", {}, Household()]
     if "allowed" in rule:
@@ -98,13 +110,14 @@ def test_bounds_themselves_are_allowed(kind: type, field: Any) -> None:
     """What a message allows is taken, with the few companions that some values need."""
     rule = field.metadata
     company: dict[str, dict[str, Any]] = {
-        "Tariff.high_from_h": {"high_to_h": 24, "transfer_high_per_kwh": 0.1},
-        "Tariff.high_to_h": {"high_from_h": 0, "transfer_high_per_kwh": 0.1},
-        "Tariff.high_months": {"transfer_high_per_kwh": 0.1},
-        "Tariff.high_weekdays": {"transfer_high_per_kwh": 0.1},
-        "Tariff.power_high_months": {"power_low_per_kw": 20.0},
-        "Tariff.power_different_days": {"power_days": 3},
-        "Tariff.power_other_factor": {"power_to_h": 22},
+        "Tariff.credits_up_to_kwh": {"credits": (Price(per_kwh=-1.0),)},
+        "PeakPrice.steps_kw": {"steps_price": (1.0, 2.0)},
+        "PeakPrice.steps_price": {"steps_kw": (0.0, 2.0)},
+        **{
+            f"PeakRule.{field.name}": {"prices": 1.0}
+            for field in dataclasses.fields(PeakRule)
+            if field.name != "prices"
+        },
         **{f"Driving.{name}": {"pattern": "daily"} for name in DAILY},
         "Vehicle.wanted_soc": {"min_soc": 0.0},
         "Vehicle.min_soc": {"wanted_soc": 1.0},
@@ -114,16 +127,17 @@ def test_bounds_themselves_are_allowed(kind: type, field: Any) -> None:
         **{f"Solar.{own.name}": {"peak_kw": 5.0} for own in dataclasses.fields(Solar)},
         "Solar.peak_kw": {},
         "Household.export_limit_kw": {"connection_kw": 500.0},
-        "Scenario.currency": {"tariff": Tariff()},
+        "Scenario.currency": {"tariff": Tariff(currency="EUR")},
     }
     name = f"{kind.__name__}.{field.name}"
     bounds: dict[str, tuple[Any, ...]] = {
-        "Tariff.high_from_h": (0, 23),
-        "Tariff.high_to_h": (1, 24),
-        "Tariff.power_from_h": (0, 23),
-        "Tariff.power_to_h": (1, 24),
+        "PeakPrice.steps_kw": ((0.0, 2.0), [0, 2]),
+        "PeakPrice.steps_price": ((1.0, 2.0), [1, 1]),
         "Vehicle.driving": (Driving(), Driving(pattern="daily")),
     }
+    if "rows" in rule:
+        one = {PeakRule: PeakRule(prices=1.0)}.get(rule["rows"]) or rule["rows"]()  # type: ignore[arg-type]  # a number for a list
+        bounds[name] = ((one,), (one, one))
     values = bounds.get(name, rule.get("allowed") or (rule.get("low"), rule.get("high")))
     if rule.get("text") or rule.get("many"):
         special = {
@@ -133,9 +147,22 @@ def test_bounds_themselves_are_allowed(kind: type, field: Any) -> None:
             "Household.line_shares": ((0.0, 0.25, 0.75), [1, 0, 0]),
             "Charger.levels_kw": ((0, 7.4), [0.0, 3.7, 100.0], tuple(range(100))),
             "Scenario.currency": ("EUR",),
+            "Tariff.currency": ("SEK", "EUR"),
+            "CalledDays.days": ("2025-01-01", "2025-01-01 2025-12-31"),
+            **{
+                f"{row.__name__}.{name}": known
+                for row in ROWS
+                for name, known in (
+                    ("from_time", ("00:00", "23:45")),
+                    ("to_time", ("00:15", "24:00")),
+                    ("valid_from", ("2025-01-01", "2025-12-01")),
+                )
+            },
         }
-        if rule.get("many"):
-            others: tuple[Any, ...] = ((rule["low"], rule["high"]), (rule["low"],) * rule["many"])
+        if name.startswith("PeakPrice.steps"):
+            others: tuple[Any, ...] = bounds[name]
+        elif rule.get("many"):
+            others = ((rule["low"], rule["high"]), (rule["low"],) * rule["many"])
         else:
             others = ("x", "x" * rule["text"])
         values = special.get(name, others)
@@ -196,17 +223,6 @@ def test_bounds_themselves_are_allowed(kind: type, field: Any) -> None:
             lambda: Household(fuse_a=10.0, export_limit_kw=7.0),
             "Household.export_limit_kw is 7.0; allowed: at most what the connection carries",
         ),
-        (lambda: Tariff(power_high_months=(1,)), "no effect because power_low_per_kw is None"),
-        (
-            lambda: Tariff(power_price_per_kw=50.0, power_from_h=22, power_to_h=6),
-            "Tariff.power_to_h is 6; allowed: later than power_from_h, 22",
-        ),
-        (
-            lambda: Tariff(power_price_per_kw=50.0, power_other_factor=0.5),
-            "Tariff.power_other_factor is 0.5, which has no effect because all hours count in full",
-        ),
-        (lambda: Tariff(high_from_h=22, high_to_h=6), "Tariff.high_to_h is 6; allowed: later"),
-        (lambda: Tariff(high_from_h=6, high_to_h=6), "than high_from_h, 6"),
         (lambda: Data(zone="Europe/Stokholm"), "Data.zone is 'Europe/Stokholm'; allowed: an IANA"),
         (lambda: Data(zone="/etc"), "Data.zone is '/etc'"),
         (lambda: Data(start="2023-01-03"), "Data.start is '2023-01-03'; allowed: a Monday"),
@@ -238,11 +254,6 @@ def test_bounds_themselves_are_allowed(kind: type, field: Any) -> None:
             ),
             "Vehicle.line is 2, but Household.phases is 1; allowed: a line that the house has",
         ),
-        (
-            lambda: Scenario(currency="EUR", tariff=Tariff(energy_tax_per_kwh=None)),
-            "Tariff.energy_tax_per_kwh is None, which is Sweden's energy tax in SEK, but Scenario."
-            "currency is 'EUR'; allowed: a number",
-        ),
     ],
 )
 def test_impossible_combinations_are_refused(make: Any, said: str) -> None:
@@ -267,7 +278,7 @@ def test_equal_scenarios_have_one_fingerprint() -> None:
         Scenario(household=Household(fuse_a=20)),
         Scenario(household=Household(fuse_a=np.float64(20))),
         Scenario(charger=Charger(max_current_a=np.int64(16))),
-        replace(base, tariff=replace(base.tariff, high_months=[1, 2, 3, 11, 12])),
+        replace(base, tariff=replace(base.tariff, vat=[Share(share=0.25)])),
     ]
     for scenario in same:
         assert scenario == base

@@ -25,12 +25,13 @@ from ev_gym.scenario import (
     preset,
     preset_names,
 )
+from ev_gym.scenario.known_tariffs import TARIFFS
 from ev_gym.scenario.scenario import preset_summary
 from ev_gym.scenario.series_source import FILES
-from ev_gym.scenario.tariff import HIGH, TARIFFS
 from ev_gym.scenario.vehicle import DAILY
 from ev_gym.series.of_scenario import dataset_of
 from tests.support.refusals import refusal
+from tests.support.tariffs import SWEDISH_FLAT
 
 CLASSIC_PRICES_ORE = [
     *(85.28, 70.86, 68.01, 67.95, 68.01, 85.04, 87.86, 100.26, 118.45, 116.61, 105.93, 91.95),
@@ -91,25 +92,29 @@ def paths(plain: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 # Parameters that are read only in the company of others.
 COMPANY: dict[str, dict[str, Any]] = {
     **{name: {"pattern": "daily"} for name in DAILY},
-    **{name: {"transfer_high_per_kwh": 0.7} for name in HIGH},
     **{field.name: {"peak_kw": 5.0} for field in dataclasses.fields(Solar)},
     **{key: {"phase_switching": True} for key in ("switch_pause_min", "switch_hold_min")},
     "peak_kw": {},
-    "power_high_months": {"power_low_per_kw": 20.0},
+    "credits_up_to_kwh": {"credits": -0.1},
 }
+
+MONEY_IN_EURO = {"transfer": 0.01, "taxes": 0.1, "fees": 20, "peaks": {"prices": 6}}
 
 OTHER: dict[str, Any] = {
     "wanted_soc": 0.5,
     **{"name": "another", "phases": 1, "levels_kw": [0, 5], "load_management": False},
-    **{"pattern": "daily", "routine_shares": [1, 0, 0], "transfer_high_per_kwh": 0.9},
-    **{"high_months": [7], "high_weekdays": [5], "source": "classic", "zone": "UTC"},
+    **{"pattern": "daily", "routine_shares": [1, 0, 0]},
+    **{"source": "classic", "zone": "UTC", "holidays": "NO"},
     **{"start": "2024-01-01", "currency": "EUR", "time_step_min": 60, "connection_kw": 9},
     **{"annual_kwh": 9000, "export_limit_kw": 5, "line_shares": [0.5, 0.3, 0.2]},
     **{"peak_kw": 4, "inverter_kw": 4, "count": 1, "bidirectional": True},
     **{"phase_switching": True, "line": 3, "priority": 5, "chemistry": "lfp"},
-    **{"driving": {"pattern": "daily"}, "trip_kwh": 5, "energy_tax_per_kwh": 0.3},
-    **{"power_low_per_kw": 25, "power_high_months": [7], "power_weekdays": [5]},
-    **{"power_different_days": False, "export_fee_per_kwh": 0.1, "netting": "none"},
+    **{"driving": {"pattern": "daily"}, "trip_kwh": 5, "wear_price_per_kwh": 900},
+    **{"energy": 0.3, "transfer": 0.2, "taxes": 0.1, "levy": 0.05, "credits": -0.1, "vat": 0.1},
+    **{"credits_up_to_kwh": 900, "fees": 9, "contracts": {"kw": 9}, "export": 0.1},
+    **{"peaks": {"prices": 9}, "called_days": {"days": "2025-01-01"}, "netting": "none"},
+    **{"network_ceiling_per_kwh": 0.3, "public_price_per_kwh": 4, "public_stop_cost": 9},
+    **{"overload_price_per_kwh": 3},
     **dict.fromkeys(
         ("price_file", "load_file", "load_zone", "temperature_file", "irradiance_file"), "y.csv"
     ),
@@ -124,6 +129,7 @@ def test_hash_changes_with_every_parameter() -> None:
     base = Scenario()
     seen = {base.fingerprint()}
     places = paths(base.to_dict())
+    places.remove(("tariff", "currency"))  # which is the scenario's
     for place in places:
         plain = as_json(base)
         owner = plain
@@ -142,7 +148,7 @@ def test_hash_changes_with_every_parameter() -> None:
         if place == ("household", "phases"):
             plain["charger"]["phases"] = 1
         if name == "currency":
-            plain["tariff"]["energy_tax_per_kwh"] = 0.3
+            plain.update({"currency": "EUR", "tariff": {**MONEY_IN_EURO, "currency": "EUR"}})
         changed = Scenario.from_dict(plain)
         assert changed != base, place
         seen.add(changed.fingerprint())
@@ -175,7 +181,7 @@ def test_frozen_and_hashable() -> None:
         ({"vehicles": [{"model": "Fiat", 5: 1}]}, "unknown key 5 in vehicle 'Fiat'"),
         ({"vehicles": [{"model": "Fjat"}]}, "unknown vehicle model 'Fjat'; nearest: Fiat 500e"),
         ({"driving": {"patern": "daily"}}, "in the scenario.driving (did you mean 'pattern'?)"),
-        ({"tariff": {"moms": 0.25}}, "unknown key 'moms' in the scenario.tariff; allowed: energy_"),
+        ({"tariff": {"moms": 0.25}}, "unknown key 'moms' in the scenario.tariff; allowed: name, "),
         ({"data": {"week": 5}}, "in the scenario.data (did you mean 'weeks'?)"),
         ({"reward_weights": {"mising": 2}}, "in the scenario.reward_weights (did you mean 'miss"),
         ({7: 1}, "unknown key 7 in the scenario"),
@@ -202,8 +208,8 @@ def test_overrides_on_a_preset() -> None:
     assert scenario == dataclasses.replace(preset("classic"), days=2, charger=charger)
     default = preset("stockholm")
     assert as_scenario({"days": 2}) == dataclasses.replace(default, days=2)
-    whole = as_scenario({"tariff": Tariff(vat=0.1), "vehicles": [Vehicle()]})
-    assert whole == dataclasses.replace(default, tariff=Tariff(vat=0.1), vehicles=(Vehicle(),))
+    whole = as_scenario({"tariff": SWEDISH_FLAT, "vehicles": [Vehicle()]})
+    assert whole == dataclasses.replace(default, tariff=SWEDISH_FLAT, vehicles=(Vehicle(),))
 
 
 def test_vehicles_by_dict_and_by_model() -> None:
@@ -236,14 +242,13 @@ def test_classic_is_the_teaching_servers_household() -> None:
     assert classic.household.limit_kw == 11.0
     driving, tariff = classic.driving, classic.tariff
     assert (driving.pattern, driving.arrival_h, driving.departure_h) == ("daily", 0.0, 24.0)
-    assert (tariff.vat, tariff.energy_tax_per_kwh, tariff.transfer_per_kwh) == (0.0, 0.0, 0.0)
-    assert tariff.transfer_high_per_kwh is None
-    assert tariff.overload_price_per_kwh == 0.0
+    assert tariff == Tariff(name="classic", public_stop_cost=0.0, overload_price_per_kwh=0.0)
+    assert (tariff.overload_price, tariff.public_energy_price) == (0.0, 5.0)
     assert (classic.time_step_min, classic.start_hour, classic.days) == (15, 0, 1)
     assert classic.horizon_steps == 96
     assert classic.currency == "SEK"
     assert (car.chemistry, driving.trip_kwh, classic.solar.peak_kw) == (None, 0.0, 0.0)
-    assert (tariff.power_price_per_kw, classic.charger.bidirectional) == (0.0, False)
+    assert (tariff.peaks, classic.charger.bidirectional) == ((), False)
     data = dataset_of(classic)
     assert (100 * data.price_per_kwh).tolist() == pytest.approx(CLASSIC_PRICES_ORE * 7, abs=1e-12)
     assert data.load_kw[:, ::4].tolist() == [CLASSIC_LOADS_KW * 7]
@@ -267,9 +272,9 @@ def test_stockholm_and_its_villa() -> None:
     """One car, Ellevio, heat and ageing; the villa adds PV, V2G and a second car, no more."""
     plain, villa = preset("stockholm"), preset("stockholm-villa")
     for scenario in (plain, villa):
-        assert scenario.tariff == TARIFFS["ellevio"]
+        assert scenario.tariff == TARIFFS["ellevio-2025"]
         assert all(car.chemistry == "nmc622" for car in scenario.vehicles)
-        assert all(car.wear_price_per_kwh == 1200.0 for car in scenario.vehicles)
+        assert all(car.wear_price_in("SEK") == 1200.0 for car in scenario.vehicles)
     assert (len(plain.vehicles), plain.solar.peak_kw, plain.charger.bidirectional) == (1, 0, False)
     assert len(villa.vehicles) == 2
     assert (villa.solar.peak_kw, villa.solar.limit_kw) == (10.0, 8.0)
@@ -282,11 +287,13 @@ def test_tariffs_by_name_and_a_driving_of_ones_own() -> None:
     """A tariff's name stands for the whole of it; a dict changes the preset's."""
     for name, known in TARIFFS.items():
         assert as_scenario({"tariff": name}).tariff == known
-        assert as_scenario({"preset": "classic", "tariff": name}).tariff == known
-    changed = as_scenario({"tariff": {"power_days": 1}}).tariff
-    assert changed == dataclasses.replace(TARIFFS["ellevio"], power_days=1)
+        scenario = as_scenario({"preset": "classic", "tariff": name})
+        assert (scenario.tariff, scenario.currency) == (known, known.currency)
+    changed = as_scenario({"tariff": {"peaks": []}}).tariff
+    own = {"name": "own", "source": None, "peaks": ()}
+    assert changed == dataclasses.replace(TARIFFS["ellevio-2025"], **own)
     said = refusal(lambda: as_scenario({"tariff": "elevio"}))
-    assert said.startswith("unknown tariff 'elevio' (did you mean 'ellevio'?); tariffs: ellevio, ")
+    assert said.startswith("unknown tariff 'elevio' (did you mean 'ellevio-2025'?); tariffs: ")
     own = {"pattern": "daily", "trip_km": 70}
     cars = as_scenario({"vehicles": [{}, {"driving": own}, {"driving": None}]}).vehicles
     daily = Driving(pattern="daily", trip_km=70.0)
@@ -313,8 +320,6 @@ def test_what_would_have_no_effect_is_refused() -> None:
     """Instead of being silently ignored: the hours of another pattern, of a flat tariff."""
     said = refusal(lambda: as_scenario({"driving": {"arrival_h": 20}}))
     assert said.startswith("Driving.arrival_h is 20.0, which has no effect because pattern is 'rou")
-    said = refusal(lambda: as_scenario({"tariff": {"high_from_h": 8}}))
-    assert said.startswith("Tariff.high_from_h is 8, which has no effect because transfer_high")
     said = refusal(lambda: as_scenario({"preset": "classic", "charger": {"max_current_a": 32}}))
     assert said.startswith("Charger.max_current_a is 32, which has no effect because levels_kw")
     said = refusal(lambda: as_scenario({"household": {"phases": 1}}))

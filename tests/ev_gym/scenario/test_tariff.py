@@ -9,33 +9,46 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ev_gym.scenario import ScenarioError, Tariff
-from ev_gym.scenario.tariff import ENERGY_TAX_PER_KWH, TARIFFS, energy_tax, tariff
+from ev_gym.scenario import (
+    CalledDays,
+    Fee,
+    PeakPrice,
+    PeakRule,
+    Price,
+    Scenario,
+    ScenarioError,
+    Share,
+    Tariff,
+    Weight,
+)
+from ev_gym.scenario.known_tariffs import OLD_NAMES, TARIFFS, known_tariff
+from ev_gym.scenario.known_tariffs.sweden import ENERGY_TAX
 
 # With 25 % VAT: fixed a month, ore per kWh, ore in high hours, per kW, and the name in the file.
 LISTED = {
-    "ellevio": (365.0, 6.25, None, 81.25, "Ellevio"),
-    "goteborg": (185.0, 25.0, None, 45.0, "Göteborg Energi"),
-    "vattenfall_time": (588.75, 26.8, 67.0, 0.0, "Vattenfall Eldistribution T4 (time)"),
-    "vattenfall_flat": (588.75, 39.0, None, 0.0, "Vattenfall Eldistribution E4 (flat)"),
-    "seom": (127.5, 0.0, None, 111.5, "Sollentuna Energi (SEOM)"),
+    "ellevio-2025": (365.0, 6.25, None, 81.25, "Ellevio"),
+    "goteborg-2025": (185.0, 25.0, None, 45.0, "Göteborg Energi"),
+    "vattenfall-time-2025": (588.75, 26.8, 67.0, 0.0, "Vattenfall Eldistribution T4 (time)"),
+    "vattenfall-flat-2025": (588.75, 39.0, None, 0.0, "Vattenfall Eldistribution E4 (flat)"),
+    "seom-2020": (127.5, 0.0, None, 111.5, "Sollentuna Energi (SEOM)"),
 }
 
 
-@pytest.mark.parametrize("name", TARIFFS)
+@pytest.mark.parametrize("name", LISTED)
 def test_presets_hold_the_listed_prices(name: str) -> None:
     """With VAT added they are those of the companies' price pages."""
     found, (fixed, transfer_ore, high_ore, per_kw, _) = TARIFFS[name], LISTED[name]
-    assert found.vat == 0.25
-    assert 1.25 * found.fixed_per_month == pytest.approx(fixed, abs=1e-9)
-    assert 125 * found.transfer_per_kwh == pytest.approx(transfer_ore, abs=1e-9)
-    assert 1.25 * found.power_price_per_kw == pytest.approx(per_kw, abs=1e-9)
-    assert (found.transfer_high_per_kwh is None) == (high_ore is None)
-    if found.transfer_high_per_kwh is not None:
-        assert 125 * found.transfer_high_per_kwh == pytest.approx(high_ore, abs=1e-9)
-    assert found.energy_tax_per_kwh is None
-    assert (found.netting, found.export_fee_per_kwh) == ("step", 0.0)
-    assert tariff(name) is found
+    assert [row.share for row in found.vat] == [0.25]
+    assert 1.25 * found.fees[0].amount == pytest.approx(fixed, abs=1e-9)
+    listed = [transfer_ore] if high_ore is None else [transfer_ore, high_ore]
+    ore = [125 * row.per_kwh for row in found.transfer] or [0.0]
+    assert ore == pytest.approx(listed, abs=1e-9)
+    dearest = max((price.per_kw for rule in found.peaks for price in rule.prices), default=0.0)
+    assert 1.25 * dearest == pytest.approx(per_kw, abs=1e-9)
+    assert found.taxes == ENERGY_TAX
+    assert (found.netting, found.export, found.currency) == ("step", Tariff().export, "SEK")
+    assert known_tariff(name) is found
+    assert found.source
 
 
 @pytest.mark.parametrize("name", LISTED)
@@ -57,73 +70,160 @@ def test_energy_tax_by_year_is_that_of_the_file(measured_folder: Path) -> None:
     """All years of the file, and none besides."""
     with (measured_folder / "se_energy_tax.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    of_file = {
-        int(row["valid_from"][:4]): float(row["energy_tax_ore_per_kwh_ex_vat"]) for row in rows
-    }
-    assert {year: round(100 * tax, 9) for year, tax in ENERGY_TAX_PER_KWH.items()} == of_file
-    assert all(row["valid_from"].endswith("-01-01") for row in rows)
+    of_file = {row["valid_from"]: float(row["energy_tax_ore_per_kwh_ex_vat"]) for row in rows}
+    assert {row.valid_from: round(100 * row.per_kwh, 9) for row in ENERGY_TAX} == of_file
 
 
-def test_energy_tax_by_year() -> None:
-    """A given number holds in every year; Sweden's goes on after its last, and has a first."""
-    by_year = Tariff(energy_tax_per_kwh=None)
-    taxes = [energy_tax(by_year, year) for year in (2018, 2023, 2024, 2025, 2026, 2199)]
-    assert taxes == [0.331, 0.392, 0.428, 0.439, 0.360, 0.360]
-    assert energy_tax(Tariff(), 2018) == energy_tax(Tariff(), 1900) == 0.439
-    with pytest.raises(ScenarioError, match="hold the year 2017; allowed: years from 2018"):
-        energy_tax(by_year, 2017)
-
-
-def test_hours_that_count_in_full_in_the_power_charge() -> None:
-    """Of Sollentuna those from 7 to 19 on workdays, of single hours and of many."""
-    seom, hours = tariff("seom"), np.arange(24)
-    on_workday = seom.counts_in_full(hours, np.ones(24, bool))
-    assert np.flatnonzero(on_workday).tolist() == list(range(7, 19))
-    assert not seom.counts_in_full(hours, np.zeros(24, bool)).any()
-    assert [seom.counts_in_full(hour, True) for hour in (6, 7, 18, 19)] == [
-        False,
-        True,
-        True,
-        False,
-    ]
-    assert not seom.counts_in_full(12, False)
+@pytest.mark.parametrize("old", OLD_NAMES)
+def test_an_old_name_still_works_and_says_the_new_one(old: str) -> None:
+    with pytest.warns(DeprecationWarning, match=f"{old!r} is now called {OLD_NAMES[old]!r}"):
+        assert known_tariff(old) is TARIFFS[OLD_NAMES[old]]
 
 
 def test_an_unknown_tariff_is_named_with_what_is_allowed() -> None:
     """The message names the nearest one, too."""
     with pytest.raises(ScenarioError) as refused:
-        tariff("elevio")
-    assert str(refused.value) == (
-        "unknown tariff 'elevio' (did you mean 'ellevio'?); tariffs: ellevio, goteborg, "
-        "vattenfall_time, vattenfall_flat, seom"
+        known_tariff("elevio-2025")
+    assert str(refused.value).startswith(
+        "unknown tariff 'elevio-2025' (did you mean 'ellevio-2025'?); tariffs: ellevio-2025, "
     )
-    with pytest.raises(ScenarioError, match="unknown tariff None; tariffs: ellevio"):
-        tariff(None)
+    with pytest.raises(ScenarioError, match="unknown tariff None; tariffs: ellevio-2025"):
+        known_tariff(None)
+
+
+def test_hours_that_count() -> None:
+    """Of Sollentuna those from 7 to 19 on workdays; Ellevio's nights half, over midnight."""
+    (seom,), (ellevio,) = TARIFFS["seom-2020"].peaks, TARIFFS["ellevio-2025"].peaks
+    quarters = np.arange(96)
+    workday = seom.factor_in(quarters, np.array(2), np.array(1))
+    assert np.flatnonzero(workday).tolist() == list(range(28, 76))
+    assert not seom.factor_in(quarters, np.array(6), np.array(1)).any()
+    by_day = ellevio.factor_in(quarters, np.array(6), np.array(7))
+    assert by_day.tolist() == [0.5] * 24 + [1.0] * 64 + [0.5] * 8
+
+
+def test_a_number_or_one_row_stands_for_a_list_of_one() -> None:
+    """And dicts for rows, as they come from JSON; what is unknown in them is named."""
+    given = {
+        "transfer": 0.3,
+        "taxes": {"per_kwh": 0.1, "months": [1, 2]},
+        "vat": 0.2,
+        "peaks": [{"count": 1, "prices": 45}],
+    }
+    short = Scenario.from_dict({"tariff": given}).tariff
+    assert short.transfer == (Price(per_kwh=0.3),)
+    assert short.taxes == (Price(per_kwh=0.1, months=(1, 2)),)
+    assert short.vat == (Share(share=0.2),)
+    assert short.peaks == (PeakRule(count=1, prices=(PeakPrice(per_kw=45.0),)),)
+    assert (short.name, short.source) == ("own", None)
+    plain = Scenario.from_dict({"tariff": given}).to_dict()
+    assert plain["tariff"]["taxes"] == [{"per_kwh": 0.1, "months": [1, 2]}]
+    assert Scenario.from_dict(plain).tariff == short
+    with pytest.raises(ScenarioError, match=r"unknown key 'per_kw' in Tariff.transfer\[1\] \(did"):
+        Scenario.from_dict({"tariff": {"transfer": [{}, {"per_kw": 1}]}})
+
+
+def test_a_tariff_like_a_known_one() -> None:
+    like = {"like": "goteborg-2025", "vat": 0.0}
+    own = Scenario.from_dict({"preset": "classic", "tariff": like}).tariff
+    assert own.peaks == TARIFFS["goteborg-2025"].peaks
+    assert own.vat == (Share(share=0.0),)
+    assert own.name == "own"
+
+
+def test_money_does_not_change_its_currency_in_silence() -> None:
+    """Each part in money is named; a tariff of the other currency brings its own."""
+    with pytest.raises(ScenarioError, match=r"in SEK; .* anew: transfer, taxes, fees, peaks"):
+        Scenario.from_dict({"currency": "EUR"})
+    with pytest.raises(ScenarioError, match="anew: taxes, peaks"):
+        Scenario.from_dict({"currency": "EUR", "tariff": {"transfer": 0.01, "fees": 10}})
+    given = {"transfer": 0.01, "taxes": 0.02, "fees": 10, "peaks": []}
+    scenario = Scenario.from_dict({"currency": "EUR", "tariff": given})
+    assert (scenario.tariff.currency, scenario.tariff.public_energy_price) == ("EUR", 0.5)
+    assert scenario.vehicles[0].wear_price_in("EUR") == 110.0
+    worn = {"currency": "EUR", "tariff": given, "vehicles": [{"wear_price_per_kwh": 1200}]}
+    assert Scenario.from_dict(worn).vehicles[0].wear_price_in("EUR") == 1200.0
+    with pytest.raises(ScenarioError, match=r"Tariff.public_price_per_kwh is None, and there is"):
+        Scenario.from_dict({"currency": "CHF", "tariff": given})
+    with pytest.raises(ScenarioError, match=r"Tariff.currency is 'SEK', but Scenario.currency is"):
+        Scenario(currency="EUR")
+
+
+STEPS = {"steps_kw": (0.0, 2.0, 5.0), "steps_price": (1.0, 2.0, 3.0)}
 
 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Tariff(power_price_per_kw=-1.0), "power_price_per_kw is -1.0; allowed: a number"),
-        (lambda: Tariff(power_days=4), "power_days is 4; allowed: a whole number from 1 to 3"),
-        (lambda: Tariff(netting="hour"), "netting is 'hour'; allowed: one of 'step', 'none'"),
+        (lambda: PeakPrice(per_kw=-1.0), "PeakPrice.per_kw is -1.0; allowed: a number from 0 to"),
+        (lambda: PeakPrice(per_kw=1.0, **STEPS), "no effect because steps_kw is given"),
         (
-            lambda: Tariff(power_price_per_kw=60.0, power_from_h=22, power_to_h=6),
-            "power_to_h is 6; allowed: later than power_from_h, 22",
+            lambda: PeakPrice(steps_kw=(0.0, 1.0)),
+            "steps_price is None; allowed: one price for",
         ),
         (
-            lambda: Tariff(power_price_per_kw=60.0, power_high_months=(1,)),
-            "no effect because power_low_per_kw is None",
+            lambda: PeakPrice(steps_kw=(1.0, 2.0), steps_price=(1.0, 2.0)),
+            "steps_kw is (1.0, 2.0); allowed: at least two limits, rising from 0",
         ),
         (
-            lambda: Tariff(power_price_per_kw=60.0, power_days=1, power_different_days=False),
-            "no effect because power_days is 1",
+            lambda: PeakPrice(steps_kw=(0.0, 2.0), steps_price=(2.0, 1.0)),
+            "steps_price is (2.0, 1.0); allowed: one price for each of steps_kw, none below the",
         ),
         (
-            lambda: Tariff(power_price_per_kw=60.0, power_other_factor=0.5),
-            "power_other_factor is 0.5, which has no effect because all hours count in full",
+            lambda: PeakRule(count=11, prices=(PeakPrice(per_kw=1.0),)),
+            "count is 11; allowed: a whole number from 1 to 10",
         ),
-        (lambda: Tariff(energy_tax_per_kwh="2025"), "energy_tax_per_kwh is '2025'; allowed"),  # type: ignore[arg-type]
+        (lambda: PeakRule(), "PeakRule.prices is (); allowed: at least one price"),
+        (
+            lambda: PeakRule(prices=(PeakPrice(per_kw=1.0), PeakPrice(**STEPS))),
+            "PeakRule.prices holds prices per kW and steps; allowed: either, or two rules",
+        ),
+        (
+            lambda: PeakRule(prices=(PeakPrice(per_kw=1.0, valid_from="2025-01-15"),)),
+            "valid_from is '2025-01-15'; allowed: the first of a month",
+        ),
+        (
+            lambda: PeakRule(count=1, different_days=False, prices=(PeakPrice(per_kw=1.0),)),
+            "no effect because count is 1",
+        ),
+        (lambda: Weight(from_time="06:10"), "from_time is '06:10'; allowed: a quarter-hour as"),
+        (
+            lambda: Weight(from_time="06:00", to_time="06:00"),
+            "to_time is '06:00'; allowed: an",
+        ),
+        (lambda: Weight(to_time="24:15"), "to_time is '24:15'; allowed: a quarter-hour"),
+        (lambda: Weight(weekdays=()), "weekdays is (); allowed: at least one"),
+        (lambda: Fee(months=()), "months is (); allowed: at least one"),
+        (lambda: Fee(valid_from="2025-02-30"), "valid_from is '2025-02-30'; allowed: a date as"),
+        (lambda: Share(valid_from="2025"), "valid_from is '2025'; allowed: a date as"),
+        (
+            lambda: Price(floor_per_kwh=2.0, cap_per_kwh=1.0),
+            "floor_per_kwh is 2.0; allowed: at",
+        ),
+        (
+            lambda: CalledDays(days="2025-01-01 soon"),
+            "CalledDays.days holds 'soon'; allowed:",
+        ),
+        (
+            lambda: Tariff(netting="week"),
+            "netting is 'week'; allowed: one of 'none', 'step'",
+        ),
+        (lambda: Tariff(credits_up_to_kwh=100.0), "no effect because there are no credits"),
+        (
+            lambda: Tariff(transfer=(Price(called="red"),)),
+            "Price.called is 'red'; allowed: a list of Tariff.called_days, here none",
+        ),
+        (
+            lambda: Tariff(credits=(Price(per_kwh=-1.0),), credits_up_to_kwh=100.0, netting="year"),
+            "Tariff.netting is 'year'; allowed: credits up to a limit only with netting 'step'",
+        ),
+        (
+            lambda: Scenario(
+                tariff=Tariff(peaks=(PeakRule(interval_min=15, prices=(PeakPrice(per_kw=1.0),)),)),
+                time_step_min=30,
+            ),
+            "PeakRule.interval_min is 15, but Scenario.time_step_min is 30; allowed: steps no",
+        ),
     ],
 )
 def test_what_a_tariff_refuses(make: Callable[[], Tariff], message: str) -> None:
@@ -131,4 +231,3 @@ def test_what_a_tariff_refuses(make: Callable[[], Tariff], message: str) -> None
     with pytest.raises(ScenarioError) as refused:
         make()
     assert message in str(refused.value)
-    assert str(refused.value).startswith("Tariff.")

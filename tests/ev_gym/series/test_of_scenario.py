@@ -18,7 +18,7 @@ import pytest
 
 import ev_gym  # noqa: F401  # registers the env
 from ev_gym.env import EVChargingEnv
-from ev_gym.scenario import Data, Scenario, ScenarioError, Tariff, preset
+from ev_gym.scenario import Data, Price, Scenario, ScenarioError, Tariff, preset
 from ev_gym.series.limits import DataError
 from ev_gym.series.of_scenario import dataset_of
 from ev_gym.simulation.observation import observation_slices
@@ -37,6 +37,9 @@ ONLY_FILES: dict[str, Any] = {
         "stamp_zone": "Europe/Stockholm",
     },
 }
+
+# What of the default tariff is money, in euro.
+IN_EURO = {"transfer": 0.005, "taxes": 0.02, "fees": 25.0, "peaks": {"prices": 6.0}}
 
 
 def write_csv(path: Path, column: str, minutes: int, by_hour: Any, end: str = "") -> str:
@@ -113,7 +116,7 @@ def test_rate_and_stamp_zone_reach_the_reader(own: dict[str, Any]) -> None:
     np.testing.assert_allclose(rate.price_per_kwh[:3], [0.40, 0.41, 0.42], rtol=1e-12)
     with pytest.raises(DataError, match=r"price.csv.*'eur_per_mwh' is not in SEK; needed is eur_r"):
         dataset_of(Scenario(data=Data(**{**own, "eur_rate": None})))
-    tariff = Tariff(energy_tax_per_kwh=0.02)
+    tariff = Tariff(currency="EUR", taxes=(Price(per_kwh=0.02),))
     data = Data(**{**own, "eur_rate": None})
     euro = dataset_of(Scenario(data=data, currency="EUR", tariff=tariff))
     np.testing.assert_allclose(euro.price_per_kwh[:3], [0.040, 0.041, 0.042], rtol=1e-12)
@@ -191,10 +194,10 @@ def test_a_missing_file_is_named(own: dict[str, Any], tmp_path: Path, role: str)
 @pytest.mark.parametrize("name", ["stockholm", "classic"])
 def test_built_in_series_are_in_sek(name: str) -> None:
     with pytest.raises(ScenarioError, match="prices are in 'SEK'; allowed: the scenario's currenc"):
-        EVChargingEnv({"preset": name, "currency": "EUR", "tariff": {"energy_tax_per_kwh": 0.02}})
+        EVChargingEnv({"preset": name, "currency": "EUR", "tariff": IN_EURO})
     swedish = dataset_of(preset(name))
     assert swedish.currency == "SEK"
-    euro = dataclasses.replace(preset(name), currency="EUR", tariff=Tariff())
+    euro = dataclasses.replace(preset(name), currency="EUR", tariff=Tariff(currency="EUR"))
     assert dataset_of(euro) is swedish
 
 
@@ -210,7 +213,7 @@ def test_a_home_owners_files_from_end_to_end(own: dict[str, Any]) -> None:
         "data": own,
         "driving": {**driving, "trip_kwh": 0.0},
         "vehicles": [{"model": "Volkswagen ID.3 58 kWh", "chemistry": None}],
-        "tariff": {"power_price_per_kw": 0.0, "energy_tax_per_kwh": 0.439},
+        "tariff": {"peaks": [], "taxes": 0.439},
     }
     env = gym.make("EVCharging-v0", scenario=scenario)
     assert isinstance(env.unwrapped, EVChargingEnv)

@@ -17,6 +17,7 @@ from ev_gym.simulation.state_fields import REWARD_TERMS, STEP_FIELDS, VEHICLE_ST
 from tests.support.one_day import A_DAY, ONE_DAY, THREE_CARS_DAY, VILLA_DAY
 from tests.support.rollouts import THREE_CARS, action_of
 from tests.support.small_series import series
+from tests.support.tariffs import vat_of
 
 SCENARIOS = ["stockholm", "stockholm-villa", "classic", THREE_CARS]
 HEAD = [
@@ -28,7 +29,7 @@ OF_CARS = [
     "available_kw",
 ]
 POWER = [
-    *("peak_kw", "hour_kwh", "hour_factor", "power_price_per_kw", "month_days_left"),
+    *("peak_kw", "interval_kw", "interval_factor", "power_price_per_kw", "month_days_left"),
     *[f"usual_load_kw_h{h:02d}" for h in range(24)],
 ]
 OF_VILLA = ["pv_kw", "export_price_per_kwh", *POWER, "phases", "discharge_kw"]
@@ -67,7 +68,7 @@ def test_the_table_covers_the_space_once(scenario: Any) -> None:
     assert units["hours_to_departure"] == units["hours_known"] == "h"
     assert units["energy_to_wanted_kwh"] == "kWh"
     in_sek = {"export_price_per_kwh": "SEK/kWh", "power_price_per_kw": "SEK/kW"}
-    own = {"pv_kw": "kW", "peak_kw": "kW", "hour_kwh": "kWh", "discharge_kw": "kW", **in_sek}
+    own = {"pv_kw": "kW", "peak_kw": "kW", "interval_kw": "kW", "discharge_kw": "kW", **in_sek}
     own |= {"month_days_left": "d"} | {name: "kW" for name in POWER if "usual" in name}
     assert {name: units[name] for name in extras if units[name]} == {
         name: unit for name, unit in own.items() if name in extras
@@ -136,10 +137,10 @@ def test_a_wish_stands_from_plug_in_to_departure_and_is_not_told_before() -> Non
 
 def foretold_power_cost(seen: dict[str, Any], import_kwh: float) -> float:
     """What an import in the coming step adds to the month's power charge, by the observation."""
-    names = ("peak_kw", "hour_kwh", "hour_factor", "power_price_per_kw")
-    peak_kw, hour_kwh, factor, price = (float(seen[name][0]) for name in names)
-    after_kw = max(peak_kw, hour_kwh + factor * import_kwh)
-    return price / factor * (after_kw - max(peak_kw, hour_kwh))
+    names = ("peak_kw", "interval_kw", "interval_factor", "power_price_per_kw")
+    peak_kw, interval_kw, factor, price = (float(seen[name][0]) for name in names)
+    after_kw = max(peak_kw, interval_kw + factor * import_kwh)
+    return price / factor * (after_kw - max(peak_kw, interval_kw))
 
 
 @pytest.mark.parametrize("scenario", ONE_DAY, ids=str)
@@ -277,12 +278,12 @@ def test_settlement_by_hand(scenario: Any) -> None:
         while not truncated:
             _, _, _, truncated, info = env.step(action_of(env, step))
             step += 1
-        tax = tariff.energy_tax_per_kwh
-        added = tariff.transfer_per_kwh + (0.439 if tax is None else tax)  # Sweden's of 2025
+        # Sweden's tax of 2025, and Ellevio's transfer.
+        added = 0.439 + 0.05 if tariff.taxes else 0.0
         first, count = start["now_min"] // 60, 24 * env.scenario.days
         hourly = dataset.price_per_kwh.reshape(-1, 60 // dataset.price_minutes).mean(axis=1)
         spot = np.take(hourly, range(first, first + count), mode="wrap")
-        cheapest = sorted((p + added) * (1 + tariff.vat) for p in spot.tolist())[: count // 4]
+        cheapest = sorted((p + added) * (1 + vat_of(tariff)) for p in spot.tolist())[: count // 4]
         price = math.fsum(cheapest) / len(cheapest)
         gained_kwh = math.fsum(info["energy_kwh"]) - math.fsum(start["energy_kwh"])
         assert info["settlement"] == pytest.approx(gained_kwh * price, abs=1e-9)

@@ -139,7 +139,10 @@ def test_policies_do_the_same_with_either(name: str) -> None:
 def test_scales_follow_the_currency_and_nothing_else() -> None:
     """Those of money in EUR are an eleventh of those in SEK; house and series change none."""
     fields = ev_gym.observation_fields("stockholm-villa")
-    changes: dict[str, Any] = {"currency": "EUR", "tariff": {"energy_tax_per_kwh": 0.04}}
+    changes: dict[str, Any] = {
+        "currency": "EUR",
+        "tariff": {"transfer": 0.005, "taxes": 0.04, "fees": 25.0, "peaks": {"prices": 6.0}},
+    }
     in_eur = Scenario.from_dict({**changes, "charger": {"bidirectional": True}})
     others = ev_gym.observation_fields(in_eur, replace(series(14), currency="EUR"))
     by_name = {field.name: field for field in others}

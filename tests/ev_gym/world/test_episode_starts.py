@@ -12,17 +12,18 @@ import numpy as np
 import pytest
 
 from ev_gym.env import EVChargingEnv
-from ev_gym.scenario import ScenarioError, Tariff
+from ev_gym.scenario import ScenarioError
 from ev_gym.simulation.reset_options import ResetError
 from ev_gym.vector_env import EVChargingVectorEnv
 from ev_gym.world.world import build_world
 from tests.support.small_series import PLAIN, SUMMER, WINTER, local_times, series
+from tests.support.tariffs import SWEDISH_FLAT
 
 
 def test_settlement_price_of_every_start() -> None:
     """The mean all-in price of the cheapest quarter of the episode's hours, round the end too."""
     for days, monday in ((1, WINTER), (3, SUMMER)):
-        scenario = dataclasses.replace(PLAIN, tariff=Tariff(), days=days)
+        scenario = dataclasses.replace(PLAIN, tariff=SWEDISH_FLAT, days=days)
         dataset = series(15, 30, monday)
         world = build_world(scenario, dataset, None)
         price = [1.25 * (spot + 0.489) for spot in dataset.price_per_kwh.tolist()]
@@ -132,7 +133,7 @@ def test_months_are_those_of_the_calendar() -> None:
 
 def test_a_month_settles_at_the_price_of_its_own_cheapest_quarter() -> None:
     """Of 743 hours in March 185, of 745 in October 186."""
-    scenario = dataclasses.replace(MONTHLY, tariff=Tariff())
+    scenario = dataclasses.replace(MONTHLY, tariff=SWEDISH_FLAT)
     dataset = series()
     hourly = [1.25 * (spot + 0.489) for spot in dataset.price_per_kwh.tolist()]
     for start in build_world(scenario, dataset, None).starts:

@@ -15,14 +15,13 @@ import numpy as np
 import pytest
 
 from ev_gym.env import EVChargingEnv
-from ev_gym.scenario import Household, Scenario, ScenarioError, Tariff, Vehicle
+from ev_gym.scenario import Household, Scenario, ScenarioError, Vehicle
 from ev_gym.series.dataset import Dataset
 from ev_gym.series.of_scenario import dataset_of
 from ev_gym.simulation.observation import observation_slices
 from ev_gym.simulation.observation_fields import DECLARATIONS, VEHICLES
 from ev_gym.world.world import build_world
 from tests.support.small_series import (
-    BARE,
     PLAIN,
     STOCKHOLM,
     SUMMER,
@@ -31,6 +30,7 @@ from tests.support.small_series import (
     minute_of,
     series,
 )
+from tests.support.tariffs import HIGH_HOURS, SWEDISH_FLAT, tariff_of
 
 Array = np.ndarray[Any, Any]
 WITH_POWER_CHARGE = dataclasses.replace(PLAIN, tariff=Scenario().tariff)
@@ -205,7 +205,7 @@ def test_usual_load_of_each_world_is_its_own() -> None:
 
 def test_all_in_price_by_hand() -> None:
     """Spot, tax and transfer of each kWh, and VAT on all of it."""
-    tariff = Tariff(energy_tax_per_kwh=0.439, transfer_per_kwh=0.05, vat=0.25)
+    tariff = SWEDISH_FLAT
     world = build_world(dataclasses.replace(PLAIN, tariff=tariff), series(), None)
     spot = series().price_per_kwh
     assert world.tables.price[100] == pytest.approx(1.25 * (spot[100] + 0.489), abs=1e-15)
@@ -216,9 +216,7 @@ def test_all_in_price_by_hand() -> None:
 
 def test_time_of_use_transfer_follows_the_local_clock() -> None:
     """Vattenfall's high hours, weekdays 06-22 from November to March, in every hour of a year."""
-    high = Tariff(
-        **{**dataclasses.asdict(BARE), "transfer_per_kwh": 0.268, "transfer_high_per_kwh": 0.67}
-    )
+    high = tariff_of(transfer=0.268, high={"per_kwh": 0.67, **HIGH_HOURS})
     dataset = series()
     world = build_world(dataclasses.replace(PLAIN, tariff=high), dataset, None)
     transfer = world.tables.price - dataset.price_per_kwh
@@ -237,7 +235,7 @@ STEPS = (1, 5, 15, 30, 60)
 @pytest.mark.parametrize("step_min", STEPS)
 def test_price_and_load_of_a_step_are_means_over_it(step_min: int, slot_min: int) -> None:
     """Minute by minute, for a day that ends on summer time, at a price with high hours."""
-    tariff = dataclasses.replace(BARE, transfer_high_per_kwh=0.7, high_weekdays=(6,))
+    tariff = tariff_of(high={**HIGH_HOURS, "per_kwh": 0.7, "weekdays": (6,)})
     scenario = dataclasses.replace(PLAIN, tariff=tariff, time_step_min=step_min)
     dataset = series(14, slot_min)
     env = EVChargingEnv(scenario, dataset=dataset)

@@ -28,7 +28,7 @@ from ev_gym.scenario import (
     Tariff,
     Vehicle,
 )
-from ev_gym.scenario.tariff import TARIFFS
+from ev_gym.scenario.known_tariffs import OLD_NAMES, TARIFFS
 from ev_gym.simulation.results import NAMES
 from ev_gym.simulation.state_fields import (
     REWARD_TERMS,
@@ -182,7 +182,7 @@ def test_a_tariff_is_a_known_one_or_overrides(document: dict[str, Any]) -> None:
     known, overrides = document["components"]["schemas"]["ScenarioOverrides"]["properties"][
         "tariff"
     ]["oneOf"]
-    assert known["enum"] == list(TARIFFS)
+    assert known["enum"] == [*TARIFFS, *OLD_NAMES]
     assert overrides == {"$ref": "#/components/schemas/TariffOverrides"}
 
 
@@ -207,7 +207,7 @@ def test_the_document_shows_each_answered_fields_unit_and_meaning(
     check(of_household, household_state(1, 3))
     row = {"type": "array", "items": {"type": "number"}}
     assert of_household["peaks_kw"]["items"] == row
-    assert of_household["house_lowest_peak_kw"]["items"] == row["items"]
+    assert of_household["house_interval_kw"]["items"] == row["items"]
     check(state["vehicles"]["items"]["items"]["properties"], VEHICLE_STATE)
 
 

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from baselines.one_run import run
-from ev_gym.scenario import Scenario, preset
+from ev_gym.scenario import preset
 from tests.support.classic_program import START, Client, classic_client
 from tests.support.real_server import FakeClock, serving
 
@@ -222,12 +222,9 @@ def test_another_preset_answers_its_own_house_prices_and_charger(tmp_path: Path)
         hour = {name: [row[i] for row in rows] for i, name in enumerate(head)}
         assert np.mean([float(kw) for kw in hour["load_kw"]]) == pytest.approx(loads[0], abs=0.006)
         assert client.get("/") == round(float(hour["energy_kwh"][-1]), 2)
-        tariff = Scenario().tariff
         # Four prices, of quarter-hours, with the energy tax of 2025.
         quarters = [float(price) for price in hour["price_per_kwh"]]
-        assert np.mean(quarters) == pytest.approx(
-            (prices[0] / 100 + 0.439 + tariff.transfer_per_kwh) * 1.25, abs=1e-4
-        )
+        assert np.mean(quarters) == pytest.approx((prices[0] / 100 + 0.439 + 0.05) * 1.25, abs=1e-4)
         assert len(set(quarters)) == 4
         stamps = pd.to_datetime(pd.Series(hour["time"]), utc=True).dt.tz_convert("Europe/Stockholm")
         assert set(stamps.dt.year) == {2025}

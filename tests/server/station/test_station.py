@@ -266,7 +266,7 @@ def test_the_history_is_that_of_the_last_31_days(store: Store) -> None:
     assert lived["house"]["now_min"][-1] + 15 == own.household._simulator.households["now_min"][0]
 
 
-@pytest.mark.parametrize("tariff", ["ellevio", "seom"])
+@pytest.mark.parametrize("tariff", ["ellevio-2025", "seom-2020"])
 def test_the_months_of_a_station_add_up_to_their_invoices(store: Store, tariff: str) -> None:
     """Across midnights, a change of clocks and the months' ends, whoever asks when.
 

@@ -58,7 +58,12 @@ CREATIONS: list[tuple[bytes, int, str | None, str]] = [
     (b'{"scenario": {"tarif": {}}}', 400, "/body/scenario/tarif", "is unknown; allowed: name"),
     (b'{"scenario": {"tariff": {"vat": 2}}}', 400, "/body/scenario/tariff/vat", "equal to 1"),
     (b'{"scenario": {"tariff": {"vat": NaN}}}', 400, "/body/scenario/tariff/vat", "is NaN"),
-    (b'{"scenario": {"tariff": "elevio"}}', 400, "/body/scenario/tariff", "'ellevio', 'goteborg'"),
+    (
+        b'{"scenario": {"tariff": "elevio"}}',
+        400,
+        "/body/scenario/tariff",
+        "'ellevio-2025', 'goteborg-2025'",
+    ),
     (b'{"scenario": {"tariff": null}}', 400, "/body/scenario/tariff", "is null"),
     (b'{"scenario": {"solar": {"peak_kw": -1}}}', 400, "/body/scenario/solar/peak_kw", "is -1"),
     (
@@ -96,9 +101,9 @@ CREATIONS: list[tuple[bytes, int, str | None, str]] = [
         "at most 200 characters",
     ),
     (
-        b'{"scenario": {"tariff": {"high_months": [' + b"1, " * 20_000 + b"1]}}}",
+        b'{"scenario": {"tariff": {"fees": [{"months": [' + b"1, " * 20_000 + b"1]}]}}}",
         400,
-        "/body/scenario/tariff/high_months",
+        "/body/scenario/tariff/fees/0/months",
         "at most 12 items",
     ),
     (b'{"scenario": {"data": {"start": "0001-01-01"}}}', 422, None, "from 1900-01-01 to 2200"),
