@@ -222,8 +222,9 @@ def _rises(tables: Any, rule: int, classes: Ints, weight: float) -> Rises:
     common: dict[float, float] | None = None
     for row in classes:
         limits, prices = tables.power.step_limits[row, rule], tables.power.step_prices[row, rule]
-        rises = dict(zip(limits[1:].tolist(), np.diff(prices).tolist(), strict=True))
-        rises.pop(np.inf, None)
+        used = np.isfinite(limits)
+        money = np.diff(prices[used])
+        rises = dict(zip(limits[used][1:].tolist(), money.tolist(), strict=True))
         if common is not None:
             both = common.keys() & rises.keys()
             rises = {limit: min(common[limit], rises[limit]) for limit in both}
