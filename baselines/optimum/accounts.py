@@ -78,7 +78,9 @@ class Account(NamedTuple):
         return pays
 
 
-def account_of(future: Future, reach: Reach, low: Floats, high: Floats) -> Account | None:
+def account_of(
+    future: Future, reach: Reach, low: Floats, high: Floats, limit_kwh: Any
+) -> Account | None:
     """The account of a future; None where all energies are settled within their step.
 
     Args:
@@ -86,21 +88,22 @@ def account_of(future: Future, reach: Reach, low: Floats, high: Floats) -> Accou
         reach: What its cars can do.
         low: (T,) least and
         high: (T,) most x of each step, as of `Meter`.
+        limit_kwh: Most that is exported in a step.
     """
     settings, now = future.world.tables.settings[0], future.households[0]
     if settings["accounts"] == 0:
         return None
-    step_h, limit_kwh = settings["step_h"], settings["credit_limit_kwh"]
+    step_h, credit_kwh = settings["step_h"], settings["credit_limit_kwh"]
     balances = settings["balance_opens"] >= 0
-    if not balances and limit_kwh == 0.0:
+    if not balances and credit_kwh == 0.0:
         return None
     at = (sun_kw(future) - steps_of(future, "load_kw")) * step_h
     if balances:
         opens, empty_kwh, begins_kwh = settings["balance_opens"], 0.0, now["balance_kwh"]
-        least_kwh = np.full(at.size, -settings["export_limit_kw"] * step_h)
+        least_kwh = np.zeros(at.size) - limit_kwh
         spread = steps_of(future, "price_per_kwh") - steps_of(future, "export_price_per_kwh")
     else:
-        opens, empty_kwh, begins_kwh = MONTH, -limit_kwh, now["month_kwh"] - limit_kwh
+        opens, empty_kwh, begins_kwh = MONTH, -credit_kwh, now["month_kwh"] - credit_kwh
         least_kwh, spread = np.zeros(at.size), -steps_of(future, "credit_per_kwh")
     period = _periods(future, int(opens))
     begins = np.full(period[-1] + 1, float(empty_kwh))

@@ -63,7 +63,7 @@ def meter_of(future: Future, reach: Reach) -> Meter:
     account = None
     if settings["netted"]:
         low = -np.minimum(most_discharge, np.maximum(0.0, -cut_at))
-        account = account_of(future, reach, low, high)
+        account = account_of(future, reach, low, high, limit_kwh)
         price, export = _prices_beside(account, price, export)
         at = np.stack([low, cut_at, zero_at, high])
         slopes = np.stack([np.zeros_like(price), export, price])

@@ -38,10 +38,41 @@ Export limit. *Exact:* all d <= the headroom below it; where the sun alone excee
 Meter. The bill of a step, with VAT in its prices, is piecewise straight in c - d (netted), or in c
     and in d: *exact* where it is convex, that is, where importing costs more than exporting earns,
     and that not below 0; else its largest convex minorant. Less the house's own bill, a constant.
-Power charge. A month's steps add up to price / N times the sum of its N highest peaks, less what
-    stood when the episode began: *exact*, as N theta + sum max(0, peak - theta), the least of which
-    over theta is the sum of the N highest. A peak is at least each hour of its span, and the
-    import of a netted step the larger of 0 and the net. Less the house's own charge, a constant.
+Accounts (`accounts`, `account_rows`). A balance netted for an hour, a month or a year, or a month's
+    import less the limit of support, is a number b, to which a step adds n: n = max(f, x - at) with
+    x what flows to the cars, f the least net (all that may be exported) or import (0). It costs
+    what it would for b below 0, and its spread s (import less export price, or the support that is
+    lost) times what B = max(0, b) grows by: netted_cost and beyond_kwh, written in max(0, b). What
+    the house alone adds is known; cars add no more than they can draw, nor than their batteries
+    hold more and trips take, and no less than they can feed back, likewise. That gives a range of b
+    after each step. Where it is on one side of 0 before a step and after it, the spread counts for
+    all of n or for none: such a step is one with other prices, *exact* as above. The others form
+    groups of one spread: of a group s (B after - B before) is counted. B lies between max(0, b) and
+    its chord over the range, and its growth between the chords of min(0, n) and of max(0, n) over
+    the range of n. So where all spreads of a period that are not sure are one, 0 or more, as with
+    netting within an hour or fixed prices, it is *exact*: what was counted of B within the period
+    cancels, and max(0, b) at its end is convex. Else the chords are *relaxed*. Where n is bent, it
+    lies between the bend and its chord: *exact*, but for a group that wants it larger. Drawing less
+    (see Losses) costs no more where b is sure, its price being one or the other; where only
+    imports count and spreads are not below 0, since b then crosses 0 once; and in a lone group from
+    the period's begin on, whose price is one or the other at its end. Elsewhere losing energy may
+    pay, and w is allowed.
+Power charge (`peak_calendar`, `peak_rows`). Each rule by itself; charges add up. The steps of a
+    period, month or year, add up to the charge of its N highest peaks less that of those with which
+    it began: in the first period those of the record, in later ones N at the floor. In a line that
+    is the price times the growth of the sum S: *exact*, as N theta + sum max(0, peak - theta), the
+    least of which over theta is the sum of the N highest; in later periods theta is at least the
+    floor, which stands for N peaks of that height. A peak is at least each interval of its span, an
+    interval the sum over its steps of factor times import (and what was counted before the first
+    step), and the import of a netted step the larger of 0 and the net. Where prices change within a
+    period, S so far only grows: with q the least price so far, the charge is at least the sum of q
+    times the growth of S, which is q at the end times S, and of each fall of q its size times S
+    before it. *Exact* where prices do not rise within the period. Steps: the charge grows by the
+    rise at each limit that the mean passes; of several prices within a period by the least rise at
+    the limits they have in common, at least. Between the least and the largest mean that the period
+    can have, the convex hull of that lies below it, and as it rises, it is convex in the flows like
+    the mean: *exact* where the mean is sure to stay on one step, else *relaxed* by the distance to
+    the hull (`Bound.steps_gap`). Less the house's own charge, a constant.
 Overload. With load management the cars add none. Without: at least the sum of the limits' excess
     less the house's own; *exact* but for two things: sun is counted in full where some is cut off,
     and phases that switch are counted with what they add least and relieve most.

@@ -6,6 +6,7 @@ up to three peak rules with every interval, number of peaks, line or steps.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -114,3 +115,25 @@ def any_tariffs(draw: st.DrawFn, step_min: int) -> Tariff:
         if drawn["netting"] == "step":
             drawn["credits_up_to_kwh"] = draw(st.sampled_from((20.0, 120.0, 1000.0)))
     return Tariff(name="drawn", **drawn)
+
+
+@st.composite
+def exact_tariffs(draw: st.DrawFn, step_min: int) -> Tariff:
+    """Such a tariff of which the lower bound's programme relaxes nothing.
+
+    No price of a peak rises within its period, none has steps; where energies run on beyond an
+    hour, a kWh above 0 costs always as much more as one below, and not less.
+    """
+    tariff: Tariff = draw(any_tariffs(step_min))
+    lines = [(PeakPrice(**line),) for line in LINES]
+    lines.append((PeakPrice(**LINES[1]), PeakPrice(**LINES[0], valid_from="2023-04-01")))
+    peaks = tuple(replace(rule, prices=draw(st.sampled_from(lines))) for rule in tariff.peaks)
+    exported = draw(st.sampled_from((0.0, 0.1)))
+    changes: dict[str, Any] = {"peaks": peaks, "export": (Price(per_kwh=exported),)}
+    changes["vat"] = draw(st.sampled_from(((), (Share(share=0.25),))))
+    if tariff.netting != "none":
+        changes |= {"energy": (Price(per_kwh=0.4),), "transfer": ()}
+        changes["credits"] = draw(st.sampled_from(((), (Price(per_kwh=-0.2),))))
+        if not changes["credits"]:
+            changes["credits_up_to_kwh"] = None
+    return replace(tariff, **changes)
