@@ -333,12 +333,25 @@ def achieve(future: Future, bound: Bound) -> Optimum:
     months = int(_months(future)[-1]) + 1
     by_month = tuple((multiple,) * months for multiple in multiples)
     assumptions = [Assumptions(by_month, _wear_prices(future, car)) for car in range(cars)]
-    run = simple[0] if cars == 1 else replay(future, _rounded(future, bound, policy))
-    for _ in range(1 if cars == 1 else SWEEPS):
-        run, assumptions = _each_in_turn(future, bound, run, policy, assumptions)
-    if cars > 1 and cheapest.cost < run.cost:
-        cheapest, _ = _each_in_turn(future, bound, cheapest, policy, assumptions)
-    best, settled = polish(future, min(run, cheapest, key=lambda run: run.cost), policy.levels)
+    has_accounts = future.world.tables.settings["accounts"][0] != 0
+    alone = cars == 1 and not has_accounts
+    starts = [simple[0]] if cars == 1 else []
+    if not alone:  # what the others do matters, or the prices depend on what the car itself does
+        starts.append(replay(future, _rounded(future, bound, policy)))
+    runs = []
+    for start in starts:
+        run, decided = start, assumptions
+        for _ in range(1 if alone else SWEEPS):
+            run, decided = _each_in_turn(future, bound, run, policy, decided)
+        runs.append(run)
+    if not alone and cheapest.cost < min(run.cost for run in runs):
+        cheapest, _ = _each_in_turn(future, bound, cheapest, policy, decided)
+    runs = sorted([*runs, cheapest], key=lambda run: run.cost)
+    # Where prices depend on the plan, one that is dearer now can be the cheapest when polished.
+    polished = [
+        polish(future, run, policy.levels) for run in runs[: len(runs) if has_accounts else 1]
+    ]
+    best, settled = min(polished, key=lambda polished: polished.run.cost)
     return Optimum(best.actions, best.cost, bound.cost, settled)
 
 

@@ -134,27 +134,36 @@ def _ranges(
 ) -> tuple[Floats, Floats]:
     """(T,) least and most that the account holds after each step.
 
-    What a step adds grows with x, and by no more than x does. So more than in idling it adds up to
-    what the steps can draw at most, and not more than the cars can take up; likewise for less.
+    What a step adds grows with x. So more than in idling it adds up to what the steps can draw at
+    most; and, as it never grows by more than x does, no more than the cars can take up: on balance,
+    or where only imports count all that they draw. Likewise for less, where it falls as x does but
+    in steps of which some is exported and does not count, or is cut off.
     """
     idle = account.added_kwh(np.zeros(low.size))
     more = account.added_kwh(high) - idle
     less = idle - account.added_kwh(low)
+    absorbs = idle > -account.at
     low_kwh, high_kwh = np.empty(low.size), np.empty(low.size)
     for own, begins_kwh in enumerate(account.begins_kwh):
         steps = np.flatnonzero(account.period == own)
-        drawn_kwh, fed_kwh = _most_moved(future, reach, steps)
+        on_balance = not account.only_imports
+        drawn_kwh, fed_kwh = _most_moved(future, reach, steps, absorbs[steps], on_balance)
         so_far = begins_kwh + np.cumsum(idle[steps])
         high_kwh[steps] = so_far + np.minimum(np.cumsum(more[steps]), drawn_kwh)
         low_kwh[steps] = so_far - np.minimum(np.cumsum(less[steps]), fed_kwh)
     return low_kwh, high_kwh
 
 
-def _most_moved(future: Future, reach: Reach, steps: Ints) -> tuple[Floats, Floats]:
-    """(n,) most that all cars can draw, and feed back, from the first to each of some steps.
+def _most_moved(
+    future: Future, reach: Reach, steps: Ints, absorbs: Bools, on_balance: bool
+) -> tuple[Floats, Floats]:
+    """(n,) most that cars can draw, and feed, from the first of some steps to each of them.
 
-    A battery takes up what it holds more, what trips take and what is fed back; it gives what it
-    holds less, what is bought and what is drawn.
+    With s kWh stored and t taken by discharging, a battery holds D = s - t more, but for trips and
+    what is bought. It draws at most (s + aux h) / eta and feeds at least eta t - aux h: on balance
+    at most D / eta + t (1 / eta - eta) + aux h (1 / eta + 1). It draws at least s / eta and feeds
+    at most eta t: on balance it feeds no more than -eta D, and what it stores in steps in which
+    that does not count (`absorbs`). Without `on_balance` what is fed does not lessen what is drawn.
     """
     drawn_kwh, fed_kwh = np.zeros(steps.size), np.zeros(steps.size)
     if steps.size * future.world.tables.settings["step_min"][0] <= HOUR_MIN:
@@ -162,27 +171,22 @@ def _most_moved(future: Future, reach: Reach, steps: Ints) -> tuple[Floats, Floa
         return drawn_kwh + np.inf, fed_kwh + np.inf
     for k, (car, journey) in enumerate(zip(future.world.tables.cars, reach.journeys, strict=True)):
         low_kwh, high_kwh = journey.within_kwh[journey.span[steps]].T
-        before = np.searchsorted(journey.event_step, steps) - np.searchsorted(
-            journey.event_step, steps[0]
-        )
-        after_first = journey.event_step >= steps[0]
+        before = np.searchsorted(journey.event_step, steps)
+        first = int(before[0])
         trips_kwh, bought_kwh = (
-            np.append(0.0, np.cumsum(kwh[after_first]))[before]
+            np.append(0.0, np.cumsum(kwh[first:]))[before - first]
             for kwh in (journey.trip_kwh, journey.most_bought_kwh)
         )
-        hours = future.charge_h[steps, k]
-        idle_kwh = np.cumsum(car["aux_kw"] * hours)
-        stored_kwh = np.cumsum(
-            np.maximum(0.0, car["eta"] * reach.charge_kw[steps, k] - car["aux_kw"]) * hours
-        )
-        given_kw = reach.discharge_kw[steps, k]
-        taken_kwh = np.cumsum(
-            np.where(given_kw > 0.0, given_kw + car["aux_kw"], 0.0) / car["eta"] * hours
-        )
-        room_kwh = high_kwh - low_kwh[0] + trips_kwh + taken_kwh
-        drawn_kwh += np.maximum(0.0, room_kwh + idle_kwh) / car["eta"]
-        held_kwh = high_kwh[0] - low_kwh - trips_kwh + bought_kwh + stored_kwh
-        fed_kwh += np.maximum(0.0, held_kwh) * car["eta"]
+        hours, eta, given_kw = future.charge_h[steps, k], car["eta"], reach.discharge_kw[steps, k]
+        stored_kw = np.maximum(0.0, eta * reach.charge_kw[steps, k] - car["aux_kw"])
+        stored_kwh = np.cumsum(np.where(absorbs, stored_kw, 0.0) * hours)
+        gives = given_kw > 0.0
+        taken_kwh = np.cumsum(np.where(gives, given_kw + car["aux_kw"], 0.0) / eta * hours)
+        aux_kwh = car["aux_kw"] * np.cumsum(hours * (1.0 / eta + gives))
+        more_kwh = np.maximum(0.0, high_kwh - low_kwh[0] + trips_kwh)
+        drawn_kwh += more_kwh / eta + taken_kwh * (1.0 / eta - eta * on_balance) + aux_kwh
+        less_kwh = np.maximum(0.0, high_kwh[0] - low_kwh - trips_kwh + bought_kwh + stored_kwh)
+        fed_kwh += eta * less_kwh
     return drawn_kwh, fed_kwh
 
 

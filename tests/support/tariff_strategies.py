@@ -65,32 +65,33 @@ STEPS: tuple[dict[str, Any], ...] = (
 )
 
 
-def peak_prices() -> st.SearchStrategy[tuple[PeakPrice, ...]]:
-    """A line or steps; the same always, by month, from a date on, or of one month only."""
-    of_kinds: list[tuple[PeakPrice, ...]] = []
+def peak_prices(over: str) -> st.SearchStrategy[tuple[PeakPrice, ...]]:
+    """A line or steps; the same always or, of months, by month, from a date on, or of one only."""
+    always: list[tuple[PeakPrice, ...]] = []
+    changing: list[tuple[PeakPrice, ...]] = []
     for low, high in (LINES, STEPS):
-        of_kinds += [
-            (PeakPrice(**low),),
-            (PeakPrice(**high),),
+        always += [(PeakPrice(**low),), (PeakPrice(**high),)]
+        changing += [
             (PeakPrice(**low), PeakPrice(**high, months=APRIL)),
             (PeakPrice(**high), PeakPrice(**low, valid_from="2023-04-01")),
             (PeakPrice(**high, months=APRIL),),
         ]
-    return st.sampled_from(of_kinds)
+    return st.sampled_from(always if over == "year" else always + changing)
 
 
 @st.composite
 def peak_rules(draw: st.DrawFn, step_min: int) -> PeakRule:
     """A rule whose intervals are no shorter than a step."""
     count = draw(st.sampled_from((1, 2, 3, 4, 10)))
+    over = draw(st.sampled_from(("month", "month", "year")))
     return PeakRule(
         interval_min=draw(st.sampled_from([m for m in (15, 30, 60) if m >= step_min])),
         count=count,
-        over=draw(st.sampled_from(("month", "month", "year"))),
+        over=over,
         different_days=count == 1 or draw(st.booleans()),
         floor_kw=draw(st.sampled_from((0.0, 0.0, 2.5))),
         weights=draw(weights()),
-        prices=draw(peak_prices()),
+        prices=draw(peak_prices(over)),
     )
 
 
@@ -121,12 +122,11 @@ def any_tariffs(draw: st.DrawFn, step_min: int) -> Tariff:
 def exact_tariffs(draw: st.DrawFn, step_min: int) -> Tariff:
     """Such a tariff of which the lower bound's programme relaxes nothing.
 
-    No price of a peak rises within its period, none has steps; where energies run on beyond an
+    No peak is charged in steps, and VAT is always the same; where energies run on beyond an
     hour, a kWh above 0 costs always as much more as one below, and not less.
     """
     tariff: Tariff = draw(any_tariffs(step_min))
-    lines = [(PeakPrice(**line),) for line in LINES]
-    lines.append((PeakPrice(**LINES[1]), PeakPrice(**LINES[0], valid_from="2023-04-01")))
+    lines: list[tuple[PeakPrice, ...]] = [(PeakPrice(**line),) for line in LINES]
     peaks = tuple(replace(rule, prices=draw(st.sampled_from(lines))) for rule in tariff.peaks)
     exported = draw(st.sampled_from((0.0, 0.1)))
     changes: dict[str, Any] = {"peaks": peaks, "export": (Price(per_kwh=exported),)}

@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 
 from baselines.foresight import Future, foresee
 from baselines.optimal import achieve
-from baselines.optimum import metering, peak_rows, relaxation
+from baselines.optimum import metering, relaxation
 from baselines.optimum.accounts import UNSURE
 from baselines.optimum.dynamic_program import replay
 from baselines.optimum.metering import meter_of
 from baselines.optimum.peak_calendar import Rises, hull_of
 from baselines.optimum.policy_plans import policy_plans
-from baselines.optimum.polish import polish
 from baselines.optimum.reach import reach_of
 from baselines.optimum.relaxation import lower_bound
-from baselines.optimum.trials import TRIAL_DTYPE, plan_of, try_all
+from baselines.optimum.trials import PAYS, TRIAL_DTYPE, plan_of, try_all
+from baselines.policies.base import Policy
 from ev_gym.env import EVChargingEnv
 from ev_gym.runtime.compiling import as_records
 from ev_gym.scenario import (
@@ -31,12 +31,11 @@ from ev_gym.scenario import (
     PeakRule,
     Price,
     Scenario,
-    Share,
+    Solar,
     Tariff,
     Weight,
 )
 from ev_gym.series.dataset import Dataset
-from ev_gym.vector_env import EVChargingVectorEnv
 from tests.baselines.optimum import test_bound
 from tests.baselines.optimum.test_bound import DRAWN, MONEY, Followed, as_flows, costs, followed
 from tests.baselines.optimum.test_hill_climber import climbed
@@ -50,7 +49,7 @@ from tests.support.foreseen_households import (
     future_of,
     scenario,
 )
-from tests.support.scenario_strategies import examples
+from tests.support.scenario_strategies import SERIES, examples
 from tests.support.tariff_strategies import any_tariffs, exact_tariffs
 
 Drawn = tuple[Scenario, Dataset, int, dict[str, Any]]
@@ -59,9 +58,9 @@ Drawn = tuple[Scenario, Dataset, int, dict[str, Any]]
 @st.composite
 def cases(draw: st.DrawFn, tariffs: Any = any_tariffs) -> Drawn:
     """As those of `test_bound`, at tariffs of every kind."""
-    household, *rest = draw(test_bound.cases())
+    household, dataset, seed, options = draw(test_bound.cases())
     tariff = draw(tariffs(household.time_step_min))
-    return replace(household, tariff=tariff), *rest
+    return replace(household, tariff=tariff), dataset, seed, options
 
 
 @settings(max_examples=examples(200))
@@ -91,11 +90,12 @@ def test_what_is_claimed_to_be_exact_is(case: Drawn) -> None:
 
     Where no price rises within a period of peaks, nor a spread changes where a balance is netted.
     """
-    household, *rest = case
+    household, dataset, seed, options = case
     plain = test_bound.plain(household)
     # Overload beside sun that is cut off is relaxed.
     tariff = replace(plain.tariff, overload_price_per_kwh=0.0)
-    episode = followed(replace(plain, tariff=tariff, solar=household.solar), *rest)
+    sunny = replace(plain, tariff=tariff, solar=household.solar)
+    episode = followed(sunny, dataset, seed, options)
     for row in range(DRAWN):
         scale = 1.0 + abs(episode.cost[row])
         assert least_of(episode, row) == pytest.approx(episode.cost[row], abs=1e-3 * scale)
@@ -151,7 +151,7 @@ def steps(*prices: float, limits_kw: tuple[float, ...], **rule: Any) -> PeakRule
     return PeakRule(**{"count": 1, "prices": (price,), **rule})
 
 
-ALWAYS_ON = {step: 1.0 for step in range(4)}
+ALWAYS_ON = dict.fromkeys(range(4), 1.0)
 HALF = Weight(factor=0.5, from_time="00:15", to_time="00:45")
 # Half of the hour counts half: 7.9 kW come to 5.925; in later hours the house alone has 1 kW.
 WEIGHTED = 10.0 * (5.925 - 1.0)
@@ -161,15 +161,15 @@ WEIGHTED = 10.0 * (5.925 - 1.0)
     ("rules", "step_min", "power_cost"),
     [
         ((line(10.0), line(3.0)), 60, 13.0 * 6.9),
-        ((line(10.0), line(3.0, count=2, interval_min=15)), 15, 10.0 * 6.9 + 3.0 * 6.9),
+        ((line(10.0), line(3.0, count=2, interval_min=15)), 15, 10.0 * 6.9 + 3.0 * 6.9 / 2),
         ((line(10.0, interval_min=30),), 15, 10.0 * 6.9),
         ((line(10.0, count=10, different_days=False, interval_min=30),), 15, 10.0 * 2 * 6.9 / 10),
         ((line(10.0, over="year"),), 60, 10.0 * 6.9),
         ((line(10.0, floor_kw=2.5),), 60, 10.0 * (7.9 - 2.5)),
         ((line(10.0, weights=(HALF,)),), 15, WEIGHTED),
         ((steps(5.0, 20.0, 50.0, limits_kw=(0.0, 5.0, 10.0)),), 60, 15.0),
-        ((steps(5.0, 20.0, 50.0, limits_kw=(0.0, 5.0, 7.8)),), 60, 45.0),
-        ((steps(5.0, 20.0, 50.0, limits_kw=(0.0, 5.0, 7.8), floor_kw=6.0),), 60, 30.0),
+        ((steps(5.0, 20.0, 50.0, limits_kw=(0.0, 5.0, 7.0)),), 60, 45.0),
+        ((steps(5.0, 20.0, 50.0, limits_kw=(0.0, 5.0, 7.0), floor_kw=6.0),), 60, 30.0),
         ((steps(5.0, 20.0, limits_kw=(0.0, 8.0)), line(1.0)), 60, 6.9),
     ],
 )
@@ -280,14 +280,14 @@ BY_HAND: dict[str, tuple[Case, float, int]] = {
     "hour": (
         Case(netted("hour", time_step_min=15), FALLS, [QUARTERS], 1.725, FIFTEENTH),
         15.0 * (0.4 - 1.0),
-        48,
+        96,
     ),
-    # The month begins: what is given at once is more than the house has used, and that earns 0.1
-    # at first. Until the end of the day it has used more.
+    # The month begins: what is given at once is more than the house has used, and at the month's
+    # end so far, the day's, it has used more. After 16 hours even 15 kWh do not change that.
     "month's begin": (
         Case(netted("month"), [1.0] * 24, [{0: -1.0}], 1.0, "2024-01-01"),
         0.0,
-        24,
+        16,
     ),
     # Of the month's import house and car reach the limit with 3 kWh of the hour, and the house
     # alone three hours later.
@@ -333,3 +333,56 @@ def test_a_little_more_is_too_much(piece: str, monkeypatch: pytest.MonkeyPatch) 
     future = case.future()
     overstate(monkeypatch)
     assert lower_bound(future).cost > cost + 1e-3
+
+
+# --- plans ---
+
+
+def lying_car(tariff: Tariff, *, gives: bool) -> Scenario:
+    """A car that is always at home, with so large a battery that nothing limits it for days."""
+    car = replace(
+        CAR, battery_kwh=500.0, wanted_soc=0.0, limit_soc=1.0, floor_soc=0.0, ac_max_kw=11.0
+    )
+    return Scenario(
+        name="lying",
+        household=replace(HOUSE, annual_kwh=None),
+        solar=Solar(peak_kw=8.0),
+        charger=Charger(bidirectional=gives, load_management=False),
+        vehicles=(car,),
+        driving=replace(AT_HOME, start_soc=0.5),
+        tariff=tariff,
+        time_step_min=15,
+        start_hour=0,
+        days=6,
+    )
+
+
+@settings(max_examples=examples(60))
+@given(any_tariffs(15), st.booleans(), st.integers(0, 2**32))
+def test_what_a_change_leaves_is_priced_as_it_comes(tariff: Tariff, gives: bool, seed: int) -> None:
+    """Of two settings of a day that are exchanged the rest of the episode differs in bills only.
+
+    So what the change costs up to the day's end, with the peaks and accounts that it leaves, is
+    what it costs in all, over the month's end that follows.
+    """
+    env = EVChargingEnv(lying_car(tariff, gives=gives), dataset=SERIES["hourly"])
+    env.reset(seed=0, options={"start": "2023-03-28"})
+    future, generator = foresee(env.simulator), np.random.default_rng(seed)
+    levels = Policy(future.world.scenario).levels
+    actions = generator.choice(levels[0], (future.steps, 1)).astype(np.float32)
+    plan = plan_of(future, replay(future, actions), levels)
+    for _ in range(6):
+        before = plan.actions.copy()
+        one, other = generator.choice(96, 2, replace=False)
+        trial = as_records(np.zeros(1, TRIAL_DTYPE))
+        trial["length"], trial["other_length"] = 1, 1
+        trial["step"], trial["other_step"] = one, other
+        trial["level"], trial["other_level"] = before[other, 0], before[one, 0]
+        try_all(plan, trial, 96, np.zeros((1, 2)), 10**9, np.zeros((1, 1)))
+        after = before.copy()
+        after[[one, other]] = before[[other, one]]
+        costs = [replay(future, tried).cost for tried in (before, after)]
+        if not np.isnan(trial["cost"][0]):
+            scale = 1.0 + max(map(abs, costs))
+            assert trial["cost"][0] == pytest.approx(costs[1] - costs[0], abs=1e-7 * scale)
+        assert trial["kept"][0] == (costs[1] < costs[0] - PAYS) or abs(costs[1] - costs[0]) < 1e-6
