@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 from unittest import mock
 
@@ -31,6 +32,7 @@ from ev_gym.scenario import (
     PeakRule,
     Price,
     Scenario,
+    Share,
     Solar,
     Tariff,
     Weight,
@@ -57,8 +59,13 @@ Drawn = tuple[Scenario, Dataset, int, dict[str, Any]]
 
 @st.composite
 def cases(draw: st.DrawFn, tariffs: Any = any_tariffs) -> Drawn:
-    """As those of `test_bound`, at tariffs of every kind."""
+    """As those of `test_bound`, at tariffs of every kind; half of them begin as March ends."""
     household, dataset, seed, options = draw(test_bound.cases())
+    if draw(st.booleans()):
+        step_min = household.time_step_min
+        minute = step_min * draw(st.integers(0, 1440 // step_min - 1))
+        start = datetime(dataset.start.year, 3, 31) + timedelta(minutes=minute)
+        options = {**options, "start": start.isoformat()}
     tariff = draw(tariffs(household.time_step_min))
     return replace(household, tariff=tariff), dataset, seed, options
 
@@ -185,6 +192,35 @@ def test_rules_by_hand(rules: tuple[PeakRule, ...], step_min: int, power_cost: f
     assert bound.cost == pytest.approx(paid, abs=1e-3)
     assert bound.steps_gap == pytest.approx(0.0, abs=1e-3)
     assert achieve_of(future) == pytest.approx(paid)
+
+
+@pytest.mark.parametrize(
+    ("shares", "power_cost"),
+    [
+        # Both days' peaks at the price of their day.
+        ((0.25, 0.0), (12.5 + 10.0) / 2 * 6.9),
+        # Of a price that rises the least so far counts: 1.25 / 2 of each kW less than is paid.
+        ((0.0, 0.25), (10.0 + 10.0) / 2 * 6.9),
+    ],
+)
+def test_a_price_that_changes_within_a_month(
+    shares: tuple[float, float], power_cost: float
+) -> None:
+    """VAT changes on the tenth. On two days the car takes 6.9 kWh in an hour, as it must."""
+    vat = (Share(share=shares[0]), Share(share=shares[1], valid_from="2024-01-10"))
+    case = with_rules(line(10.0, count=2))
+    case = replace(
+        case,
+        tariff=replace(case.tariff, vat=vat, energy=(Price(),)),
+        driving=replace(ONE_HOUR, trip_kwh=6.9),
+        days=2,
+    )
+    future = future_of(case, [0.8], 1.0, "2024-01-09")
+    actions = np.zeros((future.steps, 1), np.float32)
+    actions[[0, 24]] = 1.0
+    paid = (10.0 * (1.0 + shares[0]) + 10.0 * (1.0 + shares[1])) / 2 * 6.9
+    assert replay(future, actions).cost == pytest.approx(paid)
+    assert lower_bound(future).cost == pytest.approx(power_cost, abs=1e-5)
 
 
 def achieve_of(future: Future) -> float:
