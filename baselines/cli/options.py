@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ import click
 from baselines.policies.specs import POLICY_NAMES, entry_point_of, parse_spec
 from ev_gym.scenario import Scenario, preset, preset_names
 from ev_gym.scenario.scenario import MONTH, MOST_DAYS
+from ev_gym.scenario.series_source import with_files_beside
 
 SCENARIO_HELP = f"{', '.join(preset_names())}, or a .json file of overrides."
 POLICY_HELP = (
@@ -57,7 +59,8 @@ HORIZON_HELP = f"Length of an episode in days, or {MONTH!r} for a calendar month
 def named_scenario(name: str) -> Scenario:
     """The scenario of a preset's name, or of a JSON file of overrides.
 
-    One of a file is called as the file is, unless the file gives it a name.
+    One of a file is called as the file is, unless the file gives it a name. Its series are looked
+    for in the same folder first.
 
     Raises:
         click.BadParameter: for an unknown name, an unreadable file or an impossible scenario.
@@ -70,6 +73,7 @@ def named_scenario(name: str) -> Scenario:
             return preset(name)
         values = json.loads(path.read_text(encoding="utf-8"))
         with_name = {"name": path.stem, **values} if isinstance(values, dict) else values
-        return Scenario.from_dict(with_name)
+        scenario = Scenario.from_dict(with_name)
+        return replace(scenario, data=with_files_beside(scenario.data, path.parent))
     except (ValueError, OSError) as error:
         raise click.BadParameter(f"{name}: {error}") from error

@@ -3,11 +3,11 @@
 A plan says how much each battery is to hold at the end of the running slot of one price, which is
 the hour or a quarter of it. What is missing of that is charged evenly over the rest of the slot, in
 whole amperes or levels: slow charging wears the battery less, and the later steps can still answer
-to what the load does. No step imports more than
-the planned peak still allows, if the load stays as it is; so at the hour's end, when the load is
-known, the peak is kept to the ampere. Sun that the house leaves over is taken as it comes. A car
-that is discharged follows what the house takes, and gives the rest of what it is to give as late as
-it can. Whether the last ampere of an hour is taken is decided by what it costs.
+to what the load does. No step imports more than the planned peak of any rule still allows in its
+running interval, if the load stays as it is; so at the interval's end, when the load is known, the
+peak is kept to the ampere. Sun that the house leaves over is taken as it comes. A car that is
+discharged follows what the house takes, and gives the rest of what it is to give as late as it can.
+Whether the last ampere of an hour is taken is decided by what it costs.
 """
 
 from __future__ import annotations
@@ -133,19 +133,43 @@ class Follower:
         self._step_h, self._managed, self._bidirectional = step_h, managed, site.bidirectional
         self._slot_left_h = slot_left_h
         load_kw, pv_kw = household.load_kw, household.pv_kw
-        self._headroom_kw = site.headroom_kw(load_kw, pv_kw)
+        export_kw = site.export_kw(site.energy_weight * household.export_price_per_kwh)
+        self._headroom_kw = site.headroom_kw(load_kw, pv_kw, export_kw)
         self._net_kw = load_kw - (pv_kw if site.netted else 0.0)
-        # Imports (kWh) that the planned peak leaves the cars in this hour, if the load stays as it
-        # is or rises to the usual one, and a little more.
-        self._budget_kwh = math.inf
-        if household.power_price_per_kw > 0.0 and math.isfinite(plan.peak_kw):
-            hour_kwh = (plan.peak_kw - household.interval_kw) / household.interval_factor
-            rest_h = 1.0 - household.hour_of_day % 1.0
-            first_h = min(step_h, rest_h)
-            sun_kw = pv_kw if site.netted else 0.0
-            usual_kw = [load_kw - sun_kw for load_kw in household.usual_load_kw[:1]]
-            later_kw = max([self._net_kw, *usual_kw]) + MARGIN_KW
-            self._budget_kwh = hour_kwh - self._net_kw * first_h - later_kw * (rest_h - first_h)
+        self._leave_budgets(site, household, plan)
+
+    def _leave_budgets(self, site: Site, household: HouseholdView, plan: Plan) -> None:
+        """What the planned peaks leave the cars, if the load stays as it is or rises to the usual.
+
+        Of each rule: what is left of its running interval, imports (kWh) in that time, and the
+        power in later intervals of the hour.
+        """
+        sun_kw = household.pv_kw if site.netted else 0.0
+        usual_kw = [load_kw - sun_kw for load_kw in household.usual_load_kw[:1]]
+        later_kw = max([self._net_kw, *usual_kw]) + MARGIN_KW
+        self._rest_h: list[float] = []
+        self._budget_kwh: list[float] = []
+        self._later_kw: list[float] = []
+        for r, (interval_h, factor) in enumerate(
+            zip(site.interval_h, household.interval_factor, strict=True)
+        ):
+            if household.power_price_per_kw[r] > 0.0 and math.isfinite(plan.peak_kw[r]):
+                left_kw = (plan.peak_kw[r] - household.interval_kw[r]) / factor
+                rest_h = interval_h - household.hour_of_day % interval_h
+                first_h = min(self._step_h, rest_h)
+                budget_kwh = left_kw * interval_h - self._net_kw * first_h
+                self._rest_h.append(rest_h)
+                self._budget_kwh.append(budget_kwh - later_kw * (rest_h - first_h))
+                self._later_kw.append(max(0.0, plan.peak_kw[r] / factor - later_kw))
+
+    def _spared_kwh(self, until_h: float) -> float:
+        """What the budgets leave in so many hours."""
+        rooms = zip(self._budget_kwh, self._rest_h, self._later_kw, strict=True)
+        left_kwh = [
+            budget_kwh + later_kw * max(0.0, until_h - rest_h)
+            for budget_kwh, rest_h, later_kw in rooms
+        ]
+        return min(left_kwh, default=math.inf)
 
     def fraction_of(
         self,
@@ -172,7 +196,8 @@ class Follower:
             choice = self._charge(car, settings, want_kwh, step_h, until_h, last_ampere)
             if not self._managed:
                 self._headroom_kw -= settings.wall_kw[choice]
-            self._budget_kwh -= settings.wall_kw[choice] * step_h
+            taken_kwh = settings.wall_kw[choice] * step_h
+            self._budget_kwh = [budget_kwh - taken_kwh for budget_kwh in self._budget_kwh]
             self._net_kw += settings.wall_kw[choice]
             return settings.fraction[choice]
         if want_kwh < -OBSERVED_ZERO_KWH and self._bidirectional:
@@ -192,8 +217,9 @@ class Follower:
     ) -> int:
         """The number of the setting that charges so much by then."""
         charging_kw = settings.charging_kw
-        most = settings.highest_within(min(self._headroom_kw, self._budget_kwh / step_h))
-        able_kwh = min(want_kwh, self._budget_kwh * car.stored_per_kwh)
+        budget_kwh = min(self._budget_kwh, default=math.inf)
+        most = settings.highest_within(min(self._headroom_kw, budget_kwh / step_h))
+        able_kwh = min(want_kwh, self._spared_kwh(until_h) * car.stored_per_kwh)
         choice = 0
         if able_kwh > OBSERVED_ZERO_KWH:
             choice = min(bisect_left(charging_kw, able_kwh / until_h - ROUNDING_KW), most)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,15 +12,21 @@ from numpy.typing import NDArray
 
 from baselines.mpc.own_peaks import OwnPeaks
 from baselines.policies.base import Future
+from baselines.policies.peak_rule import known_rules
 from baselines.policies.view import HouseholdView
-from ev_gym.physics.power_charge import FACTOR, LOWEST, MONTH
+from ev_gym.physics.power_charge import FACTOR, LOWEST, MONTH, YEAR
 from ev_gym.runtime.compiling import compiled
 from ev_gym.runtime.counter_random import stream_key, uniform
 from ev_gym.runtime.durations import DAY_H, DAY_MIN, HOUR_MIN
+from ev_gym.scenario import PeakRule
 
 # How many days are remembered, and how many stays; their worth is learned from so many on.
 LOAD_DAYS, PRICE_DAYS = 7, 7
 STAYS, LEAST_STAYS = 28, 3
+# Of a year's peaks the house is expected to set those of so many days to come. With all days of the
+# year plans paid at once for peaks that the house might set half a year later, and a month of
+# `stockholm` with 200 a kW and year cost 520 instead of 302.
+YEAR_DAYS_AHEAD = 30.0
 
 
 def hour_slots(household: HouseholdView) -> list[float]:
@@ -40,15 +47,16 @@ class Memory:
     """What a household has seen of load, sun and prices, hour by hour on its own clock.
 
     Args:
-        days: How many peaks count in the power charge, N.
+        rules: Of the power charge.
         netted: Whether the meter nets the sun with the load.
 
     Attributes:
-        own_peaks: What the house has imported at most, day by day.
+        own_peaks: For each rule, what the house has imported at most, day by day.
     """
 
-    def __init__(self, days: int, netted: bool) -> None:
-        self.own_peaks = OwnPeaks(days)
+    def __init__(self, rules: Sequence[PeakRule], netted: bool) -> None:
+        self.own_peaks = [OwnPeaks(rule.count, rule.interval_min / HOUR_MIN) for rule in rules]
+        self._of_year = [rule.over == "year" for rule in rules]
         self.hour = -1  # of the local clock
         self.hours = 0  # that have begun; in autumn one of the clock comes twice
         self._into_h = 0.0  # how much of the running hour had passed before the last step
@@ -57,30 +65,34 @@ class Memory:
         self._pv_kw = [0.0] * DAY_H
         self._prices: deque[float] = deque(maxlen=PRICE_DAYS * DAY_H)
         self._values: deque[float] = deque(maxlen=STAYS)
-        # Of the running hour's steps: load, sun, and the house's import as it counts.
-        self._steps: list[tuple[float, float, float]] = []
+        self._steps: list[tuple[float, float]] = []  # load and sun of the running hour's steps
 
     def note(self, household: HouseholdView) -> None:
         """Take in what holds in the coming step."""
         hour, into_h = int(household.hour_of_day), household.hour_of_day % 1.0
         if hour != self.hour or into_h <= self._into_h:
             self._end_hour(hour)
-            self.own_peaks.note_month(household.month_days_left)
+            for own, of_year in zip(self.own_peaks, self._of_year, strict=True):
+                year_days = min(YEAR_DAYS_AHEAD, household.year_days_left)
+                own.note_month(year_days if of_year else household.month_days_left)
             self.hours += 1
             self._prices.append(mean_price(household))
         self._into_h = into_h
         load_kw, pv_kw = household.load_kw, household.pv_kw
         import_kw = max(0.0, load_kw - (pv_kw if self._netted else 0.0))
-        self._steps.append((load_kw, pv_kw, household.interval_factor * import_kw))
+        self._steps.append((load_kw, pv_kw))
+        for own, factor in zip(self.own_peaks, household.interval_factor, strict=True):
+            own.note(factor * import_kw, into_h)
 
     def _end_hour(self, hour: int) -> None:
         if self._steps:
-            load_kw, pv_kw, counted_kw = (
+            load_kw, pv_kw = (
                 math.fsum(part) / len(self._steps) for part in zip(*self._steps, strict=True)
             )
             self._loads_kw[self.hour].append(load_kw)
             self._pv_kw[self.hour] = pv_kw
-            self.own_peaks.note_hour(counted_kw, day_over=hour < self.hour)
+            for own in self.own_peaks:
+                own.end_hour(day_over=hour < self.hour)
         self._steps, self.hour = [], hour
 
     def load_kw(self, hour: int, now_kw: float) -> float:
@@ -118,26 +130,31 @@ def _draw_noise(seed: Any, key: Any, episode: Any, noise: Any) -> None:
         noise[i] = 2.0 * uniform(stream, i) - 1.0
 
 
-def _month_peaks_kw(future: Future) -> NDArray[np.float64]:
-    """For each step (T,) the N-th highest peak when its month ends, while no car charges."""
+def _final_peaks_kw(future: Future, rule: int) -> NDArray[np.float64]:
+    """For each step the N peaks (T, N) when its month (or year) ends, while no car charges.
+
+    The lowest of them is the first.
+    """
     tables, results = future.world.tables, future.results
     settings, before, after = tables.settings[0], future.households[:-1], future.households[1:]
     # The record that opens a month holds nothing of the last one: what a step adds is added here.
     sun_kw = results["pv_kw"] if settings["netted"] else 0.0
     import_kwh = np.maximum(0.0, results["load_kw"] - sun_kw) * settings["step_h"]
-    factor = tables.power.rates[before["power_class"], 0, FACTOR]
-    interval_kw = before["interval_kw"][:, 0] + factor * import_kwh
-    # (T, N); fails where a tariff has more than one rule.
-    peaks_kw = np.squeeze(before["peaks_kw"], axis=1).copy()
+    record = tables.power.rules[rule]
+    factor = tables.power.rates[before["power_class"], rule, FACTOR]
+    counted_kwh = factor * import_kwh
+    interval_kw = before["interval_kw"][:, rule] + counted_kwh * record["intervals_per_h"]
+    peaks_kw = before["peaks_kw"][:, rule].copy()  # (T, places)
     peaks_kw[:, LOWEST] = np.maximum(peaks_kw[:, LOWEST], interval_kw)
     peaks_kw.sort(axis=1)
     hour, minute = np.divmod(after["place_min"], HOUR_MIN)
-    over = (minute == 0) & (tables.hours["opens"][hour] & MONTH != 0)
+    period = YEAR if record["of_year"] else MONTH
+    over = (minute == 0) & (tables.hours["opens"][hour] & period != 0)
     over[-1] = True
     ends = np.flatnonzero(over)
     last = ends[np.searchsorted(ends, np.arange(over.size))]
-    highest: NDArray[np.float64] = peaks_kw[last, -int(tables.power.rules["count"][0])]
-    return highest
+    final: NDArray[np.float64] = peaks_kw[last, -int(record["count"]) :]
+    return final
 
 
 class Forecast:
@@ -165,16 +182,21 @@ class Forecast:
         last_day_kw = forecast_kw[-(DAY_MIN // step_min) :]
         beyond_kw = np.resize(last_day_kw, slots * HOUR_MIN // step_min)
         self._sums = np.concatenate([[0.0], np.cumsum(np.concatenate([forecast_kw, beyond_kw]))])
-        self._peak_kw = _month_peaks_kw(future) * (1.0 + error * noise[0])
+        rules = len(known_rules(future.world.scenario.tariff))
+        self._peaks_kw = [
+            _final_peaks_kw(future, rule) * (1.0 + error * noise[0]) for rule in range(rules)
+        ]
 
     def mean_kw(self, step: int, steps: int) -> float:
         """Mean load over so many steps from one on."""
         return float((self._sums[step + steps] - self._sums[step]) / steps)
 
-    def month_peak_kw(self, step: int) -> float:
-        """The N-th highest peak when the running month, or the future, ends.
+    def final_peaks_kw(self, step: int, rule: int) -> list[float]:
+        """A rule's N peaks when the running month (or year), or the future, ends, lowest first.
 
-        It is that of the house alone, if the future begins with an episode. If it begins later, the
-        peaks that the cars had set in the month by then count: they are paid for, whatever comes.
+        They are those of the house alone, if the future begins with an episode. If it begins later,
+        the peaks that the cars had set by then count: they are paid for, whatever comes.
         """
-        return float(self._peak_kw[min(step, self._peak_kw.size - 1)])
+        peaks_kw = self._peaks_kw[rule]
+        final: list[float] = peaks_kw[min(step, len(peaks_kw) - 1)].tolist()
+        return final

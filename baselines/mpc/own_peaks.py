@@ -1,10 +1,10 @@
-"""What `mpc` expects of the month's peak: what the house alone will set, and how surely.
+"""What `mpc` expects of a rule's peaks: what the house alone will set, and how surely.
 
 A kW above the N-th highest peak is paid, but only if no later days of the house alone would have
 set it anyway. So what a plan pays for it is the price times the chance that they will not: that
-fewer than N days of the month, those seen and those to come, reach it. Peaks of days to come are
-taken to be drawn one by one from a lognormal distribution. Today counts as a day to come until it
-is over.
+fewer than N days of the month (or year), those seen and those to come, reach it. Peaks of days to
+come are taken to be drawn one by one from a lognormal distribution. Today counts as a day to come
+until it is over. Each rule of a tariff has its own intervals, factors and N.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import math
 from collections import deque
 from typing import NamedTuple
 
+from baselines.policies.peak_rule import SPREAD, USUAL_SHARE
+
 PEAK_DAYS = 28  # so many are remembered
-# Fitted to 96 months of `stockholm` in its training worlds: the highest usual hour as a share of
-# the mean daily peak, and how far a month's peaks spread (standard deviation of their logarithms).
-USUAL_SHARE, SPREAD = 0.72, 0.35
 # For so many days seen counts what the usual load lets expect; with 6, months cost the same.
 PRIOR_DAYS = 3.0
 # The chance is worked out so many kW apart, and rounded to sixths: few pieces for the programme.
 STEP_KW, SHARES = 0.2, 6
+SAME_TIME = 1e-9
 
 
 class PeakRaise(NamedTuple):
@@ -33,30 +33,70 @@ class PeakRaise(NamedTuple):
 FULL_PRICE = [PeakRaise(math.inf, 1.0)]
 
 
+def after(raises: list[PeakRaise], more_kw: float) -> list[PeakRaise]:
+    """What kW cost above a peak that is already so much higher."""
+    found = []
+    for width_kw, share in raises:
+        taken_kw = min(width_kw, more_kw)
+        more_kw -= taken_kw
+        if width_kw > taken_kw:
+            found.append(PeakRaise(width_kw - taken_kw, share))
+    return found
+
+
+def cost_of(raises: list[PeakRaise], more_kw: float) -> float:
+    """What a peak that is so much higher costs, as a share of a kW's price."""
+    cost = 0.0
+    for width_kw, share in raises:
+        cost += min(width_kw, more_kw) * share
+        more_kw -= min(width_kw, more_kw)
+    return cost
+
+
 class OwnPeaks:
-    """The highest hours, as they count, of the days of a house without its cars.
+    """The highest intervals, as they count, of the days of a house without its cars.
 
     Args:
-        days: How many peaks count in the power charge, N.
+        days: How many peaks count in the rule, N.
+        interval_h: Length of its intervals.
     """
 
-    def __init__(self, days: int) -> None:
-        self._days = days
+    def __init__(self, days: int, interval_h: float = 1.0) -> None:
+        self._days, self._interval_h = days, interval_h
+        self._interval = -1  # number of the running one in its hour
+        self._steps: list[float] = []  # import of its steps, as it counts
         self._peaks_kw: deque[float] = deque(maxlen=PEAK_DAYS)
         self._month_peaks_kw: list[float] = []
         self._today_kw = 0.0
         self._days_left = 0.0
 
-    def note_hour(self, counted_kw: float, day_over: bool) -> None:
-        """Take in what the house imported in an hour, as it counts."""
-        self._today_kw = max(self._today_kw, counted_kw)
+    def note(self, counted_kw: float, into_h: float) -> None:
+        """Take in what the house imports in a step, as it counts, so far into its hour."""
+        interval = int(into_h / self._interval_h + SAME_TIME)
+        if interval != self._interval:
+            self._end_interval()
+        self._interval = interval
+        self._steps.append(counted_kw)
+
+    def end_hour(self, day_over: bool) -> None:
+        """Take in that the hour is over, and whether the day is too."""
+        self._end_interval()
+        self._interval = -1
         if day_over:
             self._peaks_kw.append(self._today_kw)
             self._month_peaks_kw.append(self._today_kw)
             self._today_kw = 0.0
 
+    def _end_interval(self) -> None:
+        if self._steps:
+            self._note_interval(math.fsum(self._steps) / len(self._steps))
+        self._steps = []
+
+    def _note_interval(self, counted_kw: float) -> None:
+        self._today_kw = max(self._today_kw, counted_kw)
+
     def note_month(self, days_left: float) -> None:
-        """Take in how many days the month still has; in a new one peaks begin anew."""
+        """Take in how many days the month (or year) still has; in a new one peaks begin anew."""
         if days_left > self._days_left + 1.0:
             self._month_peaks_kw.clear()
         self._days_left = days_left

@@ -9,22 +9,32 @@ import operator
 import numpy as np
 from numpy.typing import NDArray
 
-from baselines.mpc.follow import CarSettings, Follower, last_ampere
+from baselines.mpc.follow import MARGIN_KW, CarSettings, Follower, last_ampere
 from baselines.mpc.forecast import Forecast, Memory, hour_slots
-from baselines.mpc.own_peaks import FULL_PRICE, PeakRaise
-from baselines.mpc.plan import Outlook, Plan, Stay, Surplus, make_plan, site_of
+from baselines.mpc.own_peaks import FULL_PRICE, PeakRaise, after, cost_of
+from baselines.mpc.plan import (
+    Level,
+    Outlook,
+    PeakOutlook,
+    Plan,
+    Stay,
+    Surplus,
+    make_plan,
+    site_of,
+)
 from baselines.mpc.reserve import FREE_KW, Stays
 from baselines.policies.base import Future, Policy
-from baselines.policies.peak_rule import factor_table, last_share, month_prices, rule_of
-from baselines.policies.view import HouseholdView, View
+from baselines.policies.peak_rule import KnownRule, kept_step, known_rules, last_share
+from baselines.policies.view import LASTING, HouseholdView, View
 from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.durations import DAY_H, HOUR_MIN
-from ev_gym.scenario import Scenario
+from ev_gym.scenario import Scenario, Tariff
 from ev_gym.scenario.vehicle import TRIPS
 
 MOST_HOURS = 72
 OBSERVED_ZERO_H = 1e-3  # times are observed in float32
-WEEK = 7  # days
+# Dearer than anything that a kW more could bring: what keeps a plan on a step of the power charge.
+NEVER_PER_KW = 1e4
 
 
 class Mpc(Policy):
@@ -34,8 +44,8 @@ class Mpc(Policy):
     linear programme (`mpc.plan`) plans the hours until the last planned departure, at most 72: all
     cars together, within what the connection leaves beside the expected load, with discharging
     where the charger can. Only its first hour is followed (`mpc.follow`), then it is solved anew.
-    So new prices (13:00), a load that was not expected and energy that was not stored are answered
-    within the hour.
+    So new prices, a load that was not expected and energy that was not stored are answered within
+    the hour.
 
     *What it knows.* The observation, and what it saw before in the episode. Prices of the window,
     which fills what is not published yet with the last known day; beyond it its last day repeats.
@@ -156,6 +166,61 @@ class Mpc(Policy):
         return np.array([self._planner(row).decide(household) for row, household in households])
 
 
+def _export_follows(tariff: Tariff) -> bool:
+    """Whether the export price follows the spot price as the import price does."""
+    return all(
+        any(row.spot_factor != 0.0 for row in rows) for rows in (tariff.export, tariff.energy)
+    )
+
+
+class KnownAhead:
+    """A rule of the power charge, and what an episode has told of its price.
+
+    Attributes:
+        known: The rule.
+        factors: (12, 2, 24) by how much hours count in each month, on workdays and on days off.
+        price_per_kw: Of a kW more in one peak; the year's dearest, until an hour tells it.
+    """
+
+    def __init__(self, known: KnownRule) -> None:
+        self.known = known
+        self.factors = known.factors(HOUR_MIN)
+        self.price_per_kw = float(known.per_kw.max())
+
+    def note(self, household: HouseholdView, r: int) -> None:
+        """Take in the price, where the coming step tells it."""
+        if household.interval_factor[r] > 0.0:
+            self.price_per_kw = self.told(household, r)
+
+    def told(self, household: HouseholdView, r: int) -> float:
+        """Price of a kW that counts in full, as observed; below 0 where it is not."""
+        factor = household.interval_factor[r]
+        return household.power_price_per_kw[r] / factor if factor > 0.0 else -1.0
+
+    def usual_kw(self, household: HouseholdView) -> float:
+        """The highest of the day's usual hours, as it counts on a workday."""
+        factors, first = self.factors[household.month - 1, 0], int(household.hour_of_day)
+        counted_kw = [
+            load_kw * float(factors[h % DAY_H])
+            for h, load_kw in enumerate(household.usual_load_kw, first)
+        ]
+        return max(counted_kw, default=0.0)
+
+    def later_factors(
+        self, household: HouseholdView, hour: list[int], day: list[int]
+    ) -> list[float]:
+        """How the hours after the running one will count.
+
+        Of the calendar only today's kind of day is observed. So a weekend whose days all count in
+        part is heeded today; every later day is taken for one that counts in full.
+        """
+        off_today, factors = int(household.weekend), self.factors[household.month - 1]
+        return [
+            float(factors[off_today if d == 0 else 0, h])
+            for h, d in zip(hour[1:], day[1:], strict=True)
+        ]
+
+
 class Planner:
     """The planner of one household; households know nothing of each other."""
 
@@ -165,22 +230,16 @@ class Planner:
         self.steps = 0
         self._policy, self._site, self._scenario = policy, policy.site, scenario
         self._battery_kwh = [car.battery_kwh for car in scenario.vehicles]
-        self._memory = Memory(self._site.peaks, self._site.netted)
+        self._rules = [KnownAhead(known) for known in known_rules(tariff)]
+        self._memory = Memory([ahead.known.rule for ahead in self._rules], self._site.netted)
         self._stays_seen = [
             Stays(car.battery_kwh, car.wanted_soc == TRIPS) for car in scenario.vehicles
         ]
         self._forecast: Forecast | None = None
         self._forecast_from = 0  # the step with which the forecast begins
-        self._vat = last_share(tariff.vat)
-        # By how much hours count in any month, of workdays and of days off, (2, 24); and the
-        # dearest price, until an hour tells it.
-        self._factors, self._power_price_per_kw = np.ones((2, DAY_H)), 0.0
-        self._different_days = True
-        if tariff.has_power_charge:
-            rule = rule_of(tariff)
-            self._factors = factor_table(rule).max(axis=0)
-            self._power_price_per_kw = float(month_prices(tariff, rule).max())
-            self._different_days = rule.different_days or rule.count == 1
+        self._with_taxes = (1.0 + last_share(tariff.levy)) * (1.0 + last_share(tariff.vat))
+        self._export_follows = _export_follows(tariff)
+        self._netting = tariff.netting
         self._energy_weight, self._power_weight = weights.energy, weights.power
         # The number of the hour and the departures for which the plan was made.
         self._planned_for: tuple[int, ...] = ()
@@ -210,8 +269,8 @@ class Planner:
                 household.wanted_soc[k],
                 household.minutes_to_departure[k],
             )
-        if household.interval_factor > 0.0:
-            self._power_price_per_kw = household.power_price_per_kw / household.interval_factor
+        for r, ahead in enumerate(self._rules):
+            ahead.note(household, r)
         fractions = [0.0] * len(household.plugged)
         if any(household.plugged):
             now_min = self.steps * self._scenario.time_step_min
@@ -254,31 +313,55 @@ class Planner:
         first_h = 1.0 - household.hour_of_day % 1.0
         hours = min(MOST_HOURS, 1 + math.ceil(max(0.0, stay_h - first_h) - OBSERVED_ZERO_H))
         slots_h, slot_prices = self._prices_by_hour(household, hours)
-        # Import and export prices differ by tax and transfer, assumed to stay those of now.
-        export_price = self._energy_weight * household.export_price_per_kwh
-        apart = slot_prices[0][0] / (1.0 + self._vat) - export_price
         prices = [
             math.fsum(map(operator.mul, of_slots, lengths_h)) / math.fsum(lengths_h)
             for of_slots, lengths_h in zip(slot_prices, slots_h, strict=True)
         ]
+        export_prices = self._export_prices(household, slot_prices[0][0], prices[:hours])
         hour = [(memory.hour + h) % DAY_H for h in range(hours)]
         day = [(memory.hour + h) // DAY_H for h in range(hours)]
         worth_per_kwh = memory.value_per_kwh(prices)
+        load_kw = self._load_kw(household, first_h, hour)
+        pv_kw = [household.pv_kw, *(memory.pv_kw(later) for later in hour[1:])]
+        net_kw = [
+            max(0.0, load - (sun if self._site.netted else 0.0))
+            for load, sun in zip(load_kw, pv_kw, strict=True)
+        ]
         return Outlook(
             slots_h=slots_h[:hours],
             slot_prices_per_kwh=slot_prices[:hours],
-            export_price_per_kwh=[price / (1.0 + self._vat) - apart for price in prices[:hours]],
-            load_kw=self._load_kw(household, first_h, hour),
-            pv_kw=[household.pv_kw, *(memory.pv_kw(later) for later in hour[1:])],
-            hour_factor=[household.interval_factor, *self._later_factors(household, hour, day)],
+            export_price_per_kwh=export_prices,
+            export_kw=[self._site.export_kw(price) for price in export_prices],
+            load_kw=load_kw,
+            pv_kw=pv_kw,
             day=day,
-            peak_kw=self._peak_kw(household),
-            hour_kwh=household.interval_kw,
-            power_price_per_kw=self._power_weight * self._power_price_per_kw,
-            raises=self._raises(household),
+            rules=[
+                self._peak_outlook(household, r, hour, day, first_h, net_kw)
+                for r in range(len(self._rules))
+            ],
             worth_per_kwh=worth_per_kwh,
             reserves=[self._reserve(stay, worth_per_kwh) for stay in self._stays],
         )
+
+    def _export_prices(
+        self, household: HouseholdView, price_now: float, prices: list[float]
+    ) -> list[float]:
+        """Of an exported kWh, weighted, for each hour of whose import the price is given.
+
+        Import and export prices differ by tax and transfer, assumed to stay those of now; an export
+        price that does not follow the spot price stays as it is. With a balance over a month or a
+        year its present sign is taken to stay: each kWh that is exported then earns what one costs.
+        """
+        if self._netting in LASTING and household.balance_kwh != 0.0:
+            return prices
+        export_price = self._energy_weight * household.export_price_per_kwh
+        if self._netting == "hour" and household.balance_kwh > 0.0:
+            # What is told holds for this hour alone.
+            return [prices[0], *(price / self._with_taxes for price in prices[1:])]
+        if not self._export_follows:
+            return [export_price] * len(prices)
+        apart = price_now / self._with_taxes - export_price
+        return [price / self._with_taxes - apart for price in prices]
 
     def _prices_by_hour(
         self, household: HouseholdView, hours: int
@@ -320,24 +403,112 @@ class Planner:
         ]
         return load_kw
 
-    def _peak_kw(self, household: HouseholdView) -> float:
-        """Up to here an hour costs no power charge: the peak so far, or that of the forecast."""
-        if self._forecast is None:
-            return household.peak_kw
-        month_peak_kw = self._forecast.month_peak_kw(self.steps - self._forecast_from)
-        return max(household.peak_kw, month_peak_kw)
-
-    def _raises(self, household: HouseholdView) -> list[PeakRaise]:
-        """What the kW above that cost."""
-        first = int(household.hour_of_day)
-        each_day_counts = self._different_days and bool((self._factors > 0.0).any(axis=1).all())
-        if self._forecast is not None or not household.usual_load_kw or not each_day_counts:
-            return FULL_PRICE
-        counted_kw = [
-            load_kw * float(self._factors[0, h % DAY_H])
-            for h, load_kw in enumerate(household.usual_load_kw, first)
+    def _peak_outlook(
+        self,
+        household: HouseholdView,
+        r: int,
+        hour: list[int],
+        day: list[int],
+        first_h: float,
+        net_kw: list[float],
+    ) -> PeakOutlook:
+        """What is known or expected of a rule of the power charge."""
+        ahead = self._rules[r]
+        factor = [
+            household.interval_factor[r],
+            *ahead.later_factors(household, hour, day),
         ]
-        return self._memory.own_peaks.raises(household.peak_kw, max(counted_kw))
+        interval_kw = household.interval_kw[r]
+        plain = PeakOutlook(
+            factor=factor,
+            peak_kw=household.peak_kw[r],
+            interval_kw=interval_kw,
+            price_per_kw=self._power_weight * ahead.price_per_kw,
+            raises=FULL_PRICE,
+        )
+        final_kw = None
+        if self._forecast is not None:
+            final_kw = self._forecast.final_peaks_kw(self.steps - self._forecast_from, r)
+        # What the house alone is expected to reach is no choice of a plan.
+        alone_kw = [f * kw for f, kw in zip(factor, net_kw, strict=True)]
+        if ahead.known.rule.interval_min == HOUR_MIN:
+            alone_kw[0] = interval_kw + alone_kw[0] * first_h
+        if ahead.known.stepped:
+            return self._kept_step(household, r, plain, max(alone_kw), final_kw)
+        if final_kw is None:
+            plain = plain._replace(raises=self._raises(household, r))
+        else:
+            plain = plain._replace(peak_kw=max(household.peak_kw[r], final_kw[0]))
+        if ahead.known.rule.interval_min < HOUR_MIN and any(factor) and plain.price_per_kw > 0.0:
+            return self._short_intervals(plain, r, max(alone_kw), net_kw, len(set(day)))
+        return plain
+
+    def _kept_step(
+        self,
+        household: HouseholdView,
+        r: int,
+        plain: PeakOutlook,
+        alone_kw: float,
+        final_kw: list[float] | None,
+    ) -> PeakOutlook:
+        """The same of a charge of steps: the step that is kept, and what the next one costs."""
+        ahead, known = self._rules[r], self._rules[r].known
+        usual_kw = ahead.usual_kw(household)
+        expected_kw = max(known.rule.floor_kw, known.above_usual * usual_kw)
+        if final_kw is not None:
+            expected_kw = math.fsum(final_kw) / len(final_kw)
+        limits_kw = known.limits_kw[household.month - 1]
+        prices = known.step_prices[household.month - 1]
+        told = ahead.told(household, r)
+        peak_kw, following = kept_step(
+            limits_kw, prices, known.rule.count, household.peak_kw[r], told, expected_kw
+        )
+        if math.isinf(peak_kw):
+            return plain._replace(price_per_kw=0.0)
+        ends = [float(kw) for kw in limits_kw[following + 1 :] if math.isfinite(kw)]
+        next_step = Level(
+            (ends[0] if ends else self._site.limit_kw) - float(limits_kw[following]),
+            self._power_weight * float(prices[following] - prices[following - 1]),
+        )
+        return plain._replace(
+            peak_kw=max(peak_kw, alone_kw),
+            price_per_kw=NEVER_PER_KW if self._power_weight > 0.0 else 0.0,
+            levels=(next_step,),
+        )
+
+    def _short_intervals(
+        self, plain: PeakOutlook, r: int, alone_kw: float, net_kw: list[float], days: int
+    ) -> PeakOutlook:
+        """The same of intervals shorter than an hour, with the levels at which cars can charge."""
+        site, rule = self._site, self._rules[r].known.rule
+        least_kw = min(site.cars[stay.k].least_kw for stay in self._stays)
+        least_kw *= site.step_h / site.interval_h[r]
+        # Above what the house will draw alone, which is no choice of a plan.
+        peak_kw = max(plain.peak_kw, alone_kw)
+        raises = after(plain.raises, peak_kw - plain.peak_kw)
+        needed_kw = sorted(
+            factor * (kw + least_kw + MARGIN_KW)
+            for factor, kw in zip(plain.factor, net_kw, strict=True)
+            if factor > 0.0
+        )
+        tried_kw = {needed_kw[place] - peak_kw for place in (0, len(needed_kw) // 2, -1)}
+        price_per_kw = plain.price_per_kw * (min(days, rule.count) if site.daily[r] else 1)
+        levels = [
+            Level(more_kw, price_per_kw * cost_of(raises, more_kw))
+            for more_kw in sorted(tried_kw)
+            if more_kw > 0.0
+        ]
+        return plain._replace(peak_kw=peak_kw, raises=raises, levels=tuple(levels))
+
+    def _raises(self, household: HouseholdView, r: int) -> list[PeakRaise]:
+        """What the kW above the peak of a rule cost, where the load is learned."""
+        ahead, rule = self._rules[r], self._rules[r].known.rule
+        factors = ahead.factors[household.month - 1]
+        of_days = rule.different_days or rule.count == 1
+        each_day_counts = of_days and bool((factors > 0.0).any(axis=1).all())
+        if not household.usual_load_kw or not each_day_counts:
+            return FULL_PRICE
+        return self._memory.own_peaks[r].raises(household.peak_kw[r], ahead.usual_kw(household))
 
     def _reserve(self, stay: Stay, worth_per_kwh: float) -> list[Surplus]:
         """What a stay's kWh beyond the wanted ones are worth more than others."""
@@ -350,20 +521,6 @@ class Planner:
         return self._stays_seen[stay.k].reserve(
             stay.wanted_kwh, car.limit_kwh, free_kw, dearer_per_kwh, site.stop_cost
         )
-
-    def _later_factors(
-        self, household: HouseholdView, hour: list[int], day: list[int]
-    ) -> list[float]:
-        """How the hours after the running one will count in the power charge.
-
-        Of the calendar only today's kind of day is observed. So a weekend whose days all count in
-        part is heeded today; every later day is taken for one that counts in full.
-        """
-        off_today = int(household.weekend)
-        return [
-            float(self._factors[off_today if d == 0 else 0, h])
-            for h, d in zip(hour[1:], day[1:], strict=True)
-        ]
 
     def _running_slot(self, household: HouseholdView) -> tuple[int, float]:
         """Number of the running slot in the plan of this hour, and what is left of it (h)."""

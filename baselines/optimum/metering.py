@@ -11,7 +11,7 @@ import numpy as np
 
 from baselines.foresight import Future
 from baselines.optimum.accounts import ABOVE, Account, account_of
-from baselines.optimum.reach import Reach, steps_of, sun_kw
+from baselines.optimum.reach import Reach, export_limit_kw, steps_of, sun_kw
 from ev_gym.runtime.arrays import Bools, Floats
 
 
@@ -52,7 +52,8 @@ class Meter(NamedTuple):
 def meter_of(future: Future, reach: Reach) -> Meter:
     """The energy bill of each step, without weights."""
     settings = future.world.tables.settings[0]
-    step_h, limit_kwh = settings["step_h"], settings["export_limit_kw"] * settings["step_h"]
+    step_h = settings["step_h"]
+    limit_kwh = export_limit_kw(future) * step_h
     price = steps_of(future, "price_per_kwh")
     export = steps_of(future, "export_price_per_kwh") * float(settings["produces"])
     load_kwh, sun_kwh = steps_of(future, "load_kw") * step_h, sun_kw(future) * step_h

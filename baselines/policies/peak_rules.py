@@ -13,91 +13,89 @@ from baselines.policies.headroom import ROUNDING_KW
 from baselines.policies.peaks import (
     SAME_KWH,
     Hours,
+    Room,
+    Rules,
+    Slots,
     Terms,
     add,
+    cell_of,
     copy,
     fill,
-    hours_ahead,
     missing_cost,
     power_charge,
+    room_for,
+    room_kwh,
+    rules_and_hours,
+    slots_of,
     terms_of,
 )
 from baselines.policies.view import View
-from ev_gym.runtime.arrays import Floats, Ints
+from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import compiled
-from ev_gym.runtime.durations import DAY_H
 from ev_gym.scenario import Scenario
 
 RAISE_KW = 0.5  # budgets that are tried lie so far apart
 MOST_KW, LEAST_KW, STORED = 0, 1, 2  # columns of what is known of a car
 
 
-class Slots(NamedTuple):
-    """The price window of n households, and their stays.
+class Work(NamedTuple):
+    """Arrays to work in, an entry for each of H cells: compiled code allocates nothing.
 
     Attributes:
-        prices: (n, S) of its slots, the running one first.
-        order: (n, S) their numbers, the cheapest first.
-        into_h: (n,) how much of the running slot has passed.
-        left_h: (n, K) hours to departure.
+        load_kwh: (H,) what house and cars import.
+        room: What a budget leaves.
+        taken_kwh: (K, H) what each car takes.
+        budget_kw: (R,) what each rule's intervals may reach.
     """
 
-    prices: Floats
-    order: Ints
-    into_h: Floats
-    left_h: Floats
+    load_kwh: Floats
+    room: Room
+    taken_kwh: Floats
+    budget_kw: Floats
 
 
 @compiled
-def _leave_room(hours: Hours, i: int, budget_kw: float, load_kwh: Floats, room_kwh: Floats) -> None:
-    """Write into `room_kwh` (H,) what a budget leaves beside the load, inside the connection."""
-    for hour in range(load_kwh.shape[0]):
-        added_kwh = load_kwh[hour] - hours.load_kwh[i, hour]  # by cars before
-        room_kwh[hour] = hours.room_kwh[i, hour] - added_kwh
-        if hours.factor[i, hour] > 0.0:
-            before_kwh = hours.before_kwh[i] if hour == 0 else 0.0
-            left_kwh = (budget_kw - before_kwh) / hours.factor[i, hour]
-            room_kwh[hour] = min(room_kwh[hour], left_kwh - load_kwh[hour])
-        room_kwh[hour] = max(0.0, room_kwh[hour])
+def _leave_room(rules: Rules, hours: Hours, i: int, work: Work) -> None:
+    """Write into the room what budgets leave beside the load, inside the connection."""
+    load_kwh, room = work.load_kwh, work.room
+    for cell in range(load_kwh.shape[0]):
+        added_kwh = load_kwh[cell] - hours.load_kwh[i, cell]  # by cars before
+        room.cell_kwh[cell] = max(0.0, hours.room_kwh[i, cell] - added_kwh)
+    running = cell_of(hours, i, 0.0)
+    for r in range(rules.cells.shape[0]):
+        cells = rules.cells[r]
+        for interval in range(load_kwh.shape[0] // cells):
+            before_kw = rules.before_kw[i, r] if interval == running // cells else 0.0
+            left_kwh = (work.budget_kw[r] - before_kw) * cells * hours.cell_h
+            for cell in range(interval * cells, (interval + 1) * cells):
+                left_kwh -= hours.factor[i, r, cell] * load_kwh[cell]
+            room.counted_kwh[r, interval] = max(0.0, left_kwh)
 
 
 @compiled
 def _power_now(
-    kwh: float, room_kwh: float, rest_h: float, step_h: float, powers_kw: Floats, least_kw: float
+    kwh: float, spare_kwh: float, rest_h: float, step_h: float, powers_kw: Floats, least_kw: float
 ) -> float:
     """With which power a car begins to take `kwh` from the running slot, evenly over its rest.
 
-    The next higher one of the charger, where the hour's room, with `room_kwh` besides, allows it
-    for a step.
+    The next higher one of the charger, where the interval's room, with `spare_kwh` besides, allows
+    it for a step.
     """
     if kwh <= SAME_KWH:
         return 0.0
     even_kw = max(kwh / rest_h, least_kw)
     for level in range(powers_kw.shape[0]):
         if powers_kw[level] >= even_kw - ROUNDING_KW:
-            if powers_kw[level] * step_h <= kwh + room_kwh + SAME_KWH:
+            if powers_kw[level] * step_h <= kwh + spare_kwh + SAME_KWH:
                 return float(powers_kw[level])
             break
     return even_kw
 
 
-class Work(NamedTuple):
-    """Arrays to work in, an entry for each of H hours: compiled code allocates nothing.
-
-    Attributes:
-        load_kwh: (H,) what house and cars import.
-        room_kwh: (H,) what a budget leaves.
-        taken_kwh: (K, H) what each car takes.
-    """
-
-    load_kwh: Floats
-    room_kwh: Floats
-    taken_kwh: Floats
-
-
 @compiled
 def _bill(
     slots: Slots,
+    rules: Rules,
     hours: Hours,
     terms: Terms,
     car: Floats,
@@ -106,29 +104,29 @@ def _bill(
     k: int,
     want_kwh: float,
     budget_kw: float,
-    free_kw: float,
+    free_kw: Floats,
 ) -> tuple[float, float]:
     """What it costs to fill a car under a budget, and what of it is for the running slot.
 
-    `work` then holds what it takes from each hour, and what that leaves of the room.
+    `work` then holds what it takes from each cell, and what that leaves of the room. A rule that
+    leaves more than the budget, for nothing, leaves that.
     """
-    _leave_room(hours, i, budget_kw, work.load_kwh, work.room_kwh)
+    for r in range(free_kw.shape[0]):
+        work.budget_kw[r] = max(free_kw[r], budget_kw)
+    _leave_room(rules, hours, i, work)
     bill, rest_kwh, now_kwh = fill(
-        slots.prices[i], slots.order[i], slots.prices.shape[1], terms, slots.into_h[i],
-        hours.passed_h[i], slots.left_h[i, k], car[MOST_KW], car[LEAST_KW], want_kwh,
-        work.room_kwh, work.taken_kwh[k],
+        slots, slots.prices.shape[1], rules, hours, terms, i, k, car[MOST_KW], car[LEAST_KW],
+        want_kwh, work.room, work.taken_kwh[k],
     )  # fmt: skip
     bill += missing_cost(rest_kwh * car[STORED], terms)
-    bill += power_charge(
-        work.taken_kwh[k], work.load_kwh, hours.factor[i], hours.span[i], hours.before_kwh[i],
-        free_kw, hours.price_per_kw[i], terms.peaks,
-    )  # fmt: skip
+    bill += power_charge(work.taken_kwh[k], work.load_kwh, rules, hours, i, free_kw)
     return bill, now_kwh
 
 
 @compiled
 def _best_budget(
     slots: Slots,
+    rules: Rules,
     hours: Hours,
     terms: Terms,
     car: Floats,
@@ -137,23 +135,24 @@ def _best_budget(
     k: int,
     want_kwh: float,
     lowest_kw: float,
-    free_kw: float,
+    free_kw: Floats,
     most_kw: float,
 ) -> float:
     """The budget with the least bill; the lower one at a tie."""
     best, best_kw, tried_kw = math.inf, lowest_kw, lowest_kw
     while True:
-        bill, _ = _bill(slots, hours, terms, car, work, i, k, want_kwh, tried_kw, free_kw)
+        bill, _ = _bill(slots, rules, hours, terms, car, work, i, k, want_kwh, tried_kw, free_kw)
         if bill < best - SAME_KWH:
             best, best_kw = bill, tried_kw
         tried_kw += RAISE_KW
-        if hours.price_per_kw[i] <= 0.0 or tried_kw > most_kw:
+        if tried_kw > most_kw:
             return best_kw
 
 
 @compiled
 def _fill_all(
     slots: Slots,
+    rules: Rules,
     hours: Hours,
     terms: Terms,
     cars: Floats,
@@ -161,6 +160,7 @@ def _fill_all(
     needed_kwh: Floats,
     spare_kwh: Floats,
     free_kw: Floats,
+    lowest_kw: Floats,
     most_kw: float,
     work: Work,
     now_kw: Floats,
@@ -170,13 +170,15 @@ def _fill_all(
 
     Args:
         slots: Prices and stays.
-        hours: The hours ahead.
+        rules: Of the power charge.
+        hours: The cells ahead.
         terms: Of the bill.
         cars: (K, 3) most and least power, and what is stored of a kWh.
         powers_kw: (K, levels) of the charger.
         needed_kwh: (n, K) at the wall.
         spare_kwh: (n, K) at the wall, what may be stored besides.
-        free_kw: (n,) the budget that costs nothing.
+        free_kw: (n, R) what costs nothing in each rule.
+        lowest_kw: (n,) the least of these.
         most_kw: The highest budget.
         work: To work in.
         now_kw: (n, K) the result: power of the coming step.
@@ -184,14 +186,14 @@ def _fill_all(
     """
     for i in range(needed_kwh.shape[0]):
         copy(work.load_kwh, hours.load_kwh[i])
-        budget_kw[i] = free_kw[i]
+        budget_kw[i] = lowest_kw[i]
         for fills in range(2 * needed_kwh.shape[1]):
             k = fills % needed_kwh.shape[1]
             besides = fills >= needed_kwh.shape[1]
             want_kwh, tried_kw = needed_kwh[i, k], budget_kw[i]
             if besides:
                 # Both together, and nothing is raised for it.
-                want_kwh, tried_kw = want_kwh + spare_kwh[i, k], free_kw[i]
+                want_kwh, tried_kw = want_kwh + spare_kwh[i, k], lowest_kw[i]
                 if spare_kwh[i, k] <= SAME_KWH or now_kw[i, k] > 0.0:
                     continue
                 add(work.load_kwh, work.taken_kwh[k], -1.0)
@@ -200,18 +202,22 @@ def _fill_all(
                 if want_kwh <= SAME_KWH:
                     continue
                 tried_kw = _best_budget(
-                    slots, hours, terms, cars[k], work, i, k, want_kwh, tried_kw, free_kw[i],
-                    most_kw,
+                    slots, rules, hours, terms, cars[k], work, i, k, want_kwh, tried_kw,
+                    free_kw[i], most_kw,
                 )  # fmt: skip
                 budget_kw[i] = tried_kw
-            _, kwh = _bill(slots, hours, terms, cars[k], work, i, k, want_kwh, tried_kw, free_kw[i])
-            rest_h = min(terms.slot_h - slots.into_h[i], slots.left_h[i, k])
-            step_h = min(terms.step_h, rest_h)
-            now_kw[i, k] = _power_now(
-                kwh, work.room_kwh[0], rest_h, step_h, powers_kw[k], cars[k, LEAST_KW]
+            _, kwh = _bill(
+                slots, rules, hours, terms, cars[k], work, i, k, want_kwh, tried_kw, free_kw[i]
             )
+            rest_h = min(slots.slot_h - slots.into_h[i], slots.left_h[i, k])
+            step_h = min(terms.step_h, rest_h)
+            running = cell_of(hours, i, 0.0)
+            now_kw[i, k] = _power_now(
+                kwh, room_kwh(work.room, rules, hours, i, running), rest_h, step_h, powers_kw[k],
+                cars[k, LEAST_KW],
+            )  # fmt: skip
             # Whole amperes may take more than was filled in; the next car is to know.
-            work.taken_kwh[k, 0] += max(0.0, now_kw[i, k] * step_h - kwh)
+            work.taken_kwh[k, running] += max(0.0, now_kw[i, k] * step_h - kwh)
             add(work.load_kwh, work.taken_kwh[k], 1.0)
 
 
@@ -280,17 +286,18 @@ class WaterFilling(Policy):
     def _fill(self, view: View, wanted_kwh: Floats, spare_kwh: Floats) -> tuple[Floats, Floats]:
         """The same where every household has a car to fill."""
         now_kw, budget_kw = np.zeros(view.plugged.shape), np.zeros(len(view.plugged))
-        hours, prices = hours_ahead(self.scenario, view), view.price_window
-        order = np.argsort(prices, axis=1, kind="stable")
-        slots = Slots(prices, order, view.into_slot_h, view.hours_to_departure)
-        stored, count = self._cars[:, STORED], hours.factor.shape[1]
-        work = Work(np.empty(count), np.empty(count), np.empty((len(stored), count)))
-        known = min(DAY_H, count)  # a short price window has fewer hours
-        usual_kw = (hours.factor[:, :known] * view.usual_load_kw[:, :known]).max(axis=1)
+        slots, (rules, hours) = slots_of(self.scenario, view), rules_and_hours(self.scenario, view)
+        stored, cells = self._cars[:, STORED], hours.load_kwh.shape[1]
+        work = Work(
+            np.empty(cells), room_for(rules, cells), np.empty((len(stored), cells)),
+            np.empty(len(rules.cells)),
+        )  # fmt: skip
+        free_kw = np.maximum(rules.free_kw, np.maximum(hours.alone_kw, hours.usual_kw))
         _fill_all(
-            slots, hours, terms_of(self.scenario, view), self._cars, self.powers_kw,
-            wanted_kwh / stored, spare_kwh / stored, np.maximum(hours.free_kw, usual_kw),
-            self.scenario.household.limit_kw, work, now_kw, budget_kw,
+            slots, rules, hours, terms_of(self.scenario), self._cars, self.powers_kw,
+            wanted_kwh / stored, spare_kwh / stored, free_kw,
+            free_kw.min(axis=1, initial=np.inf), self.scenario.household.limit_kw, work, now_kw,
+            budget_kw,
         )  # fmt: skip
         return now_kw, budget_kw
 

@@ -1,36 +1,39 @@
 """What charging costs with a power charge: the bill of cars filled into the cheapest slots.
 
 A filling takes energy from the cheapest slots of the price window before departure, the earlier of
-equally dear ones first, with some power, and from no hour more than its room. Its bill holds the
-energy, what the hours above the month's peak add to the power charge, and what is then missing, at
-the public charger's price and with the stop there. It is what a household could work out by hand
-from what it observes: the prices, the month's peak and its price, its load.
+equally dear ones first, with some power, and from no interval more than its room. Its bill holds
+the energy, what the intervals above the peaks so far add to the power charge, and what is then
+missing, at the public charger's price and with the stop there. It is what a household could work
+out by hand from what it observes: the prices, the peaks and their prices, its load.
 
-Hours are those of the clock, the running one first; of that, what is left. Whether a later hour
+Time is cut into *cells* of the clock, as long as the shortest interval of the tariff's rules and no
+longer than an hour; an interval is one cell or several. They begin with the running hour, of which
+the cells that are over hold nothing, and the running one what is left of it. Whether a later cell
 counts in the power charge says the tariff, on days of today's kind: of the calendar a policy sees
 no more than whether today is a day off.
+
+With several rules each has its own peaks, and the bill is the sum. In a charge of steps, whatever
+goes beyond the step that the house is kept on (`peak_rule`) costs all of the next one: who does it
+once in a month will do it on its other days too.
 """
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from baselines.policies.base import Policy
-from baselines.policies.peak_rule import factor_table, month_prices, rule_of
+from baselines.policies.peak_rule import KnownRule, day_parts, kept_step, known_rules, shortest_min
 from baselines.policies.view import View
 from ev_gym.drivers.calendar import WORTH_A_STOP_KWH
 from ev_gym.runtime.arrays import Bools, Floats, Ints
 from ev_gym.runtime.compiling import compiled
-from ev_gym.runtime.durations import DAY_H, HOUR_MIN
-from ev_gym.scenario import Scenario, Tariff
+from ev_gym.runtime.durations import HOUR_MIN
+from ev_gym.scenario import Scenario
 
-MONTHS = 12
 SAME_TIME_H = 1e-9  # forgives the rounding of times in float64
 SAME_KWH = 1e-6
 
@@ -48,102 +51,250 @@ def counts_charge(policy: str, scenario: Scenario, power_charge: Any) -> bool:
     return power_charge and scenario.tariff.has_power_charge
 
 
-class Hours(NamedTuple):
-    """The hours of the price window of n households, H of them, the running one first.
+class Slots(NamedTuple):
+    """The price window of n households, S slots that are no longer than a cell.
 
     Attributes:
+        prices: (n, S) of its slots, the running one first.
+        order: (n, S) their numbers, the cheapest first.
+        slot_h: Length of a slot.
+        into_h: (n,) how much of the running slot has passed.
+        left_h: (n, K) hours to departure.
+    """
+
+    prices: Floats
+    order: Ints
+    slot_h: float
+    into_h: Floats
+    left_h: Floats
+
+
+def slots_of(scenario: Scenario, view: View) -> Slots:
+    """The price window, cut where a cell ends within one of its slots."""
+    prices, slot_h, into_h = view.price_window, view.slot_h, view.into_slot_h
+    cell_h = shortest_min(scenario.tariff) / HOUR_MIN
+    if slot_h > cell_h:
+        parts = round(slot_h / cell_h)
+        passed = np.floor(into_h / cell_h + SAME_TIME_H).astype(np.int64)
+        place = passed[:, None] + np.arange(prices.shape[1] * parts)
+        # What lies beyond the window is as dear as its last slot.
+        last = np.minimum(place // parts, prices.shape[1] - 1)
+        prices = np.take_along_axis(prices, last, axis=1)
+        slot_h, into_h = cell_h, into_h - passed * cell_h
+    order = np.argsort(prices, axis=1, kind="stable")
+    return Slots(prices, order, slot_h, into_h, view.hours_to_departure)
+
+
+class Rules(NamedTuple):
+    """What n households know of the R rules of their power charge.
+
+    Attributes:
+        peaks: (R,) how many count, N.
+        cells: (R,) how many cells an interval has.
+        before_kw: (n, R) import of the running interval so far over its length, as it counts.
+        free_kw: (n, R) up to here an interval costs nothing more: the peak so far or, in a charge
+            of steps, the end of the step that is kept; infinite where nothing costs more.
+        per_kw: (n, R) price of a kW more in one peak, as it counts; 0 of steps.
+        above_kw: (n, R, S) so far above `free_kw` each next step begins, and
+        rises: (n, R, S) what the charge grows by there; 0 where there is none.
+        costs: (n, R) whether the rule can cost anything.
+    """
+
+    peaks: Ints
+    cells: Ints
+    before_kw: Floats
+    free_kw: Floats
+    per_kw: Floats
+    above_kw: Floats
+    rises: Floats
+    costs: Bools
+
+
+class Hours(NamedTuple):
+    """The cells of the price window of n households, H of them, those of the running hour first.
+
+    Attributes:
+        cell_h: Length of a cell.
         passed_h: (n,) how much of the running hour has passed.
         load_kwh: (n, H) what the house is expected to import in each, of the running one in what is
             left of it.
         room_kwh: (n, H) what the connection leaves the cars beside that.
-        factor: (n, H) by which each counts in the power charge; 0: not at all.
-        span: (H,) or (n, H) number of the peak span in which each lies: a day or, where several
-            peaks may be hours of one day, an hour.
-        before_kwh: (n,) import of the running hour so far, as it counts.
-        free_kw: (n,) the peak up to which an hour costs nothing more: the month's peak so far or,
-            where that is more, what the running hour reaches without cars.
-        price_per_kw: (n,) of a kW more in one peak span, as it counts.
+        factor: (n, R, H) by which each counts in each rule; 0: not at all.
+        span: (n, R, H) number of the peak span in which each lies: a day or, where several peaks
+            may be of one day, an interval; all are one where a single peak counts.
+        usual_kw: (n, R) the highest of the next day's usual loads, as it counts.
+        alone_kw: (n, R) what the running interval reaches without cars.
     """
 
+    cell_h: float
     passed_h: Floats
     load_kwh: Floats
     room_kwh: Floats
     factor: Floats
     span: Ints
-    before_kwh: Floats
-    free_kw: Floats
-    price_per_kw: Floats
+    usual_kw: Floats
+    alone_kw: Floats
 
 
-def hours_ahead(scenario: Scenario, view: View) -> Hours:
-    """What is known and expected of the hours of the price window, the usual loads among it."""
+def rules_and_hours(scenario: Scenario, view: View) -> tuple[Rules, Hours]:
+    """What is known and expected of the cells of the price window, the usual loads among it."""
+    known, minutes = known_rules(scenario.tariff), shortest_min(scenario.tariff)
+    cell_h, per_hour = minutes / HOUR_MIN, HOUR_MIN // minutes
     clock_h = view.hour_of_day
-    count = math.ceil(view.price_window.shape[1] * view.slot_h) + 1
+    hours = math.ceil(view.price_window.shape[1] * view.slot_h) + 1
     passed_h, hour = clock_h % 1.0, clock_h.astype(np.int64)
-    ahead = hour[:, None] + np.arange(count)
-    left_h = np.ones(ahead.shape)
-    left_h[:, 0] -= passed_h
-    load_kw = np.resize(view.usual_load_kw.T, (count, len(hour))).T.copy()
-    load_kw[:, 0] = view.load_kw
+    ends_h = cell_h * (1.0 + np.arange(per_hour * hours))
+    left_h = np.clip(ends_h - passed_h[:, None], 0.0, cell_h)
+    load_kw = np.resize(view.usual_load_kw.T, (hours, len(hour))).T.repeat(per_hour, axis=1)
+    now = slice(0, per_hour)  # the running hour
+    load_kw[:, now] = view.load_kw[:, None]
     room_kw = np.maximum(0.0, scenario.household.limit_kw - load_kw)
-    room_kw[:, 0] = np.maximum(0.0, view.headroom_kw)
+    room_kw[:, now] = np.maximum(0.0, view.headroom_kw)[:, None]
     if scenario.tariff.netting != "none":
-        load_kw[:, 0] = np.maximum(0.0, load_kw[:, 0] - view.pv_kw)
-    price_per_kw = _price_per_kw(scenario, view)
-    factor = np.where(price_per_kw[:, None] > 0.0, _factors(scenario, view, ahead), 0.0)
-    before_kwh = view.interval_kw
-    alone_kw = before_kwh + factor[:, 0] * load_kw[:, 0] * left_h[:, 0]
-    return Hours(
+        load_kw[:, now] = np.maximum(0.0, load_kw[:, now] - view.pv_kw[:, None])
+    ahead = per_hour * hour[:, None] + np.arange(per_hour * hours)
+    factor, span = _factors(known, minutes, view, ahead)
+    usual_kw = _usual_kw(known, view)
+    rules = _rules(known, minutes, view, usual_kw)
+    factor[~rules.costs] = 0.0
+    counted_kw = factor * load_kw[:, None] * left_h[:, None] / cell_h
+    running = np.floor(passed_h / cell_h + SAME_TIME_H).astype(np.int64)[:, None, None]
+    cells = rules.cells[:, None]
+    in_interval = np.arange(per_hour * hours) // cells == running // cells
+    alone_kw = rules.before_kw + (counted_kw * in_interval).sum(axis=2) / rules.cells
+    return rules, Hours(
+        cell_h=cell_h,
         passed_h=passed_h,
         load_kwh=load_kw * left_h,
         room_kwh=room_kw * left_h,
         factor=factor,
-        span=ahead // DAY_H if rule_of(scenario.tariff).different_days else ahead,
-        before_kwh=before_kwh,
-        free_kw=np.maximum(view.peak_kw, alone_kw),
-        price_per_kw=price_per_kw,
+        span=span,
+        usual_kw=usual_kw,
+        alone_kw=alone_kw,
     )
 
 
+def _factors(
+    known: tuple[KnownRule, ...], minutes: int, view: View, ahead: Ints
+) -> tuple[Floats, Ints]:
+    """By which cells count in each rule, and their peak spans (n, R, H).
+
+    Args:
+        known: The rules.
+        minutes: Of a cell.
+        view: The observations.
+        ahead: (n, H) numbers of the cells from today's midnight on.
+    """
+    shape = (len(ahead), len(known), ahead.shape[1])
+    factor, span = np.zeros(shape), np.zeros(shape, np.int64)
+    day_off, month = (view.of_house("weekend") > 0.5).astype(np.int64), view.month - 1
+    day_cells = day_parts(minutes)
+    running = (view.hour_of_day % 1.0 / (minutes / HOUR_MIN) + SAME_TIME_H).astype(np.int64)
+    for r, one in enumerate(known):
+        table = one.factors(minutes)
+        factor[:, r] = table[month[:, None], day_off[:, None], ahead % day_cells]
+        # That of the running cell is known.
+        factor[np.arange(len(ahead)), r, running] = view.interval_factor[:, r]
+        if one.daily:
+            span[:, r] = ahead // day_cells
+        elif one.rule.count > 1:
+            span[:, r] = ahead // (one.rule.interval_min // minutes)
+    return factor, span
+
+
+def _usual_kw(known: tuple[KnownRule, ...], view: View) -> Floats:
+    """The highest usual load of the running hour and the next 23 (n, R), as it counts."""
+    found = np.zeros((len(view.load_kw), len(known)))
+    load_kw, hour = view.usual_load_kw, view.hour_of_day.astype(np.int64)
+    day_off, month = (view.of_house("weekend") > 0.5).astype(np.int64), view.month - 1
+    clock = (hour[:, None] + np.arange(load_kw.shape[1])) % day_parts(HOUR_MIN)
+    for r, one in enumerate(known):
+        factor = one.factors(HOUR_MIN)[month[:, None], day_off[:, None], clock]
+        found[:, r] = (factor * load_kw).max(axis=1)
+    return found
+
+
+def _rules(known: tuple[KnownRule, ...], minutes: int, view: View, usual_kw: Floats) -> Rules:
+    month, factor = view.month - 1, view.interval_factor
+    # A price is told by an interval that counts, else by the tariff.
+    told = np.where(factor > 0.0, view.power_price_per_kw / np.where(factor > 0.0, factor, 1.0), -1)
+    most = max((one.limits_kw.shape[1] for one in known), default=1)
+    shape = (*factor.shape, most)
+    free_kw, per_kw = view.peak_kw.copy(), np.zeros(factor.shape)
+    above_kw, rises = np.full(shape, np.inf), np.zeros(shape)
+    for r, one in enumerate(known):
+        if one.stepped:
+            count = one.rule.count
+            expected_kw = np.maximum(one.rule.floor_kw, one.above_usual * usual_kw[:, r])
+            _keep_steps(
+                one.limits_kw[month], one.step_prices[month], count, told[:, r], expected_kw,
+                free_kw[:, r], above_kw[:, r], rises[:, r],
+            )  # fmt: skip
+        else:
+            per_kw[:, r] = np.where(told[:, r] >= 0.0, told[:, r], one.per_kw[month])
+    costs = (per_kw > 0.0) | (rises > 0.0).any(axis=2)
+    free_kw[~costs] = np.inf
+    return Rules(
+        peaks=np.array([one.rule.count for one in known], np.int64),
+        cells=np.array([one.rule.interval_min // minutes for one in known], np.int64),
+        before_kw=view.interval_kw,
+        free_kw=free_kw,
+        per_kw=per_kw,
+        above_kw=above_kw,
+        rises=rises,
+        costs=costs,
+    )
+
+
+@compiled
+def _keep_steps(
+    limits_kw: Floats,
+    prices: Floats,
+    count: int,
+    told: Floats,
+    expected_kw: Floats,
+    free_kw: Floats,
+    above_kw: Floats,
+    rises: Floats,
+) -> None:
+    """What `Rules` says of a rule of steps.
+
+    Args:
+        limits_kw: (n, S) where the steps begin.
+        prices: (n, S) what they cost.
+        count: How many peaks count, N.
+        told: (n,) price of a kW more, as observed; below 0 where it is not.
+        expected_kw: (n,) mean of the peaks that the house will probably set.
+        free_kw: (n,) as observed; written.
+        above_kw: (n, S) infinite, written.
+        rises: (n, S) zeros, written.
+    """
+    for i in range(free_kw.shape[0]):
+        kept_kw, following = kept_step(
+            limits_kw[i], prices[i], count, free_kw[i], told[i], expected_kw[i]
+        )
+        free_kw[i] = kept_kw
+        for step in range(following, limits_kw.shape[1]):
+            if not math.isinf(limits_kw[i, step]):
+                above_kw[i, step] = limits_kw[i, step] - limits_kw[i, following]
+                rises[i, step] = prices[i, step] - prices[i, step - 1]
+
+
 def below_peak_kw(scenario: Scenario, view: View) -> Floats:
-    """What the month's peak leaves beside the present load for the rest of the hour (n,)."""
+    """What the peaks leave beside the present load for the rest of the interval (n,).
+
+    The least over the rules by which the coming step can cost anything; infinite where none does.
+    """
     sun_kw = view.pv_kw if scenario.tariff.netting != "none" else 0.0
-    factor, rest_h = view.interval_factor, 1.0 - view.hour_of_day % 1.0
-    counts = factor > 0.0
-    left_kwh = (view.peak_kw - view.interval_kw) / np.where(counts, factor, 1.0)
-    room_kw: Floats = np.where(counts, left_kwh / rest_h - view.load_kw + sun_kw, np.inf)
-    return room_kw
-
-
-def _month(view: View) -> Ints:
-    """The month (n,) of today, 1 to 12."""
-    angle = np.arctan2(view.of_house("day_sin"), view.of_house("day_cos"))
-    month: Ints = 1 + np.floor(angle / (2 * math.pi) % 1.0 * MONTHS).astype(np.int64)
-    return month
-
-
-def _factors(scenario: Scenario, view: View, ahead: NDArray[np.int64]) -> Floats:
-    """By which hours count (n, H); `ahead` counts them from today's midnight on."""
-    table = _tables_of(scenario.tariff)[0]
-    day_off = (view.of_house("weekend") > 0.5).astype(np.int64)
-    factor: Floats = table[(_month(view) - 1)[:, None], day_off[:, None], ahead % DAY_H]
-    factor[:, 0] = view.interval_factor  # which is known
-    return factor
-
-
-def _price_per_kw(scenario: Scenario, view: View) -> Floats:
-    """Price (n,) of a kW more in one peak; told by an hour that counts, else by the tariff."""
-    factor = view.interval_factor
-    price = _tables_of(scenario.tariff)[1][_month(view) - 1]
-    counts = factor > 0.0
-    told: Floats = np.where(counts, view.power_price_per_kw / np.where(counts, factor, 1.0), price)
-    return told
-
-
-@functools.lru_cache(maxsize=16)
-def _tables_of(tariff: Tariff) -> tuple[Floats, Floats]:
-    rule = rule_of(tariff)
-    return factor_table(rule), month_prices(tariff, rule)
+    known, minutes = known_rules(scenario.tariff), shortest_min(scenario.tariff)
+    rules, factor = _rules(known, minutes, view, _usual_kw(known, view)), view.interval_factor
+    interval_h = rules.cells * (minutes / HOUR_MIN)
+    rest_h = interval_h - view.hour_of_day[:, None] % interval_h
+    counts = (factor > 0.0) & rules.costs
+    left_kwh = interval_h * (rules.free_kw - rules.before_kw) / np.where(counts, factor, 1.0)
+    room_kw = left_kwh / rest_h - view.load_kw[:, None] + np.reshape(sun_kw, (-1, 1))
+    least_kw: Floats = np.where(counts, room_kw, np.inf).min(axis=1, initial=np.inf)
+    return least_kw
 
 
 class Terms(NamedTuple):
@@ -152,43 +303,71 @@ class Terms(NamedTuple):
     Attributes:
         public_per_kwh: Of a missing kWh, in the battery.
         public_stop: Of the stop for more than 1 kWh.
-        peaks: How many peaks count, N.
-        slot_h: Length of a slot.
         step_h: Length of a step.
     """
 
     public_per_kwh: float
     public_stop: float
-    peaks: int
-    slot_h: float
     step_h: float
 
 
-def terms_of(scenario: Scenario, view: View) -> Terms:
+def terms_of(scenario: Scenario) -> Terms:
     """The terms of a scenario's bills."""
     tariff, step_h = scenario.tariff, scenario.time_step_min / HOUR_MIN
-    return Terms(
-        tariff.public_energy_price,
-        tariff.public_stop_price,
-        rule_of(tariff).count,
-        view.slot_h,
-        step_h,
-    )
+    return Terms(tariff.public_energy_price, tariff.public_stop_price, step_h)
+
+
+class Room(NamedTuple):
+    """What cells and intervals of one household can still give; all written.
+
+    Attributes:
+        cell_kwh: (H,) what the connection leaves in each cell.
+        counted_kwh: (R, H) what a rule's budget leaves in each of its intervals, as it counts.
+    """
+
+    cell_kwh: Floats
+    counted_kwh: Floats
+
+
+@compiled
+def room_kwh(room: Room, rules: Rules, hours: Hours, i: int, cell: int) -> float:
+    """What a cell can still give."""
+    least_kwh = room.cell_kwh[cell]
+    for r in range(rules.cells.shape[0]):
+        factor = hours.factor[i, r, cell]
+        if factor > 0.0:
+            least_kwh = min(least_kwh, room.counted_kwh[r, cell // rules.cells[r]] / factor)
+    return float(least_kwh)
+
+
+@compiled
+def take(room: Room, rules: Rules, hours: Hours, i: int, cell: int, kwh: float) -> None:
+    """Take energy from a cell."""
+    room.cell_kwh[cell] -= kwh
+    for r in range(rules.cells.shape[0]):
+        room.counted_kwh[r, cell // rules.cells[r]] -= hours.factor[i, r, cell] * kwh
+
+
+@compiled
+def cell_of(hours: Hours, i: int, begins_h: float) -> int:
+    """The cell in which a time lies, so many hours ahead."""
+    cell: int = math.floor((begins_h + hours.passed_h[i]) / hours.cell_h + SAME_TIME_H)
+    return cell
 
 
 @compiled
 def fill(
-    prices: Floats,
-    order: Ints,
-    slots: int,
+    slots: Slots,
+    count: int,
+    rules: Rules,
+    hours: Hours,
     terms: Terms,
-    into_h: float,
-    passed_h: float,
-    left_h: float,
+    i: int,
+    k: int,
     power_kw: float,
     least_kw: float,
     need_kwh: float,
-    room_kwh: Floats,
+    room: Room,
     taken_kwh: Floats,
 ) -> tuple[float, float, float]:
     """Fill what is needed into the cheapest slots; what it costs, what is left, what is for now.
@@ -197,32 +376,34 @@ def fill(
     dearest slot that does: a later hour will do.
 
     Args:
-        prices: (S,) of the slots, the running one first.
-        order: (S,) their numbers, the cheapest first.
-        slots: How many of the window count.
-        terms: Lengths of slot and step.
-        into_h: How much of the running slot has passed.
-        passed_h: How much of the running hour has passed.
-        left_h: Hours to departure.
+        slots: The price window.
+        count: How many of its slots count.
+        rules: Of the power charge.
+        hours: The cells ahead.
+        terms: Of the bill.
+        i: Number of the household.
+        k: Of the car.
         power_kw: With which the car charges.
         least_kw: What it takes for a step at least, if it charges at all.
         need_kwh: At the wall.
-        room_kwh: (H,) what each hour can give; what is taken is taken off.
-        taken_kwh: (H,) written, what is taken from each hour.
+        room: What can be taken; what is taken is taken off.
+        taken_kwh: (H,) written, what is taken from each cell.
     """
+    prices, slot_h, into_h = slots.prices[i], slots.slot_h, slots.into_h[i]
+    left_h = slots.left_h[i, k]
     cost, rest_kwh, now_kwh, dearest = 0.0, need_kwh, 0.0, 0.0
     taken_kwh[:] = 0.0
-    for place in range(order.shape[0]):
-        slot = order[place]
-        begins_h = max(slot * terms.slot_h - into_h, 0.0)
-        if slot >= slots or begins_h >= left_h - SAME_TIME_H:
+    for place in range(prices.shape[0]):
+        slot = slots.order[i, place]
+        begins_h = max(slot * slot_h - into_h, 0.0)
+        if slot >= count or begins_h >= left_h - SAME_TIME_H:
             continue
         dearest = prices[slot]
         if rest_kwh <= SAME_KWH:
             break
-        long_h = min((slot + 1.0) * terms.slot_h - into_h, left_h) - begins_h
-        hour = math.floor(begins_h + passed_h + SAME_TIME_H)
-        able_kwh = min(power_kw * long_h, room_kwh[hour])
+        long_h = min((slot + 1.0) * slot_h - into_h, left_h) - begins_h
+        cell = cell_of(hours, i, begins_h)
+        able_kwh = min(power_kw * long_h, room_kwh(room, rules, hours, i, cell))
         step_kwh = least_kw * min(long_h, terms.step_h)
         if able_kwh < step_kwh - SAME_KWH:
             continue
@@ -230,53 +411,69 @@ def fill(
         kwh = min(able_kwh, max(rest_kwh, step_kwh))
         cost += prices[slot] * kwh
         rest_kwh = max(0.0, rest_kwh - kwh)
-        room_kwh[hour] -= kwh
-        taken_kwh[hour] += kwh
+        take(room, rules, hours, i, cell, kwh)
+        taken_kwh[cell] += kwh
         if slot == 0:
             now_kwh = kwh
-    later_h = max(0.0, left_h - (slots * terms.slot_h - into_h))
+    later_h = max(0.0, left_h - (count * slot_h - into_h))
     later_kwh = min(rest_kwh, power_kw * later_h)
     return cost + dearest * later_kwh, rest_kwh - later_kwh, now_kwh
 
 
 @compiled
-def power_charge(
-    taken_kwh: Floats,
-    load_kwh: Floats,
-    factor: Floats,
-    span: Ints,
-    before_kwh: float,
-    free_kw: float,
-    price_per_kw: float,
-    peaks: int,
+def _rule_charge(
+    taken_kwh: Floats, load_kwh: Floats, rules: Rules, hours: Hours, i: int, r: int, free_kw: float
 ) -> float:
-    """What hours with so much charging add to the power charge: of each peak span its highest hour.
+    """What one rule adds; arguments as below."""
+    total_kw, span_kw, highest_kw, spans, last_span = 0.0, 0.0, 0.0, 0, -1
+    cells, factor = rules.cells[r], hours.factor[i, r]
+    interval_h = cells * hours.cell_h
+    running = cell_of(hours, i, 0.0) // cells
+    for interval in range(taken_kwh.shape[0] // cells):
+        first = interval * cells
+        if hours.span[i, r, first] != last_span:
+            spans += 1 if span_kw > 0.0 else 0
+            total_kw += span_kw if spans <= rules.peaks[r] else 0.0
+            span_kw, last_span = 0.0, hours.span[i, r, first]
+        alone_kwh, own_kwh = 0.0, 0.0
+        for cell in range(first, first + cells):
+            alone_kwh += factor[cell] * load_kwh[cell]
+            own_kwh += factor[cell] * taken_kwh[cell]
+        if own_kwh > 0.0:
+            before_kw = rules.before_kw[i, r] if interval == running else 0.0
+            alone_kw = alone_kwh / interval_h + before_kw
+            span_kw = max(span_kw, alone_kw + own_kwh / interval_h - max(free_kw, alone_kw))
+            highest_kw = max(highest_kw, span_kw)
+    spans += 1 if span_kw > 0.0 else 0
+    total_kw += span_kw if spans <= rules.peaks[r] else 0.0
+    cost = rules.per_kw[i, r] * total_kw
+    for step in range(rules.rises.shape[2]):
+        if highest_kw > rules.above_kw[i, r, step] + SAME_KWH:
+            cost += rules.rises[i, r, step]
+    return float(cost)
 
-    What the house and other cars bring above the peak costs the same without this car.
+
+@compiled
+def power_charge(
+    taken_kwh: Floats, load_kwh: Floats, rules: Rules, hours: Hours, i: int, free_kw: Floats
+) -> float:
+    """What cells with so much charging add to the power charge: of each span its highest interval.
+
+    What the house and other cars bring above the peaks costs the same without this car.
 
     Args:
-        taken_kwh: (H,) what the car takes from each hour.
+        taken_kwh: (H,) what the car takes from each cell.
         load_kwh: (H,) what house and other cars import.
-        factor: (H,) by which each counts.
-        span: (H,) the peak span in which each lies.
-        before_kwh: Import of the running hour so far, as it counts.
-        free_kw: Up to here an hour costs nothing.
-        price_per_kw: Of a kW above it, in each span.
-        peaks: More spans than these do not count.
+        rules: Of the power charge.
+        hours: The cells ahead.
+        i: Number of the household.
+        free_kw: (R,) up to here an interval costs nothing.
     """
-    total_kw, highest_kw, spans = 0.0, 0.0, 0
-    for hour in range(taken_kwh.shape[0]):
-        if hour > 0 and span[hour] != span[hour - 1]:
-            spans += 1 if highest_kw > 0.0 else 0
-            total_kw += highest_kw if spans <= peaks else 0.0
-            highest_kw = 0.0
-        if taken_kwh[hour] > 0.0:
-            alone_kwh = factor[hour] * load_kwh[hour] + (before_kwh if hour == 0 else 0.0)
-            counted_kwh = alone_kwh + factor[hour] * taken_kwh[hour]
-            highest_kw = max(highest_kw, counted_kwh - max(free_kw, alone_kwh))
-    spans += 1 if highest_kw > 0.0 else 0
-    total_kw += highest_kw if spans <= peaks else 0.0
-    return price_per_kw * total_kw
+    cost = 0.0
+    for r in range(free_kw.shape[0]):
+        if rules.costs[i, r]:
+            cost += _rule_charge(taken_kwh, load_kwh, rules, hours, i, r, free_kw[r])
+    return cost
 
 
 @compiled
@@ -302,17 +499,16 @@ def missing_cost(missing_kwh: float, terms: Terms) -> float:
 
 @compiled
 def _choose_powers(
-    prices: Floats,
-    order: Ints,
-    slots: Ints,
-    terms: Terms,
-    into_h: Floats,
+    slots: Slots,
+    counts: Ints,
+    rules: Rules,
     hours: Hours,
-    left_h: Floats,
+    terms: Terms,
+    free_kw: Floats,
     wanted_kwh: Floats,
     cars: Floats,
     powers_kw: Floats,
-    room_kwh: Floats,
+    room: Room,
     taken_kwh: Floats,
     load_kwh: Floats,
     chosen_kw: Floats,
@@ -320,45 +516,42 @@ def _choose_powers(
     """Write into `chosen_kw` (n, K) what `cheapest_powers` gives.
 
     Args:
-        prices: (n, S) of the window.
-        order: (n, S) its slots, the cheapest first.
-        slots: (n,) how many of them count.
+        slots: The price window.
+        counts: (n,) how many of its slots count.
+        rules: Of the power charge.
+        hours: The cells ahead.
         terms: Of the bill.
-        into_h: (n,) how much of the running slot has passed.
-        hours: The hours ahead.
-        left_h: (n, K) to departure.
+        free_kw: (n, R) up to here an interval costs nothing.
         wanted_kwh: (n, K) missing in the battery; 0 where a car does not want to charge.
         cars: (K, 2) efficiency and own consumption of the cars.
         powers_kw: (K, levels) from which to choose.
-        room_kwh: (H,) to work in, as are the next two.
+        room: To work in, as are the next two.
         taken_kwh: (H,).
         load_kwh: (H,).
         chosen_kw: (n, K) the result.
     """
-    for i in range(left_h.shape[0]):
+    for i in range(wanted_kwh.shape[0]):
         copy(load_kwh, hours.load_kwh[i])
-        for k in range(left_h.shape[1]):
+        for k in range(wanted_kwh.shape[1]):
             chosen_kw[i, k] = 0.0
             if wanted_kwh[i, k] <= 0.0:
                 continue
             best, best_kw = math.inf, 0.0
             for level in range(powers_kw.shape[1] - 1, -2, -1):
-                # Once more with the best, for what it takes from each hour.
+                # Once more with the best, for what it takes from each cell.
                 power_kw = powers_kw[k, level] if level >= 0 else best_kw
                 battery_kw = cars[k, 0] * power_kw - cars[k, 1]
                 if battery_kw <= 0.0:
                     continue
-                room_kwh[:] = math.inf
+                room.cell_kwh[:] = math.inf
+                room.counted_kwh[:] = math.inf
                 need_kwh = wanted_kwh[i, k] / battery_kw * power_kw
                 cost, rest_kwh, now_kwh = fill(
-                    prices[i], order[i], slots[i], terms, into_h[i], hours.passed_h[i],
-                    left_h[i, k], power_kw, power_kw, need_kwh, room_kwh, taken_kwh,
+                    slots, counts[i], rules, hours, terms, i, k, power_kw, power_kw, need_kwh,
+                    room, taken_kwh,
                 )  # fmt: skip
                 cost += missing_cost(rest_kwh / power_kw * battery_kw, terms)
-                cost += power_charge(
-                    taken_kwh, load_kwh, hours.factor[i], hours.span[i], hours.before_kwh[i],
-                    hours.free_kw[i], hours.price_per_kw[i], terms.peaks,
-                )  # fmt: skip
+                cost += power_charge(taken_kwh, load_kwh, rules, hours, i, free_kw[i])
                 if level >= 0 and cost < best - SAME_KWH:
                     best, best_kw = cost, power_kw
                 if level < 0:
@@ -406,51 +599,59 @@ def cheapest_powers(policy: Policy, view: View, counted_h: Floats) -> Floats:
         view: The observations.
         counted_h: (n,) hours of the price window that count.
     """
-    slots = np.maximum(np.round(counted_h / view.slot_h), 1.0).astype(np.int64)
 
     def choose(view: View, rows: Bools, chosen_kw: Floats) -> None:
-        prices, hours = view.price_window, hours_ahead(policy.scenario, view)
-        count = hours.factor.shape[1]
+        slots, (rules, hours) = (
+            slots_of(policy.scenario, view),
+            rules_and_hours(policy.scenario, view),
+        )
+        counts = np.maximum(np.round(counted_h[rows] / slots.slot_h), 1.0).astype(np.int64)
+        free_kw = np.maximum(rules.free_kw, hours.alone_kw)
+        cells = hours.load_kwh.shape[1]
         _choose_powers(
-            prices, np.argsort(prices, axis=1, kind="stable"), slots[rows],
-            terms_of(policy.scenario, view), view.into_slot_h, hours, view.hours_to_departure,
-            _wanted_kwh(view), _losses(policy.scenario), policy.powers_kw,
-            np.empty(count), np.empty(count), np.empty(count), chosen_kw,
+            slots, counts, rules, hours, terms_of(policy.scenario), free_kw, _wanted_kwh(view),
+            _losses(policy.scenario), policy.powers_kw, room_for(rules, cells), np.empty(cells),
+            np.empty(cells), chosen_kw,
         )  # fmt: skip
 
     return _where_wanting(view, choose)
 
 
+def room_for(rules: Rules, cells: int) -> Room:
+    """Room for what so many cells can give."""
+    return Room(np.empty(cells), np.empty((len(rules.cells), cells)))
+
+
 @compiled
 def _fill_block(
-    prices: Floats,
-    slot_h: float,
-    into_h: float,
-    passed_h: float,
+    slots: Slots,
+    hours: Hours,
+    i: int,
     begins_h: float,
     ends_h: float,
     power_kw: float,
     taken_kwh: Floats,
 ) -> float:
-    """What one block of charging costs; `taken_kwh` (H,) is what it takes from each hour."""
+    """What one block of charging costs; `taken_kwh` (H,) is what it takes from each cell."""
+    prices, slot_h, into_h = slots.prices[i], slots.slot_h, slots.into_h[i]
     taken_kwh[:] = 0.0
     cost, slot = 0.0, math.floor((begins_h + into_h) / slot_h + SAME_TIME_H)
     while slot < prices.shape[0] and slot * slot_h - into_h < ends_h - SAME_TIME_H:
         from_h = max(slot * slot_h - into_h, begins_h)
         kwh = power_kw * (min((slot + 1.0) * slot_h - into_h, ends_h) - from_h)
         cost += prices[slot] * kwh
-        taken_kwh[math.floor(from_h + passed_h + SAME_TIME_H)] += kwh
+        taken_kwh[cell_of(hours, i, from_h)] += kwh
         slot += 1
     return cost
 
 
 @compiled
 def _choose_blocks(
-    prices: Floats,
-    terms: Terms,
-    into_h: Floats,
+    slots: Slots,
+    rules: Rules,
     hours: Hours,
-    left_h: Floats,
+    terms: Terms,
+    free_kw: Floats,
     wanted_kwh: Floats,
     cars: Floats,
     powers_kw: Floats,
@@ -460,14 +661,16 @@ def _choose_blocks(
     chosen_kw: Floats,
 ) -> None:
     """Write into `chosen_kw` (n, K) what `cheapest_blocks` gives; arguments as above."""
-    for i in range(left_h.shape[0]):
+    for i in range(wanted_kwh.shape[0]):
         copy(load_kwh, hours.load_kwh[i])
-        for k in range(left_h.shape[1]):
+        prices = slots.prices[i]
+        for k in range(wanted_kwh.shape[1]):
             chosen_kw[i, k] = 0.0
             if wanted_kwh[i, k] <= 0.0:
                 continue
             best, best_kw, best_start_h, best_end_h = math.inf, 0.0, 0.0, 0.0
-            end_h = min(left_h[i, k], prices.shape[1] * terms.slot_h - into_h[i])
+            left_h = slots.left_h[i, k]
+            end_h = min(left_h, prices.shape[0] * slots.slot_h - slots.into_h[i])
             for level in range(powers_kw.shape[1] - 1, -1, -1):
                 power_kw = powers_kw[k, level]
                 battery_kw = cars[k, 0] * power_kw - cars[k, 1]
@@ -477,25 +680,16 @@ def _choose_blocks(
                 start_h = 0.0
                 while start_h == 0.0 or (start_h <= end_h - long_h and not begun[i, k]):
                     stop_h = min(start_h + long_h, end_h)
-                    cost = _fill_block(
-                        prices[i], terms.slot_h, into_h[i], hours.passed_h[i], start_h, stop_h,
-                        power_kw, taken_kwh,
-                    )  # fmt: skip
-                    later_h = min(start_h + long_h, left_h[i, k]) - stop_h
-                    cost += later_h * power_kw * prices[i, prices.shape[1] - 1]
+                    cost = _fill_block(slots, hours, i, start_h, stop_h, power_kw, taken_kwh)
+                    later_h = min(start_h + long_h, left_h) - stop_h
+                    cost += later_h * power_kw * prices[prices.shape[0] - 1]
                     done_kwh = (stop_h - start_h + later_h) * battery_kw
                     cost += missing_cost(wanted_kwh[i, k] - done_kwh, terms)
-                    cost += power_charge(
-                        taken_kwh, load_kwh, hours.factor[i], hours.span[i],
-                        hours.before_kwh[i], hours.free_kw[i], hours.price_per_kw[i], terms.peaks,
-                    )  # fmt: skip
+                    cost += power_charge(taken_kwh, load_kwh, rules, hours, i, free_kw[i])
                     if cost < best - SAME_KWH:
                         best, best_kw, best_start_h, best_end_h = cost, power_kw, start_h, stop_h
                     start_h += terms.step_h
-            _fill_block(
-                prices[i], terms.slot_h, into_h[i], hours.passed_h[i], best_start_h, best_end_h,
-                best_kw, taken_kwh,
-            )  # fmt: skip
+            _fill_block(slots, hours, i, best_start_h, best_end_h, best_kw, taken_kwh)
             add(load_kwh, taken_kwh, 1.0)
             if best_start_h == 0.0:
                 chosen_kw[i, k] = best_kw
@@ -514,12 +708,16 @@ def cheapest_blocks(policy: Policy, view: View, begun: Bools) -> Floats:
     """
 
     def choose(view: View, rows: Bools, chosen_kw: Floats) -> None:
-        hours = hours_ahead(policy.scenario, view)
-        count = hours.factor.shape[1]
+        slots, (rules, hours) = (
+            slots_of(policy.scenario, view),
+            rules_and_hours(policy.scenario, view),
+        )
+        free_kw = np.maximum(rules.free_kw, hours.alone_kw)
+        cells = hours.load_kwh.shape[1]
         _choose_blocks(
-            view.price_window, terms_of(policy.scenario, view), view.into_slot_h, hours,
-            view.hours_to_departure, _wanted_kwh(view), _losses(policy.scenario),
-            policy.powers_kw, begun[rows], np.empty(count), np.empty(count), chosen_kw,
+            slots, rules, hours, terms_of(policy.scenario), free_kw, _wanted_kwh(view),
+            _losses(policy.scenario), policy.powers_kw, begun[rows], np.empty(cells),
+            np.empty(cells), chosen_kw,
         )  # fmt: skip
 
     return _where_wanting(view, choose)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ev_gym.runtime.arrays import Bools, Floats
+from ev_gym.runtime.arrays import Bools, Floats, Ints
 from ev_gym.runtime.durations import DAY_H, DAY_MIN, HOUR_MIN
 from ev_gym.scenario import Scenario
 from ev_gym.series.limits import PRICE_MINUTES
@@ -18,6 +18,8 @@ from ev_gym.world.tables import window_slot_min
 
 # An energy observed in float32 is nothing below this.
 OBSERVED_ZERO_KWH = 1e-3
+MONTHS, YEAR_DAYS = 12, 365
+LASTING = ("month", "year")  # netting whose balance outlives the prices that are known
 WINDOW_STARTS = ("price_h00", "price_m0000")
 USUAL_LOAD = tuple(f"usual_load_kw_h{hour:02d}" for hour in range(DAY_H))
 
@@ -25,6 +27,11 @@ USUAL_LOAD = tuple(f"usual_load_kw_h{hour:02d}" for hour in range(DAY_H))
 def _hour_of_day(angle: Any) -> Any:
     """Local clock (h) of the angle whose sine and cosine are observed, rounded to the minute."""
     return (angle / (2 * math.pi) * DAY_MIN + 0.5) // 1.0 % DAY_MIN / HOUR_MIN
+
+
+def _month(angle: Any) -> Any:
+    """Month, 1 to 12, of the angle whose sine and cosine are observed; wrong for a day at most."""
+    return 1 + angle / (2 * math.pi) % 1.0 * MONTHS // 1.0 % MONTHS
 
 
 class Layout(NamedTuple):
@@ -35,6 +42,7 @@ class Layout(NamedTuple):
         window: Where the price window stands.
         merged: How many of its slots a step takes, 1 or more; a policy sees their mean.
         slot_h: Length of a slot as a policy sees it (h).
+        lasting_balance: Whether import and export are netted over a month or a year.
         usual_load: Where the usual load of each hour stands; empty where it is not observed.
         scales: (2, D) offset and factor of each number of a scaled observation.
     """
@@ -43,6 +51,7 @@ class Layout(NamedTuple):
     window: slice
     merged: int
     slot_h: float
+    lasting_balance: bool
     usual_load: list[int]
     scales: NDArray[np.float32]
 
@@ -61,7 +70,8 @@ def layouts(scenario: Scenario) -> dict[int, Layout]:
         window = slice(first, first + slots)
         scales = observation_scales(scenario, slot_min)
         usual_load = [slices[name].start for name in USUAL_LOAD if name in slices]
-        found[length] = Layout(slices, window, merged, slot_h, usual_load, scales)
+        lasting = scenario.tariff.netting in LASTING
+        found[length] = Layout(slices, window, merged, slot_h, lasting, usual_load, scales)
     return found
 
 
@@ -70,18 +80,22 @@ class HouseholdView(NamedTuple):
 
     Attributes:
         hour_of_day: Local clock (h), from 0 to below 24.
+        month: 1 to 12.
         weekend: Whether today is a Saturday, a Sunday or a public holiday.
         load_kw: Base load of the coming step.
         pv_kw: What the sun gives in the coming step.
-        price_per_kwh: All-in price of the coming step.
+        price_per_kwh: All-in price of one more kWh in the coming step.
         price_window: Mean all-in prices of the running slot of the market and the next ones; of
             whole steps, where those are longer.
         slot_h: Length of such a slot (h).
-        export_price_per_kwh: What an exported kWh earns in the coming step.
-        peak_kw: The power charge grows with hours above it.
-        interval_kw: Import of the running hour so far, as it counts in the power charge.
-        interval_factor: By which the running hour counts there.
-        power_price_per_kw: What a kW more, imported for the running hour, adds beyond the peak.
+        export_price_per_kwh: What one more exported kWh earns in the coming step.
+        balance_kwh: Import less export since the time began over which they are netted; 0 where
+            that is a step.
+        peak_kw: For each rule of the power charge: it grows with intervals above it.
+        interval_kw: For each rule, import of the running interval so far, as it counts.
+        interval_factor: For each rule, by which the coming step counts.
+        power_price_per_kw: For each rule, what a kW more, imported for the running interval, adds
+            beyond the peak.
         plugged: Whether each car is at the charger.
         minutes_to_departure: Time to each car's planned departure; 0 while it is away.
         soc: State of charge of each car; while away, as at departure.
@@ -89,9 +103,11 @@ class HouseholdView(NamedTuple):
         usual_load_kw: Mean load of the running hour and the next 23 in the last 7 days; empty where
             it is not observed, which it is with a power charge.
         month_days_left: Time to the end of the month (days); 0 where it is not observed, likewise.
+        year_days_left: The same of the year; always known.
     """
 
     hour_of_day: float
+    month: int
     weekend: bool
     load_kw: float
     pv_kw: float
@@ -99,20 +115,24 @@ class HouseholdView(NamedTuple):
     price_window: list[float]
     slot_h: float
     export_price_per_kwh: float
-    peak_kw: float
-    interval_kw: float
-    interval_factor: float
-    power_price_per_kw: float
+    balance_kwh: float
+    peak_kw: list[float]
+    interval_kw: list[float]
+    interval_factor: list[float]
+    power_price_per_kw: list[float]
     plugged: list[bool]
     minutes_to_departure: list[int]
     soc: list[float]
     wanted_soc: list[float]
     usual_load_kw: list[float]
     month_days_left: float
+    year_days_left: float
 
 
 class View:
     """Observations of n households by name, in float64: of the house (n,), of its K cars (n, K).
+
+    Of the R rules of a power charge (n, R).
 
     A field is read when it is asked for. Units and meanings are those of
     `ev_gym.observation_fields`; a field that a scenario does not have is 0.
@@ -138,6 +158,13 @@ class View:
             return np.zeros(len(self._observation))
         return self._observation[:, place.start].astype(np.float64)
 
+    def of_rules(self, name: str) -> Floats:
+        """A field of the power charge's R rules, (n, R); without a power charge (n, 0)."""
+        place = self._slices.get(name)
+        if place is None:
+            return np.zeros((len(self._observation), 0))
+        return self._observation[:, place].astype(np.float64, order="C")
+
     def of_cars(self, name: str) -> Floats:
         """A field of the cars, (n, K)."""
         place = self._slices.get(name)
@@ -156,8 +183,13 @@ class View:
         def of_house(name: str) -> float:
             return row[slices[name].start] if name in slices else 0.0
 
+        def of_rules(name: str) -> list[float]:
+            return row[slices[name]] if name in slices else []
+
+        day = math.atan2(of_house("day_sin"), of_house("day_cos"))
         return HouseholdView(
             hour_of_day=_hour_of_day(math.atan2(of_house("hour_sin"), of_house("hour_cos"))),
+            month=int(_month(day)),
             weekend=of_house("weekend") > 0.5,
             load_kw=of_house("load_kw"),
             pv_kw=of_house("pv_kw"),
@@ -165,10 +197,11 @@ class View:
             price_window=price_window,
             slot_h=self.slot_h,
             export_price_per_kwh=of_house("export_price_per_kwh"),
-            peak_kw=of_house("peak_kw"),
-            interval_kw=of_house("interval_kw"),
-            interval_factor=of_house("interval_factor"),
-            power_price_per_kw=of_house("power_price_per_kw"),
+            balance_kwh=of_house("balance_kwh"),
+            peak_kw=of_rules("peak_kw"),
+            interval_kw=of_rules("interval_kw"),
+            interval_factor=of_rules("interval_factor"),
+            power_price_per_kw=of_rules("power_price_per_kw"),
             plugged=[flag > 0.5 for flag in row[slices["plugged"]]],
             minutes_to_departure=[
                 round(HOUR_MIN * hours) for hours in row[slices["hours_to_departure"]]
@@ -177,6 +210,7 @@ class View:
             wanted_soc=row[slices["wanted_soc"]],
             usual_load_kw=[row[place] for place in self._layout.usual_load],
             month_days_left=of_house("month_days_left"),
+            year_days_left=(1.0 - day / (2 * math.pi) % 1.0) * YEAR_DAYS,
         )
 
     @property
@@ -198,7 +232,7 @@ class View:
 
     @property
     def headroom_kw(self) -> Floats:
-        """What base load and sun leave of the connection, all lines together."""
+        """What base load and sun leave of the lower limit of the connection, in all."""
         return self.of_house("headroom_kw")
 
     @property
@@ -216,12 +250,19 @@ class View:
         """Mean all-in prices (n, slots) of the running slot of the market and the next ones.
 
         A slot is as long as one of the market or, where steps are longer, as a step.
+
+        Where a month or a year is netted and more was exported than imported, a kWh costs what it
+        would have earned. The window does not tell that; what it costs less now, all slots do.
         """
         prices = self._observation[:, self._layout.window].astype(np.float64, order="C")
-        if self._layout.merged == 1:
-            return prices
-        means: Floats = prices.reshape(len(prices), -1, self._layout.merged).mean(axis=2)
-        return means
+        if self._layout.merged > 1:
+            prices = prices.reshape(len(prices), -1, self._layout.merged).mean(axis=2)
+        if self._layout.lasting_balance:
+            less = np.where(
+                self.of_house("balance_kwh") < 0.0, prices[:, 0] - self.price_per_kwh, 0.0
+            )
+            prices = prices - less[:, None]
+        return prices
 
     @property
     def slot_h(self) -> float:
@@ -234,24 +275,31 @@ class View:
         return self.hour_of_day % self._layout.slot_h
 
     @property
+    def month(self) -> Ints:
+        """Month, 1 to 12."""
+        angle = np.arctan2(self.of_house("day_sin"), self.of_house("day_cos"))
+        month: Ints = _month(angle).astype(np.int64)
+        return month
+
+    @property
     def peak_kw(self) -> Floats:
-        """The power charge grows with hours above it."""
-        return self.of_house("peak_kw")
+        """The power charge grows with intervals above it, (n, R)."""
+        return self.of_rules("peak_kw")
 
     @property
     def interval_kw(self) -> Floats:
-        """Import of the running hour so far, as it counts in the power charge."""
-        return self.of_house("interval_kw")
+        """Import of the running interval so far over its length, as it counts, (n, R)."""
+        return self.of_rules("interval_kw")
 
     @property
     def interval_factor(self) -> Floats:
-        """By which the running hour counts there."""
-        return self.of_house("interval_factor")
+        """By which the coming step counts there, (n, R)."""
+        return self.of_rules("interval_factor")
 
     @property
     def power_price_per_kw(self) -> Floats:
-        """What a kW more, imported for the running hour, adds beyond the peak."""
-        return self.of_house("power_price_per_kw")
+        """What a kW more, imported for the running interval, adds beyond the peak, (n, R)."""
+        return self.of_rules("power_price_per_kw")
 
     @property
     def usual_load_kw(self) -> Floats:

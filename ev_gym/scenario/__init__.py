@@ -13,6 +13,7 @@ from ev_gym.scenario.scenario import (
     preset,
     preset_names,
 )
+from ev_gym.scenario.series_file import PriceSource, SeriesFile
 from ev_gym.scenario.series_source import Data
 from ev_gym.scenario.solar import Solar
 from ev_gym.scenario.tariff import (
@@ -39,9 +40,11 @@ __all__ = [
     "PeakPrice",
     "PeakRule",
     "Price",
+    "PriceSource",
     "RewardWeights",
     "Scenario",
     "ScenarioError",
+    "SeriesFile",
     "Share",
     "Solar",
     "Tariff",

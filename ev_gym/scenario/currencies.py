@@ -42,6 +42,10 @@ ESTIMATES: dict[str, dict[str, float]] = {
 }
 
 
+# What a krona is worth, for built-in prices in another currency; at the same rates.
+PER_SEK = {"EUR": 0.087, "NOK": 1.02, "DKK": 0.65, "GBP": 0.0725}
+
+
 def default_price(name: str, currency: str, where: str) -> float:
     """The estimate of a price in a currency.
 
@@ -54,3 +58,10 @@ def default_price(name: str, currency: str, where: str) -> float:
             f"of the currencies {', '.join(ESTIMATES)}"
         )
     return ESTIMATES[currency][name]
+
+
+def check_code(currency: str, where: str) -> None:
+    """Refuse (`ScenarioError`) what is no three-letter code in capitals (ISO 4217)."""
+    code = currency if isinstance(currency, str) else ""
+    if not (len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()):
+        raise ScenarioError(f"{where} is {currency!r}; allowed: a three-letter code such as 'SEK'")

@@ -1,7 +1,8 @@
 """How scenario parameters are declared, checked, and turned into plain dicts and back.
 
-A parameter is a dataclass field made by `number`, `choice` or `text`. It declares the default, the
-unit, the meaning and the allowed values in one place; checks, messages and tables come from there.
+A parameter is a dataclass field made by `number`, `choice`, `text` or one of their kin. It declares
+the default, the unit, the meaning and the allowed values in one place; checks, messages and tables
+come from there.
 """
 
 from __future__ import annotations
@@ -77,9 +78,15 @@ def text(default: Any, meaning: str, *, longest: int = NAME_LENGTH, optional: bo
     return dataclasses.field(default=default, metadata=rule)
 
 
-def section(kind: type, meaning: str) -> Any:
-    """A parameter that is a dataclass of further parameters, or None."""
-    rule = {"unit": "", "meaning": meaning, "section": kind, "optional": True}
+def texts(default: Any, meaning: str, *, many: int, longest: int = NAME_LENGTH) -> Any:
+    """A parameter that is a tuple of at most `many` strings of 1 to `longest` characters."""
+    rule = {"unit": "", "meaning": meaning, "text": longest, "many": many}
+    return dataclasses.field(default=default, metadata=rule)
+
+
+def section(kind: type, meaning: str, *, word: str | None = None) -> Any:
+    """A parameter that is a dataclass of further parameters, or None; or it is `word`."""
+    rule = {"unit": "", "meaning": meaning, "section": kind, "optional": True, "word": word}
     return dataclasses.field(default=None, metadata=rule)
 
 
@@ -100,10 +107,14 @@ def _allowed(rule: Mapping[str, Any]) -> str:
         return f"a list of at most {rule['most']} {kind}{short}"
     if "section" in rule:
         words = f"a {rule['section'].__name__}"
+        if rule["word"]:
+            words += f", or {rule['word']!r}"
     elif "allowed" in rule:
         words = "one of " + ", ".join(repr(value) for value in rule["allowed"])
     elif rule.get("text"):
         words = f"a non-empty string of at most {rule['text']} characters"
+        if rule.get("many"):
+            words = f"a list of at most {rule['many']}, each entry {words}"
     else:
         kind = "a whole number" if rule.get("whole") else "a number"
         words = f"{kind} from {rule['low']:g} to {rule['high']:g} {rule['unit']}".rstrip()
@@ -128,10 +139,15 @@ def _is_allowed(value: Any, rule: Mapping[str, Any]) -> bool:
     if value is None:
         return bool(rule.get("optional")) or None in rule.get("allowed", ())
     if "section" in rule:
-        return isinstance(value, rule["section"])
+        return isinstance(value, rule["section"]) or (
+            isinstance(value, str) and value == rule["word"]
+        )
     if "allowed" in rule:
         return any(type(value) is type(known) and value == known for known in rule["allowed"])
     if rule.get("text"):
+        if rule.get("many"):
+            fits = isinstance(value, tuple) and len(value) <= rule["many"]
+            return fits and all(_is_allowed(entry, {**rule, "many": 0}) for entry in value)
         return isinstance(value, str) and 0 < len(value) <= rule["text"]
     if isinstance(value, str):
         return bool(rule.get("word") == value)
@@ -277,10 +293,12 @@ def override(base: T, changes: Any, where: str) -> T:
     rules = {field.name: field.metadata for field in dataclasses.fields(base)}  # type: ignore[arg-type]  # T is one of our dataclasses
     for key, value in changes.items():
         current = getattr(base, key)
-        if current is None and "section" in rules[key] and isinstance(value, Mapping):
+        unset = not dataclasses.is_dataclass(current)
+        if unset and "section" in rules[key] and isinstance(value, Mapping):
             current = rules[key]["section"]()
         nested = dataclasses.is_dataclass(current) and not isinstance(value, type(current))
-        nested = nested and not (value is None and rules[key].get("optional"))
+        whole = value is None or isinstance(value, str)  # None, or the section's word
+        nested = nested and not (whole and rules[key].get("optional"))
         new[key] = override(current, value, f"{where}.{key}") if nested else value
     return dataclasses.replace(base, **new)  # type: ignore[type-var]  # T is one of our dataclasses
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from ev_gym.scenario.parameters import (
@@ -13,15 +15,23 @@ from ev_gym.scenario.parameters import (
     check_unread,
     choice,
     number,
+    section,
     text,
 )
+from ev_gym.scenario.series_file import PriceSource, SeriesFile
 
 # Between these days, Python's dates, time stamps and time zones all work.
 FIRST_DAY, END_DAY = date(1900, 1, 1), date(2200, 1, 1)
-FILES = (
-    *("price_file", "price_column", "eur_rate", "load_file", "load_zone"),
-    *("temperature_file", "temperature_c", "irradiance_file", "stamp_zone"),
-)
+# What only `source` "files" reads, and what any file or market of a part reads as well.
+FLAT_FILES = {
+    "price": ("price_file", "price_column"),
+    "load": ("load_file",),
+    "temperature": ("temperature_file", "temperature_c"),
+    "sun": ("irradiance_file",),
+}
+OF_ANY_FILE = ("eur_rate", "load_zone", "stamp_zone")
+BUILT_IN = "builtin"
+PARTS = tuple(FLAT_FILES)
 
 
 @dataclass(frozen=True)
@@ -29,10 +39,15 @@ class Data:
     """Where the series come from.
 
     `synthetic`: the calibrated generator. `classic`: the teaching server's fixed day. `files`: CSV
-    files that `Dataset.from_csv` reads; their paths are absolute, or relative to the folder that
-    the environment variable `EV_GYM_DATA` names. With files, `start` may be None, which means the
-    first Monday of the prices, and `weeks` may be None, which means all their whole weeks.
-    Built-in series are in SEK.
+    files that `Dataset.from_csv` reads. A file's path is absolute, or relative to the scenario's
+    own file or to the folder that the environment variable `EV_GYM_DATA` names.
+
+    `price`, `load`, `temperature` and `sun`, each by itself, go before what `source` says: a file
+    with its reading options, `"builtin"` for generated ones, or for prices those that a market
+    published. Prices of a file set the calendar; `start` may then be None, which means their first
+    Monday, and `weeks` may be None, which means all their whole weeks. Built-in temperature and
+    houses are Stockholm's, wherever the scenario is; the built-in sky has Stockholm's clouds under
+    the sun of the scenario's place. Built-in prices are in SEK.
     """
 
     source: str = choice(
@@ -53,11 +68,33 @@ class Data:
         "and loads; None: no holidays",
         optional=True,
     )
+    prices_known: str = choice(
+        "day-ahead",
+        "when prices are known: the day-ahead auction's at 13:00 CET, Octopus Agile's at 16:00 in "
+        "London, both for the next CET day",
+        ("day-ahead", "agile"),
+    )
+    price: PriceSource | str | None = section(
+        PriceSource, "prices by themselves; None: as source says", word=BUILT_IN
+    )
+    load: SeriesFile | str | None = section(
+        SeriesFile, "base load by itself; None: as source says", word=BUILT_IN
+    )
+    temperature: SeriesFile | str | None = section(
+        SeriesFile, "outdoor temperature by itself; None: as source says", word=BUILT_IN
+    )
+    sun: SeriesFile | str | None = section(
+        SeriesFile, "irradiance by itself; None: as source says", word=BUILT_IN
+    )
     price_file: str | None = text(
         None, "files: day-ahead prices", longest=PATH_LENGTH, optional=True
     )
     price_column: str | None = text(None, "files: column of the price", optional=True)
     eur_rate: float | None = number(None, "SEK/EUR", "files: rate", 0.001, 1e6, optional=True)
+    sek_rate: float | None = number(
+        None, "1/SEK", "built-in prices in another currency: its value of 1 SEK", 1e-6, 1e6,
+        optional=True,
+    )  # fmt: skip
     load_file: str | None = text(None, "files: base load", longest=PATH_LENGTH, optional=True)
     load_zone: str | None = text(None, "files: time zone of the load's days", optional=True)
     temperature_file: str | None = text(
@@ -83,18 +120,75 @@ class Data:
                 f"Data.zone is {self.zone!r}; allowed: an IANA zone such as 'Europe/Stockholm'"
             ) from None
         self._check_start()
+        self._check_parts()
         files = self.source == "files"
+        if self.source == "classic":
+            check_unread(self, ("prices_known",), "the fixed day of source 'classic' has no market")
         if not files:
-            check_unread(self, FILES, f"source is {self.source!r}, not 'files'")
-        for name in ("price_file", "load_file") if files else ("start", "weeks"):
-            if getattr(self, name) is None:
-                allowed = "with files: a path" if files else "with source 'files' only"
-                raise ScenarioError(f"Data.{name} is None; allowed {allowed}")
-        if files and (self.temperature_file is None) == (self.temperature_c is None):
+            unread = sum(FLAT_FILES.values(), () if self.own_parts else OF_ANY_FILE)
+            check_unread(self, unread, f"source is {self.source!r}, not 'files'")
+        elif self.temperature is None and (self.temperature_file is None) == (
+            self.temperature_c is None
+        ):
             raise ScenarioError(
                 f"Data.temperature_file is {self.temperature_file!r} and Data.temperature_c is "
                 f"{self.temperature_c!r}; allowed with files: exactly one of the two"
             )
+        if self.origin("price") != BUILT_IN:
+            check_unread(self, ("sek_rate",), "prices are not built in")
+
+    def _check_parts(self) -> None:
+        """Refuse parts that name no series, and what is set beside a part that goes before it."""
+        for part in PARTS:
+            given = getattr(self, part)
+            if given is None:
+                continue
+            if self.source == "classic":
+                check_unread(self, (part,), "source is 'classic'")
+            check_unread(self, FLAT_FILES[part], f"{part} is given")
+            market = getattr(given, "market", None)
+            if isinstance(given, SeriesFile) and (given.path is None) == (market is None):
+                also = " or a market, not both" if part == "price" else ""
+                raise ScenarioError(f"Data.{part} is {given!r}; allowed: one with a path{also}")
+            if market is not None:
+                of_files = [field.name for field in fields(SeriesFile)]
+                check_unread(given, of_files, "market is given")
+            elif part == "price" and isinstance(given, PriceSource):
+                check_unread(given, ("provider",), "market is None")
+        if self.source == "files":
+            for part, (name, *_) in list(FLAT_FILES.items())[:2]:
+                if getattr(self, part) is None and getattr(self, name) is None:
+                    raise ScenarioError(f"Data.{name} is None; allowed with files: a path")
+        price = self.origin("price")
+        if not isinstance(price, SeriesFile) or price.path is None:
+            for name in ("start", "weeks"):
+                if getattr(self, name) is None:
+                    raise ScenarioError(f"Data.{name} is None; allowed with a file of prices only")
+
+    def origin(self, part: str) -> SeriesFile | str | None:
+        """Where "price", "load", "temperature" or "sun" come from.
+
+        Returns:
+            A file with its options, or a market's prices; or "builtin" or "classic". None, with
+            `source` "files": the temperature is constant, or there is no sun.
+        """
+        given: SeriesFile | str | None = getattr(self, part)
+        if given is None:
+            if self.source != "files":
+                return BUILT_IN if self.source == "synthetic" else self.source
+            path = getattr(self, FLAT_FILES[part][0])
+            if path is None:
+                return None
+            column = self.price_column if part == "price" else None
+            given = SeriesFile(path=path, columns=() if column is None else (column,))
+        if isinstance(given, SeriesFile) and given.stamp_zone is None:
+            return replace(given, stamp_zone=self.stamp_zone)
+        return given
+
+    @property
+    def own_parts(self) -> tuple[str, ...]:
+        """The parts that are not built in but read from files or from a market."""
+        return tuple(part for part in PARTS if isinstance(self.origin(part), SeriesFile))
 
     def _check_start(self) -> None:
         if self.start is None:
@@ -111,3 +205,24 @@ class Data:
                 f"Data.start is {self.start!r} and Data.weeks is {self.weeks!r}; allowed: series "
                 f"from {FIRST_DAY} to {END_DAY}"
             )
+
+
+def with_files_beside(data: Data, folder: Path) -> Data:
+    """The data with the absolute paths of those of its files that lie in the folder."""
+    flat = [name for names in FLAT_FILES.values() for name in names if name.endswith("_file")]
+    found: dict[str, Any] = {
+        name: beside
+        for name in flat
+        if (beside := _beside(getattr(data, name), folder)) is not None
+    }
+    for part in PARTS:
+        given = getattr(data, part)
+        if isinstance(given, SeriesFile) and (path := _beside(given.path, folder)) is not None:
+            found[part] = replace(given, path=path)
+    return replace(data, **found)
+
+
+def _beside(path: str | None, folder: Path) -> str | None:
+    if path is None or not (folder / path).is_file():
+        return None
+    return str((folder / path).resolve())

@@ -7,9 +7,7 @@ the rules: which units there are, and which values are plausible.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,28 +21,37 @@ from ev_gym.series.limits import (
     MAX_TEMPERATURE_C,
     DataError,
 )
+from ev_gym.series.price_levels import HUNDREDTHS, check_level
 
-_PRICE = re.compile(r"(?:^|_)(ore|öre|[a-z]{3})_per_(kwh|mwh)$")
-_LOAD = re.compile(r"(?:^|(?<!_per)_)(kw|w|kwh)$")
+_PRICE = re.compile(r"(?:^|_)(ore|öre|øre|ct|[a-z]{3})_per_(kwh|mwh)$")
+_LOAD = re.compile(r"(?:^|(?<!_per)_)(kw|w|kwh|wh)$")
 _TEMPERATURE = re.compile(r"(?:^|_)(c)$")
 _IRRADIANCE = re.compile(r"(?:^|_)(ghi|dhi|dni)_w_per_m2$")
 _IRRADIANCES = ["ghi", "dhi", "dni"]
+_PATTERNS = {
+    "price": _PRICE,
+    "load": _LOAD,
+    "temperature": _TEMPERATURE,
+    "irradiance": _IRRADIANCE,
+}
 _ALLOWED = {
     "price": "a name that ends in _<currency>_per_kwh or _<currency>_per_mwh, as in "
     "'price_sek_per_kwh', 'price_ore_per_kwh', 'price_eur_per_mwh'",
-    "load": "a name that ends in _kw, _w or _kwh (energy per interval), as in 'load_kw'",
+    "load": "a name that ends in _kw, _w, or _kwh or _wh (energy per interval), as in 'load_kw', "
+    "or unit=, as in unit='kwh'",
     "temperature": "a name that ends in _c, as in 'temperature_c'",
     "irradiance": "a name that ends in ghi_w_per_m2, dhi_w_per_m2 or dni_w_per_m2",
 }
+NET_LOAD_HINT = ". A load below 0 is allowed as a net load (`net_load`)"
 _KW_PER_UNIT = {"kw": 1.0, "w": 0.001}
-
-
-class Columns(NamedTuple):
-    """Names of the columns to take; None: those whose name ends in a known unit."""
-
-    price: str | None = None
-    load: str | Sequence[str] | None = None
-    temperature: str | None = None
+_KWH_PER_UNIT = {"kwh": 1.0, "wh": 0.001}
+_ROUNDING_KW = 1e-9  # by which a sum less others may fall short of 0
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
+# Numbers in which thousands are parted too, by the decimal sign that they show.
+_GROUPED = {
+    ",": re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+,\d+"),
+    ".": re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+\.\d+"),
+}
 
 
 @dataclass(frozen=True)
@@ -57,97 +64,243 @@ class Series:
     values: NDArray[np.float64]
 
 
-def price_series(table: Table, column: str | None, currency: str, eur_rate: float | None) -> Series:
+def price_series(table: Table, currency: str, eur_rate: float | None) -> Series:
     """The chosen price column in `currency` per kWh."""
-    (name,) = _choose(table, "price", _PRICE, column, "price_column")
+    (name,) = _choose(table, "price", _PRICE, "price_column")
     values = _numbers(table, name) * _price_factor(table, name, currency, eur_rate)
     unit = f"{currency} per kWh"
     _check_range(table, name, values, (-MAX_PRICE_PER_KWH, MAX_PRICE_PER_KWH), unit)
-    return Series(table, int(table.seconds[0]), table.step_s, values[np.newaxis])
+    series = _regular(table, [values])
+    check_level(series.values[0], currency, f"{table.span()}: {name}")
+    return series
 
 
-def load_series(table: Table, columns: str | Sequence[str] | None) -> Series:
-    """The chosen load columns, one row each, in kW."""
-    houses = []
-    for name in _choose(table, "load", _LOAD, columns, "load_columns"):
-        factor = _KW_PER_UNIT.get(_unit(_LOAD, name), 3600 / table.step_s)
-        values = _numbers(table, name) * factor
-        _check_range(table, name, values, (0.0, MAX_LOAD_KW), "kW")
-        houses.append(values)
-    return Series(table, int(table.seconds[0]), table.step_s, np.array(houses))
+def load_series(table: Table, net_load: bool = False) -> Series:
+    """The chosen load columns, one row each, or the one house that they add up to; kW.
+
+    Below 0 only of a net load: import less export.
+    """
+    file = table.file
+    plus, less = list(file.sum_columns), list(file.less_columns)
+    if less and not plus:
+        raise DataError(
+            f"{table.header}: less_columns = {less} without sum_columns; needed are the columns "
+            "that they are taken off"
+        )
+    if plus and file.columns and file.register_column is None:
+        raise DataError(
+            f"{table.header}: columns = {list(file.columns)} beside sum_columns = {plus}; allowed "
+            "is one of the two: houses of their own, or one house"
+        )
+    if not plus:
+        names = _choose(table, "load", _LOAD, "load_columns")
+        return _regular(table, [_kw(table, name, net_load) for name in names])
+    _check_chosen(table, "load", _LOAD, [*plus, *less], "sum_columns and less_columns")
+    total = np.sum([_kw(table, name) for name in plus], axis=0)
+    if less:
+        total = total - np.sum([_kw(table, name) for name in less], axis=0)
+    what = " + ".join(plus) + "".join(f" - {name}" for name in less)
+    least_kw = -MAX_LOAD_KW if net_load else 0.0
+    bad = np.flatnonzero((total < least_kw - _ROUNDING_KW) | (total > MAX_LOAD_KW))
+    if bad.size:
+        row, hint = int(bad[0]), "" if net_load else NET_LOAD_HINT
+        raise DataError(
+            f"{table.where(row)}: {what} is {total[row]:g} kW; allowed is {least_kw:g} to "
+            f"{MAX_LOAD_KW:g} kW{hint}"
+        )
+    return _regular(table, [total if net_load else np.maximum(total, 0.0)])
 
 
-def temperature_series(table: Table, column: str | None) -> Series:
+def _kw(table: Table, name: str, net_load: bool = False) -> NDArray[np.float64]:
+    """A load column in kW, one value for each interval."""
+    unit = _unit_of(table, _LOAD, name)
+    values = _numbers(table, name)
+    if table.file.counter:
+        values = _differences(table, name, values, unit)
+    elif unit in _KWH_PER_UNIT:
+        _check_no_counter(table, name, values)
+    if unit in _KWH_PER_UNIT:
+        kw = values * _KWH_PER_UNIT[unit] * 3600 / table.lengths_s[: values.size]
+    else:
+        kw = values * _KW_PER_UNIT[unit]
+    limits_kw = (-MAX_LOAD_KW if net_load else 0.0, MAX_LOAD_KW)
+    _check_range(table, name, kw, limits_kw, "kW", "" if net_load else NET_LOAD_HINT)
+    return np.asarray(kw)
+
+
+def _differences(
+    table: Table, name: str, readings: NDArray[np.float64], unit: str
+) -> NDArray[np.float64]:
+    """The energy between each two readings; where they fall, the meter began again at 0."""
+    if unit not in _KWH_PER_UNIT:
+        raise DataError(f"{table.header}: {name!r} is in {unit}; counter=True needs kwh or wh")
+    rises = np.diff(readings)
+    return np.where(rises < 0.0, readings[1:], rises)
+
+
+def _check_no_counter(table: Table, name: str, values: NDArray[np.float64]) -> None:
+    """Refuse energies that only rise, but for resets: so does a meter's reading.
+
+    What a house uses in an interval falls about as often as it rises.
+    """
+    steps = np.diff(values)
+    rises, falls = int((steps > 0.0).sum()), int((steps < 0.0).sum())
+    if rises >= 8 * max(1, falls):
+        raise DataError(
+            f"{table.span()}: {name} rises {rises} times and falls {falls} times, as a running "
+            "counter does and the energy of an interval does not; counter=True takes the "
+            "differences of its readings"
+        )
+
+
+def temperature_series(table: Table) -> Series:
     """The chosen temperature column in degrees Celsius."""
-    (name,) = _choose(table, "temperature", _TEMPERATURE, column, "temperature_column")
+    (name,) = _choose(table, "temperature", _TEMPERATURE, "temperature_column")
     values = _numbers(table, name)
     _check_range(table, name, values, (-MAX_TEMPERATURE_C, MAX_TEMPERATURE_C), "deg C")
-    return Series(table, int(table.seconds[0]), table.step_s, values[np.newaxis])
+    return _regular(table, [values])
 
 
 def irradiance_series(table: Table) -> tuple[list[str], Series]:
     """Names among ghi, dhi and dni, in this order, and their columns in W/m2, one row each."""
-    columns = _choose(table, "irradiance", _IRRADIANCE, None, "")
-    by_name = {_unit(_IRRADIANCE, column): column for column in columns}
-    names = [name for name in _IRRADIANCES if name in by_name]
-    if len(columns) > len(names):
-        raise DataError(f"{table.header}: {columns} name one irradiance twice")
-    if names != _IRRADIANCES[: len(names)]:
+    if table.file.unit is not None:
+        raise DataError(f"{table.header}: unit = {table.file.unit!r}; irradiance is read in W/m2")
+    names, columns = _IRRADIANCES[: len(table.file.columns)], list(table.file.columns)
+    if columns:
+        _check_present(table, columns, "columns")
+    else:
+        columns = _choose(table, "irradiance", _IRRADIANCE, "columns")
+        by_name = {_unit(_IRRADIANCE, column): column for column in columns}
+        names = [name for name in _IRRADIANCES if name in by_name]
+        if len(columns) > len(names):
+            raise DataError(f"{table.header}: {columns} name one irradiance twice")
+        columns = [by_name[name] for name in names]
+    if names != _IRRADIANCES[: len(columns)]:
         raise DataError(
             f"{table.header}: irradiance is given by {columns}; allowed are GHI, GHI with DHI, or "
             "both with DNI"
         )
     rows = []
-    for name in names:
-        values = _numbers(table, by_name[name])
-        _check_range(table, by_name[name], values, (0.0, MAX_IRRADIANCE_W_PER_M2), "W/m2")
+    for column in columns:
+        values = _numbers(table, column)
+        _check_range(table, column, values, (0.0, MAX_IRRADIANCE_W_PER_M2), "W/m2")
         rows.append(values)
-    return names, Series(table, int(table.seconds[0]), table.step_s, np.array(rows))
+    return names, _regular(table, rows)
+
+
+def _regular(table: Table, rows: list[NDArray[np.float64]]) -> Series:
+    """Values as a series in steps of the file's finest resolution, each for its whole interval."""
+    values = np.array(rows)
+    step_s = table.step_s
+    parts = table.lengths_s[: values.shape[1]] // step_s
+    if np.any(parts != 1):
+        values = np.repeat(values, parts, axis=1)
+    return Series(table, int(table.seconds[0]), step_s, values)
+
+
+def _plain(column: str) -> str:
+    """A column's name in small letters, with a unit in brackets in this project's way.
+
+    "Verbrauch [kWh]" is "verbrauch_kwh", and "Day-ahead (EUR/MWh)" is "day-ahead_eur_per_mwh".
+    """
+    name = re.sub(r"\s*[(\[]([^()\[\]]*)[)\]]$", r"_\1", column.strip().lower())
+    return name.replace("°", "").replace("€", "eur").replace("/", "_per_").replace("²", "2")
 
 
 def _unit(pattern: re.Pattern[str], column: str) -> str:
     """The unit at the end of a column's name, or "" where it has no unit of that pattern."""
-    match = pattern.search(column.lower())
+    match = pattern.search(_plain(column))
     return str(match.group(1)) if match else ""
 
 
-def _choose(
-    table: Table,
-    role: str,
-    pattern: re.Pattern[str],
-    columns: str | Sequence[str] | None,
-    option: str,
-) -> list[str]:
-    """Names of the columns to read: those in `columns`, or where None all with a known unit."""
-    names = [str(column) for column in table.cells.columns]
-    if columns is not None:
-        chosen = [columns] if isinstance(columns, str) else list(columns)
-        for name in chosen:
-            if name not in names:
-                raise DataError(f"{table.header}: no column {name!r} ({option}) among {names}")
-    else:
-        chosen = [name for name in names if _unit(pattern, name)]
-    unknown = [name for name in chosen if not _unit(pattern, name)]
-    if unknown or not chosen:
+def _unit_of(table: Table, pattern: re.Pattern[str], column: str) -> str:
+    """The unit of a column: the file's option, or what its name ends in."""
+    return _unit(pattern, table.file.unit or column)
+
+
+def may_hold(table: Table, role: str) -> bool:
+    """Whether a column that counts, or the file's option, has a unit of that role."""
+    file = table.file
+    named = [*file.columns, *file.sum_columns]
+    return any(_unit_of(table, _PATTERNS[role], name) for name in named or table.cells.columns)
+
+
+def chosen(table: Table, role: str) -> list[str]:
+    """Names of the columns of prices, loads or temperatures that are read.
+
+    Raises:
+        DataError: There are none, or several and none is named.
+    """
+    return _choose(table, role, _PATTERNS[role], "columns")
+
+
+def own_currency(table: Table) -> str:
+    """The currency in which a table's prices are; of a hundredth that several have, the first."""
+    (name,) = chosen(table, "price")
+    match = _PRICE.search(_plain(table.file.unit or name))
+    assert match is not None  # `chosen` lets no other name through
+    unit = str(match.group(1))
+    return HUNDREDTHS[unit][0] if unit in HUNDREDTHS else unit.upper()
+
+
+def _choose(table: Table, role: str, pattern: re.Pattern[str], option: str) -> list[str]:
+    """Names of the columns to read: those that the file's options name, or the only known one."""
+    names, file = [str(column) for column in table.cells.columns], table.file
+    unread = file.counter or file.less_columns or (file.sum_columns and not file.register_column)
+    if role != "load" and unread:
         raise DataError(
-            f"{table.header}: no known {role} unit in {unknown or names}; allowed is "
+            f"{table.header}: counter, sum_columns and less_columns are for a load, not for a "
+            f"{role}; needed is one column"
+        )
+    listed = file.sum_columns if file.register_column else file.columns
+    if listed:
+        _check_chosen(table, role, pattern, list(listed), option)
+        if role != "load" and len(listed) > 1:
+            raise DataError(f"{table.header}: {list(listed)}; needed is one {role} column")
+        return list(listed)
+    found = names if file.unit is not None else [name for name in names if _unit(pattern, name)]
+    if len(found) > 1 and role != "irradiance":
+        ways = f"{option}= or the file's own columns="
+        if role == "load":
+            ways += (
+                ", each a house of its own, or add them up with sum_columns= and take others off "
+                "with less_columns="
+            )
+        raise DataError(f"{table.header}: several {role} columns, {found}; choose with {ways}")
+    _check_chosen(table, role, pattern, found, option)
+    return found
+
+
+def _check_present(table: Table, wanted: list[str], option: str) -> None:
+    names = [str(column) for column in table.cells.columns]
+    for name in wanted:
+        if name not in names:
+            raise DataError(f"{table.header}: no column {name!r} ({option}) among {names}")
+
+
+def _check_chosen(
+    table: Table, role: str, pattern: re.Pattern[str], wanted: list[str], option: str
+) -> None:
+    """Refuse columns that are not there or have no known unit."""
+    _check_present(table, wanted, option)
+    unknown = [name for name in wanted if not _unit_of(table, pattern, name)]
+    if unknown or not wanted:
+        raise DataError(
+            f"{table.header}: no known {role} unit in "
+            f"{table.file.unit or unknown or list(table.cells.columns)}; allowed is "
             f"{_ALLOWED[role]}"
         )
-    many = len({_unit(pattern, name) for name in chosen}) > 1 if role == "load" else len(chosen) > 1
-    if columns is None and many and role != "irradiance":
-        raise DataError(f"{table.header}: several {role} columns, {chosen}; choose with {option}=")
-    return chosen
 
 
 def _price_factor(table: Table, column: str, currency: str, eur_rate: float | None) -> float:
     """What to multiply a price column with to get `currency` per kWh."""
-    match = _PRICE.search(column.lower())
+    match = _PRICE.search(_plain(table.file.unit or column))
     assert match is not None  # _choose lets no other name through
     unit, energy = match.groups()
     per_kwh = 1.0 if energy == "kwh" else 0.001
     if unit == currency.lower():
         return per_kwh
-    if unit in ("ore", "öre") and currency in ("SEK", "NOK", "DKK"):
+    if currency in HUNDREDTHS.get(unit, ()):
         return 0.01 * per_kwh
     if unit == "eur" and eur_rate is not None:
         return eur_rate * per_kwh
@@ -155,10 +308,33 @@ def _price_factor(table: Table, column: str, currency: str, eur_rate: float | No
     raise DataError(f"{table.header}: {column!r} is not in {currency}; needed is {need}")
 
 
+def decimal_of(table: Table, column: str) -> str:
+    """The decimal sign of a column of text: as the file's options say, or as its cells prove.
+
+    Commas alone are decimal, unless every one of them could part thousands from hundreds.
+    """
+    if table.file.decimal is not None:
+        return table.file.decimal
+    cells = [cell.strip() for cell in table.cells[column] if isinstance(cell, str)]
+    commas = [cell for cell in cells if "," in cell and not _GROUPED["."].fullmatch(cell)]
+    points = [cell for cell in cells if "." in cell and not _GROUPED[","].fullmatch(cell)]
+    if not commas or points:
+        return "."
+    if all(_THOUSANDS.fullmatch(cell) for cell in commas):
+        row = next(i for i, cell in enumerate(table.cells[column]) if "," in cell)
+        raise DataError(
+            f"{table.where(row)}: {column} = {table.cells[column].iloc[row]!r} may hold a decimal "
+            "comma or a comma between thousands; needed is decimal=',' for the first"
+        )
+    return ","
+
+
 def _numbers(table: Table, column: str) -> NDArray[np.float64]:
     """The cells of a column as float64; an error names the first that is not a finite number."""
     cells = table.cells[column]
-    values = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    decimal = decimal_of(table, column)
+    plain = cells.map(lambda cell: _plain_number(cell, decimal))
+    values = pd.to_numeric(plain, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
         cell = cells.iloc[int(bad[0])]
@@ -168,8 +344,23 @@ def _numbers(table: Table, column: str) -> NDArray[np.float64]:
     return values
 
 
+def _plain_number(cell: object, decimal: str) -> object:
+    """A cell as Python writes numbers: a decimal point, nothing between thousands."""
+    if not isinstance(cell, str):
+        return cell
+    text, other = cell.strip().replace("\u2212", "-"), {",": ".", ".": ","}[decimal]
+    if _GROUPED[decimal].fullmatch(text):
+        text = text.replace(other, "")
+    return "no number" if other in text else text.replace(decimal, ".")
+
+
 def _check_range(
-    table: Table, column: str, values: NDArray[np.float64], limits: tuple[float, float], unit: str
+    table: Table,
+    column: str,
+    values: NDArray[np.float64],
+    limits: tuple[float, float],
+    unit: str,
+    hint: str = "",
 ) -> None:
     low, high = limits
     bad = np.flatnonzero((values < low) | (values > high))
@@ -177,5 +368,5 @@ def _check_range(
         row = int(bad[0])
         raise DataError(
             f"{table.where(row)}: {column} = {table.cells[column].iloc[row]} is {values[row]:g} "
-            f"{unit}; allowed is {low:g} to {high:g} {unit}: is the unit in the name right?"
+            f"{unit}; allowed is {low:g} to {high:g} {unit}: is the unit in the name right?" + hint
         )

@@ -12,11 +12,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timezone
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,10 @@ from ev_gym.series.local_time import Calendar, check_local_monday, local_calenda
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ev_gym.scenario import SeriesFile
+
+    FileLike: TypeAlias = str | os.PathLike[str] | Mapping[str, Any] | SeriesFile
 
 # Names of the series that describe the sky, with their largest plausible values, and the sets of
 # them that a data set may have.
@@ -52,33 +56,41 @@ class Dataset:
     The arrays are copied and made read-only. `calendar` and `fingerprint` are computed once.
 
     *Users' series.* `from_csv` and `from_frame` read prices, base load, temperature and, for solar
-    panels, irradiance. Nothing is filled in: a gap, unsorted or duplicate stamps, an empty cell,
-    text instead of a number, a value outside the plausible range (load 0 to 100 kW, price -100 to
-    100 per kWh, temperature -60 to 60 deg C, irradiance 0 to 1500 W/m2) is an error that names
-    file, row and stamp. Rows of a file have the numbers that an editor shows, so the header is
-    row 1; rows of a DataFrame are positions, from 0.
+    panels, irradiance; `docs/data.md` shows what files may look like. Nothing is filled in: a gap,
+    unsorted or duplicate stamps, an empty cell, text instead of a number, a value outside the
+    plausible range (load 0 to 100 kW, price -100 to 100 per kWh, temperature -60 to 60 deg C,
+    irradiance 0 to 1500 W/m2), a mean price that no market of the currency had is an error that
+    names file, row and stamp. With `net_load` a load is import less export of a house with PV, and
+    may be as far below 0. Rows of a file have the numbers that an editor shows, so the header
+    is row 1; rows of a DataFrame are positions, from 0.
 
-    *Stamps.* A stamp is the start of an interval, in ISO 8601 with `Z` or an offset. They stand in
-    the column `timestamp_utc` or, without such a column, in the first. Stamps without an offset
-    need `stamp_zone`; a local time that summer time skips or repeats is then an error.
+    *Stamps.* A stamp is the start of an interval, or with `stamp_marks="end"` its end. Stamps are
+    in ISO 8601 or another form that is certain, and stand in the column `timestamp_utc` or, without
+    such a column, in the first. Without Z or an offset they need `stamp_zone`; of a local time that
+    summer time repeats, the order of the rows tells which of the two it is, and one that it skips
+    is an error.
 
-    *Units.* The name of a column ends in its unit. Load: `_kw`, `_w` or `_kwh` (energy per
-    interval); several columns of one unit are several houses. Price: `_<currency>_per_kwh` or
-    `_<currency>_per_mwh`, where `ore` is a hundredth of SEK, NOK or DKK. Temperature: `_c`.
-    Irradiance: `ghi_w_per_m2` (global horizontal, GHI), alone, or with `dhi_w_per_m2` (diffuse
-    horizontal, DHI), or with both that and `dni_w_per_m2` (direct normal, DNI, the beam).
+    *Units.* The name of a column ends in its unit. Load: `_kw`, `_w`, or `_kwh` or `_wh` (energy
+    per interval). Several columns of load are refused unless named: `load_columns` are houses, and
+    a file's options `sum_columns` and `less_columns` make one house of several columns. Price:
+    `_<currency>_per_kwh` or `_<currency>_per_mwh`, where `ore` is a hundredth of SEK, NOK or DKK
+    and `ct` of EUR. Temperature: `_c`. Irradiance: `ghi_w_per_m2` (global horizontal, GHI), alone,
+    or with `dhi_w_per_m2` (diffuse horizontal, DHI), or with both that and `dni_w_per_m2` (direct
+    normal, DNI, the beam).
 
     *Resolution.* Load is kept in quarter-hours: finer series are averaged, values of 30 or 60
     minutes are repeated. Prices are kept in their own intervals of 15, 30 or 60 minutes.
-    Temperature and irradiance are kept in hours; finer series are averaged.
+    Temperature and irradiance are kept in hours; finer series are averaged. Where the resolution of
+    a file changes, each value counts for its own interval.
 
     *Calendar.* The prices set the calendar: all their whole weeks from the first Monday 00:00 local
     time, or `weeks` weeks from `start`. A series of load or temperature that covers all these weeks
-    is paired with the prices by time. Any other is paired by calendar position: every interval
-    takes the value that the file has for the same ISO week, weekday and local time of day; where it
-    has several, the first. So a load measured in 2008 meets the prices of 2023, Mondays on Mondays
-    and winter on winter, but what happened on one day (a cold spell, a holiday) is no longer on the
-    day whose price it influenced. Week 53 takes the values of week 52, unless the file has a whole
+    is paired with the prices by time. One that covers some of them is an error, unless
+    `pair="position"`. Any other is paired by calendar position: every interval takes the value that
+    the file has for the same ISO week, weekday and local time of day; where it has several, the
+    first. So a load measured in 2008 meets the prices of 2023, Mondays on Mondays and winter on
+    winter, but what happened on one day (a cold spell, a holiday) is no longer on the day whose
+    price it influenced. Week 53 takes the values of week 52, unless the file has a whole
     week 53. An hour that summer time skips in the file takes the values of the hour before. Where
     the end of summer time repeats an hour, both take the first one in the file. A file that is
     paired by position must hold all of the ISO weeks 1 to 52. Irradiance is paired by ISO week,
@@ -89,6 +101,7 @@ class Dataset:
             `zone` it is a Monday 00:00.
         zone: IANA time zone of local hour, weekday and month.
         load_kw: Base load, shape (houses, weeks * 672): mean kW of each quarter-hour, 0 or more.
+            With `net_load` import less export, of either sign.
         price_per_kwh: Spot price without tax and VAT, shape (weeks * 168 * 60 / price_minutes,),
             in `currency` per kWh.
         temperature_c: Outdoor temperature, shape (weeks * 168,): hourly, degrees Celsius.
@@ -102,11 +115,12 @@ class Dataset:
             `ev_gym.series.sun` estimates it from GHI.
         dni_w_per_m2: Hourly mean irradiance of the beam on a plane that faces the sun, shape
             (weeks * 168,), W/m2. Only together with GHI and DHI, which are checked against it.
+        net_load: Whether the load was measured behind PV: import less export.
 
     Raises:
         DataError: Shapes that disagree, no whole weeks, a value that is not finite, a negative
-            load, a start that is not a local Monday 00:00, an unknown zone; a sky that is
-            implausible or lacks a part.
+            load without `net_load`, a start that is not a local Monday 00:00, an unknown zone; a
+            sky that is implausible or lacks a part.
     """
 
     start: datetime
@@ -120,6 +134,7 @@ class Dataset:
     ghi_w_per_m2: NDArray[np.float64] | None = None
     dhi_w_per_m2: NDArray[np.float64] | None = None
     dni_w_per_m2: NDArray[np.float64] | None = None
+    net_load: bool = False
 
     def __post_init__(self) -> None:
         """Check every field and take read-only copies of the arrays."""
@@ -134,10 +149,13 @@ class Dataset:
             object.__setattr__(self, name, _read_only(name, getattr(self, name)))
         self._check_shapes()
         self._check_sky()
-        if self.load_kw.min() < 0.0:
+        if self.net_load not in (False, True):
+            raise DataError(f"net_load = {self.net_load!r}: allowed are False and True")
+        if self.load_kw.min() < 0.0 and not self.net_load:
             house, quarter = np.unravel_index(self.load_kw.argmin(), self.load_kw.shape)
             raise DataError(
-                f"load_kw[{house}, {quarter}] = {self.load_kw.min()}: allowed is 0 kW or more"
+                f"load_kw[{house}, {quarter}] = {self.load_kw.min()}: allowed is 0 kW or more; "
+                "less with net_load only, where it is import less export"
             )
 
     def _check_shapes(self) -> None:
@@ -217,6 +235,7 @@ class Dataset:
         """SHA-256 of the contents, in hex; the same contents give the same digits everywhere."""
         minutes = int(self.price_minutes)
         head = [self.start.isoformat(), self.zone, minutes, self.currency, self.houses]
+        head += ["net_load"] if self.net_load else []
         digest = hashlib.sha256(json.dumps(head).encode())
         for array in (self.load_kw, self.price_per_kwh, self.temperature_c):
             digest.update(array.astype("<f8", copy=False).data)
@@ -228,27 +247,31 @@ class Dataset:
     @classmethod
     def from_csv(
         cls,
-        price: str | os.PathLike[str],
-        load: str | os.PathLike[str],
-        temperature: str | os.PathLike[str] | float | None = None,
+        price: FileLike,
+        load: FileLike,
+        temperature: FileLike | float | None = None,
         *,
-        irradiance: str | os.PathLike[str] | None = None,
+        irradiance: FileLike | None = None,
         zone: str = "Europe/Stockholm",
         currency: str = "SEK",
         eur_rate: float | None = None,
         start: str | date | datetime | None = None,
         weeks: int | None = None,
         load_zone: str | None = None,
+        net_load: bool = False,
         stamp_zone: str | None = None,
         stamp_column: str | None = None,
         price_column: str | None = None,
         load_columns: str | Sequence[str] | None = None,
         temperature_column: str | None = None,
+        pair: str | None = None,
     ) -> Dataset:
-        """Read comma-separated files, by the rules in the docstring of the class.
+        """Read files of separated text, by the rules in the docstring of the class.
 
         Args:
-            price: File of spot prices without tax and VAT.
+            price: File of spot prices without tax and VAT. Each file is a path, or a dict of the
+                options of `ev_gym.scenario.SeriesFile`, or such an object, which go before the
+                arguments here.
             load: File of base loads, of one house or several.
             temperature: File of outdoor temperatures, or one constant temperature in deg C.
             irradiance: File of GHI, with DHI and DNI where measured; None: no sky.
@@ -259,23 +282,28 @@ class Dataset:
             weeks: Number of weeks; by default as many as the prices hold.
             load_zone: Time zone of the load's local clock, for pairing by calendar position; None:
                 `zone`.
+            net_load: Whether the loads are import less export of houses with PV.
             stamp_zone: Time zone of stamps that have no offset.
             stamp_column: Name of the column of stamps, in all files.
             price_column: Name of the price column, where several have a known unit.
-            load_columns: Name or names of the load columns to take.
+            load_columns: Name or names of the load columns to take, each a house.
             temperature_column: Name of the temperature column.
+            pair: "position": series that overlap the calendar but lack hours of it are paired by
+                position; None: they are refused.
 
         Raises:
             FileNotFoundError: A file does not exist.
+            ScenarioError: An option of a file has an impossible value.
             DataError: Anything else is wrong with the files; the message names file, row and stamp.
         """
-        from ev_gym.series import column_units, files_and_frames, pairing
+        from ev_gym.series import files_and_frames, pairing
 
-        options = pairing.Options(zone, currency, eur_rate, start, weeks, load_zone)
-        columns = column_units.Columns(price_column, load_columns, temperature_column)
+        options = pairing.Options(zone, currency, eur_rate, start, weeks, load_zone, net_load)
+        columns = _columns_by_role(price_column, load_columns, temperature_column)
+        common = {"stamp_column": stamp_column, "stamp_zone": stamp_zone, "pair": pair}
+        defaults = {role: {**common, "columns": chosen} for role, chosen in columns.items()}
         files = files_and_frames.Sources(price, load, temperature, irradiance)
-        tables = files_and_frames.read_files(files, stamp_column, stamp_zone)
-        return cls(**pairing.aligned(tables, columns, options))
+        return cls(**pairing.aligned(files_and_frames.read_files(files, defaults), options))
 
     @classmethod
     def from_frame(
@@ -291,9 +319,11 @@ class Dataset:
         start: str | date | datetime | None = None,
         weeks: int | None = None,
         load_zone: str | None = None,
+        net_load: bool = False,
         price_column: str | None = None,
         load_columns: str | Sequence[str] | None = None,
         temperature_column: str | None = None,
+        pair: str | None = None,
     ) -> Dataset:
         """Take the series from pandas objects; all other arguments are those of `from_csv`.
 
@@ -304,13 +334,23 @@ class Dataset:
             DataError: As in `from_csv`; the row is the position in the index, from 0.
             TypeError: An object is neither a Series nor a DataFrame.
         """
-        from ev_gym.series import column_units, files_and_frames, pairing
+        from ev_gym.series import files_and_frames, pairing
 
-        options = pairing.Options(zone, currency, eur_rate, start, weeks, load_zone)
-        columns = column_units.Columns(price_column, load_columns, temperature_column)
+        options = pairing.Options(zone, currency, eur_rate, start, weeks, load_zone, net_load)
+        columns = _columns_by_role(price_column, load_columns, temperature_column)
         frames = files_and_frames.Sources(price, load, temperature, irradiance)
-        tables = files_and_frames.read_frames(frames)
-        return cls(**pairing.aligned(tables, columns, options))
+        more = {role: {"columns": chosen, "pair": pair} for role, chosen in columns.items()}
+        return cls(**pairing.aligned(files_and_frames.read_frames(frames, more), options))
+
+
+def _columns_by_role(
+    price: str | None, load: str | Sequence[str] | None, temperature: str | None
+) -> dict[str, tuple[str, ...]]:
+    given = {"price": price, "load": load, "temperature": temperature, "irradiance": None}
+    return {
+        role: (names,) if isinstance(names, str) else tuple(names or ())
+        for role, names in given.items()
+    }
 
 
 def _read_only(name: str, values: Any) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Users' files and frames as tables on a regular grid of time.
+"""Users' files and frames as tables whose intervals follow each other without gaps.
 
 Every error names the file, the row and the stamp; nothing is filled in or left out. The docstring
 of `ev_gym.series.dataset.Dataset` holds the rules.
@@ -6,62 +6,67 @@ of `ev_gym.series.dataset.Dataset` holds the rules.
 
 from __future__ import annotations
 
-import csv
+import math
 import numbers
 import os
-import re
-from dataclasses import dataclass
-from datetime import datetime, timezone
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ev_gym.scenario.parameters import override
+from ev_gym.scenario.series_file import SeriesFile
+from ev_gym.series.dialects import with_sums
 from ev_gym.series.limits import DataError
-from ev_gym.series.local_time import find_zone
-
-_OFFSET = re.compile(r"[T ][\d:.,]+ ?(Z|[+-]\d\d(:?\d\d)?)$")
+from ev_gym.series.stamps import (
+    intervals,
+    looks_like_stamp,
+    read_stamps,
+    utc_text,
+    whole_seconds,
+)
+from ev_gym.series.text_tables import read_cells, separator_word
 
 
 @dataclass(frozen=True)
 class Table:
-    """One file or frame on a regular grid of time, with cells that are still text or objects.
+    """One file or frame without gaps in time, with cells that are still text or objects.
 
     Attributes:
         name: What messages call it: the path, or "price frame".
         header: How messages refer to the names of its columns.
-        first_row: Number of its first record: 2 in a file (as editors count), 0 in a frame.
+        rows: Number of each record: from 2 on in a file (as editors count), from 0 in a frame.
         seconds: Start of each interval, seconds since 1970 in UTC.
-        step_s: Length of the intervals, seconds.
+        lengths_s: Length of each interval, seconds.
         cells: Its columns, without that of the stamps.
+        file: The options of reading that concern columns and pairing.
+        understood: How the file was read, in words; empty for a frame.
     """
 
     name: str
     header: str
-    first_row: int
+    rows: NDArray[np.int64]
     seconds: NDArray[np.int64]
-    step_s: int
+    lengths_s: NDArray[np.int64]
     cells: pd.DataFrame
+    file: SeriesFile
+    understood: tuple[str, ...] = ()
+
+    @property
+    def step_s(self) -> int:
+        """Longest time, seconds, in whole multiples of which all intervals last."""
+        return math.gcd(*np.unique(self.lengths_s).tolist())
 
     def where(self, index: int) -> str:
         """Name, row and stamp of a record, for messages."""
-        return _where(self.name, self.first_row, self.seconds, index)
+        return f"{self.name}, row {self.rows[index]} ({utc_text(self.seconds[index])})"
 
     def span(self) -> str:
         """Name, first and last record, for messages."""
-        last = self.seconds.size - 1
-        return f"{self.where(0)} to row {self.first_row + last} ({utc_text(self.seconds[last])})"
-
-
-def utc_text(seconds: float) -> str:
-    """A time as messages show it."""
-    stamp = datetime.fromtimestamp(int(seconds), timezone.utc)
-    return f"{stamp:%Y-%m-%dT%H:%M}{f':{stamp:%S}' if stamp.second else ''}Z"
-
-
-def _where(name: str, first_row: int, seconds: NDArray[np.int64], index: int) -> str:
-    return f"{name}, row {first_row + index} ({utc_text(seconds[index])})"
+        return f"{self.where(0)} to row {self.rows[-1]} ({utc_text(self.seconds[-1])})"
 
 
 # Files and frames.
@@ -85,13 +90,18 @@ class Tables(NamedTuple):
     irradiance: Table | None
 
 
-def read_files(files: Sources, stamp_column: str | None, stamp_zone: str | None) -> Tables:
-    """Read the files of `Dataset.from_csv`."""
+def read_files(files: Sources, defaults: Mapping[str, Mapping[str, Any]]) -> Tables:
+    """Read the files of `Dataset.from_csv`.
+
+    Args:
+        files: Paths, or files with options.
+        defaults: By role, options for what a file leaves at its default.
+    """
 
     def read(role: str) -> Table:
-        return read_csv(getattr(files, role), role, stamp_column, stamp_zone)
+        return read_csv(file_of(getattr(files, role), role, defaults[role]), role)
 
-    constant = not isinstance(files.temperature, (str, os.PathLike))
+    constant = not isinstance(files.temperature, (str, os.PathLike, Mapping, SeriesFile))
     return Tables(
         read("price"),
         read("load"),
@@ -100,52 +110,86 @@ def read_files(files: Sources, stamp_column: str | None, stamp_zone: str | None)
     )
 
 
-def read_frames(frames: Sources) -> Tables:
-    """Read the objects of `Dataset.from_frame`."""
-    temperature, irradiance = frames.temperature, frames.irradiance
+def file_of(given: Any, role: str, defaults: Mapping[str, Any]) -> SeriesFile:
+    """A path, a dict of options or a `SeriesFile` as the latter, with defaults where it has its."""
+    if isinstance(given, Mapping):
+        given = override(SeriesFile(), given, f"the {role} file")
+    elif not isinstance(given, SeriesFile):
+        given = SeriesFile(path=os.fspath(given))
+    if given.path is None:
+        raise DataError(f"{role}: the options name no path; needed is the path of a file")
+    unset = {field.name: field.default for field in fields(given)}
+    left = {key: value for key, value in defaults.items() if getattr(given, key) == unset[key]}
+    file: SeriesFile = replace(given, **left)
+    return file
+
+
+def read_frames(frames: Sources, options: Mapping[str, Mapping[str, Any]]) -> Tables:
+    """Read the objects of `Dataset.from_frame`; `options` has by role those of a `SeriesFile`."""
+
+    def read(role: str) -> Table:
+        return read_frame(getattr(frames, role), role, SeriesFile(**options[role]))
+
+    temperature: Any = frames.temperature
     if isinstance(temperature, numbers.Real):
         temperature = float(temperature)
     elif temperature is not None:
-        temperature = read_frame(temperature, "temperature")
+        temperature = read("temperature")
     return Tables(
-        read_frame(frames.price, "price"),
-        read_frame(frames.load, "load"),
+        read("price"),
+        read("load"),
         temperature,
-        None if irradiance is None else read_frame(irradiance, "irradiance"),
+        None if frames.irradiance is None else read("irradiance"),
     )
 
 
-def read_csv(
-    path: str | os.PathLike[str], role: str, stamp_column: str | None, stamp_zone: str | None
-) -> Table:
-    """Read a comma-separated file with a header, and check its stamps.
+def read_csv(file: SeriesFile, role: str) -> Table:
+    """Read a text file with a header, and check its stamps.
 
-    Python's csv module rather than pandas reads it, because it keeps all rows, so that messages can
-    name their numbers, and takes no text (such as "NA") for a missing value.
+    Raises:
+        FileNotFoundError: There is no such file.
+        DataError: It cannot be read for certain; the message names file, row and what is allowed.
     """
-    name = os.fspath(path)
+    name = file.path or ""
     if not os.path.isfile(name):
         raise FileNotFoundError(f"{role} file not found: {name}")
-    rows = _csv_rows(name)
-    header = [cell.strip() for cell in rows[0]]
-    _check_commas(header, name)
-    _check_names(header, f"{name}, row 1 (header)")
-    for number, row in enumerate(rows, start=1):
-        if len(row) != len(header):
-            raise DataError(
-                f"{name}, row {number}: {len(row)} cells where the header has {len(header)}"
-            )
-    stamp = stamp_column or ("timestamp_utc" if "timestamp_utc" in header else header[0])
-    if stamp not in header:
-        raise DataError(f"{name}, row 1 (header): no column {stamp!r} among {header}")
-    cells = pd.DataFrame(rows[1:], columns=header, dtype=object)
+    content, file = read_cells(name, role, file)
+    header = f"{name}, row {content.header_row} (header)"
+    _check_names(content.header, header)
+    rows = np.array(content.numbers, dtype=np.int64)
+    stamp = file.stamp_column or (
+        "timestamp_utc" if "timestamp_utc" in content.header else content.header[0]
+    )
+    _check_known([stamp, file.time_column, file.register_column], content.header, header)
+    cells = pd.DataFrame(content.rows, columns=content.header, dtype=object)
+    if file.stamp_column is None and file.stamp_format is None and content.rows:
+        _check_first_column(stamp, content.rows[0], content.header, header)
     texts = [str(text).strip() for text in cells.pop(stamp)]
-    seconds = _whole_seconds(_parse_stamps(texts, name, stamp_zone), name, 2)
-    step_s = _checked_step_s(seconds, name, 2)
-    return Table(name, f"{name}, row 1 (header)", 2, seconds, step_s, cells)
+    if file.time_column is not None:
+        times = cells.pop(file.time_column)
+        texts = [f"{day} {str(time).strip()}" for day, time in zip(texts, times, strict=True)]
+    if file.register_column is None:
+        seconds, shape = read_stamps(texts, name, rows, file)
+    else:
+        seconds, rows, cells, shape = _by_register(cells, texts, name, header, rows, file)
+    if seconds.size > 1 and bool((np.diff(seconds) < 0).all()):  # the newest row comes first
+        seconds, rows, cells = seconds[::-1], rows[::-1], cells.iloc[::-1].reset_index(drop=True)
+        shape += ", the newest first"
+    if file.dialect == "pvgis":  # one moment of each hour, minutes past it, stands for the hour
+        seconds = seconds - seconds[:1] % 3600
+    starts, lengths_s = intervals(seconds, name, rows, file.stamp_marks)
+    between = f"{separator_word(content.separator)} between cells"
+    if file.separator is None:
+        between += ", as the header shows"
+    columns = repr(stamp) + (f" and {file.time_column!r}" if file.time_column else "")
+    understood = (
+        f"{content.encoding}, {between}; header in row {content.header_row}",
+        f"stamps in {columns}, {shape}; they mark the {file.stamp_marks} of the intervals",
+    )
+    return Table(name, header, rows, starts, lengths_s, with_sums(file, cells), file, understood)
 
 
-def read_frame(data: Any, role: str) -> Table:
+def read_frame(data: Any, role: str, file: SeriesFile) -> Table:
     """Take a Series or DataFrame whose index holds the stamps, and check these."""
     if not isinstance(data, (pd.Series, pd.DataFrame)):
         raise TypeError(f"{role}: a pandas Series or DataFrame is needed, got {type(data)}")
@@ -161,30 +205,10 @@ def read_frame(data: Any, role: str) -> Table:
     cells.columns = pd.Index([str(column) for column in cells.columns], dtype=object)
     header = f"{name}, names of the columns"
     _check_names(list(cells.columns), header)
-    seconds = _whole_seconds(index.tz_convert("UTC"), name, 0)
-    return Table(name, header, 0, seconds, _checked_step_s(seconds, name, 0), cells)
-
-
-def _csv_rows(name: str) -> list[list[str]]:
-    try:
-        with open(name, newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.reader(file, strict=True))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{name} is not a comma-separated text file in UTF-8: {error}") from None
-    while rows and not rows[-1]:  # empty lines at the end hold no record
-        rows.pop()
-    if not rows:
-        raise DataError(f"{name}, row 1: the file is empty; a header is needed")
-    return rows
-
-
-def _check_commas(header: list[str], name: str) -> None:
-    for separator, word in ((";", "semicolons"), ("\t", "tabs")):
-        if len(header) == 1 and separator in header[0]:
-            raise DataError(
-                f"{name}, row 1 (header): the file is separated by {word}; allowed are commas, "
-                "with a point in numbers"
-            )
+    rows = np.arange(len(index), dtype=np.int64)
+    seconds = whole_seconds(index.tz_convert("UTC"), name, rows)
+    starts, lengths_s = intervals(seconds, name, rows, file.stamp_marks)
+    return Table(name, header, rows, starts, lengths_s, cells, file)
 
 
 def _check_names(names: list[str], header: str) -> None:
@@ -193,78 +217,69 @@ def _check_names(names: list[str], header: str) -> None:
         raise DataError(f"{header}: column names {twice} occur more than once in {names}")
 
 
-# Stamps.
+def _check_known(columns: list[str | None], names: list[str], header: str) -> None:
+    for column in columns:
+        if column is not None and column not in names:
+            raise DataError(f"{header}: no column {column!r} among {names}")
 
 
-def _parse_stamps(texts: list[str], name: str, stamp_zone: str | None) -> pd.DatetimeIndex:
-    """The stamps in UTC; an error names the first row whose stamp cannot be read."""
-    parsed = pd.DatetimeIndex(pd.to_datetime(texts, format="ISO8601", utc=True, errors="coerce"))
-    bad = np.flatnonzero(parsed.isna())
-    if bad.size:
+def _check_first_column(stamp: str, row: list[str], names: list[str], header: str) -> None:
+    """Refuse a first column without dates where another has some, naming that one."""
+    dated = [name for name, cell in zip(names, row, strict=True) if looks_like_stamp(cell)]
+    first = row[names.index(stamp)].strip()
+    if dated and stamp not in dated and not first.isdigit():
         raise DataError(
-            f"{name}, row {bad[0] + 2}: stamp {texts[bad[0]]!r} is not an ISO 8601 time such as "
-            "'2023-01-02T00:00Z'"
+            f"{header}: {stamp!r} holds no stamps but {first!r}; needed is stamp_column=, perhaps "
+            f"{dated[0]!r}"
         )
-    offset = np.array([_OFFSET.search(text) is not None for text in texts], dtype=bool)
-    if offset.all():
-        return parsed
-    row = int(np.argmin(offset))
-    if stamp_zone is None or offset.any():
-        more = "" if stamp_zone is None else ", unlike other rows of the file"
+
+
+def _by_register(
+    cells: pd.DataFrame,
+    texts: list[str],
+    name: str,
+    header: str,
+    rows: NDArray[np.int64],
+    file: SeriesFile,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], pd.DataFrame, str]:
+    """Stamps, rows and cells of a long file, one column for each register that counts.
+
+    Registers take turns, as those of day and night do: one without a row in an interval counts 0
+    there if another of the same list has one.
+    """
+    registers = cells[file.register_column].astype(str).str.strip().to_numpy()
+    found = list(dict.fromkeys(registers.tolist()))
+    wanted = [*file.sum_columns, *file.less_columns]
+    unknown = [register for register in wanted if register not in found]
+    if unknown or not file.sum_columns:
         raise DataError(
-            f"{name}, row {row + 2}: stamp {texts[row]!r} has no offset from UTC{more}; allowed "
-            "are Z or an offset such as +01:00 in every row, or in no row and stamp_zone="
+            f"{header}: column {file.register_column!r} names the registers {found}; choose with "
+            "sum_columns= those that add up, with less_columns= those to take off"
+            + (f", not {unknown}" if unknown else "")
         )
-    find_zone(stamp_zone, "stamp_zone")
-    wall = parsed.tz_localize(None)
-    # Times that the clock skips are shifted here, so that only those that occur twice are missing.
-    unique = wall.tz_localize(stamp_zone, ambiguous="NaT", nonexistent="shift_forward")
-    local = wall.tz_localize(stamp_zone, ambiguous="NaT", nonexistent="NaT")
-    bad = np.flatnonzero(local.isna())
-    if bad.size:
-        why = "occurs twice" if unique.isna()[bad[0]] else "does not exist"
+    if len(file.columns) != 1 or file.columns[0] not in cells:
         raise DataError(
-            f"{name}, row {bad[0] + 2}: local time {texts[bad[0]]!r} {why} in {stamp_zone}, where "
-            "the clock is changed then; write stamps with Z or an offset"
+            f"{header}: columns = {list(file.columns)}; with register_column= needed is the one "
+            f"column of values, among {list(cells.columns)}"
         )
-    return local.tz_convert("UTC")
-
-
-def _whole_seconds(index: pd.DatetimeIndex, name: str, first_row: int) -> NDArray[np.int64]:
-    """Seconds since 1970 of stamps in UTC; an error for a fraction of a second."""
-    us = index.tz_localize(None).to_numpy(dtype="datetime64[us]").astype(np.int64)
-    seconds = us // 1_000_000
-    odd = np.flatnonzero(us % 1_000_000)
-    if odd.size:
-        where = _where(name, first_row, seconds, int(odd[0]))
-        raise DataError(f"{where}: the stamp holds a fraction of a second")
-    return seconds
-
-
-def _checked_step_s(seconds: NDArray[np.int64], name: str, first_row: int) -> int:
-    """Seconds from each stamp to the next; an error unless sorted, regular and without gaps."""
-    if seconds.size < 2:
-        raise DataError(f"{name}: {seconds.size} records; at least two are needed to see the step")
-    steps = np.diff(seconds)
-    backward = np.flatnonzero(steps <= 0)
-    if backward.size:
-        row = int(backward[0])
-        what = "the same stamp as" if steps[row] == 0 else "unsorted, an earlier stamp than"
-        where = _where(name, first_row, seconds, row + 1)
-        raise DataError(f"{where}: {what} the row before, {utc_text(seconds[row])}")
-    step = int(np.sort(steps)[steps.size // 2])
-    uneven = np.flatnonzero(steps != step)
-    if uneven.size:
-        row = int(uneven[0])
-        where = _where(name, first_row, seconds, row + 1)
-        before = utc_text(seconds[row])
-        if steps[row] % step == 0:
-            lost = steps[row] // step - 1
+    parts = []
+    for register in wanted:
+        at = np.flatnonzero(registers == register)
+        stamps = read_stamps([texts[i] for i in at], name, rows[at], file)
+        back = np.flatnonzero(np.diff(stamps.seconds) <= 0)
+        if back.size:
+            row = int(back[0]) + 1
             raise DataError(
-                f"{where}: gap, {lost} intervals of {step / 60:g} minutes missing after {before}"
+                f"{name}, row {rows[at][row]} ({utc_text(stamps.seconds[row])}): register "
+                f"{register!r} has had this stamp or a later one before"
             )
-        raise DataError(
-            f"{where}: {steps[row] / 60:g} minutes after the row before ({before}), off the "
-            f"regular grid of {step / 60:g} minutes"
-        )
-    return step
+        values = cells[file.columns[0]].to_numpy(dtype=object)[at]
+        parts.append(pd.DataFrame({register: values, "row": rows[at]}, index=stamps.seconds))
+    wide = pd.concat([part.drop(columns="row") for part in parts], axis=1).sort_index()
+    numbers = pd.concat([part["row"] for part in parts]).groupby(level=0).min()
+    for group in (list(file.sum_columns), list(file.less_columns)):
+        some = wide[group].notna().any(axis=1)
+        for register in group:
+            absent = wide[register].isna()
+            wide.loc[absent, register] = np.where(some[absent], "0", "")
+    return wide.index.to_numpy(np.int64), numbers.to_numpy(np.int64), wide, stamps.shape

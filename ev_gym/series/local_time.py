@@ -9,7 +9,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from ev_gym.series.limits import DataError
+from ev_gym.series.limits import HOURS_PER_WEEK, DataError
+
+WEEK_S = HOURS_PER_WEEK * 3600
 
 
 class Calendar(NamedTuple):
@@ -29,6 +31,19 @@ class Calendar(NamedTuple):
     weekday: NDArray[np.int64]
     month: NDArray[np.int64]
     day_of_year: NDArray[np.int64]
+
+
+class Span(NamedTuple):
+    """The weeks of a data set: seconds since 1970 in UTC, and the zone of the local clock."""
+
+    start_s: int
+    end_s: int
+    zone: str
+
+    @property
+    def weeks(self) -> int:
+        """Number of weeks, of 168 hours each."""
+        return (self.end_s - self.start_s) // WEEK_S
 
 
 def find_zone(name: str, what: str = "zone") -> ZoneInfo:

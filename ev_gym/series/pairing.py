@@ -16,25 +16,23 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ev_gym.series.column_units import (
-    Columns,
     Series,
     irradiance_series,
     load_series,
     price_series,
     temperature_series,
 )
-from ev_gym.series.files_and_frames import Table, Tables, utc_text
+from ev_gym.series.files_and_frames import Table, Tables
 from ev_gym.series.limits import (
-    HOURS_PER_WEEK,
     MAX_TEMPERATURE_C,
     PRICE_MINUTES,
     DataError,
     check_currency,
 )
-from ev_gym.series.local_time import check_local_monday, find_zone
+from ev_gym.series.local_time import WEEK_S, Span, check_local_monday, find_zone
+from ev_gym.series.stamps import utc_text
 
 QUARTER_S, HOUR_S, DAY_S = 900, 3600, 86400
-WEEK_S = HOURS_PER_WEEK * HOUR_S
 _ISO_WEEKS = 53
 
 
@@ -47,45 +45,71 @@ class Options(NamedTuple):
     start: str | date | datetime | None
     weeks: int | None
     load_zone: str | None
+    net_load: bool
 
 
-def aligned(tables: Tables, columns: Columns, options: Options) -> dict[str, Any]:
+def aligned(tables: Tables, options: Options) -> dict[str, Any]:
     """The fields of a `Dataset` by name, from the tables that were read."""
-    zone, load_zone = options.zone, options.load_zone or options.zone
-    find_zone(zone)
-    find_zone(load_zone, "load_zone")
-    check_currency(options.currency)
-    _check_rate(options.eur_rate)
-    prices = price_series(tables.price, columns.price, options.currency, options.eur_rate)
-    if prices.step_s not in [60 * minutes for minutes in PRICE_MINUTES]:
-        raise _step_error(prices, "15, 30 or 60 minutes")
-    start_s, weeks = price_calendar(prices, options)
-    end_s = start_s + weeks * WEEK_S
-    loads = in_steps(load_series(tables.load, columns.load), QUARTER_S, 0)
-    if isinstance(tables.temperature, Table):
-        temperature = temperature_series(tables.temperature, columns.temperature)
-        hourly = in_steps(temperature, HOUR_S, start_s % HOUR_S)
-        temperature_c = paired(hourly, zone, start_s, end_s, zone)[0]
-    else:
-        temperature_c = np.full(weeks * HOURS_PER_WEEK, _constant_temperature(tables.temperature))
+    prices = prices_of(tables.price, options)
+    span = price_span(prices, options)
     return {
-        "start": datetime.fromtimestamp(start_s, timezone.utc),
-        "zone": zone,
-        "load_kw": paired(loads, load_zone, start_s, end_s, zone),
-        "price_per_kwh": by_time(prices, start_s, end_s)[0],
-        "temperature_c": temperature_c,
-        "price_minutes": prices.step_s // 60,
+        "start": datetime.fromtimestamp(span.start_s, timezone.utc),
+        "zone": options.zone,
         "currency": options.currency,
-        **_sky(tables.irradiance, start_s, end_s),
+        **price_fields(prices, span),
+        "load_kw": load_kw(tables.load, options.load_zone, span, options.net_load),
+        "net_load": options.net_load,
+        "temperature_c": temperature_c(tables.temperature, span),
+        **sky_fields(tables.irradiance, span),
     }
 
 
-def _sky(table: Table | None, start_s: int, end_s: int) -> dict[str, NDArray[np.float64]]:
+def prices_of(table: Table, options: Options) -> Series:
+    """The prices of a table, after a look at the options."""
+    find_zone(options.zone)
+    find_zone(options.load_zone or options.zone, "load_zone")
+    check_currency(options.currency)
+    _check_rate(options.eur_rate)
+    prices = price_series(table, options.currency, options.eur_rate)
+    if prices.step_s not in [60 * minutes for minutes in PRICE_MINUTES]:
+        raise _step_error(prices, "15, 30 or 60 minutes")
+    return prices
+
+
+def price_span(prices: Series, options: Options) -> Span:
+    """The calendar that prices set."""
+    start_s, weeks = price_calendar(prices, options)
+    return Span(start_s, start_s + weeks * WEEK_S, options.zone)
+
+
+def price_fields(prices: Series, span: Span) -> dict[str, Any]:
+    """The prices of a `Dataset` and the length of their intervals."""
+    values = by_time(prices, span.start_s, span.end_s)[0]
+    return {"price_per_kwh": values, "price_minutes": prices.step_s // 60}
+
+
+def load_kw(table: Table, load_zone: str | None, span: Span, net_load: bool) -> NDArray[np.float64]:
+    """(houses, quarter-hours) base loads on the calendar."""
+    loads = in_steps(load_series(table, net_load), QUARTER_S, 0)
+    return paired(loads, load_zone or span.zone, span)
+
+
+def temperature_c(table: Table | float | None, span: Span) -> NDArray[np.float64]:
+    """(hours,) outdoor temperature on the calendar, of a table or constant."""
+    if not isinstance(table, Table):
+        return np.full((span.end_s - span.start_s) // HOUR_S, _constant_temperature(table))
+    hourly = in_steps(temperature_series(table), HOUR_S, span.start_s % HOUR_S)
+    on_calendar: NDArray[np.float64] = paired(hourly, span.zone, span)[0]
+    return on_calendar
+
+
+def sky_fields(table: Table | None, span: Span) -> dict[str, NDArray[np.float64]]:
     """The irradiances of a `Dataset`, paired in UTC because the sun knows no summer time."""
     if table is None:
         return {}
     names, irradiance = irradiance_series(table)
-    hourly = paired(in_steps(irradiance, HOUR_S, start_s % HOUR_S), "UTC", start_s, end_s, "UTC")
+    in_utc = span._replace(zone="UTC")
+    hourly = paired(in_steps(irradiance, HOUR_S, span.start_s % HOUR_S), "UTC", in_utc)
     return {f"{name}_w_per_m2": row for name, row in zip(names, hourly, strict=True)}
 
 
@@ -135,7 +159,7 @@ def price_calendar(prices: Series, options: Options) -> tuple[int, int]:
     """First instant (seconds since 1970) and number of weeks of the calendar."""
     end_s = prices.start_s + prices.values.shape[1] * prices.step_s
     if options.start is None:
-        start_s = _first_monday(prices.start_s, find_zone(options.zone))
+        start_s = first_monday(prices.start_s, find_zone(options.zone))
     else:
         start_s = _start_of_option(options.start, options.zone)
     if (start_s - prices.start_s) % prices.step_s:
@@ -148,6 +172,7 @@ def price_calendar(prices: Series, options: Options) -> tuple[int, int]:
         raise DataError(
             f"{prices.table.span()}: holds no whole week from the local Monday 00:00 in "
             f"{options.zone}, {utc_text(start_s)}"
+            + ("" if options.start is None else "; start=None (null) takes its first whole week")
         )
     weeks = most if options.weeks is None else options.weeks
     if (
@@ -162,7 +187,8 @@ def price_calendar(prices: Series, options: Options) -> tuple[int, int]:
     return start_s, int(weeks)
 
 
-def _first_monday(from_s: int, zone: ZoneInfo) -> int:
+def first_monday(from_s: int, zone: ZoneInfo) -> int:
+    """The first local Monday 00:00 from an instant on; both in seconds since 1970."""
     day = datetime.fromtimestamp(from_s, zone).date()
     day += timedelta(days=-day.weekday() % 7)
     monday = datetime.combine(day, time(), zone)
@@ -191,16 +217,41 @@ def _start_of_option(start: str | date | datetime, zone: str) -> int:
 # Pairing.
 
 
-def paired(
-    series: Series, series_zone: str, start_s: int, end_s: int, zone: str
-) -> NDArray[np.float64]:
-    """The values from start to end: by time, or by position where the series does not cover it."""
+def paired(series: Series, series_zone: str, span: Span) -> NDArray[np.float64]:
+    """The values on the calendar: by time, or by position where the series lies outside of it.
+
+    Raises:
+        DataError: The series lies partly outside, and its file's options do not say
+            pair="position".
+    """
+    start_s, end_s = span.start_s, span.end_s
     last_s = series.start_s + series.values.shape[1] * series.step_s
     if series.start_s <= start_s and end_s <= last_s:
         return by_time(series, start_s, end_s)
-    target = _wall_clock(start_s, (end_s - start_s) // series.step_s, series.step_s, zone)
+    if series.start_s < end_s and start_s < last_s and series.table.file.pair is None:
+        raise _overlap_error(series, last_s, span)
+    target = _wall_clock(start_s, (end_s - start_s) // series.step_s, series.step_s, span.zone)
     table = position_table(series, series_zone, f"{utc_text(start_s)} to {utc_text(end_s)}")
     return table[:, _position(target, series.step_s)]
+
+
+def _overlap_error(series: Series, last_s: int, span: Span) -> DataError:
+    """Which hours of the calendar a series lacks, and what can be done about it."""
+    lacks = [
+        f"{(to_s - from_s) / HOUR_S:g} hours from {utc_text(from_s)} to {utc_text(to_s)}"
+        for from_s, to_s in ((span.start_s, series.start_s), (last_s, span.end_s))
+        if from_s < to_s
+    ]
+    first_s = first_monday(max(series.start_s, span.start_s), find_zone(span.zone))
+    weeks = max(0, (min(last_s, span.end_s) - first_s) // WEEK_S)
+    monday = datetime.fromtimestamp(first_s, find_zone(span.zone)).date()
+    cut = f'start="{monday}" and weeks={weeks}, which it covers, or ' if weeks else ""
+    return DataError(
+        f"{series.table.span()}: lacks {' and '.join(lacks)} of the calendar, "
+        f"{utc_text(span.start_s)} to {utc_text(span.end_s)}; allowed are {cut}"
+        'pair="position", which takes all values from the same ISO week, weekday and time of day '
+        "of any year"
+    )
 
 
 def by_time(series: Series, start_s: int, end_s: int) -> NDArray[np.float64]:
@@ -233,7 +284,7 @@ def position_table(series: Series, zone: str, calendar: str) -> NDArray[np.float
         day = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[second // DAY_S]
         clock = f"{second % DAY_S // 3600:02d}:{second % 3600 // 60:02d}"
         raise DataError(
-            f"{series.table.span()}: covers neither the calendar of the prices, {calendar}, nor "
+            f"{series.table.span()}: covers neither the calendar, {calendar}, nor "
             f"all ISO weeks 1 to 52 of a year; first missing: week {week + 1}, {day} {clock} "
             f"({zone})"
         )

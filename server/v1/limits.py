@@ -36,13 +36,13 @@ def check_limits(spec: Spec, config: Config) -> None:
             422, f"days is {scenario.days!r}; allowed on this server: 1 to {config.max_days}"
         )
     data = scenario.data
+    if data.own_parts and data not in _offered_data(config):
+        raise Problem(
+            422,
+            f"data names its own {', '.join(data.own_parts)}, which this server does not offer; "
+            "allowed: the data of a preset or of the server's own scenario, or built-in series",
+        )
     if data.source == "files":
-        if data not in _offered_data(config):
-            raise Problem(
-                422,
-                "data.source is 'files', with files that this server does not offer; allowed: "
-                "the data of a preset or of the server's own scenario, or another source",
-            )
         return
     weeks, houses = data.weeks or 0, data.houses if data.source == "synthetic" else 1
     worlds = len(worlds_of(scenario, spec.split))

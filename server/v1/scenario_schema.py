@@ -36,12 +36,18 @@ def _type_of(rule: Mapping[str, Any]) -> Any:
         return Annotated[kind, Discriminator(_list_or_row)]
     elif "section" in rule:
         kind = overrides_of(rule["section"])
+        if rule["word"]:
+            word: Any = Literal[rule["word"]]
+            word = Annotated[word, Tag(NAME)]
+            kind = Annotated[word | Annotated[kind, Tag(OVERRIDES)], Discriminator(_branch)]
     elif "allowed" in rule:
         kind = bool
         if not isinstance(rule["allowed"][0], bool):
             kind = Annotated[Literal[rule["allowed"]], BeforeValidator(_no_bool)]
     elif rule.get("text"):
         kind = Annotated[str, Field(min_length=1, max_length=rule["text"])]
+        if rule.get("many"):
+            kind = Annotated[FailFastList[kind], Field(max_length=rule["many"])]
     else:
         bounds = Field(ge=rule["low"], le=rule["high"])
         kind = Annotated[int, bounds, WHOLE] if rule.get("whole") else Annotated[float, bounds]
@@ -134,12 +140,20 @@ VehicleOverrides = overrides_of(
 TariffOverrides = overrides_of(
     Tariff, like=_field(_Model, "known tariff to start from, such as ellevio-2025")
 )
-_tariffs = Literal[(*TARIFFS, *OLD_NAMES)]  # type: ignore[valid-type]  # names known at run time
+
+
+def _name_of_today(name: Any) -> Any:
+    """A tariff's name, of an old one the new."""
+    return OLD_NAMES.get(name, name) if isinstance(name, str) else name
+
+
+_tariffs = Literal[tuple(TARIFFS)]  # type: ignore[valid-type]  # names known at run time
 ScenarioOverrides = overrides_of(
     Scenario,
     tariff=_field(
         Annotated[
-            Annotated[_tariffs, Tag(NAME)] | Annotated[TariffOverrides, Tag(OVERRIDES)],
+            Annotated[_tariffs, BeforeValidator(_name_of_today), Tag(NAME)]
+            | Annotated[TariffOverrides, Tag(OVERRIDES)],
             Discriminator(_branch),
         ],
         "what a kWh costs beyond the spot price: a known tariff's name, or overrides",

@@ -26,7 +26,7 @@ SCENARIOS: dict[str, Any] = {
     "plain": {
         **A_DAY,
         "vehicles": [{"model": ID3, "chemistry": None}],
-        "tariff": "vattenfall_flat",
+        "tariff": "vattenfall-flat-2025",
     },
     "stockholm": A_DAY,
     "everything": {**A_DAY, "preset": "stockholm-villa", "vehicles": [{"model": ID3}]},

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections import defaultdict
+from collections.abc import Container
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
+import holidays
 import numpy as np
 
 from ev_gym.physics import power_charge
@@ -22,8 +24,7 @@ from ev_gym.world.tariff_tables import opens_of, power_tables
 from tests.support.small_series import STOCKHOLM
 
 HOUR_DTYPE = np.dtype([("opens", "i1")])
-# Holidays on weekdays in the weeks that tests live through.
-SWEDISH_HOLIDAYS = (date(2023, 4, 7), date(2023, 4, 10), date(2023, 5, 1))
+SWEDISH_HOLIDAYS = holidays.country_holidays("SE", years=(2023, 2025, 2026))
 
 
 @functools.cache
@@ -33,7 +34,7 @@ def clock(first: datetime, count: int, minutes: int = 60) -> list[datetime]:
     return [datetime.fromtimestamp(start + 60 * minutes * i, STOCKHOLM) for i in range(count)]
 
 
-def _holds(row: When, local: datetime, holidays: tuple[date, ...]) -> bool:
+def _holds(row: When, local: datetime, days_off: Container[date]) -> bool:
     if row.valid_from is not None and local.date() < date.fromisoformat(row.valid_from):
         return False
     quarter, first, end = 4 * local.hour + local.minute // 15, *map(
@@ -42,14 +43,14 @@ def _holds(row: When, local: datetime, holidays: tuple[date, ...]) -> bool:
     assert first is not None
     assert end is not None
     inside = first <= quarter < end if first < end else quarter >= first or quarter < end
-    weekday = 6 if local.date() in holidays else local.weekday()
+    weekday = 6 if local.date() in days_off else local.weekday()
     return inside and weekday in row.weekdays and local.month in row.months
 
 
-def _factor(rule: PeakRule, local: datetime, holidays: tuple[date, ...]) -> float:
+def _factor(rule: PeakRule, local: datetime, days_off: Container[date]) -> float:
     factor = 1.0
     for row in rule.weights:
-        if _holds(row, local, holidays):
+        if _holds(row, local, days_off):
             factor = row.factor
     return factor
 
@@ -80,11 +81,11 @@ def by_the_rule(
     month 0.
     """
     (vat,) = (row.share for row in tariff.vat) if tariff.vat else (0.0,)
-    holidays = SWEDISH_HOLIDAYS if tariff.holidays == "SE" else ()
+    days_off: Container[date] = SWEDISH_HOLIDAYS if tariff.holidays == "SE" else ()
     charges: dict[tuple[int, int], float] = defaultdict(float)
     for rule in tariff.peaks:
         counted = [
-            energy * _factor(rule, local, holidays)
+            energy * _factor(rule, local, days_off)
             for energy, local in zip(kwh.tolist(), clock(first, kwh.size, step_min), strict=True)
         ]
         per_interval = rule.interval_min // step_min

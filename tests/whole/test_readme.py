@@ -182,14 +182,15 @@ def test_the_table_of_the_readme_is_what_the_benchmark_prints(
 
 
 def test_the_scenario_on_own_files_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The JSON of the README, with two files of three weeks in the folder of EV_GYM_DATA."""
+    """The JSON of the README, with two files of three weeks beside it."""
     hours = [f"2024-01-{1 + h // 24:02d} {h % 24:02d}:00" for h in range(21 * 24)]
-    for name, column in (("prices", "price_sek_per_kwh"), ("house", "load_kw")):
-        lines = [f"time,{column}", *(f"{hour},0.5" for hour in hours)]
+    prices = ["time,price_sek_per_kwh", *(f"{hour}+01:00,0.5" for hour in hours)]
+    meter = ["Meter 735999", "", "Datum;Uttag (kWh)", *(f"{hour};0,5" for hour in hours)]
+    for name, lines in (("prices", prices), ("meter", meter)):
         (tmp_path / f"{name}.csv").write_text("\n".join(lines) + "\n")
     (block,) = blocks("json")
     (tmp_path / "mine.json").write_text(block)
-    monkeypatch.setenv("EV_GYM_DATA", str(tmp_path))
+    monkeypatch.delenv("EV_GYM_DATA", raising=False)
     arguments = ["run", "--scenario", str(tmp_path / "mine.json"), "--out", str(tmp_path / "run")]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output

@@ -53,7 +53,7 @@ def test_the_months_peak_is_the_nth_of_its_sorted_days(rule: dict[str, Any], beg
     january = nth_peak_kw(hours_kw[: 24 * JANUARY], **rule)
     february = nth_peak_kw(hours_kw[24 * JANUARY :], **rule)
     february_1 = (JANUARY + 1 - begin) * 96
-    peaks_kw = [forecast.month_peak_kw(step) for step in range(future.steps)]
+    peaks_kw = [forecast.final_peaks_kw(step, 0)[0] for step in range(future.steps)]
     assert january > february
     np.testing.assert_allclose(peaks_kw[:february_1], january, rtol=1e-12)
     np.testing.assert_allclose(peaks_kw[february_1:], february, rtol=1e-12)
@@ -69,7 +69,7 @@ def test_the_sun_lowers_the_months_peak_where_it_is_netted(netted: bool) -> None
     sun_kw = float(future.results["pv_kw"][-1])
     assert 0.1 < sun_kw < 5.0
     forecast = Forecast(future, 60, 0.0, seed=0, slots=72)
-    assert forecast.month_peak_kw(0) == pytest.approx(9.0 - sun_kw if netted else 9.0)
+    assert forecast.final_peaks_kw(0, 0)[0] == pytest.approx(9.0 - sun_kw if netted else 9.0)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_peaks_that_the_cars_have_set_count_if_it_is_told_later(
         )
         for name in ("grid_kw", "load_kw")
     )
-    assert forecast.month_peak_kw(0) == pytest.approx(peak_kw, rel=1e-12)
+    assert forecast.final_peaks_kw(0, 0)[0] == pytest.approx(peak_kw, rel=1e-12)
     assert peak_kw > alone_kw
 
 

@@ -10,6 +10,7 @@ import pytest
 from baselines.mpc.forecast import Memory
 from baselines.mpc.own_peaks import FULL_PRICE, SPREAD, USUAL_SHARE, OwnPeaks
 from tests.baselines.mpc.test_plan import household
+from tests.support.tariffs import peak_rule
 
 # Mean daily peak of 4 kW, expected of the usual load alone.
 USUAL_KW = 4.0 * USUAL_SHARE
@@ -20,8 +21,9 @@ def seen(days_kw: list[float], days_left: float, days: int = 3) -> OwnPeaks:
     peaks = OwnPeaks(days)
     peaks.note_month(days_left + len(days_kw))
     for peak_kw in days_kw:
-        peaks.note_hour(0.5 * peak_kw, day_over=False)
-        peaks.note_hour(peak_kw, day_over=True)
+        for counted_kw, day_over in ((0.5 * peak_kw, False), (peak_kw, True)):
+            peaks.note(counted_kw, 0.0)
+            peaks.end_hour(day_over)
     peaks.note_month(days_left)
     return peaks
 
@@ -75,7 +77,7 @@ def test_a_new_month_begins_with_no_peaks_but_the_same_house() -> None:
 
 def test_a_memory_tells_of_each_day_what_counted_most() -> None:
     """By night a kW counts half, sun is taken off, and a month's last hour is of that month."""
-    own = Memory(1, netted=True)
+    own = Memory([peak_rule(1.0, 1)], netted=True)
     for day, left in enumerate((2.0, 1.0, 31.0)):
         for hour in range(24):
             load_kw = {1: 12.0, 12: 9.0, 18: 5.0 + 2.0 * day, 23: 8.0 if day == 1 else 1.0}
@@ -89,11 +91,11 @@ def test_a_memory_tells_of_each_day_what_counted_most() -> None:
                 )
             )
         if day == 1:  # 6 kW on the first day; the second has its 8 kW, but is not over
-            assert price_share(own.own_peaks, 0.0, 5.5, USUAL_KW) == 0.0
-            assert price_share(own.own_peaks, 0.0, 7.0, USUAL_KW) > 0.9
+            assert price_share(own.own_peaks[0], 0.0, 5.5, USUAL_KW) == 0.0
+            assert price_share(own.own_peaks[0], 0.0, 7.0, USUAL_KW) > 0.9
         if day == 2:  # 8 kW, or 9 today, are not of the new month
-            assert price_share(own.own_peaks, 0.0, 5.5, USUAL_KW) < 0.5
-            assert price_share(own.own_peaks, 0.0, 13.0, USUAL_KW) > 0.5
+            assert price_share(own.own_peaks[0], 0.0, 5.5, USUAL_KW) < 0.5
+            assert price_share(own.own_peaks[0], 0.0, 13.0, USUAL_KW) > 0.5
 
 
 def test_a_house_without_load_expects_no_peak() -> None:

@@ -14,10 +14,20 @@ from baselines.mpc import Mpc
 from baselines.mpc.follow import Follower, LastAmpere
 from baselines.mpc.forecast import Forecast, Memory
 from baselines.mpc.own_peaks import FULL_PRICE, PeakRaise
-from baselines.mpc.plan import Outlook, Plan, Site, Stay, Surplus, make_plan, site_of
+from baselines.mpc.plan import (
+    Outlook,
+    PeakOutlook,
+    Plan,
+    Site,
+    Stay,
+    Surplus,
+    make_plan,
+    site_of,
+)
 from baselines.policies.view import HouseholdView
 from ev_gym.scenario import Scenario
 from ev_gym.vector_env import EVChargingVectorEnv
+from tests.support.tariffs import peak_rule
 
 # No losses, no ageing: an AC kWh is a stored one. 50 kWh, of which 40 are wanted.
 CAR: dict[str, Any] = {
@@ -29,21 +39,31 @@ def site(**changes: Any) -> Site:
     return site_of(Scenario.from_dict({"vehicles": [CAR], **changes}))
 
 
-def outlook(price_per_kwh: list[float], load_kw: float = 0.0, **changes: Any) -> Outlook:
-    """Whole hours of a constant load and no sun; nothing exported or stored is worth anything."""
+def peaks(factor: list[float], peak_kw: float, price_per_kw: float, **changes: Any) -> PeakOutlook:
+    """A rule of which a kW costs the full price, in an hour that has just begun."""
+    return PeakOutlook(factor, peak_kw, 0.0, price_per_kw, FULL_PRICE)._replace(**changes)
+
+
+def outlook(
+    price_per_kwh: list[float],
+    load_kw: float = 0.0,
+    rules: tuple[PeakOutlook, ...] = (),
+    **changes: Any,
+) -> Outlook:
+    """Whole hours of a constant load and no sun; nothing exported or stored is worth anything.
+
+    Without `rules` peaks cost nothing.
+    """
     n = len(price_per_kwh)
     plain = Outlook(
         slots_h=[[1.0]] * n,
         slot_prices_per_kwh=[[price] for price in price_per_kwh],
         export_price_per_kwh=[0.0] * n,
+        export_kw=[50.0] * n,
         load_kw=[load_kw] * n,
         pv_kw=[0.0] * n,
-        hour_factor=[0.0] * n,
         day=[0] * n,
-        peak_kw=0.0,
-        hour_kwh=0.0,
-        power_price_per_kw=0.0,
-        raises=FULL_PRICE,
+        rules=list(rules) or [peaks([0.0] * n, 0.0, 0.0)],
         worth_per_kwh=0.0,
         reserves=[[]],
     )
@@ -77,8 +97,8 @@ def test_the_cheaper_quarters_of_an_hour_first() -> None:
 
 def test_the_quarters_of_an_hour_share_its_peak() -> None:
     """Of the hour 4 kWh fit below the peak, whatever is cheap: 2.75 in one, the rest dear."""
-    quarters = outlook([0.0], peak_kw=4.0, power_price_per_kw=27.0)._replace(
-        slots_h=[[0.25] * 4], slot_prices_per_kwh=[[1.0, 0.1, 1.0, 1.0]], hour_factor=[1.0]
+    quarters = outlook([0.0], rules=(peaks([1.0], 4.0, 27.0),))._replace(
+        slots_h=[[0.25] * 4], slot_prices_per_kwh=[[1.0, 0.1, 1.0, 1.0]]
     )
     house = site(
         household={"fuse_a": 35.0},
@@ -118,11 +138,10 @@ def test_a_departure_within_an_hour_leaves_a_part_of_it() -> None:
 def test_the_power_charge_against_the_public_charger(
     public: float, energy_kwh: float, peak_kw: float, value: float
 ) -> None:
-    charged: dict[str, Any] = {"hour_factor": [1.0] * 4, "peak_kw": 3.0, "power_price_per_kw": 27.0}
-    known = outlook([1.0] * 4, load_kw=1.0, **charged)
+    known = outlook([1.0] * 4, load_kw=1.0, rules=(peaks([1.0] * 4, 3.0, 27.0),))
     house = site(tariff={"public_price_per_kwh": public, "public_stop_cost": 0.0})
     plan = make_plan(house, known, [Stay(0, 28.0, 4.0, 40.0)])
-    assert plan.peak_kw == pytest.approx(peak_kw)
+    assert plan.peak_kw == pytest.approx([peak_kw])
     assert plan.value_per_kwh == pytest.approx([value])
     if public == 10.0:  # at the lower one it does not matter which hour it charges in
         assert planned_kwh(plan) == pytest.approx([energy_kwh])
@@ -130,25 +149,15 @@ def test_the_power_charge_against_the_public_charger(
 
 def test_a_house_above_the_peak_leaves_its_cars_headroom_without_a_price() -> None:
     """The load of 5 kW in the second hour raises the peak by itself, to 5 kW in the first too."""
-    charged: dict[str, Any] = {
-        "hour_factor": [1.0, 1.0],
-        "peak_kw": 3.0,
-        "power_price_per_kw": 27.0,
-    }
-    known = outlook([1.0, 1.0], **charged)._replace(load_kw=[1.0, 5.0])
+    known = outlook([1.0, 1.0], rules=(peaks([1.0, 1.0], 3.0, 27.0),))._replace(load_kw=[1.0, 5.0])
     plan = make_plan(site(), known, [Stay(0, 36.0, 2.0, 40.0)])
-    assert (plan.peak_kw, *planned_kwh(plan)) == pytest.approx((5.0, 40.0))
+    assert (*plan.peak_kw, *planned_kwh(plan)) == pytest.approx((5.0, 40.0))
 
 
 def test_hours_that_count_half_leave_twice_the_headroom() -> None:
     """Half of (1.5 so far + 1 of load + 5.5 of the car) is the peak of 4 kW."""
-    charged: dict[str, Any] = {
-        "hour_factor": [0.5, 1.0],
-        "peak_kw": 4.0,
-        "power_price_per_kw": 1e3,
-        "hour_kwh": 0.75,
-    }
-    known = outlook([1.0, 2.0], load_kw=1.0, **charged)
+    begun = peaks([0.5, 1.0], 4.0, 1e3, interval_kw=0.75)
+    known = outlook([1.0, 2.0], load_kw=1.0, rules=(begun,))
     plan = make_plan(site(), known, [Stay(0, 33.0, 2.0, 40.0)])
     assert planned_kwh(plan) == pytest.approx([38.5])
 
@@ -176,6 +185,25 @@ def test_what_the_sun_leaves_is_taken_before_the_grid() -> None:
     assert plan.value_per_kwh == pytest.approx([1.0])
 
 
+@pytest.mark.parametrize(("export_kw", "energy_kwh"), [(50.0, 42.0), (0.0, 40.0)])
+def test_sun_that_is_cut_off_costs_nothing(export_kw: float, energy_kwh: float) -> None:
+    """6 kWh of surplus, for which 0.5 is paid if it is sold: into the battery, wanted or not.
+
+    Where it is cut off instead, the car takes the 4 kWh that it wants.
+    """
+    known = outlook([1.0], export_price_per_kwh=[-0.5], export_kw=[export_kw], pv_kw=[6.0])
+    plan = make_plan(site(solar={"peak_kw": 10.0}), known, [Stay(0, 36.0, 1.0, 40.0)])
+    assert planned_kwh(plan) == pytest.approx([energy_kwh])
+
+
+def test_when_a_site_cuts_off_its_sun() -> None:
+    """Below the price, weighted as all money of a plan; without one never."""
+    weighted = {"reward_weights": {"energy": 2.0}}
+    cuts = site(solar={"peak_kw": 10.0, "curtail_below_price": -0.1}, **weighted)
+    assert [cuts.export_kw(price) for price in (-0.21, -0.2)] == [0.0, pytest.approx(13.8)]
+    assert site(solar={"peak_kw": 10.0}).export_kw(-9.0) == pytest.approx(13.8)
+
+
 def test_no_car_draws_or_gives_less_than_6_a() -> None:
     """2.07 kW are half of 6 A: of 4.14 kWh so much comes from the sun, and goes to the house."""
     known = outlook([1.0], export_price_per_kwh=[0.1], worth_per_kwh=0.6)._replace(pv_kw=[2.07])
@@ -194,6 +222,26 @@ def test_two_cars_on_a_tight_connection() -> None:
     plan = make_plan(house, outlook([1.0, 1.5], load_kw=2.0, reserves=[[], []]), stays)
     assert planned_kwh(plan) == pytest.approx([40.0, 30.0])
     assert plan.charges_later == [[False], [True]]
+
+
+@pytest.mark.parametrize(
+    ("limits", "now_kwh"),
+    [
+        # A third of the 8.04 kW that fuses of 16 A leave beside 3 kW of house.
+        ({"fuse_a": 16}, 2.68),
+        ({"fuse_a": 16, "connection_kw": 6}, 2.68),
+        ({"fuse_a": 16, "connection_kw": 5}, 2.0),
+        ({"fuse_a": None, "connection_kw": 6}, 3.0),
+    ],
+)
+def test_a_car_on_one_phase_of_a_house_with_two_limits(
+    limits: dict[str, Any], now_kwh: float
+) -> None:
+    """It has the fuse of its line, and what is left in all."""
+    car = {**CAR, "phases": 1, "ac_max_kw": 7.36}
+    house = site(vehicles=[car], household=limits, charger={"max_current_a": 32})
+    plan = make_plan(house, outlook([1.0], load_kw=3.0), [Stay(0, 10.0, 1.0, 40.0)])
+    assert planned_kwh(plan) == pytest.approx([10.0 + now_kwh])
 
 
 def test_what_is_left_over_is_worth_something_up_to_the_limit() -> None:
@@ -234,12 +282,11 @@ def test_a_battery_is_held_full_as_short_as_can_be() -> None:
 def test_a_higher_peak_costs_what_it_probably_adds() -> None:
     """A kW at a third of 27, in four hours 2.25 a kWh; the next at the full price, 6.75."""
     raises = [PeakRaise(1.0, 1.0 / 3.0), *FULL_PRICE]
-    charged: dict[str, Any] = {"hour_factor": [1.0] * 4, "peak_kw": 2.0, "power_price_per_kw": 27.0}
-    known = outlook([1.0] * 4, raises=raises, **charged)
+    known = outlook([1.0] * 4, rules=(peaks([1.0] * 4, 2.0, 27.0, raises=raises),))
     for public, peak_kw in ((3.0, 2.0), (3.5, 3.0), (7.5, 3.0), (8.0, 10.0)):
         house = site(tariff={"public_price_per_kwh": public, "public_stop_cost": 0.0})
         plan = make_plan(house, known, [Stay(0, 0.0, 4.0, 40.0)])
-        assert plan.peak_kw == pytest.approx(peak_kw)
+        assert plan.peak_kw == pytest.approx([peak_kw])
 
 
 def test_a_reserve_is_bought_as_far_as_it_is_worth_it() -> None:
@@ -259,23 +306,32 @@ def test_a_stop_is_paid_once(missing_kwh: float, raised: bool) -> None:
     4 kWh missing cost 4 * 5 + 30 at a public charger and 4 * 10 here; 8 kWh 70 there and 80 here.
     Shared out to 3 kWh, a stop would make all of them dearer there.
     """
-    known = outlook([1.0], hour_factor=[1.0], peak_kw=2.0, power_price_per_kw=9.0)
+    known = outlook([1.0], rules=(peaks([1.0], 2.0, 9.0),))
     house = site(
         household={"fuse_a": 35.0}, tariff={"public_price_per_kwh": 5.0, "public_stop_cost": 30.0}
     )
     plan = make_plan(house, known, [Stay(0, 38.0 - missing_kwh, 1.0, 40.0)])
-    assert plan.peak_kw == pytest.approx(2.0 + missing_kwh if raised else 2.0)
+    assert plan.peak_kw == pytest.approx([2.0 + missing_kwh if raised else 2.0])
 
 
 def household(**changes: Any) -> HouseholdView:
-    """At 8:00 on a workday, with the car of `CAR` at 20 kWh."""
+    """At 8:00 on a workday, with the car of `CAR` at 20 kWh.
+
+    What is a list for the rules of the power charge is given for one rule, or as a list.
+    """
+    rules = {"peak_kw": 0.0, "interval_kw": 0.0, "interval_factor": 1.0, "power_price_per_kw": 0.0}
+    of_rules = {name: changes.pop(name, usual) for name, usual in rules.items()}
     plain = HouseholdView(
-        hour_of_day=8.0, weekend=False, load_kw=1.0, pv_kw=0.0, price_per_kwh=1.0,
-        price_window=[1.0] * 4, slot_h=1.0, export_price_per_kwh=0.0, peak_kw=0.0, interval_kw=0.0,
-        interval_factor=1.0, power_price_per_kw=0.0, plugged=[True], minutes_to_departure=[600],
-        soc=[0.4], wanted_soc=[0.8], usual_load_kw=[], month_days_left=0.0,
+        hour_of_day=8.0, month=1, weekend=False, load_kw=1.0, pv_kw=0.0, price_per_kwh=1.0,
+        price_window=[1.0] * 4, slot_h=1.0, export_price_per_kwh=0.0, balance_kwh=0.0, peak_kw=[],
+        interval_kw=[], interval_factor=[], power_price_per_kw=[], plugged=[True],
+        minutes_to_departure=[600], soc=[0.4], wanted_soc=[0.8], usual_load_kw=[],
+        month_days_left=0.0, year_days_left=0.0,
     )  # fmt: skip
-    return plain._replace(**changes)
+    lists = {
+        name: value if isinstance(value, list) else [value] for name, value in of_rules.items()
+    }
+    return plain._replace(**lists, **changes)
 
 
 def set_kw(
@@ -288,7 +344,7 @@ def set_kw(
     policy = Mpc(
         Scenario.from_dict({"vehicles": [CAR], "household": {"fuse_a": 35}, **(scenario or {})})
     )
-    plan = Plan([[20.0 + want_kwh]], [[True]], [0.0], peak_kw)
+    plan = Plan([[20.0 + want_kwh]], [[True]], [0.0], [peak_kw])
     left_h = 1.0 - seen.hour_of_day % 1.0
     follower = Follower(policy.site, seen, plan, left_h, 0.25, managed=True)
     last = LastAmpere(True, 0.0, 0.0, 0.0)
@@ -308,8 +364,8 @@ def test_the_planned_peak_is_kept_to_the_ampere() -> None:
     """In the last quarter 4 - 2.5 - 0.25 = 1.25 kWh: 5 kW, 7 A; at half price 4 kWh, 16 kW."""
     end = household(hour_of_day=8.75, interval_kw=2.5, power_price_per_kw=27.0)
     assert set_kw(end, 9.0, peak_kw=4.0) == pytest.approx(7 * 0.69)
-    assert set_kw(end._replace(interval_kw=4.0), 9.0, peak_kw=4.0) == 0.0
-    half = end._replace(interval_factor=0.5, power_price_per_kw=13.5)
+    assert set_kw(end._replace(interval_kw=[4.0]), 9.0, peak_kw=4.0) == 0.0
+    half = end._replace(interval_factor=[0.5], power_price_per_kw=[13.5])
     assert set_kw(half, 2.0, peak_kw=3.5) == pytest.approx(10 * 0.69)  # 2 - 0.25: 7 kW
 
 
@@ -323,10 +379,12 @@ def test_the_planned_peak_is_kept_where_the_load_rises_to_the_usual_one() -> Non
 
 def test_a_power_charge_that_nobody_weighs_limits_nothing() -> None:
     """An hour that is told to cost, and a plan for which a kW costs nothing: 16 A."""
-    free = make_plan(site(), outlook([1.0], hour_factor=[1.0]), [Stay(0, 20.0, 1.0, 40.0)])
-    assert free.peak_kw == math.inf
+    free = make_plan(
+        site(), outlook([1.0], rules=(peaks([1.0], 0.0, 0.0),)), [Stay(0, 20.0, 1.0, 40.0)]
+    )
+    assert free.peak_kw == [math.inf]
     told = household(interval_kw=5.0, power_price_per_kw=27.0, usual_load_kw=[2.0] * 24)
-    assert set_kw(told, 11.0, peak_kw=free.peak_kw) == pytest.approx(16 * 0.69)
+    assert set_kw(told, 11.0, peak_kw=free.peak_kw[0]) == pytest.approx(16 * 0.69)
 
 
 def test_the_usual_load_is_less_what_the_sun_gives() -> None:
@@ -368,7 +426,7 @@ def test_the_last_ampere_is_taken_by_what_it_costs() -> None:
 
 
 def test_memory_is_the_mean_of_the_same_hour() -> None:
-    memory = Memory(days=3, netted=True)
+    memory = Memory([peak_rule(1.0)], netted=True)
     peaks = [5.0, 2.0, 4.0, 3.0, 1.0, 2.5, 1.5, 1.5, 1.5]
     for day in range(9):
         for quarter in range(96):
@@ -380,17 +438,17 @@ def test_memory_is_the_mean_of_the_same_hour() -> None:
     assert memory.load_kw(18, 9.0) == pytest.approx(np.mean(peaks[2:]) + 0.25)
     assert memory.load_kw(3, 9.0) == pytest.approx(0.5)
     assert memory.pv_kw(12) == 0.125
-    early = Memory(days=3, netted=True)
+    early = Memory([peak_rule(1.0)], netted=True)
     for hour_of_day in (5.0, 5.5, 6.0):
         early.note(household(hour_of_day=hour_of_day, load_kw=hour_of_day))
     assert (early.load_kw(5, 9.0), early.load_kw(6, 9.0)) == (5.25, 9.0)
-    fresh = Memory(days=3, netted=True)
+    fresh = Memory([peak_rule(1.0)], netted=True)
     assert (fresh.load_kw(3, 9.0), fresh.pv_kw(3)) == (9.0, 0.0)
 
 
 def test_the_worth_of_energy_is_learned_from_arrivals() -> None:
     """The cheapest quarter of eight hours, then the mean of three stays."""
-    memory = Memory(days=3, netted=True)
+    memory = Memory([peak_rule(1.0)], netted=True)
     memory.note(household(price_window=[0.5]))
     assert memory.value_per_kwh([0.5, 0.7, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0]) == pytest.approx(0.6)
     for value in (1.0, 2.0, 3.0):

@@ -164,7 +164,7 @@ def test_it_plans_once_an_hour_and_when_a_car_comes(monkeypatch: pytest.MonkeyPa
     assert len(plans.made) == 14
     first = plans.known[0]
     assert [first.hour_h(h) for h in range(14)] == [0.75] + [1.0] * 13
-    assert first.hour_factor == [1.0] * 5 + [0.5] * 8 + [1.0]
+    assert first.rules[0].factor == [1.0] * 5 + [0.5] * 8 + [1.0]
     assert first.day == [0] * 7 + [1] * 7
 
 
@@ -197,9 +197,9 @@ def test_prices_beyond_the_window_repeat_its_last_day(monkeypatch: pytest.Monkey
 def test_only_of_today_it_is_known_to_be_a_weekend(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workdays from 7 to 19 count. On a Saturday the hours of Sunday are taken to count."""
     plans = Plans(monkeypatch, daily(16.25, tariff="seom-2020"), "2025-11-05")
-    assert plans.known[plans.arrivals()[0]].hour_factor == [1.0, 1.0] + [0.0] * 12 + [1.0] * 10
+    assert plans.known[plans.arrivals()[0]].rules[0].factor == [1.0, 1.0] + [0.0] * 12 + [1.0] * 10
     plans = Plans(monkeypatch, daily(16.25, tariff="seom-2020"), "2025-11-08")
-    assert plans.known[plans.arrivals()[0]].hour_factor == [0.0] * 14 + [1.0] * 10
+    assert plans.known[plans.arrivals()[0]].rules[0].factor == [0.0] * 14 + [1.0] * 10
 
 
 def test_energy_is_worth_what_it_was_at_the_last_arrivals(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,10 @@ def test_the_clock_of_every_minute() -> None:
     assert [household.hour_of_day for household in view.households()] == hours.tolist()
 
 
-@pytest.mark.parametrize("scenario", [VILLA_DAY, A_DAY, {**A_DAY, "tariff": "vattenfall_flat"}])
+FLAT_DAY = {**A_DAY, "tariff": "vattenfall-flat-2025"}
+
+
+@pytest.mark.parametrize("scenario", [VILLA_DAY, A_DAY, FLAT_DAY])
 def test_a_household_sees_its_row(scenario: Any) -> None:
     """After a morning in which cars have charged; a field that the scenario lacks is 0."""
     env = EVChargingVectorEnv(4, scenario)
@@ -34,9 +37,10 @@ def test_a_household_sees_its_row(scenario: Any) -> None:
     view = policy.view(observations)
     plugged = 0
     for row, household in enumerate(view.households()):
-        for name in ("load_kw", "pv_kw", "price_per_kwh", "export_price_per_kwh", "peak_kw",
-                     "interval_kw", "interval_factor", "power_price_per_kw"):  # fmt: skip
+        for name in ("load_kw", "pv_kw", "price_per_kwh", "export_price_per_kwh"):
             assert getattr(household, name) == view.of_house(name)[row], name
+        for name in ("peak_kw", "interval_kw", "interval_factor", "power_price_per_kw"):
+            assert getattr(household, name) == view.of_rules(name)[row].tolist(), name
         assert household.weekend
         assert household.hour_of_day == view.hour_of_day[row] == 10.0
         assert household.price_window == view.price_window[row].tolist()

@@ -86,7 +86,7 @@ def test_wear_costs_its_price_and_health_falls_by_it(weight: float) -> None:
     """The term is minus the capacity lost times its price; health counts the same capacity."""
     life = life_of(dataclasses.replace(SCENARIO, reward_weights=RewardWeights(wear=weight)))
     wear_kwh, health = life.of("wear_kwh"), life.of("health")
-    prices = [car.wear_price_per_kwh if k in AGED else 0.0 for k, car in enumerate(CARS)]
+    prices = [car.wear_price_in("SEK") for car in CARS]
     assert life.term("wear") == pytest.approx(-weight * (wear_kwh @ np.array(prices)), abs=1e-12)
     for k, car in enumerate(CARS):
         if k not in AGED:

@@ -21,8 +21,10 @@ from ev_gym.scenario import (
     PeakPrice,
     PeakRule,
     Price,
+    PriceSource,
     RewardWeights,
     Scenario,
+    SeriesFile,
     Share,
     Solar,
     Tariff,
@@ -30,6 +32,7 @@ from ev_gym.scenario import (
     Weight,
 )
 from ev_gym.scenario.parameters import table_of
+from ev_gym.scenario.series_source import PARTS as DATA_PARTS
 from ev_gym.scenario.vehicle import DAILY
 from tests.support.refusals import refusal
 
@@ -43,6 +46,8 @@ PARTS: tuple[type, ...] = (
     Tariff,
     Solar,
     Data,
+    SeriesFile,
+    PriceSource,
     RewardWeights,
     Scenario,
 )
@@ -66,6 +71,8 @@ def impossible(rule: Any) -> list[Any]:
         return [v for v in wrong if not any(v is a for a in rule["allowed"])]
     if rule.get("text"):
         wrong = ["", 5, True, ["SEK"], b"SEK", "x" * (rule["text"] + 1)]
+        if rule.get("many"):
+            return [*((value,) for value in wrong), ("x",) * (rule["many"] + 1), "x", None]
         return wrong if rule["optional"] else [*wrong, None]
     low, high = rule["low"], rule["high"]
     step = 1 if rule.get("whole") else 1e-6
@@ -96,6 +103,8 @@ def test_impossible_values_are_refused(kind: type, field: Any) -> None:
 def files_if_needed(given: dict[str, Any]) -> Data:
     """The data as given; where that needs files, with such, and a temperature of either kind."""
     files = {"source": "files", "price_file": "x.csv", "load_file": "x.csv"}
+    if given.keys() & {*DATA_PARTS, "sek_rate"}:
+        return Data(**given)
     if given.get("source", "files") == "files":
         temperature = {"temperature_file": "x.csv"} if given.get("temperature_c") is None else {}
         if given.get("temperature_file", "x") is None:
@@ -126,7 +135,8 @@ def test_bounds_themselves_are_allowed(kind: type, field: Any) -> None:
         "Charger.switch_hold_min": {"phase_switching": True},
         **{f"Solar.{own.name}": {"peak_kw": 5.0} for own in dataclasses.fields(Solar)},
         "Solar.peak_kw": {},
-        "Household.export_limit_kw": {"connection_kw": 500.0},
+        "Household.export_limit_kw": {"connection_kw": 500.0, "fuse_a": None},
+        "Household.fuse_a": {"connection_kw": 500.0},
         "Scenario.currency": {"tariff": Tariff(currency="EUR")},
     }
     name = f"{kind.__name__}.{field.name}"
@@ -134,10 +144,15 @@ def test_bounds_themselves_are_allowed(kind: type, field: Any) -> None:
         "PeakPrice.steps_kw": ((0.0, 2.0), [0, 2]),
         "PeakPrice.steps_price": ((1.0, 2.0), [1, 1]),
         "Vehicle.driving": (Driving(), Driving(pattern="daily")),
+        "Data.price": ("builtin", PriceSource(path="x.csv"), PriceSource(market="SE3")),
+        **{
+            f"Data.{part}": ("builtin", SeriesFile(path="x.csv", sum_columns=["a", "b"]))
+            for part in ("load", "temperature", "sun")
+        },
     }
     if "rows" in rule:
         one = {PeakRule: PeakRule(prices=1.0)}.get(rule["rows"]) or rule["rows"]()  # type: ignore[arg-type]  # a number for a list
-        bounds[name] = ((one,), (one, one))
+        bounds[name] = ((one,),) if name == "PeakRule.prices" else ((), (one,))
     values = bounds.get(name, rule.get("allowed") or (rule.get("low"), rule.get("high")))
     if rule.get("text") or rule.get("many"):
         special = {
@@ -161,13 +176,16 @@ def test_bounds_themselves_are_allowed(kind: type, field: Any) -> None:
         }
         if name.startswith("PeakPrice.steps"):
             others: tuple[Any, ...] = bounds[name]
+        elif rule.get("many") and rule.get("text"):
+            others = (["a", "b"], ("x" * rule["text"],) * rule["many"])
         elif rule.get("many"):
             others = ((rule["low"], rule["high"]), (rule["low"],) * rule["many"])
         else:
             others = ("x", "x" * rule["text"])
         values = special.get(name, others)
     for value in (*values, *([None] if rule.get("optional") else [])):
-        with_value = {field.name: value, **company.get(name, {})}
+        alone = value is None and name.startswith("PeakPrice.steps")
+        with_value = {field.name: value, **({} if alone else company.get(name, {}))}
         part = files_if_needed(with_value) if kind is Data else kind(**with_value)
         wanted = tuple(value) if isinstance(value, list) else value
         assert getattr(part, field.name) == wanted
@@ -179,6 +197,14 @@ def test_bounds_themselves_are_allowed(kind: type, field: Any) -> None:
         (
             lambda: Household(fuse_a=16.0, export_limit_kw=11.5),
             "export_limit_kw is 11.5; allowed: at most what the connection carries, 11.04 kW",
+        ),
+        (
+            lambda: Household(fuse_a=25.0, connection_kw=11.0, export_limit_kw=11.5),
+            "export_limit_kw is 11.5; allowed: at most what the connection carries, 11 kW",
+        ),
+        (
+            lambda: Household(fuse_a=None),
+            "Household.fuse_a is None and Household.connection_kw is None; allowed: None for",
         ),
         (lambda: Driving(routine_shares=(0.5, 0.5)), "three shares that add up to 1"),
         (lambda: Driving(routine_shares=(0.5, 0.4, 0.2)), "Driving.routine_shares is (0.5, 0.4"),
@@ -232,6 +258,38 @@ def test_bounds_themselves_are_allowed(kind: type, field: Any) -> None:
         (lambda: Data(start="9999-12-27", weeks=1), "Data.start is '9999-12-27'"),
         (lambda: Data(start="2199-12-30", weeks=1), "Data.start is '2199-12-30'"),
         (lambda: Data(start="2190-01-04", weeks=1000), "and Data.weeks is 1000; allowed: series"),
+        (lambda: Data(sun=SeriesFile()), "Data.sun is SeriesFile(path=None, "),
+        (lambda: Data(sun=SeriesFile()), "allowed: one with a path"),
+        (
+            lambda: SeriesFile(counter=True, stamp_marks="end"),
+            "SeriesFile.stamp_marks is 'end', which has no effect because a counter's reading is",
+        ),
+        (lambda: Data(price=PriceSource()), "allowed: one with a path or a market, not both"),
+        (lambda: Data(price=PriceSource(market="SE3", path="x")), "a path or a market, not both"),
+        (
+            lambda: Data(price=PriceSource(market="SE3", decimal=",")),
+            "PriceSource.decimal is ',', which has no effect because market is given",
+        ),
+        (
+            lambda: Data(price=PriceSource(path="x.csv", provider="entsoe")),
+            "PriceSource.provider is 'entsoe', which has no effect because market is None",
+        ),
+        (
+            lambda: Data(price=PriceSource(market="SE3"), weeks=None),
+            "Data.weeks is None; allowed with a file of prices only",
+        ),
+        (
+            lambda: Data(source="classic", sun="builtin"),
+            "Data.sun is 'builtin', which has no effect because source is 'classic'",
+        ),
+        (
+            lambda: Data(sek_rate=0.09, price=PriceSource(path="x.csv")),
+            "Data.sek_rate is 0.09, which has no effect because prices are not built in",
+        ),
+        (
+            lambda: Data(source="files", load_file="x", temperature_c=5.0, temperature="builtin"),
+            "Data.temperature_c is 5.0, which has no effect because temperature is given",
+        ),
         (lambda: Data(source="files"), "Data.price_file is None; allowed with files: a path"),
         (lambda: Scenario(currency="kronor"), "Scenario.currency is 'kronor'; allowed: a three-"),
         (lambda: Scenario(vehicles=()), "Scenario.vehicles holds 0; allowed: 1 to 8 vehicles"),
@@ -297,8 +355,8 @@ def test_tables_of_parameters() -> None:
         "name": "fuse_a",
         "default": 20.0,
         "unit": "A",
-        "meaning": "main fuse, per phase",
-        "allowed": "a number from 6 to 200 A",
+        "meaning": "main fuse, per phase; None, with connection_kw only: no fuse",
+        "allowed": "a number from 6 to 200 A, or None",
     }
     assert rows["time_step_min"]["allowed"] == "one of 1, 5, 15, 30, 60"
 

@@ -31,8 +31,9 @@ UTC = timezone.utc
     ],
 )
 def test_price_units(name: str, options: dict[str, Any], factor: float) -> None:
-    data = week_of(price=column_frame(name, 60, np.arange(168) / 100), **options)
-    np.testing.assert_allclose(data.price_per_kwh, np.arange(168) / 100 * factor, rtol=1e-15)
+    numbers = np.arange(168) / 200 / factor
+    data = week_of(price=column_frame(name, 60, numbers), **options)
+    np.testing.assert_allclose(data.price_per_kwh, np.arange(168) / 200, rtol=1e-15)
     assert data.currency == options.get("currency", "SEK")
 
 
@@ -44,7 +45,13 @@ def test_ore_is_not_a_part_of_every_currency() -> None:
 
 @pytest.mark.parametrize(
     ("name", "minutes", "kw"),
-    [("load_kw", 15, 1.5), ("load_w", 15, 0.0015), ("load_kwh", 15, 6.0), ("kwh", 60, 1.5)],
+    [
+        ("load_kw", 15, 1.5),
+        ("load_w", 15, 0.0015),
+        ("load_kwh", 15, 6.0),
+        ("load_wh", 15, 0.006),
+        ("kwh", 60, 1.5),
+    ],
 )
 def test_load_units(name: str, minutes: int, kw: float) -> None:
     data = week_of(load=column_frame(name, minutes, [1.5] * (7 * 1440 // minutes)))
@@ -59,7 +66,7 @@ def test_load_units(name: str, minutes: int, kw: float) -> None:
         ("price", "spot_sek", "no known price unit"),
         ("price", "price_dkk_per_kwh", "'price_dkk_per_kwh' is not in SEK; needed is a column in"),
         ("price", "price_eur_per_mwh", r"not in SEK; needed is eur_rate= \(SEK per EUR\)"),
-        ("load", "power", "no known load unit in .'power'.; allowed is .*_kw, _w or _kwh"),
+        ("load", "power", "no known load unit in .'power'.; allowed is .*_kw, _w, or _kwh or _wh"),
         ("load", "price_sek_per_kwh", "no known load unit"),
         ("load", "load_mw", "no known load unit"),
         ("temperature", "temperature_f", "no known temperature unit .*allowed is .*_c,"),
@@ -84,7 +91,8 @@ def test_unknown_units(role: str, name: str, message: str) -> None:
 def test_plausible_range(
     role: str, name: str, minutes: int, low: float, high: float, factor: float, unit: str
 ) -> None:
-    frame = column_frame(name, minutes, [low, high] * (84 * 60 // minutes))
+    frame = column_frame(name, minutes, np.full(7 * 1440 // minutes, high / 200))
+    frame.iloc[:2, 0] = [low, high]
     assert week_of(**{role: frame}).weeks == 1
     for value in (low - 0.5, high * 1.01):
         frame.iloc[5, 0] = value
@@ -97,7 +105,11 @@ def test_several_houses() -> None:
     load = column_frame("a_kw", 15, np.arange(672) / 10)
     load["persons"], load["b_kw"] = 9, load["a_kw"] / 2
     expected = load[["a_kw", "b_kw"]].to_numpy().T
-    np.testing.assert_array_equal(week_of(load=load).load_kw, expected)
+    with pytest.raises(
+        DataError,
+        match=r"several load columns, \['a_kw', 'b_kw'\]; choose with load_columns= or the file's ",
+    ):
+        week_of(load=load)
     chosen = week_of(load=load, load_columns=["b_kw", "a_kw"])
     np.testing.assert_array_equal(chosen.load_kw, expected[::-1])
     np.testing.assert_array_equal(week_of(load=load, load_columns="b_kw").load_kw, expected[1:])
@@ -107,7 +119,7 @@ def test_several_houses() -> None:
         week_of(load=load, load_columns=["a_kw", "c_kw"])
     load.loc[load.index[4], "b_kw"] = np.nan
     with pytest.raises(DataError, match=r"row 4 \(2023-01-02T00:00Z\): b_kw = nan is not"):
-        week_of(load=load)
+        week_of(load=load, load_columns=["a_kw", "b_kw"])
     assert week_of(load=load, load_columns="a_kw").houses == 1
 
 

@@ -143,7 +143,12 @@ ERRORS: dict[str, tuple[str, int, str | None, str]] = {
     "decimal comma": ("price", 3, '2023-01-02T00:00Z,"1,5"', r"price.csv, row 3 .*= '1,5' is not"),
     "too many cells": ("price", 3, "2023-01-02T00:00Z,1,5", r"price.csv, row 3: 3 cells where"),
     "too few cells": ("price", 3, "2023-01-02T00:00Z", r"price.csv, row 3: 1 cells where"),
-    "empty line": ("load", 8, "", r"load.csv, row 8: 0 cells where the header has 2"),
+    "empty line": (
+        "load",
+        8,
+        "",
+        r"load.csv, row 8: 0 cells where the header in row 1 has 2, with commas",
+    ),
     "no stamp": ("load", 8, ",1", r"load.csv, row 8: stamp '' is not an ISO 8601 time"),
     "no such day": (
         "load",
@@ -198,11 +203,11 @@ ERRORS: dict[str, tuple[str, int, str | None, str]] = {
         "price",
         1,
         "timestamp_utc;price_sek_per_kwh",
-        r"price.csv, row 1 \(header\): the file is separated by semicolons; .* commas, with a",
+        r"price.csv, row 2: 1 cells where the header in row 1 has 2, with semicolons between cells",
     ),
-    "tabs": ("load", 1, "time\tload_kw", r"load.csv, row 1 \(header\): .* by tabs; .* commas"),
+    "tabs": ("load", 1, "time\tload_kw", r"load.csv, row 2: 1 cells .* has 2, with tabs between"),
     "twice a name": ("load", 1, "load_kw,load_kw", r"load.csv, row 1 .*\['load_kw'\] occur more"),
-    "bad quotes": ("load", 2, '"2023-01-01T23:00Z"x,1', r"load.csv is not a comma-separated text"),
+    "bad quotes": ("load", 2, '"2023-01-01T23:00Z"x,1', r"load.csv, row 2: no separated text"),
 }
 
 
@@ -225,11 +230,17 @@ def test_empty_and_binary_files(files: Files) -> None:
     files.paths["load"].write_text("")
     with pytest.raises(DataError, match=r"load.csv, row 1: the file is empty"):
         files.read()
+    files.paths["load"].write_text("timestamp_utc,load_kw\n")
+    with pytest.raises(DataError, match=r"load.csv: 0 records; at least two"):
+        files.read()
     files.paths["load"].write_text("timestamp_utc,load_kw\n2023-01-01T23:00Z,1\n")
     with pytest.raises(DataError, match=r"load.csv: 1 records; at least two"):
         files.read()
-    files.paths["load"].write_bytes(b"\xff\xfe\x00t")
-    with pytest.raises(DataError, match=r"load.csv is not a comma-separated text file in UTF-8"):
+    files.paths["load"].write_bytes(b"\xff\xfet")
+    with pytest.raises(DataError, match=r"load.csv is not a text file: 'utf-16"):
+        files.read()
+    files.paths["load"].write_bytes(b"PK\x03\x04 and so on")
+    with pytest.raises(DataError, match=r"load.csv is not a text file; a spreadsheet can be saved"):
         files.read()
 
 
@@ -305,7 +316,10 @@ def test_local_times_that_summer_time_changes(tmp_path: Path, files: Files) -> N
     with pytest.raises(DataError, match=r"spring.csv, row 4: .*'2023-03-26T02:00' does not exist"):
         files.read(price=spring, stamp_zone="Europe/Stockholm")
     autumn = local_file(tmp_path / "autumn.csv", datetime(2023, 10, 29), 24)
-    with pytest.raises(DataError, match=r"autumn.csv, row 4: .*'2023-10-29T02:00' occurs twice"):
+    with pytest.raises(
+        DataError,
+        match=r"autumn.csv, row 4: .*'2023-10-29T02:00' occurs twice in Europe/Stockholm and once",
+    ):
         files.read(price=autumn, stamp_zone="Europe/Stockholm")
 
 
@@ -326,7 +340,12 @@ def test_frames_give_their_values() -> None:
     load["house2_kw"] = 2 * load["house1_kw"]
     price[2023] = 0.0  # a name that is no text, and no unit
     before = load.copy()
-    data = Dataset.from_frame(price, load.tz_convert("Asia/Tokyo"), week_frame("c", 60, 168)["c"])
+    data = Dataset.from_frame(
+        price,
+        load.tz_convert("Asia/Tokyo"),
+        week_frame("c", 60, 168)["c"],
+        load_columns=["house1_kw", "house2_kw"],
+    )
     assert price.columns.tolist() == ["sek_per_kwh", 2023]
     np.testing.assert_array_equal(data.load_kw, load.to_numpy().T)
     np.testing.assert_array_equal(data.price_per_kwh, np.arange(168) / 100)

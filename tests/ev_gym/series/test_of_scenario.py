@@ -7,20 +7,23 @@ Monday is 2024-01-08 00:00, 2024-01-07T23:00Z; four whole weeks follow.
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import pandas as pd
 import pytest
 
 import ev_gym  # noqa: F401  # registers the env
+from baselines.cli.options import named_scenario
 from ev_gym.env import EVChargingEnv
-from ev_gym.scenario import Data, Price, Scenario, ScenarioError, Tariff, preset
+from ev_gym.scenario import Data, Household, Price, Scenario, ScenarioError, Tariff, preset
 from ev_gym.series.limits import DataError
-from ev_gym.series.of_scenario import dataset_of
+from ev_gym.series.of_scenario import dataset_of, worlds_of
 from ev_gym.simulation.observation import observation_slices
 from tests.support.one_day import A_DAY
 from tests.support.refusals import refusal
@@ -79,7 +82,7 @@ def test_what_the_source_does_not_read_is_refused(source: str, name: str) -> Non
 @pytest.mark.parametrize("name", ["start", "weeks"])
 def test_built_in_series_need_start_and_weeks(source: str, name: str) -> None:
     message = refusal(lambda: Data(source=source, **{name: None}))
-    assert message == f"Data.{name} is None; allowed with source 'files' only"
+    assert message == f"Data.{name} is None; allowed with a file of prices only"
 
 
 def test_files_need_prices_loads_and_one_temperature(own: dict[str, Any]) -> None:
@@ -179,6 +182,18 @@ def test_an_edited_file_is_read_anew(own: dict[str, Any]) -> None:
     assert dataset_of(scenario).price_per_kwh[0] == pytest.approx(0.1 * 11.5, rel=1e-12)
 
 
+def test_a_net_load_from_files(own: dict[str, Any], tmp_path: Path) -> None:
+    """-1 kW rising by 0.1: below 0 for ten hours, which only a net load may be."""
+    own["load_file"] = write_csv(tmp_path / "net.csv", "load_kw", 15, lambda h: h / 10 - 1)
+    with pytest.raises(DataError, match=r"-1 kW; allowed is 0 to 100 kW.*\(`net_load`\)\."):
+        dataset_of(Scenario(data=Data(**own)))
+    scenario = Scenario(data=Data(**own), household=Household(net_load=True))
+    assert dataset_of(scenario).load_kw[0, :5] == pytest.approx([-1, -1, -1, -1, -0.9])
+    own["load_file"] = write_csv(tmp_path / "large.csv", "load_kw", 15, lambda h: -101.0)
+    with pytest.raises(DataError, match="allowed is -100 to 100 kW"):
+        dataset_of(Scenario(data=Data(**own), household=Household(net_load=True)))
+
+
 @pytest.mark.parametrize("role", ["price", "load", "temperature"])
 def test_a_missing_file_is_named(own: dict[str, Any], tmp_path: Path, role: str) -> None:
     """Also one that was there when the series were read first."""
@@ -233,3 +248,117 @@ def test_a_home_owners_files_from_end_to_end(own: dict[str, Any]) -> None:
     assert reward == pytest.approx(-11.0 * 0.25 * 1.35875, rel=1e-9)
     assert info["load_kw"] == pytest.approx(2.2, rel=1e-12)
     assert info["grid_kw"] == pytest.approx(13.2, rel=1e-9)
+
+
+# Each part by itself.
+
+
+def part_of(path: str, **options: Any) -> dict[str, Any]:
+    return {"path": path, "stamp_zone": "Europe/Stockholm", **options}
+
+
+def test_own_prices_with_built_in_house_weather_and_sky(own: dict[str, Any]) -> None:
+    """The prices set the calendar; the rest is what the generator makes for it."""
+    data = {"price": part_of(own["price_file"]), "eur_rate": 11.5, "start": None, "weeks": None}
+    mixed = dataset_of(Scenario.from_dict({"data": data}))
+    built_in = dataset_of(Scenario(data=Data(start="2024-01-08", weeks=4)))
+    assert (mixed.start, mixed.weeks, mixed.price_minutes) == (MONDAY, 4, 60)
+    np.testing.assert_allclose(mixed.price_per_kwh[:2], [0.46, 0.4715])
+    np.testing.assert_array_equal(mixed.load_kw, built_in.load_kw)
+    np.testing.assert_array_equal(mixed.temperature_c, built_in.temperature_c)
+    np.testing.assert_array_equal(mixed.clearness, built_in.clearness)
+
+
+def test_own_load_and_sun_with_built_in_prices(own: dict[str, Any], tmp_path: Path) -> None:
+    sun = write_csv(tmp_path / "sun.csv", "ghi_w_per_m2", 60, lambda h: 10 * h)
+    data = {"load": part_of(own["load_file"]), "sun": part_of(sun)}
+    both = {"data": {**data, "start": "2024-01-15", "weeks": 2}}
+    mixed = dataset_of(Scenario.from_dict(both))
+    built_in = dataset_of(Scenario(data=Data(start="2024-01-15", weeks=2)))
+    np.testing.assert_array_equal(mixed.price_per_kwh, built_in.price_per_kwh)
+    np.testing.assert_array_equal(mixed.temperature_c, built_in.temperature_c)
+    np.testing.assert_allclose(
+        mixed.load_kw[0, 96 * 3 : 96 * 4], np.repeat(1 + np.arange(24) / 10, 4)
+    )
+    np.testing.assert_array_equal(mixed.ghi_w_per_m2[:24], 10.0 * np.arange(24))
+    assert mixed.clearness is None
+    assert worlds_of(Scenario.from_dict(both), "train") == (0,)  # one world, split by weeks
+    assert EVChargingEnv({**A_DAY, **both}, split="train").reset(seed=3)[0].size > 0
+
+
+def test_files_with_built_in_parts(own: dict[str, Any]) -> None:
+    """Of the files' source, the parts that are given are replaced; the sky is built in, too."""
+    data = {**own, "load_file": None, "load": "builtin", "sun": "builtin"}
+    mixed = dataset_of(Scenario.from_dict({"data": data}))
+    built_in = dataset_of(Scenario(data=Data(start="2024-01-08", weeks=4)))
+    np.testing.assert_array_equal(mixed.load_kw, built_in.load_kw)
+    np.testing.assert_array_equal(mixed.clearness, built_in.clearness)
+    np.testing.assert_array_equal(mixed.temperature_c, np.full(4 * 168, 7.0))
+    plain = Scenario.from_dict({"data": data}).to_dict()
+    assert plain["data"]["sun"] == "builtin"
+    assert dataset_of(Scenario.from_dict(plain)) is mixed
+
+
+def test_built_in_prices_in_another_currency() -> None:
+    tariff = Tariff(currency="EUR", taxes=(Price(per_kwh=0.02),))
+    data = Data(sek_rate=0.09, weeks=1)
+    euro = dataset_of(Scenario(data=data, currency="EUR", tariff=tariff))
+    swedish = dataset_of(Scenario(data=Data(weeks=1)))
+    assert euro.currency == "EUR"
+    np.testing.assert_allclose(euro.price_per_kwh, 0.09 * swedish.price_per_kwh)
+
+
+def test_prices_of_a_market(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are asked for by area and days; hours of a day with 25 are in order."""
+    asked = []
+
+    def prices(area: str, first: date, last: date, *, source: str | None) -> pd.Series[float]:
+        asked.append((area, first, last, source))
+        begin, end = (pd.Timestamp(day, tz="Europe/Stockholm") for day in (first, last))
+        hours = pd.date_range(begin, end + pd.Timedelta(days=1), freq="h", inclusive="left")
+        values = 30.0 + np.arange(hours.size) / 10
+        return pd.Series(values, index=hours.tz_convert("UTC"), name="price_eur_per_mwh")
+
+    monkeypatch.setattr("ev_gym.markets.prices", prices)
+    data = {"price": {"market": "SE3", "provider": "energidataservice"}, "eur_rate": 11.5}
+    scenario = Scenario.from_dict({"data": {**data, "start": "2024-10-21", "weeks": 2}})
+    series = dataset_of(scenario)
+    area, first, last, source = asked[0]
+    assert (area, source) == ("SE3", "energidataservice")
+    assert (str(first), str(last)) == ("2024-10-21", "2024-11-03")
+    np.testing.assert_allclose(series.price_per_kwh, (30.0 + np.arange(336) / 10) * 11.5 / 1000)
+    assert dataset_of(scenario) is series
+    assert len(asked) == 1
+    # In London the Monday begins an hour later than on the market; in Helsinki an hour earlier.
+    for zone, days in (
+        ("Europe/London", ("2024-11-04", "2024-11-18")),
+        ("Europe/Helsinki", ("2024-11-03", "2024-11-17")),
+    ):
+        there = {**data, "zone": zone, "start": "2024-11-04", "weeks": 2}
+        dataset_of(Scenario.from_dict({"data": there}))
+        assert tuple(map(str, asked[-1][1:3])) == days
+    with pytest.raises(ScenarioError, match=r"PriceSource.market is 'SE9'.*; allowed: SE1, "):
+        dataset_of(Scenario.from_dict({"data": {"price": {"market": "SE9"}, "eur_rate": 11.5}}))
+
+
+def test_files_beside_the_scenario(
+    own: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EV_GYM_DATA", raising=False)
+    data = {**own, "price_file": "price.csv", "load_file": None}
+    data["load"] = {"path": "load.csv", "pair": "position"}
+    path = tmp_path / "mine.json"
+    path.write_text(json.dumps({"data": data}), encoding="utf-8")
+    scenario = named_scenario(str(path))
+    assert scenario.name == "mine"
+    absolute = Scenario(data=Data(**own))
+    assert dataset_of(scenario).fingerprint == dataset_of(absolute).fingerprint
+    (tmp_path / "elsewhere").mkdir()
+    write_csv(tmp_path / "elsewhere/price.csv", "eur_per_mwh", 60, lambda h: 90 - h)
+    with monkeypatch.context() as patch:  # a file beside the scenario goes before that folder's
+        patch.setenv("EV_GYM_DATA", str(tmp_path / "elsewhere"))
+        beside = dataset_of(named_scenario(str(path)))
+    assert beside.fingerprint == dataset_of(absolute).fingerprint
+    path.write_text(json.dumps({"data": {**data, "price_file": "no.csv"}}), encoding="utf-8")
+    message = refusal(lambda: dataset_of(named_scenario(str(path))))
+    assert message.startswith("EV_GYM_DATA is not set; allowed: the folder that holds no.csv, ")

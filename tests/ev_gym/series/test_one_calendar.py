@@ -41,7 +41,10 @@ ZONES = ["Europe/Stockholm", "America/New_York", "Asia/Kolkata", "Australia/Sydn
             {"start": "2023-01-09"},
             r"price frame, row 0 .* to row 167 .*no whole week.*2023-01-08T23",
         ),
-        ({"start": "2022-12-26"}, r"price frame, row 0 .*no whole week"),
+        (
+            {"start": "2022-12-26"},
+            r"price frame, row 0 .*no whole week .*; start=None \(null\) takes its first whole",
+        ),
         ({"weeks": 2}, r"weeks = 2: .*price frame, row 0 .* holds 1 whole weeks"),
         ({"weeks": 0}, "weeks = 0"),
         ({"weeks": True}, "weeks = True"),
@@ -118,7 +121,7 @@ def test_stamps_off_the_quarter_hours() -> None:
 
 def test_first_whole_monday_and_whole_weeks() -> None:
     begin = START - timedelta(days=3)
-    prices = np.arange(17 * 24 + 5) / 10
+    prices = np.arange(17 * 24 + 5) / 100
     frame = column_frame("sek_per_kwh", 60, prices, start=begin)
     load = column_frame("kw", 60, [1] * 400)
     data = week_of(price=frame, load=load, temperature=5.0)
@@ -141,11 +144,11 @@ def test_first_whole_monday_and_whole_weeks() -> None:
     ],
 )
 def test_given_start(start: Any) -> None:
-    frame = column_frame("sek_per_kwh", 60, np.arange(504) / 10)
+    frame = column_frame("sek_per_kwh", 60, np.arange(504) / 100)
     load = column_frame("kw", 60, np.arange(504) / 10)
     data = week_of(price=frame, load=load, temperature=5.0, start=start, weeks=1)
     assert (data.start, data.weeks) == (START + timedelta(days=7), 1)
-    np.testing.assert_array_equal(data.price_per_kwh, np.arange(168, 336) / 10)
+    np.testing.assert_array_equal(data.price_per_kwh, np.arange(168, 336) / 100)
     np.testing.assert_array_equal(data.load_kw[0], np.repeat(np.arange(168, 336) / 10, 4))
 
 
@@ -213,7 +216,9 @@ def test_energy_and_means_are_preserved(
     load = series(load_step, [f"a_{unit}", f"b_{unit}"], 0.0, 20.0 / kw_per_unit)
     price = series(price_step, ["x_sek_per_kwh"], -5.0, 5.0)
     warm = series(warm_step, ["t_c"], -30.0, 30.0)
-    data = Dataset.from_frame(price, load, warm, zone=zone, start=start)
+    data = Dataset.from_frame(
+        price, load, warm, zone=zone, start=start, load_columns=list(load.columns)
+    )
     assert (data.start, data.weeks, data.price_minutes) == (start, 2, price_step)
     hour_kwh = (in_calendar(load) * kw_per_unit).reshape(2, 336, -1).mean(axis=2)
     np.testing.assert_allclose(data.load_kw.reshape(2, 336, 4).mean(axis=2), hour_kwh, rtol=1e-12)
@@ -241,7 +246,7 @@ def test_irradiance_is_paired_by_time_where_it_covers_the_prices() -> None:
     begin = START - timedelta(hours=5)
     frame = column_frame("ghi_w_per_m2", 60, np.arange(200), start=begin)
     np.testing.assert_array_equal(week_of(irradiance=frame).ghi_w_per_m2, np.arange(5, 173))
-    with pytest.raises(DataError, match=r"irradiance frame, row 0 .*covers neither the calendar"):
+    with pytest.raises(DataError, match=r"irradiance frame, row 0 .*: lacks 73 hours from 2023"):
         week_of(irradiance=frame.iloc[:100])
 
 

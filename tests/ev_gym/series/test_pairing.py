@@ -66,7 +66,7 @@ def test_week_53_takes_week_52_or_its_own() -> None:
     price = flat_price(datetime(2020, 12, 21, tzinfo=STOCKHOLM), 2)  # weeks 52 and 53 of 2020
     load = coded(datetime(2021, 1, 1), datetime(2022, 1, 3), "Europe/Stockholm")
     assert load.iloc[0] == code(datetime(2021, 1, 1))  # the file begins within week 53
-    data = Dataset.from_frame(price, load, 5.0)
+    data = Dataset.from_frame(price, load, 5.0, pair="position")
     np.testing.assert_array_equal(data.load_kw[0, :672], data.load_kw[0, 672:])
     assert data.load_kw[0, 0] == code(datetime(2020, 12, 21))
     whole = coded(datetime(2014, 12, 29), datetime(2016, 1, 4), "Europe/Stockholm")
@@ -130,7 +130,7 @@ def test_span_too_short_to_pair() -> None:
     load = pd.Series(1.0, index=index, name="load_kw")
     message = (
         r"load frame, row 0 \(2022-09-23T23:00Z\) to row 999 \(2022-11-04T14:00Z\): covers neither "
-        r"the calendar of the prices, 2023-01-01T23:00Z to 2023-01-08T23:00Z, nor all ISO weeks "
+        r"the calendar, 2023-01-01T23:00Z to 2023-01-08T23:00Z, nor all ISO weeks "
         r"1 to 52 of a year; first missing: week 1, Mon 00:00"
     )
     with pytest.raises(DataError, match=message):
@@ -142,6 +142,42 @@ def test_pairing_across_a_year_end_with_a_missing_hour() -> None:
     price = flat_price(datetime(2024, 6, 3, tzinfo=STOCKHOLM), 1)
     with pytest.raises(DataError, match=r"load frame, row 0 .*missing: week 52, Sun 23:00"):
         Dataset.from_frame(price, load, 5.0)
+
+
+def test_a_series_that_nearly_covers_the_calendar() -> None:
+    """Two years of load that lack the first hour: by time from the next Monday, or by position."""
+    price = flat_price(datetime(2024, 1, 1, tzinfo=STOCKHOLM), 60)
+    begin = datetime(2024, 1, 1, tzinfo=UTC)  # 01:00 in Stockholm
+    load = coded(begin, begin + timedelta(weeks=70), "UTC")
+    load = pd.Series(np.arange(load.size) / load.size * 90, index=load.index, name="load_kw")
+    message = (
+        r"load frame, row 0 \(2024-01-01T00:00Z\) to row 47039 \(2025-05-04T23:45Z\): lacks 1 "
+        r"hours from 2023-12-31T23:00Z to 2024-01-01T00:00Z of the calendar, 2023-12-31T23:00Z to "
+        r'2025-02-23T23:00Z; allowed are start="2024-01-08" and weeks=59, which it covers, or '
+        r'pair="position", which takes all values from the same ISO week'
+    )
+    with pytest.raises(DataError, match=message):
+        Dataset.from_frame(price, load, 5.0)
+    cut = Dataset.from_frame(price, load, 5.0, start="2024-01-08", weeks=59)
+    first = 7 * 96 - 4
+    np.testing.assert_array_equal(cut.load_kw[0], load.to_numpy()[first : first + 59 * 672])
+    by_position = Dataset.from_frame(price, load, 5.0, pair="position")
+    np.testing.assert_array_equal(by_position.load_kw[0, 4:96], load.to_numpy()[:92])
+    assert by_position.load_kw[0, 0] == load[pd.Timestamp("2024-12-30T00:00", tz=STOCKHOLM)]
+
+
+def test_temperature_that_ends_before_the_prices() -> None:
+    price = flat_price(START, 4)
+    load = pd.Series(1.0, index=pd.date_range(START, periods=4 * 168, freq="h"), name="load_kw")
+    warm = pd.Series(5.0, index=pd.date_range(START, periods=4 * 168 - 3, freq="h"), name="t_c")
+    with pytest.raises(
+        DataError,
+        match=r"temperature frame.*: lacks 3 hours from 2023-01-29T20:00Z to 2023-01-29T23:00Z of "
+        r'.*allowed are start="2023-01-02" and weeks=3, which it covers',
+    ):
+        Dataset.from_frame(price, load, warm)
+    with pytest.raises(DataError, match=r"covers neither .* first missing: week 4, Sun 21:00"):
+        Dataset.from_frame(price, load, warm, pair="position")
 
 
 def stamps(count: int) -> list[str]:

@@ -24,6 +24,7 @@ from ev_gym.series.dataset import Dataset
 from ev_gym.series.limits import DataError
 from ev_gym.series.of_scenario import dataset_of
 from ev_gym.series.sun import pv_kw
+from ev_gym.series.synthetic_sky import built_in_clearness
 from tests.support.small_series import SKY_PLACE, series, sky_series
 
 # pvlib reads an attribute that pandas 3.1 deprecates.
@@ -331,12 +332,26 @@ def shifted(data: Dataset, hours: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "place", "message"),
     [
-        (lambda data: shifted(data, 3), {}, r"of ghi_w_per_m2 falls into hours with the sun down"),
-        (lambda data: {}, {"longitude_deg": 100.0}, r"falls .* longitude_deg = 100; are place and"),
         (
             lambda data: shifted(data, 1),
             {},
-            r"dni_w_per_m2 \* cos\(zenith\) misses ghi_w_per_m2 by",
+            r"\d\.\d\d% of ghi_w_per_m2 is more than the sun sends, allowed is 0.05%, at latitude"
+            r"_deg = 59.33, .* the evening: do the stamps mark the end",
+        ),
+        (
+            lambda data: shifted(data, -1),
+            {},
+            r"in the morning: are the stamps early, or is the place too far west",
+        ),
+        (lambda data: {}, {"longitude_deg": 100.0}, r"at .*longitude_deg = 100; most at 2024-07-"),
+        (
+            lambda data: {
+                "ghi_w_per_m2": np.where(
+                    np.isin(np.arange(336) % 24, (10, 17)), 1400.0, data.ghi_w_per_m2
+                )
+            },
+            {},
+            r"Z, 1400 W/m2 where at most \d\d\d reach the atmosphere; are place, zone and time st",
         ),
         (
             lambda data: {"dni_w_per_m2": 0.9 * data.dni_w_per_m2},
@@ -379,7 +394,33 @@ def test_aarhus_measured(measured_folder: Path) -> None:
     assert split.dhi.mean() / dhi.mean() == pytest.approx(1.23, abs=0.005)
     beam = sun.light_from_hours(ghi, dhi, ours, extra).dni
     assert beam.mean() / dni.mean() == pytest.approx(1.0, abs=0.01)
-    with pytest.raises(DataError, match=r"misses ghi_w_per_m2 by 5.\d%"):
+    with pytest.raises(DataError, match=r"0.13% of ghi_w_per_m2 is more than the sun sends"):
         pv_kw(Solar(peak_kw=5.0), data, 60)  # Stockholm
-    with pytest.raises(DataError, match="sun down"):
-        pv_kw(solar, replace(alone, ghi_w_per_m2=np.roll(ghi, 1)), 60)
+    for hours, share, when in ((1, 0.96, "evening"), (-1, 1.06, "morning")):
+        with pytest.raises(DataError, match=rf"^{share}% of ghi_w.*nearly all of it in the {when}"):
+            pv_kw(solar, replace(alone, ghi_w_per_m2=np.roll(ghi, hours)), 60)
+    week_late = pv_kw(solar, replace(alone, ghi_w_per_m2=np.roll(ghi, 168)), 60)
+    assert week_late.sum() > 0.0  # another year's calendar moves it as much
+
+
+@pytest.mark.parametrize(
+    ("latitude_deg", "longitude_deg"), [(59.33, 18.07), (67.85, 20.2), (40.4, -3.7)]
+)
+def test_an_hour_late_is_noticed_everywhere(latitude_deg: float, longitude_deg: float) -> None:
+    """From GHI alone, in a year of the built-in sky; moments instead of means are allowed."""
+    data = series(52)
+    clearness = built_in_clearness(data.start, 52 * 168)
+    when = sun.sub_steps(data.start, 52 * 168)
+    position = sun.sun_position(when, latitude_deg, longitude_deg)
+    light = sun.light_from_clearness(clearness, position, sun.extraterrestrial(when))
+    ghi = sun.mean_over(light.ghi, 60)
+    sun.check_hours(ghi, data.start, position, "there")
+    for minute in (0, 2, 11):
+        moments = light.ghi.reshape(-1, 12)[:, minute]
+        sun.check_hours(moments, data.start, position, "there")
+    for hours, said in (
+        (1, "evening: do the stamps mark the end"),
+        (-1, "morning: are the stamps early"),
+    ):
+        with pytest.raises(DataError, match=f"at there; .*{said}"):
+            sun.check_hours(np.roll(ghi, hours), data.start, position, "there")

@@ -29,7 +29,7 @@ OF_CARS = [
     "available_kw",
 ]
 POWER = [
-    *("peak_kw", "interval_kw", "interval_factor", "power_price_per_kw", "month_days_left"),
+    *("month_days_left", "peak_kw", "interval_kw", "interval_factor", "power_price_per_kw"),
     *[f"usual_load_kw_h{h:02d}" for h in range(24)],
 ]
 OF_VILLA = ["pv_kw", "export_price_per_kwh", *POWER, "phases", "discharge_kw"]

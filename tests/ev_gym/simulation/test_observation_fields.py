@@ -22,6 +22,8 @@ from ev_gym.simulation.observation_fields import (
     DAY_AHEAD,
     DECLARATIONS,
     SLOTS_AHEAD,
+    WITH_BALANCE,
+    WITH_CREDIT_LIMIT,
     WITH_DISCHARGING,
     WITH_EXPORT,
     WITH_PHASE_SWITCHING,
@@ -43,10 +45,24 @@ SCENARIOS: dict[str, Any] = {
     "stockholm": "stockholm",
     "sun": {"solar": {"peak_kw": 3.0}},
     "discharging": {"charger": {"bidirectional": True}, "price_window_h": 7},
+    "rules": {
+        "tariff": {
+            "peaks": [
+                {"interval_min": 15, "count": 1, "floor_kw": 2.5, "prices": 40},
+                {"prices": {"steps_kw": [0, 2, 5, 10], "steps_price": [99, 150, 250, 400]}},
+            ],
+            "credits": {"spot_factor": -0.9, "per_kwh": 0.2, "cap_per_kwh": 0},
+            "credits_up_to_kwh": 40,
+        }
+    },
+    "year": {"solar": {"peak_kw": 9.0}, "tariff": {"netting": "year", "export": 0.1}},
     "switching": {"charger": {"phase_switching": True}},
     "everything": VILLA_OF_THREE,
 }
-CONDITIONS = (WITH_PV, WITH_EXPORT, WITH_POWER_CHARGE, WITH_PHASE_SWITCHING, WITH_DISCHARGING)
+CONDITIONS = (
+    *(WITH_PV, WITH_EXPORT, WITH_POWER_CHARGE, WITH_BALANCE, WITH_CREDIT_LIMIT),
+    *(WITH_PHASE_SWITCHING, WITH_DISCHARGING),
+)
 
 
 def names_read(env: EVChargingEnv) -> dict[str, Any]:
@@ -83,7 +99,7 @@ def expected_fields(env: EVChargingEnv) -> dict[str, list[np.float32]]:
                 expected[f"{field.name}_{ahead}"] = [part[i]]
             continue
         for i in range(entries):
-            entry = {}
+            entry: dict[str, Any] = {"rule": i} if "rule" in field.owner.names else {}
             if "vehicle" in field.owner.names:
                 entry = {"vehicle": names["vehicles"][i], "car": names["cars"][i]}
             read = {name: (names | entry)[name] for name in field.parameters}
@@ -153,7 +169,7 @@ from ev_gym.simulation.loops import _observe_all
 
 scenario = {"preset": "stockholm-villa", "vehicles": [{"limit_soc": 0.9}, {"battery_kwh": 40.0}]}
 if INTERPRETED:
-    scenario["tariff"] = "vattenfall_flat"
+    scenario["tariff"] = "vattenfall-flat-2025"
 env = EVChargingEnv(scenario)
 simulator, low, high = env.simulator, env.observation_space.low, env.observation_space.high
 fields = {

@@ -22,13 +22,15 @@ from ev_gym.scenario import (
     Data,
     Driving,
     Household,
+    PriceSource,
     RewardWeights,
     Scenario,
+    SeriesFile,
     Solar,
     Tariff,
     Vehicle,
 )
-from ev_gym.scenario.known_tariffs import OLD_NAMES, TARIFFS
+from ev_gym.scenario.known_tariffs import TARIFFS
 from ev_gym.simulation.results import NAMES
 from ev_gym.simulation.state_fields import (
     REWARD_TERMS,
@@ -146,7 +148,11 @@ def test_the_document_is_openapi_3_1_with_schemas_as_they_validate(
 
 
 @pytest.mark.parametrize(
-    "part", [Household, Solar, Charger, Vehicle, Driving, Tariff, Data, RewardWeights, Scenario]
+    "part",
+    [
+        *(Household, Solar, Charger, Vehicle, Driving, Tariff, Data, SeriesFile, PriceSource),
+        *(RewardWeights, Scenario),
+    ],
 )
 def test_the_document_shows_each_parameters_unit_meaning_and_range(
     document: dict[str, Any], part: type
@@ -174,7 +180,10 @@ def test_the_document_shows_each_parameters_unit_meaning_and_range(
         assert ("null" in json.dumps(own.get("anyOf", ""))) == bool(rule.get("optional"))
         if "section" in rule:
             name = f"{rule['section'].__name__}Overrides"
-            assert own["anyOf"][0] == {"$ref": f"#/components/schemas/{name}"}
+            wanted: Any = {"$ref": f"#/components/schemas/{name}"}
+            if rule["word"]:
+                wanted = {"oneOf": [{"const": rule["word"], "type": "string"}, wanted]}
+            assert own["anyOf"][0] == wanted
         assert "default" not in own
 
 
@@ -182,7 +191,7 @@ def test_a_tariff_is_a_known_one_or_overrides(document: dict[str, Any]) -> None:
     known, overrides = document["components"]["schemas"]["ScenarioOverrides"]["properties"][
         "tariff"
     ]["oneOf"]
-    assert known["enum"] == [*TARIFFS, *OLD_NAMES]
+    assert known["enum"] == list(TARIFFS)
     assert overrides == {"$ref": "#/components/schemas/TariffOverrides"}
 
 

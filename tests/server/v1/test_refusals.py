@@ -127,7 +127,7 @@ CREATIONS: list[tuple[bytes, int, str | None, str]] = [
         b' "load_file": "x", "temperature_c": 1}}}',
         422,
         None,
-        "data.source is 'files'",
+        "data names its own price, load",
     ),
     (b'{"seed": "' + b"x" * 100_001 + b'"}', 413, None, "100,000"),
 ]

@@ -202,7 +202,12 @@ def test_limits(store: Store) -> None:
         "data.houses is 101; allowed on this server: up to 100"
     )
     files = {"source": "files", "price_file": "/etc/passwd", "load_file": "x", "temperature_c": 1}
-    assert "files that this server does not offer" in detail(422, {**A_DAY, "data": files})
+    assert detail(422, {**A_DAY, "data": files}).startswith(
+        "data names its own price, load, which this server does not offer; allowed: the data of a"
+    )
+    for part, own in (("sun", {"path": "/etc/passwd"}), ("price", {"market": "SE3"})):
+        said = detail(422, {**A_DAY, "data": {"weeks": 5, part: own}})
+        assert said.startswith(f"data names its own {part}, which this server does not offer")
     # Its own data it offers, though here without the files.
     assert detail(422, OWN) == "the scenario's series cannot be read on this server"
     assert here.count() == 0

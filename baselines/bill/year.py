@@ -1,0 +1,178 @@
+"""A household's months under one tariff and one policy: lived in one go, and invoiced."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import gymnasium as gym
+
+import ev_gym  # noqa: F401  # registers the env
+from baselines.foresight import tell_future
+from baselines.one_run.money import wear_cost
+from baselines.policies.specs import make_policy
+from ev_gym.invoice import Invoice, invoices, year_bill
+from ev_gym.scenario import Scenario, ScenarioError
+from ev_gym.scenario.scenario import MOST_DAYS
+from ev_gym.series.of_scenario import dataset_of
+from ev_gym.simulation.results import vehicle_columns
+from ev_gym.world.tariff_tables import local_months
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_MONTHS = 12
+
+
+class Outcome(NamedTuple):
+    """What some months of a household came to.
+
+    Attributes:
+        scenario: The household with its tariff.
+        policy: Spec of the policy.
+        months: The invoices, a row for each month, as `ev_gym.invoice.invoices` gives them.
+        ceiling: What a ceiling over the year takes off, 0 or below.
+        import_kwh: What was bought,
+        export_kwh: and sold, and
+        charged_kwh: what the cars drew at home.
+        public_kwh: What they took at public chargers,
+        public_cost: and what that cost, with the stops.
+        wear_cost: What their batteries lost, which nobody invoices.
+        highest_kw: The highest hourly mean of import, and
+        highest_at: when it was.
+    """
+
+    scenario: Scenario
+    policy: str
+    months: pd.DataFrame
+    ceiling: float
+    import_kwh: float
+    export_kwh: float
+    charged_kwh: float
+    public_kwh: float
+    public_cost: float
+    wear_cost: float
+    highest_kw: float
+    highest_at: datetime
+
+    @property
+    def invoiced(self) -> float:
+        """The sum of the invoices."""
+        return float(self.months["total"].sum()) + self.ceiling
+
+    @property
+    def cars(self) -> float:
+        """What the cars add to the invoices, and cost at public chargers."""
+        return self.invoiced - float(self.months["house_total"].sum()) + self.public_cost
+
+    @property
+    def paid(self) -> float:
+        """What is paid in all: invoices and public chargers."""
+        return self.invoiced + self.public_cost
+
+
+def whole_months(scenario: Scenario) -> pd.PeriodIndex:
+    """The calendar months that lie in the scenario's series, in order."""
+    import numpy as np
+    import pandas as pd
+
+    dataset = dataset_of(scenario)
+    months, hours = np.unique(local_months(dataset), return_counts=True)
+    found = pd.PeriodIndex(months.astype(str), freq="M")
+    # A month is as long as its days, an hour more or less where the clock changes.
+    whole = hours >= 24 * found.days_in_month - 1
+    return found[whole]
+
+
+def chosen_months(scenario: Scenario, first: str | None, count: int | None) -> pd.PeriodIndex:
+    """So many months from the first on; by default the last twelve of the series.
+
+    Args:
+        scenario: Its series are read.
+        first: A month as YYYY-MM; None: so that they are the last ones.
+        count: How many; None: twelve, or as many as there are.
+
+    Raises:
+        ScenarioError: for months that the series do not hold.
+    """
+    import pandas as pd
+
+    known = whole_months(scenario)
+    if len(known) == 0:
+        raise ScenarioError("the series hold no whole calendar month; allowed: longer series")
+    span = f"{known[0]} to {known[-1]}"
+    if first is None:
+        count = min(MOST_MONTHS, len(known)) if count is None else count
+        chosen = known[-count:]
+    else:
+        try:
+            begin = pd.Period(first, freq="M")
+        except ValueError:
+            raise ScenarioError(f"first month is {first!r}; allowed: as YYYY-MM, {span}") from None
+        after = known[known >= begin]
+        if begin not in known:
+            raise ScenarioError(f"first month is {first}; allowed: the series hold {span}")
+        count = min(MOST_MONTHS, len(after)) if count is None else count
+        chosen = after[:count]
+    if len(chosen) < count:
+        raise ScenarioError(f"{count} months are asked for; the series hold {span}")
+    return chosen
+
+
+def live(scenario: Scenario, policy: str, months: pd.PeriodIndex, seed: int) -> Outcome:
+    """Let a policy charge the cars in these months, and write the invoices.
+
+    The months are one episode, so the cars' days, the batteries and a year's peaks go on.
+
+    Args:
+        scenario: The household; its horizon is not read.
+        policy: Spec of the policy, see `baselines.policies.specs`.
+        months: Consecutive ones that the series hold, at most twelve.
+        seed: Of the drivers.
+    """
+    days = min(MOST_DAYS, int(sum(months.days_in_month)) + 1)
+    lived = replace(scenario, days=days, start_hour=0)
+    env: Any = gym.make("EVCharging-v0", scenario=lived, disable_env_checker=True)
+    chosen = make_policy(policy, env, seed=seed)
+    options = {"start": str(months[0].start_time.date()), "house": 0}
+    observation, _ = env.reset(seed=seed, options=options)
+    chosen.reset()
+    tell_future(chosen, env)
+    over = False
+    while not over:
+        observation, _, _, over, _ = env.step(chosen(observation))
+    history = env.unwrapped.history
+    inside = history.index.tz_localize(None).to_period("M").isin(months)
+    return _outcome(lived, policy, history[inside], months)
+
+
+def _outcome(
+    scenario: Scenario, policy: str, history: pd.DataFrame, months: pd.PeriodIndex
+) -> Outcome:
+    import pandas as pd
+
+    bills = invoices(scenario, history)
+    tariff, step_h = scenario.tariff, scenario.step_h
+    grid_kw = history["grid_kw"]
+    charge = vehicle_columns("charge_kw", len(scenario.vehicles))
+    public_kwh = float((history["missing_kwh"] + history["public_kwh"]).sum())
+    stops = float((history["missing_stops"] + history["public_stops"]).sum())
+    hourly_kw = grid_kw.clip(lower=0.0).resample("h").mean()
+    return Outcome(
+        scenario=scenario,
+        policy=policy,
+        months=bills,
+        ceiling=year_bill(tariff, bills).booked_ceiling,
+        import_kwh=float(grid_kw.clip(lower=0.0).sum() * step_h),
+        export_kwh=float(-grid_kw.clip(upper=0.0).sum() * step_h),
+        charged_kwh=float(history[charge].clip(lower=0.0).to_numpy().sum() * step_h),
+        public_kwh=public_kwh,
+        public_cost=public_kwh * tariff.public_energy_price + stops * tariff.public_stop_price,
+        wear_cost=wear_cost(history, scenario),
+        highest_kw=float(hourly_kw.max()),
+        highest_at=pd.Timestamp(str(hourly_kw.idxmax())).to_pydatetime(),
+    )
+
+
+ITEMS = tuple(name for name in Invoice._fields if name != "total")

@@ -1,0 +1,1 @@
+"""The measured series of the preset `stockholm-measured`, built from public sources."""
