@@ -8,11 +8,11 @@ decides anew by the same programme while the others act as before.
 Two costs are no part of the programme's state, so plans are made under several assumptions about
 them, and the one with the lowest real bill counts:
 
-- Power charge. The relaxation says how high the import of each hour may rise (`Bound.cap_kw`). What
-  the house and the other cars leave of that is the car's headroom, which it shares out over the
-  hour's steps in whole levels. `MULTIPLES` of it are tried, in all months and then in each month
-  the best, because with whole amperes, the 6 A floor and the losses of slow charging another peak
-  can be the best one.
+- Power charge. The relaxation says how high the import of each interval may rise by each peak rule
+  (`Bound.cap_kw`). What the house and the other cars leave of that is the car's headroom, which it
+  shares out over the interval's steps in whole levels; of several rules the least counts.
+  `MULTIPLES` of it are tried, in all months and then in each month the best, because with whole
+  amperes, the 6 A floor and the losses of slow charging another peak can be the best one.
 - Battery wear. Prices stand for it: on energy held in the battery for calendar ageing, which grows
   with the SoC, so that the car charges late; on power for cells that age faster when they are
   charged fast; on energy taken out for the ageing by cycles, where cars can be discharged. They are
@@ -141,55 +141,71 @@ def _without_car_kw(future: Future, run: Run, car: int) -> tuple[Floats, Floats]
     return used_kw, used_kw - future.results["pv_kw"] + others_kw.clip(max=0.0).sum(axis=1)
 
 
-def _headroom_kw(future: Future, bound: Bound, run: Run, car: int) -> tuple[Floats, Floats]:
-    """(T,) what house and other cars leave a car.
+class _Headroom(NamedTuple):
+    """What a peak rule leaves a car.
 
-    First of the hour's cap, as a mean over the hour; then of what they produce and do not use, as a
-    mean over the step: that is no import.
+    Attributes:
+        interval: (T,) number of each step's interval.
+        kw: (T,) what house and other cars leave of the interval's cap, as its mean.
+        steps: Steps in an interval.
+    """
+
+    interval: Ints
+    kw: Floats
+    steps: float
+
+
+def _headrooms(future: Future, bound: Bound, run: Run, car: int) -> tuple[list[_Headroom], Floats]:
+    """What each peak rule leaves a car; and what house and other cars produce and do not use.
+
+    The latter (T,) as a mean over the step: that is no import.
     """
     tables, households = future.world.tables, future.households[:-1]
     used_kw, net_kw = _without_car_kw(future, run, car)
     net_kw = net_kw - (sun_kw(future) - future.results["pv_kw"])  # what is cut off without the cars
-    netted = tables.settings["netted"][0] != 0
+    netted, step_h = tables.settings["netted"][0] != 0, tables.settings["step_h"][0]
     import_kw = net_kw.clip(min=0.0) if netted else used_kw
     free_kw = (-net_kw).clip(min=0.0) if netted else np.zeros_like(net_kw)
-    hour = households["now_min"] // HOUR_MIN
-    _, number = np.unique(hour, return_inverse=True)
-    import_kwh = np.bincount(number, import_kw) * tables.settings["step_h"][0]
-    factor = np.ones(number.size)
-    if tables.settings["power_charge"][0] != 0:
-        factor = tables.power.rates[households["power_class"], 0, FACTOR]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        cap_kw = np.where(factor > 0.0, bound.cap_kw / factor, math.inf)
-        begun_kw = np.where(number == 0, households["interval_kw"][0, 0] / factor, 0.0)
-    begun_kw = np.where(factor > 0.0, begun_kw, 0.0)
-    return (cap_kw - import_kwh[number] - begun_kw).clip(min=0.0), free_kw
+    headrooms = []
+    for rule, cap_kw in enumerate(bound.cap_kw):
+        record = tables.power.rules[rule]
+        interval = households["now_min"] // record["interval_min"]
+        _, number = np.unique(interval, return_inverse=True)
+        factor = tables.power.rates[households["power_class"], rule, FACTOR]
+        counted_kw = np.bincount(number, factor * import_kw) * step_h * record["intervals_per_h"]
+        counted_kw[0] += households["interval_kw"][0, rule]
+        left_kw = (cap_kw - counted_kw[number]).clip(min=0.0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            left_kw = np.where(factor > 0.0, left_kw / factor, math.inf)
+        steps = 1.0 / (step_h * record["intervals_per_h"])
+        headrooms.append(_Headroom(interval, left_kw, float(steps)))
+    return headrooms, free_kw
 
 
 def _shared_out(
-    future: Future, plan_kw: Floats, able: Bools, headroom_kw: Floats, level_kw: Floats
+    headroom: _Headroom, plan_kw: Floats, able: Bools, headroom_kw: Floats, level_kw: Floats
 ) -> Floats:
-    """(T,) most power of each step so that the hour's mean stays within its headroom.
+    """(T,) most power of each step so that the interval's mean stays within its headroom.
 
-    The hour's headroom goes to as many of its steps as can have the lowest level, first to those
-    for which most is planned, in equal levels; what is left lifts the first of them by a level.
+    The interval's headroom goes to as many of its steps as can have the lowest level, first to
+    those for which most is planned, in equal levels; what is left lifts the first of them by a
+    level.
 
     Args:
-        future: The household's.
+        headroom: Of the rule.
         plan_kw: (T,) what the relaxation plans.
         able: (T,) whether the car can charge.
-        headroom_kw: (T,) of each step's hour.
+        headroom_kw: (T,) of each step's interval.
         level_kw: The car's powers above 0, rising.
     """
-    hour = future.households["now_min"][:-1] // HOUR_MIN
-    order = np.lexsort((-plan_kw, ~able, hour))
-    _, first, number = np.unique(hour, return_index=True, return_inverse=True)
-    rank = np.empty(hour.size, np.int64)
-    rank[order] = np.arange(hour.size) - first[number]
+    interval = headroom.interval
+    order = np.lexsort((-plan_kw, ~able, interval))
+    _, first, number = np.unique(interval, return_index=True, return_inverse=True)
+    rank = np.empty(interval.size, np.int64)
+    rank[order] = np.arange(interval.size) - first[number]
     count = np.bincount(number, able)[number]
     # In kW of one step; an endless headroom is enough for all steps at full power.
-    hour_steps = 1.0 / future.world.tables.settings["step_h"][0]
-    budget_kw = np.minimum(headroom_kw * hour_steps, count * level_kw[-1]) + ROUNDING_KW
+    budget_kw = np.minimum(headroom_kw * headroom.steps, count * level_kw[-1]) + ROUNDING_KW
     active = np.minimum(count, budget_kw // level_kw[0])
     each_kw = budget_kw / np.maximum(active, 1.0)
     place = np.searchsorted(level_kw, each_kw, side="right") - 1
@@ -204,7 +220,7 @@ def _shared_out(
 def _months(future: Future) -> Ints:
     """(T,) number of the calendar month in which each step lies, from 0."""
     hour, minute = np.divmod(future.households["place_min"][:-1], HOUR_MIN)
-    opens = (future.world.tables.hours["opens"][hour] == MONTH) & (minute == 0)
+    opens = (future.world.tables.hours["opens"][hour] & MONTH != 0) & (minute == 0)
     opens[0] = False
     return np.cumsum(opens)
 
@@ -228,13 +244,14 @@ def _most_kw(
     most_kw = np.full((future.steps, 2), math.inf)
     limited = np.isfinite(multiple)
     if limited.any():
-        headroom_kw, free_kw = _headroom_kw(future, bound, run, car)
+        headrooms, free_kw = _headrooms(future, bound, run, car)
         able = future.charge_h[:, car] > 0.0
-        plan_kw = bound.charge_kw[:, car]
-        headroom_kw = np.where(limited, np.where(limited, multiple, 1.0) * headroom_kw, math.inf)
-        shared_kw = _shared_out(future, plan_kw, able, headroom_kw, level_kw)
-        unlimited = np.isinf(headroom_kw)
-        most_kw[:, DRAWN] = np.where(unlimited, math.inf, free_kw + shared_kw) + ROUNDING_KW
+        plan_kw, times = bound.charge_kw[:, car], np.where(limited, multiple, 1.0)
+        for headroom in headrooms:
+            left_kw = np.where(limited, times * headroom.kw, math.inf)
+            shared_kw = _shared_out(headroom, plan_kw, able, left_kw, level_kw)
+            drawn_kw = np.where(np.isinf(left_kw), math.inf, free_kw + shared_kw) + ROUNDING_KW
+            most_kw[:, DRAWN] = np.minimum(most_kw[:, DRAWN], drawn_kw)
     if settings["load_management"] and run.charge_kw.shape[1] > 1:
         _, net_kw = _without_car_kw(future, run, car)
         most_kw[:, GRANTED] = settings["limit_kw"] - net_kw + ROUNDING_KW
@@ -318,12 +335,25 @@ def achieve(future: Future, bound: Bound) -> Optimum:
     months = int(_months(future)[-1]) + 1
     by_month = tuple((multiple,) * months for multiple in multiples)
     assumptions = [Assumptions(by_month, _wear_prices(future, car)) for car in range(cars)]
-    run = simple[0] if cars == 1 else replay(future, _rounded(future, bound, policy))
-    for _ in range(1 if cars == 1 else SWEEPS):
-        run, assumptions = _each_in_turn(future, bound, run, policy, assumptions)
-    if cars > 1 and cheapest.cost < run.cost:
-        cheapest, _ = _each_in_turn(future, bound, cheapest, policy, assumptions)
-    best, settled = polish(future, min(run, cheapest, key=lambda run: run.cost), policy.levels)
+    has_accounts = future.world.tables.settings["accounts"][0] != 0
+    alone = cars == 1 and not has_accounts
+    starts = [simple[0]] if cars == 1 else []
+    if not alone:  # what the others do matters, or the prices depend on what the car itself does
+        starts.append(replay(future, _rounded(future, bound, policy)))
+    runs = []
+    for start in starts:
+        run, decided = start, assumptions
+        for _ in range(1 if alone else SWEEPS):
+            run, decided = _each_in_turn(future, bound, run, policy, decided)
+        runs.append(run)
+    if not alone and cheapest.cost < min(run.cost for run in runs):
+        cheapest, _ = _each_in_turn(future, bound, cheapest, policy, decided)
+    runs = sorted([*runs, cheapest], key=lambda run: run.cost)
+    # Where prices depend on the plan, one that is dearer now can be the cheapest when polished.
+    polished = [
+        polish(future, run, policy.levels) for run in runs[: len(runs) if has_accounts else 1]
+    ]
+    best, settled = min(polished, key=lambda polished: polished.run.cost)
     return Optimum(best.actions, best.cost, bound.cost, settled)
 
 

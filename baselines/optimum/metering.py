@@ -1,6 +1,6 @@
-"""The money of a foreseen household as convex functions: the meter's bill, and the power charge.
+"""The energy bill of a foreseen household as convex functions of what flows to its cars.
 
-Numbers for `baselines.optimum.relaxation`, without its programme: arrays over T steps and H hours.
+Numbers for `baselines.optimum.relaxation`, without its programme: arrays over T steps.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from baselines.foresight import Future
+from baselines.optimum.accounts import ABOVE, Account, account_of
 from baselines.optimum.reach import Reach, export_limit_kw, steps_of, sun_kw
-from ev_gym.physics.power_charge import DAY, FACTOR, MONTH, NOTHING, PRICE
-from ev_gym.runtime.arrays import Floats, Ints
-from ev_gym.runtime.durations import HOUR_MIN
+from ev_gym.runtime.arrays import Bools, Floats
 
 
 class Meter(NamedTuple):
@@ -32,6 +31,9 @@ class Meter(NamedTuple):
         bend: (2, T) as above, before weights.
         feed_price: (T,) what a kWh from the cars earns besides, where nothing is netted.
         zero_at: (T,) x at which the import that a power charge counts begins.
+        account: What runs on beyond a step; None: nothing. Where it is not sure on which side of 0
+            it is, the bill is that below 0.
+        pays: (T,) whether drawing more could ever make the bill less, of this step or a later one.
     """
 
     netted: bool
@@ -43,46 +45,27 @@ class Meter(NamedTuple):
     bend: Floats
     feed_price: Floats
     zero_at: Floats
-
-
-class PowerCalendar(NamedTuple):
-    """When and how the power charge counts, over H hours, P peak spans and M months, each from 0.
-
-    Attributes:
-        hour: (T,) hour of each step.
-        peak_span: (H,) day or hour of which only the peak counts (`ev_gym.physics.power_charge`).
-        month: (H,) month of each hour.
-        factor: (H,) by which each hour counts.
-        month_of: (P,) month of each peak span.
-        price: (M,) of each month, per kW of the sum of the N peaks, weighted.
-        started_kwh: (H,) counted before the first step: not 0 only in the first hour.
-        peaks_kw: Those with which the first month begins, the running peak span's own first.
-    """
-
-    hour: Ints
-    peak_span: Ints
-    month: Ints
-    factor: Floats
-    month_of: Ints
-    price: Floats
-    started_kwh: Floats
-    peaks_kw: tuple[float, ...]
+    account: Account | None
+    pays: Bools
 
 
 def meter_of(future: Future, reach: Reach) -> Meter:
     """The energy bill of each step, without weights."""
-    settings, results = future.world.tables.settings[0], future.results
+    settings = future.world.tables.settings[0]
     step_h = settings["step_h"]
     limit_kwh = export_limit_kw(future) * step_h
-    price = np.asarray(results["price_per_kwh"])
-    export = np.asarray(results["export_price_per_kwh"])
+    price = steps_of(future, "price_per_kwh")
+    export = steps_of(future, "export_price_per_kwh") * float(settings["produces"])
     load_kwh, sun_kwh = steps_of(future, "load_kw") * step_h, sun_kw(future) * step_h
     high = (reach.charge_kw * future.charge_h).sum(axis=1)
     most_discharge = (reach.discharge_kw * future.charge_h).sum(axis=1)
     cut_at = sun_kwh - limit_kwh - load_kwh  # from here on no sun is cut off
     zero_at = sun_kwh - load_kwh
+    account = None
     if settings["netted"]:
         low = -np.minimum(most_discharge, np.maximum(0.0, -cut_at))
+        account = account_of(future, reach, low, high, limit_kwh)
+        price, export = _prices_beside(account, price, export)
         at = np.stack([low, cut_at, zero_at, high])
         slopes = np.stack([np.zeros_like(price), export, price])
         net = np.maximum(low - zero_at, -limit_kwh)
@@ -98,8 +81,23 @@ def meter_of(future: Future, reach: Reach) -> Meter:
     slopes = convex_slopes(np.diff(at, axis=0), slopes)
     base = base - slopes[0] * low
     bend = np.diff(slopes, axis=0)
+    pays = slopes[0] * settings["energy_weight"] < 0.0
+    if account is not None and settings["energy_weight"] > 0.0:
+        pays |= account.may_pay()
     netted = bool(settings["netted"])
-    return Meter(netted, low, high, base, slopes[0], at[1:3], bend, feed_price, zero_at)
+    return Meter(
+        netted, low, high, base, slopes[0], at[1:3], bend, feed_price, zero_at, account, pays
+    )
+
+
+def _prices_beside(account: Account | None, price: Floats, export: Floats) -> tuple[Floats, Floats]:
+    """(T,) prices of import and export as far as an account does not bear them."""
+    if account is None:
+        return price, export
+    dearer = np.where(account.side == ABOVE, account.spread, 0.0)
+    if account.only_imports:
+        return price + dearer, export
+    return export + dearer, export + dearer
 
 
 def convex_slopes(lengths: Floats, slopes: Floats) -> Floats:
@@ -123,67 +121,3 @@ def convex_slopes(lengths: Floats, slopes: Floats) -> Floats:
     best[0] = np.where(empty[0], best[1], best[0])
     best[2] = np.where(empty[2], best[1], best[2])
     return np.where(empty.all(axis=0), slopes, best)
-
-
-def power_calendar_of(future: Future) -> PowerCalendar | None:
-    """The power charge's calendar; None where no power charge counts."""
-    tables, settings = future.world.tables, future.world.tables.settings[0]
-    if settings["power_charge"] == 0 or settings["power_weight"] == 0.0:
-        return None
-    hours = future.households["now_min"][:-1] // HOUR_MIN
-    hour = np.asarray(hours - hours[0])
-    _, begins = np.unique(hour, return_index=True)
-    record = tables.hours[future.households["place_min"][begins] // HOUR_MIN]
-    opens = np.asarray(record["opens"])
-    opens[0] = NOTHING  # what began with the first hour, or before it, is in the record
-    month = np.cumsum(opens & MONTH != 0)
-    different_days = tables.power.rules["different_days"][0] != 0
-    peak_span = np.cumsum(opens & DAY != 0) if different_days else np.arange(opens.size)
-    rates = tables.power.rates[future.households["power_class"][begins], 0]
-    price = np.full(month[-1] + 1, np.inf)
-    # Within a month there is one price; the least of several would still be a bound.
-    np.minimum.at(price, month, rates[:, PRICE] * settings["power_weight"])
-    now = future.households[0]
-    started_kwh = np.zeros(peak_span.size)
-    started_kwh[0] = now["interval_kw"][0]
-    (peaks_kw,) = now["peaks_kw"].tolist()  # fails where a tariff has more than one rule
-    _, firsts = np.unique(peak_span, return_index=True)
-    factor = rates[:, FACTOR]
-    return PowerCalendar(
-        hour, peak_span, month, factor, month[firsts], price, started_kwh, tuple(peaks_kw)
-    )
-
-
-def owed_before(future: Future, calendar: PowerCalendar) -> float:
-    """What of the first month's power charge was owed before the first step, weighted."""
-    running_kw, *others_kw = calendar.peaks_kw
-    owed_kw = max(running_kw, calendar.started_kwh[0])
-    for peak_kw in others_kw:
-        owed_kw += peak_kw
-    return float(calendar.price[0] * owed_kw)
-
-
-def hourly_caps(future: Future, calendar: PowerCalendar, meter: Meter, charge_kw: Floats) -> Floats:
-    """(T,) counted power (kW) with which no hour adds to the power charge of a plan (T, K).
-
-    The larger of the plan's own peak in the peak span and of the N-th highest peak of its month.
-    """
-    settings = future.world.tables.settings[0]
-    to_cars = charge_kw.sum(axis=1) if meter.netted else np.maximum(charge_kw, 0.0).sum(axis=1)
-    import_kwh = np.maximum(0.0, to_cars * settings["step_h"] - meter.zero_at)
-    hourly = calendar.started_kwh + calendar.factor * np.bincount(calendar.hour, import_kwh)
-    peaks = np.zeros(calendar.month_of.size)
-    peaks[0] = calendar.peaks_kw[0]
-    np.maximum.at(peaks, calendar.peak_span, hourly)
-    caps = np.empty(calendar.peak_span.size)
-    for month, price in enumerate(calendar.price):
-        month_peaks = peaks[calendar.month_of == month]
-        if month == 0:
-            month_peaks = np.append(month_peaks, calendar.peaks_kw[1:])
-        count = int(future.world.tables.power.rules["count"][0])
-        lowest = np.sort(month_peaks)[-count] if month_peaks.size >= count else 0.0
-        among = calendar.month == month
-        caps[among] = (
-            np.maximum(peaks[calendar.peak_span[among]], lowest) if price > 0.0 else np.inf
-        )
-    return caps[calendar.hour]

@@ -40,10 +40,41 @@ Export limit. It is 0 in the steps in which an exported kWh earns less than the 
 Meter. The bill of a step, with VAT in its prices, is piecewise straight in c - d (netted), or in c
     and in d: *exact* where it is convex, that is, where importing costs more than exporting earns,
     and that not below 0; else its largest convex minorant. Less the house's own bill, a constant.
-Power charge. A month's steps add up to price / N times the sum of its N highest peaks, less what
-    stood when the episode began: *exact*, as N theta + sum max(0, peak - theta), the least of which
-    over theta is the sum of the N highest. A peak is at least each hour of its span, and the
-    import of a netted step the larger of 0 and the net. Less the house's own charge, a constant.
+Accounts (`accounts`, `account_rows`). A balance netted for an hour, a month or a year, or a month's
+    import less the limit of support, is a number b, to which a step adds n: n = max(f, x - at) with
+    x what flows to the cars, f the least net (all that may be exported) or import (0). It costs
+    what it would for b below 0, and its spread s (import less export price, or the support that is
+    lost) times what B = max(0, b) grows by: netted_cost and beyond_kwh, written in max(0, b). What
+    the house alone adds is known; cars add no more than they can draw, nor than their batteries
+    hold more and trips take, and no less than they can feed back, likewise. That gives a range of b
+    after each step. Where it is on one side of 0 before a step and after it, the spread counts for
+    all of n or for none: such a step is one with other prices, *exact* as above. The others form
+    groups of one spread: of a group s (B after - B before) is counted. B lies between max(0, b) and
+    its chord over the range, and its growth between the chords of min(0, n) and of max(0, n) over
+    the range of n. So where all spreads of a period that are not sure are one, 0 or more, as with
+    netting within an hour or fixed prices, it is *exact*: what was counted of B within the period
+    cancels, and max(0, b) at its end is convex. Else the chords are *relaxed*. Where n is bent, it
+    lies between the bend and its chord: *exact*, but for a group that wants it larger. Drawing less
+    (see Losses) costs no more where b is sure, its price being one or the other; where only
+    imports count and spreads are not below 0, since b then crosses 0 once; and in a lone group from
+    the period's begin on, whose price is one or the other at its end. Elsewhere losing energy may
+    pay, and w is allowed.
+Power charge (`peak_calendar`, `peak_rows`). Each rule by itself; charges add up. The steps of a
+    period, month or year, add up to the charge of its N highest peaks less that of those with which
+    it began: in the first period those of the record, in later ones N at the floor. In a line that
+    is the price times the growth of the sum S: *exact*, as N theta + sum max(0, peak - theta), the
+    least of which over theta is the sum of the N highest; in later periods theta is at least the
+    floor, which stands for N peaks of that height. A peak is at least each interval of its span, an
+    interval the sum over its steps of factor times import (and what was counted before the first
+    step), and the import of a netted step the larger of 0 and the net. Where prices change within a
+    period, S so far only grows: with q the least price so far, the charge is at least the sum of q
+    times the growth of S, which is q at the end times S, and of each fall of q its size times S
+    before it. *Exact* where prices do not rise within the period. Steps: the charge grows by the
+    rise at each limit that the mean passes; of several prices within a period by the least rise at
+    the limits they have in common, at least. Between the least and the largest mean that the period
+    can have, the convex hull of that lies below it, and as it rises, it is convex in the flows like
+    the mean: *exact* where the mean is sure to stay on one step, else *relaxed* by the distance to
+    the hull (`Bound.steps_gap`). Less the house's own charge, a constant.
 Overload. With load management the cars add none. Without: at least the sum of the lines' excess
     and, where there is a limit in all, at least the excess above that, as the larger of both is
     billed; less the house's own. *Exact* but for two things: sun is counted in full where some is
@@ -134,16 +165,19 @@ from typing import NamedTuple
 import numpy as np
 
 from baselines.foresight import Future
+from baselines.optimum.account_rows import write_account
 from baselines.optimum.ageing_rows import Battery, WearColumns, solve_with_wear, write_wear
 from baselines.optimum.linear_program import Program
-from baselines.optimum.metering import (
-    Meter,
-    PowerCalendar,
-    hourly_caps,
-    meter_of,
+from baselines.optimum.metering import Meter, meter_of
+from baselines.optimum.model import Losses, Model, hinge, put_flows, rows_of_steps
+from baselines.optimum.peak_calendar import (
+    free_kw,
+    gap_of,
+    import_kwh,
     owed_before,
-    power_calendar_of,
+    peak_calendars_of,
 )
+from baselines.optimum.peak_rows import write_peaks
 from baselines.optimum.reach import Journey, Reach, least_kw, reach_of
 from baselines.optimum.wear_bound import Wear, wear_of
 from ev_gym.drivers.calendar import WORTH_A_STOP_KWH
@@ -158,14 +192,18 @@ class Bound(NamedTuple):
         cost: Minus the sum of rewards minus the settlement is not below this, whatever the actions.
         charge_kw: (T, K) the plan's mean power at the meter; below 0 it discharges.
         energy_kwh: (T + 1, K) the plan's energies before each step and at the end.
-        cap_kw: (T,) counted power (factor times import, as an hourly mean) up to which the hour of
-            each step adds nothing to the plan's power charge; inf without a power charge.
+        cap_kw: (R, T) for each peak rule, counted power (factor times import, as a mean of the
+            interval) up to which the interval of each step adds nothing to the plan's charge; inf
+            where that costs nothing, (0, T) where no power charge counts.
+        steps_gap: Money: what the steps of power charges cost beyond their convex hulls at the
+            plan's peaks. So much of the distance between a bill and the bound can be due to them.
     """
 
     cost: float
     charge_kw: Floats
     energy_kwh: Floats
     cap_kw: Floats
+    steps_gap: float
 
 
 def lower_bound(future: Future, *, whole_levels: bool = False) -> Bound:
@@ -185,53 +223,23 @@ def lower_bound(future: Future, *, whole_levels: bool = False) -> Bound:
     program.offset += float(start["settlement_price"] * start["start_stored_kwh"])
     _overload(model)
     imported = _energy_bill(model)
-    calendar = power_calendar_of(future)
-    if calendar is not None:
-        _power_charge(model, calendar, imported)
+    write_account(model)
+    calendars = peak_calendars_of(future)
+    hulls = [write_peaks(model, calendar, imported) for calendar in calendars]
+    if calendars:
+        weight = future.world.tables.settings["power_weight"][0]
+        house_cost = weight * np.asarray(future.results["house_power_cost"]).sum()
+        program.offset -= sum(map(owed_before, calendars)) + float(house_cost)
     solution = solve_with_wear(program, worn)
     charge_kw, energy_kwh = _plan(model, bought, solution.values)
-    cap_kw = np.full(future.steps, np.inf)
-    if calendar is not None:
-        cap_kw = hourly_caps(future, calendar, meter, charge_kw)
+    imports = import_kwh(future, meter, charge_kw)
+    cap_kw = np.array([free_kw(calendar, imports) for calendar in calendars])
+    gaps = [gap_of(*pair, imports) for pair in zip(calendars, hulls, strict=True)]
     cost = solution.bound
     if whole_levels:
         cost += sum(wear.least_cost for wear in wears if wear is not None)
         cost = max(cost, lower_bound(future).cost)
-    return Bound(cost, charge_kw, energy_kwh, cap_kw)
-
-
-class _Losses(NamedTuple):
-    """Columns of what is lost beyond the least, each of one step and car."""
-
-    step: Ints
-    car: Ints
-    column: Ints
-
-
-class _Model(NamedTuple):
-    """The programme, what it is written from, and columns that several of its parts use.
-
-    Attributes:
-        program: The programme.
-        future: The household's.
-        reach: What its cars can do.
-        meter: Its energy bill.
-        flow_columns: (F,) columns of the flows (kWh at the meter).
-        losses: Columns of losses.
-    """
-
-    program: Program
-    future: Future
-    reach: Reach
-    meter: Meter
-    flow_columns: Ints
-    losses: _Losses
-
-    @property
-    def to_meter(self) -> Floats:
-        """(F,) what a kWh of each flow adds to the x of the meter's bill."""
-        sign = self.reach.flows.sign
-        return np.asarray(sign if self.meter.netted else np.maximum(sign, 0), np.float64)
+    return Bound(cost, charge_kw, energy_kwh, cap_kw.reshape(-1, future.steps), sum(gaps))
 
 
 def _flow_cost(future: Future, meter: Meter, reach: Reach) -> Floats:
@@ -244,7 +252,7 @@ def _flow_cost(future: Future, meter: Meter, reach: Reach) -> Floats:
 
 def _write_cars(
     program: Program, future: Future, reach: Reach, meter: Meter, wears: Sequence[Wear | None]
-) -> tuple[_Model, list[Ints], list[WearColumns]]:
+) -> tuple[Model, list[Ints], list[WearColumns]]:
     """Write batteries, charger, connection; the model, and columns: what each car buys, wear.
 
     What each row relaxes, and why that only lowers the bill, stands in the module's docstring.
@@ -252,7 +260,7 @@ def _write_cars(
     flow_columns = program.columns(_flow_cost(future, meter, reach), 0.0, reach.flows.most_kwh)
     ages = np.array([wear is not None for wear in wears])
     losses = _losses(program, future, reach, meter, flow_columns, ages)
-    model = _Model(program, future, reach, meter, flow_columns, losses)
+    model = Model(program, future, reach, meter, flow_columns, losses)
     batteries = [_battery(model, k, wear) for k, wear in enumerate(wears)]
     _one_way(model)
     _managed_load(model)
@@ -271,13 +279,13 @@ def _losses(
     meter: Meter,
     flow_columns: Ints,
     ages: Bools,
-) -> _Losses:
+) -> Losses:
     """Losses beyond those of the largest power, wherever losing energy could ever pay.
 
     Of a car that discharges and ages (K,) everywhere: holding less wears less off.
     """
     flows, cars = reach.flows, future.world.tables.cars
-    is_paid = meter.slope * future.world.tables.settings["energy_weight"][0] < 0.0
+    is_paid = meter.pays
     ever_pays = is_paid[flows.step].any() or future.households["settlement_price"][0] < 0.0
     discharges = np.bincount(flows.car, flows.sign < 0, len(cars)) > 0
     aux_kw, eta = np.asarray(cars["aux_kw"]), np.where(discharges, cars["eta"], 1.0)
@@ -298,7 +306,7 @@ def _losses(
     rows = program.rows(-most)
     program.put(rows, column, -1.0)
     program.put(rows[of_pair], flow_columns[flow], -lost_kw / flows.power_kw[flow])
-    return _Losses(step, car, column)
+    return Losses(step, car, column)
 
 
 def _balances(
@@ -324,7 +332,7 @@ def _balances(
     return span[order], first_step[order], of_steps
 
 
-def _battery(model: _Model, k: int, wear: Wear | None) -> Battery:
+def _battery(model: Model, k: int, wear: Wear | None) -> Battery:
     """Write a car's energy from balance to balance."""
     program, future, flows = model.program, model.future, model.reach.flows
     journey, settings = model.reach.journeys[k], future.world.tables.settings[0]
@@ -374,7 +382,7 @@ def _battery(model: _Model, k: int, wear: Wear | None) -> Battery:
     )
 
 
-def _stops(model: _Model, k: int, bought: Ints) -> None:
+def _stops(model: Model, k: int, bought: Ints) -> None:
     """Write what stops cost at which a car buys more than `WORTH_A_STOP_KWH`."""
     journey, settings = model.reach.journeys[k], model.future.world.tables.settings[0]
     weight = np.where(journey.leaves, settings["missing_weight"], settings["public_weight"])
@@ -392,7 +400,7 @@ def _stops(model: _Model, k: int, bought: Ints) -> None:
 
 
 def _keep_floor(
-    model: _Model, k: int, span: Ints, held: Ints, bought: Ints, discharging: Ints
+    model: Model, k: int, span: Ints, held: Ints, bought: Ints, discharging: Ints
 ) -> None:
     """A car is never discharged below its floor, or below what it came with if that is less.
 
@@ -422,7 +430,7 @@ def _keep_floor(
     program.put(rows, bought[in_span - 1], -slope)
 
 
-def _whole_levels(model: _Model, journey: Journey, flow: Ints, ends: Ints) -> None:
+def _whole_levels(model: Model, journey: Journey, flow: Ints, ends: Ints) -> None:
     """Each level is on for a whole step or off, except where the battery becomes full in it.
 
     That happens once in a stay, and the stay then ends with a full battery.
@@ -457,7 +465,7 @@ def _whole_levels(model: _Model, journey: Journey, flow: Ints, ends: Ints) -> No
     program.put(short_only_if_full, full, -largest)
 
 
-def _one_way(model: _Model) -> None:
+def _one_way(model: Model) -> None:
     """A car has one direction and one level at a time: its flows share the time of a step."""
     flows = model.reach.flows
     pair = flows.step * len(model.reach.journeys) + flows.car
@@ -469,26 +477,12 @@ def _one_way(model: _Model) -> None:
         model.program.put(rows[row], model.flow_columns[among], 1.0 / flows.most_kwh[among])
 
 
-def _limit(model: _Model, wanted: Bools, upper: Floats, uses: Floats) -> None:
+def _limit(model: Model, wanted: Bools, upper: Floats, uses: Floats) -> None:
     """Rows `sum of uses (F,) times flows <= upper (T,)` for the steps `wanted` (T,)."""
-    _put_flows(model, _rows_of_steps(model, wanted, np.full(upper.size, -np.inf), upper), uses)
+    put_flows(model, rows_of_steps(model, wanted, np.full(upper.size, -np.inf), upper), uses)
 
 
-def _rows_of_steps(model: _Model, wanted: Bools, lower: Floats, upper: Floats) -> Ints:
-    """(T,) a row for each step that is `wanted`, -1 for the others."""
-    rows = np.full(wanted.size, -1)
-    rows[wanted] = model.program.rows(lower[wanted], upper[wanted])
-    return rows
-
-
-def _put_flows(model: _Model, rows: Ints, values: Floats) -> None:
-    """Write values (F,) of the flows into the rows (T,) of their steps, where there are any."""
-    row = rows[model.reach.flows.step]
-    at = (row >= 0) & (values != 0.0)
-    model.program.put(row[at], model.flow_columns[at], values[at])
-
-
-def _managed_load(model: _Model) -> None:
+def _managed_load(model: Model) -> None:
     """What load management and the export limit leave to all cars together."""
     reach, flows, future = model.reach, model.reach.flows, model.future
     step_h, connection = future.world.tables.settings["step_h"][0], reach.connection
@@ -514,7 +508,7 @@ def _managed_load(model: _Model) -> None:
     _limit(model, can_exceed, feed_kw, np.where(discharges, 1.0 / flows.hours, 0.0))
 
 
-def _overload(model: _Model) -> None:
+def _overload(model: Model) -> None:
     """What the cars draw above the limits, where load management does not prevent it."""
     program, future, connection = model.program, model.future, model.reach.connection
     settings, flows = future.world.tables.settings[0], model.reach.flows
@@ -535,7 +529,7 @@ def _overload(model: _Model) -> None:
     added[can_add] = program.columns(price * step_h, 0.0, most_kw[can_add])
     unbounded = np.full(future.steps, np.inf)
     totals = {
-        unit: _rows_of_steps(model, can_add, -connection.overload_kw, unbounded) for unit in kinds
+        unit: rows_of_steps(model, can_add, -connection.overload_kw, unbounded) for unit in kinds
     }
     for total in totals.values():
         program.put(total[can_add], added[can_add], 1.0)
@@ -545,90 +539,28 @@ def _overload(model: _Model) -> None:
         program.put(totals[unit_kw][wanted], excess, -unit_kw)
         takes = connection.least_units_per_kw[limit, flows.car]
         relieves = connection.most_units_per_kw[limit, flows.car]
-        rows = _rows_of_steps(model, wanted, connection.excess_units[:, limit], unbounded)
+        rows = rows_of_steps(model, wanted, connection.excess_units[:, limit], unbounded)
         program.put(rows[wanted], excess, 1.0)
-        _put_flows(model, rows, -np.where(flows.sign > 0, takes, -relieves) / step_h)
+        put_flows(model, rows, -np.where(flows.sign > 0, takes, -relieves) / step_h)
 
 
-def _hinge(model: _Model, wanted: Bools, at: Floats, cost: Floats) -> Ints:
-    """Columns (T,) of max(0, x - at), with x as of `Meter`; -1 where none is `wanted`."""
-    columns = np.full(wanted.size, -1)
-    high = model.meter.high
-    columns[wanted] = model.program.columns(cost[wanted], 0.0, (high - at)[wanted])
-    rows = _rows_of_steps(model, wanted, -at, np.full(at.size, np.inf))
-    model.program.put(rows[wanted], columns[wanted], 1.0)
-    _put_flows(model, rows, -model.to_meter)
-    return columns
-
-
-def _energy_bill(model: _Model) -> Ints:
+def _energy_bill(model: Model) -> Ints:
     """Write the energy bill's bends and constants; columns (T,) of the import, where it has one."""
     meter, results = model.meter, model.future.results
     weight = model.future.world.tables.settings["energy_weight"][0]
     steps = np.unique(model.reach.flows.step)
+    if meter.account is not None:  # what flowed before can change the bill of any step
+        steps = np.arange(model.future.steps)
     house_cost = np.asarray(results["house_cost"])[steps]
     model.program.offset += float(weight * (meter.base[steps] - house_cost).sum())
-    has_flow = np.isin(np.arange(model.future.steps), steps)
     columns = [
-        _hinge(model, has_flow & (weight * bend > 0.0), at, weight * bend)
+        hinge(model, model.can_flow & (weight * bend > 0.0), at, weight * bend)
         for at, bend in zip(meter.at, meter.bend, strict=True)
     ]
     return columns[1]
 
 
-def _power_charge(model: _Model, calendar: PowerCalendar, imported: Ints) -> None:
-    """Write the mean of the N highest peaks of each month: N times the N-th, and what exceeds it.
-
-    Args:
-        model: The model.
-        calendar: When and how the charge counts.
-        imported: (T,) columns of the import, as `_energy_bill` gives them; others are added.
-    """
-    program, future, meter = model.program, model.future, model.meter
-    settings, flows = future.world.tables.settings[0], model.reach.flows
-    price = calendar.price[calendar.month]
-    counts = ((price > 0.0) & (calendar.factor > 0.0))[calendar.hour]
-    can_flow = np.isin(np.arange(future.steps), flows.step) & counts
-    bent = can_flow & (meter.zero_at > meter.low) & (meter.zero_at < meter.high)
-    without_column = bent & (imported < 0)
-    no_cost = np.zeros(future.steps)
-    imported[without_column] = _hinge(model, without_column, meter.zero_at, no_cost)[without_column]
-    straight = can_flow & (meter.zero_at <= meter.low)
-    known_import = np.where(
-        straight, -meter.zero_at, np.where(can_flow, 0.0, np.maximum(0.0, -meter.zero_at))
-    )
-    most_import = np.maximum(0.0, np.where(can_flow, meter.high, 0.0) - meter.zero_at)
-    known_kwh = calendar.started_kwh + calendar.factor * np.bincount(calendar.hour, known_import)
-    most_kwh = calendar.started_kwh + calendar.factor * np.bincount(calendar.hour, most_import)
-    is_open = np.bincount(calendar.hour, can_flow) > 0
-    least = np.zeros(calendar.month_of.size)
-    least[0] = calendar.peaks_kw[0]
-    np.maximum.at(least, calendar.peak_span[~is_open], known_kwh[~is_open])
-    largest = max(float(most_kwh.max()), *calendar.peaks_kw)
-    lowest = program.columns(
-        calendar.price * int(future.world.tables.power.rules["count"][0]), 0.0, largest
-    )
-    above = program.columns(calendar.price[calendar.month_of], 0.0, np.full(least.size, largest))
-    span_rows = program.rows(least)
-    program.put(span_rows, above, 1.0)
-    program.put(span_rows, lowest[calendar.month_of], 1.0)
-    for peak_kw in calendar.peaks_kw[1:]:
-        extra, row = program.columns(calendar.price[0], 0.0, largest), program.rows(peak_kw)
-        program.put(row, np.array([extra[0], lowest[0]]), 1.0)
-    hour = np.flatnonzero(is_open & (most_kwh > least[calendar.peak_span]))
-    hour_rows = np.full(calendar.peak_span.size, -1)
-    hour_rows[hour] = program.rows(known_kwh[hour])
-    program.put(hour_rows[hour], above[calendar.peak_span[hour]], 1.0)
-    program.put(hour_rows[hour], lowest[calendar.month[hour]], 1.0)
-    row, factor = hour_rows[calendar.hour], calendar.factor[calendar.hour]
-    _put_flows(model, np.where(straight, row, -1), -factor[flows.step] * model.to_meter)
-    has_row = bent & (row >= 0)
-    program.put(row[has_row], imported[has_row], -factor[has_row])
-    house_cost = settings["power_weight"] * np.asarray(future.results["house_power_cost"]).sum()
-    program.offset -= owed_before(future, calendar) + float(house_cost)
-
-
-def _plan(model: _Model, bought: list[Ints], values: Floats) -> tuple[Floats, Floats]:
+def _plan(model: Model, bought: list[Ints], values: Floats) -> tuple[Floats, Floats]:
     """The plan's mean powers (T, K) and energies (T + 1, K)."""
     future, flows, losses = model.future, model.reach.flows, model.losses
     steps, step_h = future.steps, future.world.tables.settings["step_h"][0]

@@ -7,8 +7,9 @@ the end: that is its real price, and only a change that really saves is kept.
 To the end it is up to a month, for a battery that ages is never as it was. So a change can be
 looked at first up to the end of a window only. What differs there is priced: energy by what some
 more or less of it costs the plan from there on, which is tried as well (`Trial.probe_kwh`); peaks
-of the power charge by going through the later hours with them. That leaves out what a car's energy
-changes beyond its price, and decides only what is followed to the end.
+of the power charge, and the accounts of `ev_gym.physics.accounts`, by going through the later hours
+with them. That leaves out what a car's energy changes beyond its price, and decides only what is
+followed to the end.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from numpy.typing import NDArray
 
 from baselines.foresight import Future
 from baselines.optimum.dynamic_program import Run
-from ev_gym.physics import power_charge
+from ev_gym.physics import accounts, power_charge
+from ev_gym.physics.power_charge import PowerTables
 from ev_gym.runtime.arrays import Floats, Ints
 from ev_gym.runtime.compiling import as_records, compiled, compiled_apart
 from ev_gym.runtime.durations import HOUR_MIN
@@ -30,6 +32,7 @@ from ev_gym.runtime.records import (
     HouseholdState,
     Record,
     Records,
+    Settings,
     StepResult,
     VehicleResult,
     VehicleState,
@@ -76,7 +79,8 @@ class Plan(NamedTuple):
         households: (T + 1,) the household's record before each step and at the end.
         vehicles: (T + 1, K) the cars' records at the same times.
         cost: (T,) what each step costs; of the last one, less the settlement.
-        interval_kw: (T,) what the running interval counts in the power charge at each step's end.
+        interval_kw: (T, R) what each peak rule's running interval counts at each step's end.
+        net_kwh: (T,) import less export at the meter.
         simulated: (1,) steps simulated so far.
         household: (1,) a record on which changes are tried.
         cars: (K,) likewise.
@@ -95,6 +99,7 @@ class Plan(NamedTuple):
     vehicles: Records[Records[VehicleState]]
     cost: Floats
     interval_kw: Floats
+    net_kwh: Floats
     simulated: Ints
     household: Records[HouseholdState]
     cars: Records[VehicleState]
@@ -117,6 +122,7 @@ def plan_of(future: Future, run: Run, levels: Sequence[NDArray[np.float32]]) -> 
         as_records(run.households.copy()),
         as_records(run.vehicles.copy()),
         np.full(steps, math.inf),
+        np.zeros((steps, run.households["interval_kw"].shape[1])),
         np.zeros(steps),
         np.zeros(1, np.int64),
         as_records(np.zeros(1, run.households.dtype)),
@@ -154,6 +160,13 @@ def _same_peaks(one: HouseholdState, other: HouseholdState) -> bool:
 
 
 @compiled
+def _same_accounts(one: HouseholdState, other: HouseholdState) -> bool:
+    """Whether both have the same accounts."""
+    balance_differs = _differ(one.balance_kwh, other.balance_kwh)
+    return not (balance_differs or _differ(one.month_kwh, other.month_kwh))
+
+
+@compiled
 def _same_car(one: VehicleState, other: VehicleState, ageing: int) -> bool:
     """Whether both cars do the same from here on, if the same is asked of them."""
     if _differ(one.energy_kwh, other.energy_kwh):
@@ -187,7 +200,8 @@ def _same(plan: Plan, step: int) -> bool:
     for k in range(plan.cars.shape[0]):
         if not _same_car(plan.cars[k], plan.vehicles[step][k], ageing):
             return False
-    return _same_peaks(plan.household[0], plan.households[step])
+    one, other = plan.household[0], plan.households[step]
+    return _same_accounts(one, other) and _same_peaks(one, other)
 
 
 @compiled
@@ -210,14 +224,17 @@ def _follow(plan: Plan, first: int, until: int, changed_to: int, accepted: bool)
         cost = -step_household(
             household, cars, plan.tables, fractions, plan.result[0], plan.results
         )
-        interval_kw = household.interval_kw[0]
+        if accepted:
+            plan.net_kwh[step] = plan.result[0].grid_kw * plan.tables.settings[0].step_h
+            for rule in range(plan.interval_kw.shape[1]):
+                plan.interval_kw[step, rule] = household.interval_kw[rule]
         read_series(household, plan.tables)
         if step + 1 == plan.cost.shape[0]:
             cost -= household.settlement
         more += cost - plan.cost[step]
         plan.simulated[0] += 1
         if accepted:
-            plan.cost[step], plan.interval_kw[step] = cost, interval_kw
+            plan.cost[step] = cost
             plan.households[step + 1] = household
             for k in range(cars.shape[0]):
                 plan.vehicles[step + 1][k] = cars[k]
@@ -227,41 +244,93 @@ def _follow(plan: Plan, first: int, until: int, changed_to: int, accepted: bool)
 
 
 @compiled
-def _interval_cost(household: HouseholdState, rates: Floats, more_kw: float) -> float:
-    """What the power charge grows by in the rest of an interval that counts `more_kw` in it."""
-    lowest_kw = household.peaks_kw[0, power_charge.LOWEST]
-    before_kw = max(lowest_kw, household.interval_kw[0])
-    household.interval_kw[0] += more_kw
-    grown_kw = max(lowest_kw, household.interval_kw[0]) - before_kw
-    return float(rates[household.power_class, 0, power_charge.PRICE] * grown_kw)
+def _interval_cost(
+    household: HouseholdState, power: PowerTables, rule: int, more_kw: float
+) -> float:
+    """What a peak rule grows by in the rest of a time in which its interval counts `more_kw`."""
+    peaks_kw, interval_kw = household.peaks_kw, household.interval_kw
+    lowest_kw = peaks_kw[rule, power_charge.LOWEST]
+    before_kw = max(lowest_kw, interval_kw[rule])
+    interval_kw[rule] += more_kw
+    after_kw = max(lowest_kw, interval_kw[rule])
+    return power_charge.grown_cost(
+        peaks_kw, rule, power.rules, power, household.power_class, before_kw, after_kw
+    )
 
 
 @compiled
 def _later_power(plan: Plan, step: int) -> float:
-    """What the power charge costs more from a step on, as the household on trial comes to it."""
+    """What the power charge costs more from a step on, as the household on trial comes to it.
+
+    Gone through by the shortest interval of all rules; the others are as long, or twice or four
+    times.
+    """
     tables, settings = plan.tables, plan.tables.settings[0]
     if settings.power_charge == 0:
         return 0.0
     plan.later[0], plan.later[1] = plan.households[step], plan.household[0]
-    one, other = plan.later[0], plan.later[1]
-    more, steps = 0.0, plan.cost.shape[0]
+    one, other, rules = plan.later[0], plan.later[1], tables.power.rules
+    more, steps, shortest_min = 0.0, plan.cost.shape[0], HOUR_MIN
+    for rule in range(rules.shape[0]):
+        shortest_min = min(shortest_min, rules[rule].interval_min)
     while step < steps and not _same_peaks(one, other):
-        left_min = HOUR_MIN - plan.households[step].place_min % HOUR_MIN
+        left_min = shortest_min - plan.households[step].place_min % shortest_min
         last = step + left_min // settings.step_min - 1
         if last >= steps:
             last = steps - 1
-        more_kw, rates = plan.interval_kw[last] - one.interval_kw[0], tables.power.rates
         one.power_class = plan.households[step].power_class
         other.power_class = one.power_class
-        more += _interval_cost(other, rates, more_kw) - _interval_cost(one, rates, more_kw)
+        for rule in range(rules.shape[0]):
+            more_kw = plan.interval_kw[last, rule] - one.interval_kw[rule]
+            more += _interval_cost(other, tables.power, rule, more_kw)
+            more -= _interval_cost(one, tables.power, rule, more_kw)
         step = last + 1
         minute = plan.households[step].place_min
-        if minute % HOUR_MIN == 0:
-            opens, rules = tables.hours[minute // HOUR_MIN].opens, tables.power.rules
-            power_charge.open_intervals(one.peaks_kw, one.interval_kw, rules, minute, opens)
-            power_charge.open_intervals(other.peaks_kw, other.interval_kw, rules, minute, opens)
+        opens = power_charge.opens_at(tables.hours, minute)
+        power_charge.open_intervals(one.peaks_kw, one.interval_kw, rules, minute, opens)
+        power_charge.open_intervals(other.peaks_kw, other.interval_kw, rules, minute, opens)
         plan.simulated[0] += 1
     return float(settings.power_weight * more)
+
+
+@compiled
+def _later_accounts(plan: Plan, step: int) -> float:
+    """What the accounts make dearer from a step on, as the household on trial comes to it."""
+    tables, settings = plan.tables, plan.tables.settings[0]
+    if settings.accounts == 0:
+        return 0.0
+    plan.later[0], plan.later[1] = plan.households[step], plan.household[0]
+    one, other = plan.later[0], plan.later[1]
+    more, steps = 0.0, plan.cost.shape[0]
+    while step < steps and not _same_accounts(one, other):
+        now = plan.households[step]
+        more += _account_cost(other, now, settings, plan.net_kwh[step])
+        more -= _account_cost(one, now, settings, plan.net_kwh[step])
+        step += 1
+        minute = plan.households[step].place_min
+        if minute % HOUR_MIN == 0:
+            opens = power_charge.opens_at(tables.hours, minute)
+            accounts.open_accounts(one, settings, opens)
+            accounts.open_accounts(other, settings, opens)
+            plan.simulated[0] += 1
+    return float(settings.energy_weight * more)
+
+
+@compiled
+def _account_cost(
+    household: HouseholdState, now: HouseholdState, settings: Settings, net_kwh: float
+) -> float:
+    """What a step costs a household's accounts, which grow, at the prices of another's record."""
+    cost, price, export_price = 0.0, now.price_per_kwh, now.export_price_per_kwh
+    if settings.balance_opens >= 0:
+        cost = accounts.netted_cost(household.balance_kwh, net_kwh, price, export_price)
+        household.balance_kwh += net_kwh
+    if settings.credit_limit_kwh > 0.0:
+        import_kwh, limit_kwh = max(0.0, net_kwh), settings.credit_limit_kwh
+        beyond_kwh = accounts.beyond_kwh(household.month_kwh, import_kwh, limit_kwh)
+        cost -= now.credit_per_kwh * beyond_kwh
+        household.month_kwh += import_kwh
+    return cost
 
 
 @compiled
@@ -272,14 +341,14 @@ def priced(change_kwh: float, prices: Floats) -> float:
 
 @compiled
 def _at_end(plan: Plan, end: int, prices: Floats, changes_kwh: Floats) -> tuple[float, float]:
-    """What a change leaves at a window's end: in peaks, and in energy, which is written too."""
+    """What a change leaves at a window's end: in peaks and accounts; in energy, written too."""
     if plan.household[0].steps < plan.households[end].steps:  # all the same before
         return 0.0, 0.0
     in_energy = 0.0
     for k in range(plan.cars.shape[0]):
         changes_kwh[k] = plan.cars[k].energy_kwh - plan.vehicles[end][k].energy_kwh
         in_energy += priced(changes_kwh[k], prices[k])
-    return _later_power(plan, end), in_energy
+    return _later_power(plan, end) + _later_accounts(plan, end), in_energy
 
 
 @compiled
@@ -322,8 +391,8 @@ def try_all(
 
     Args:
         plan: The plan.
-        trials: The changes; what each costs up to the window's end, with what it leaves in peaks,
-            is written, NaN where it was not tried, and whether it is kept.
+        trials: The changes; what each costs up to the window's end, with what it leaves in peaks
+            and accounts, is written, NaN where it was not tried, and whether it is kept.
         end: Step before which the window ends.
         prices: (K, 2) of energy there.
         most: No change is tried any more once so many steps have been simulated.
@@ -364,8 +433,8 @@ def try_all(
             until = end if stage == IN_WINDOW else steps
             more, in_energy = _follow(plan, first, until, last, stage == KEEP), 0.0
             if stage == IN_WINDOW:
-                in_peaks, in_energy = _at_end(plan, end, prices, changes_kwh[place])
-                more += in_peaks
+                in_bills, in_energy = _at_end(plan, end, prices, changes_kwh[place])
+                more += in_bills
             if math.isnan(trial.cost):
                 trial.cost = more
             if stage == KEEP:

@@ -140,7 +140,7 @@ def step_of(limits_kw: Floats, mean_kw: float) -> int:
 
 
 @compiled
-def _grown(
+def grown_cost(
     peaks_kw: Floats,
     rule: int,
     rules: Records[PeakRuleRecord],
@@ -186,7 +186,7 @@ def count_import(
         before_kw = max(lowest_kw, interval_kw[rule])
         interval_kw[rule] += factor * import_kwh * rules[rule].intervals_per_h
         after_kw = max(lowest_kw, interval_kw[rule])
-        cost += _grown(peaks_kw, rule, rules, power, power_class, before_kw, after_kw)
+        cost += grown_cost(peaks_kw, rule, rules, power, power_class, before_kw, after_kw)
     return cost
 
 

@@ -128,8 +128,8 @@ def as_flows(episode: Episode, row: int) -> tuple[NDArray[Any], NDArray[Any]]:
     moved = episode.drawn_kwh[flows.step, row, flows.car]
     own = np.maximum(flows.sign * moved, 0.0)
     assert own.sum() == pytest.approx(np.abs(episode.drawn_kwh[:, row]).sum())  # all of it can flow
-    settings, price = episode.future.world.tables.settings[0], episode.future.households[0]
-    paid = meter.slope[flows.step] * settings["energy_weight"] < 0.0
+    price = episode.future.households[0]
+    paid = meter.pays[flows.step]
     ever = paid.any() or price["settlement_price"] < 0.0
     gives = np.isin(flows.car, flows.car[flows.sign < 0])
     stored = np.maximum(episode.stored_kwh[flows.step, row, flows.car], 0.0)

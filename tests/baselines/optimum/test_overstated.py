@@ -345,8 +345,10 @@ CASES: dict[str, tuple[Case, Patch]] = {
         PEAK,
         of_result(
             relaxation,
-            "power_calendar_of",
-            lambda calendar: calendar._replace(price=1.01 * calendar.price),
+            "peak_calendars_of",
+            lambda calendars: [
+                calendar._replace(price=1.01 * calendar.price) for calendar in calendars
+            ],
         ),
     ),
     "peaks before": (SECOND_PEAK, of_result(relaxation, "owed_before", lambda owed: 0.99 * owed)),
