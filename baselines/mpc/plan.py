@@ -593,7 +593,7 @@ def _keep_slots(
 ) -> None:
     """The rows by which the slots of an hour keep the peak of a rule of shorter intervals.
 
-    While the cars are there: in what a departure leaves of a slot they charge no faster than before.
+    In what a departure leaves of a slot cars charge no faster than before.
     """
     rule, lengths_h = outlook.rules[r], outlook.slots_h[h]
     if site.interval_h[r] == 1.0:
