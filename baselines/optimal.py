@@ -60,6 +60,7 @@ from baselines.optimum.dynamic_program import (
 )
 from baselines.optimum.policy_plans import policy_plans
 from baselines.optimum.polish import polish
+from baselines.optimum.reach import sun_kw
 from baselines.optimum.relaxation import Bound, lower_bound
 from baselines.policies.base import Policy
 from baselines.policies.headroom import ROUNDING_KW
@@ -148,6 +149,7 @@ def _headroom_kw(future: Future, bound: Bound, run: Run, car: int) -> tuple[Floa
     """
     tables, households = future.world.tables, future.households[:-1]
     used_kw, net_kw = _without_car_kw(future, run, car)
+    net_kw = net_kw - (sun_kw(future) - future.results["pv_kw"])  # what is cut off without the cars
     netted = tables.settings["netted"][0] != 0
     import_kw = net_kw.clip(min=0.0) if netted else used_kw
     free_kw = (-net_kw).clip(min=0.0) if netted else np.zeros_like(net_kw)

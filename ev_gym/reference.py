@@ -31,6 +31,19 @@ PARTS = (
 )
 
 
+# What a tariff's lists hold, and which lists hold it.
+ROWS = (
+    (scenario.Price, "`energy`, `transfer`, `taxes`, `credits`, `export`"),
+    (scenario.Fee, "`fees`"),
+    (scenario.Share, "`vat`, `levy`"),
+    (scenario.PeakRule, "`peaks`"),
+    (scenario.PeakPrice, "`prices` of a peak rule"),
+    (scenario.Weight, "`weights` of a peak rule"),
+    (scenario.ContractedPower, "`contracts`"),
+    (scenario.CalledDays, "`called_days`"),
+)
+
+
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     cells = [[str(cell).replace("|", "\\|") for cell in line] for line in lines]
@@ -92,6 +105,9 @@ def markdown() -> str:
     ]
     for name, kind in PARTS:
         parts += [f"### `{name}`", _parameters(kind)]
+        if kind is scenario.Tariff:
+            for row, lists in ROWS:
+                parts += [f"#### `{row.__name__}`, a row of {lists}", _parameters(row)]
     parts += ["## State", "Of the household:", _fields(household_state(1, 3))]
     parts += ["Of each car:", _fields(VEHICLE_STATE)]
     return "\n\n".join(parts) + "\n"

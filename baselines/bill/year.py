@@ -12,7 +12,7 @@ import ev_gym  # noqa: F401  # registers the env
 from baselines.foresight import tell_future
 from baselines.one_run.money import wear_cost
 from baselines.policies.specs import make_policy
-from ev_gym.invoice import Invoice, YearBill, invoices, year_bill
+from ev_gym.invoice import Invoice, invoices, year_bill
 from ev_gym.scenario import Scenario, ScenarioError
 from ev_gym.scenario.scenario import MOST_DAYS
 from ev_gym.series.of_scenario import dataset_of
@@ -32,11 +32,11 @@ class Outcome(NamedTuple):
         scenario: The household with its tariff.
         policy: Spec of the policy.
         months: The invoices, a row for each month, as `ev_gym.invoice.invoices` gives them.
-        year: Their sum, with what is settled over a year.
+        ceiling: What a ceiling over the year takes off, 0 or below.
         import_kwh: What was bought,
         export_kwh: and sold, and
         charged_kwh: what the cars drew at home.
-        driven_public_kwh: What they took at public chargers,
+        public_kwh: What they took at public chargers,
         public_cost: and what that cost, with the stops.
         wear_cost: What their batteries lost, which nobody invoices.
         highest_kw: The highest hourly mean of import, and
@@ -46,25 +46,30 @@ class Outcome(NamedTuple):
     scenario: Scenario
     policy: str
     months: pd.DataFrame
-    year: YearBill
+    ceiling: float
     import_kwh: float
     export_kwh: float
     charged_kwh: float
-    driven_public_kwh: float
+    public_kwh: float
     public_cost: float
     wear_cost: float
     highest_kw: float
     highest_at: datetime
 
     @property
+    def invoiced(self) -> float:
+        """The sum of the invoices."""
+        return float(self.months["total"].sum()) + self.ceiling
+
+    @property
     def cars(self) -> float:
         """What the cars add to the invoices, and cost at public chargers."""
-        return self.year.total - self.year.house_total + self.public_cost
+        return self.invoiced - float(self.months["house_total"].sum()) + self.public_cost
 
     @property
     def paid(self) -> float:
         """What is paid in all: invoices and public chargers."""
-        return self.year.total + self.public_cost
+        return self.invoiced + self.public_cost
 
 
 def whole_months(scenario: Scenario) -> pd.PeriodIndex:
@@ -126,7 +131,7 @@ def live(scenario: Scenario, policy: str, months: pd.PeriodIndex, seed: int) -> 
         months: Consecutive ones that the series hold, at most twelve.
         seed: Of the drivers.
     """
-    days = min(MOST_DAYS, int(months.days_in_month.sum()) + 1)
+    days = min(MOST_DAYS, int(sum(months.days_in_month)) + 1)
     lived = replace(scenario, days=days, start_hour=0)
     env: Any = gym.make("EVCharging-v0", scenario=lived, disable_env_checker=True)
     chosen = make_policy(policy, env, seed=seed)
@@ -145,6 +150,8 @@ def live(scenario: Scenario, policy: str, months: pd.PeriodIndex, seed: int) -> 
 def _outcome(
     scenario: Scenario, policy: str, history: pd.DataFrame, months: pd.PeriodIndex
 ) -> Outcome:
+    import pandas as pd
+
     bills = invoices(scenario, history)
     tariff, step_h = scenario.tariff, scenario.step_h
     grid_kw = history["grid_kw"]
@@ -156,15 +163,15 @@ def _outcome(
         scenario=scenario,
         policy=policy,
         months=bills,
-        year=year_bill(tariff, bills),
+        ceiling=year_bill(tariff, bills).booked_ceiling,
         import_kwh=float(grid_kw.clip(lower=0.0).sum() * step_h),
         export_kwh=float(-grid_kw.clip(upper=0.0).sum() * step_h),
         charged_kwh=float(history[charge].clip(lower=0.0).to_numpy().sum() * step_h),
-        driven_public_kwh=public_kwh,
+        public_kwh=public_kwh,
         public_cost=public_kwh * tariff.public_energy_price + stops * tariff.public_stop_price,
         wear_cost=wear_cost(history, scenario),
         highest_kw=float(hourly_kw.max()),
-        highest_at=hourly_kw.idxmax().to_pydatetime(),
+        highest_at=pd.Timestamp(str(hourly_kw.idxmax())).to_pydatetime(),
     )
 
 

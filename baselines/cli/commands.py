@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from baselines.cli.benchmark import benchmark
+from baselines.cli.bill import bill
 from baselines.cli.data import data
 from baselines.cli.data_fetch import fetch
 from baselines.cli.options import (
@@ -20,9 +21,17 @@ from baselines.cli.options import (
     named_scenario,
 )
 from baselines.cli.prices import show_prices
+from baselines.cli.tariffs import rule_in_words, tariffs
 from ev_gym import __version__
-from ev_gym.scenario import PeakRule, Scenario, Vehicle, preset, preset_names
+from ev_gym.scenario import Scenario, Vehicle, preset, preset_names
+from ev_gym.scenario.known_cars import known_cars, listed_in
 from ev_gym.scenario.scenario import preset_summary
+
+HOW_TO_ADD_A_CAR = """
+A scenario names them by words of the name, with changes beside: {"model": "VW ID.3 58"}. Any other
+car is the numbers of its data sheet: {"vehicles": [{"name": "Ours", "battery_kwh": 60, "phases": 3,
+"ac_max_kw": 11, "kwh_per_100km": 17}]}, battery_kwh as usable. To have one by name for everybody,
+add a row to ev_gym/scenario/known_cars.csv with where its numbers are from (CONTRIBUTING.md)."""
 
 
 class _Errors(click.Group):
@@ -109,6 +118,8 @@ def drive(url: str, policy: str, token: str | None, poll_s: float, out: Path) ->
 
 
 main.add_command(benchmark)
+main.add_command(bill)
+main.add_command(tariffs)
 main.add_command(show_prices)
 main.add_command(data)
 data.add_command(fetch)
@@ -147,6 +158,35 @@ def scenarios(names: tuple[str, ...], as_json: bool) -> None:
         click.echo("\n".join(_describe(name, preset(name))))
 
 
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Their parameters by name, as JSON.")
+def cars(as_json: bool) -> None:
+    """List the cars that a scenario can name, and say how to add one."""
+    import json
+
+    known = {name: Vehicle.model(name) for name in known_cars()}
+    if as_json:
+        columns = ("battery_kwh", "phases", "ac_max_kw", "kwh_per_100km", "eta", "aux_kw")
+        values = {
+            name: {
+                **{column: getattr(car, column) for column in columns},
+                "listed": listed_in(name),
+            }
+            for name, car in known.items()
+        }
+        click.echo(json.dumps(values, indent=2, ensure_ascii=False))
+        return
+    width = max(map(len, known))
+    click.echo(f"{'':{width}}  usable  phases    AC  use, kWh  losses            listed")
+    click.echo(f"{'car':{width}}     kWh             kW  per 100 km  eta    aux kW     in")
+    for name, car in known.items():
+        click.echo(
+            f"{name:{width}}  {car.battery_kwh:6.1f}  {car.phases:6d}  {car.ac_max_kw:4.1f}"
+            f"  {car.kwh_per_100km:10.1f}  {car.eta:5.3f}  {car.aux_kw:6.3f}  {listed_in(name):5d}"
+        )
+    click.echo(HOW_TO_ADD_A_CAR)
+
+
 def _describe_wish(car: Vehicle) -> str:
     soc = car.wanted_soc
     return "what its trips need" if isinstance(soc, str) else f"{soc:.0%}"
@@ -180,6 +220,8 @@ def _describe_horizon(scenario: Scenario) -> str:
 
 def _describe_sun(scenario: Scenario) -> list[str]:
     sun = scenario.solar
+    if scenario.household.net_load:
+        return ["  sun          in the net load"]
     if sun.peak_kw == 0.0:
         return []
     return [
@@ -202,19 +244,5 @@ def _describe_charger(scenario: Scenario) -> str:
 
 def _describe_power_charge(scenario: Scenario) -> list[str]:
     return [
-        f"  power charge {_describe_rule(rule, scenario.currency)}"
-        for rule in scenario.tariff.peaks
+        f"  power charge {rule_in_words(rule, scenario.currency)}" for rule in scenario.tariff.peaks
     ]
-
-
-def _describe_rule(rule: PeakRule, currency: str) -> str:
-    kind = "highest hour" if rule.interval_min == 60 else f"highest {rule.interval_min} minutes"
-    peaks = f"mean of the {rule.count} {kind}s" if rule.count > 1 else kind
-    prices = [
-        f"{price.per_kw:g} {currency}/kW"
-        if price.steps_price is None
-        else f"{price.steps_price[0]:g} to {price.steps_price[-1]:g} {currency} in steps"
-        for price in rule.prices
-    ]
-    weighted = ", weighted by hours" if rule.weights else ""
-    return f"{', '.join(prices)} a {rule.over}, {peaks}{weighted}"

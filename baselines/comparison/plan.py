@@ -84,7 +84,7 @@ class Plan:
                 scenarios = ", ".join(names["scenario"])
                 raise ValueError(
                     f"policy {policy} needs sun, which {scenarios} lacks; allowed: scenarios with "
-                    "solar.peak_kw above 0"
+                    "solar.peak_kw above 0, or household.net_load"
                 )
 
     @property
@@ -247,7 +247,7 @@ def _rows(policy: str | None) -> int:
 def applicable(policy: str, scenario: Scenario) -> bool:
     """Whether a policy can drive a scenario: those of this package that need sun need PV."""
     name = parse_spec(policy).target
-    return name not in POLICY_NAMES or scenario.solar.peak_kw > 0 or not built_in(name).needs_sun
+    return name not in POLICY_NAMES or scenario.has_sun or not built_in(name).needs_sun
 
 
 def batch_seed(seed: int, batch: int) -> int:

@@ -133,7 +133,8 @@ class Follower:
         self._step_h, self._managed, self._bidirectional = step_h, managed, site.bidirectional
         self._slot_left_h = slot_left_h
         load_kw, pv_kw = household.load_kw, household.pv_kw
-        self._headroom_kw = site.headroom_kw(load_kw, pv_kw)
+        export_kw = site.export_kw(site.energy_weight * household.export_price_per_kwh)
+        self._headroom_kw = site.headroom_kw(load_kw, pv_kw, export_kw)
         self._net_kw = load_kw - (pv_kw if site.netted else 0.0)
         self._leave_budgets(site, household, plan)
 

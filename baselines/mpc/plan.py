@@ -109,7 +109,7 @@ class Car(NamedTuple):
     taken_wear: float  # money for a kWh taken out
     holding_wear: float  # money for a kWh held for an hour
     pieces: tuple[tuple[float, float], ...]  # of the power: kW, and the wear of a kWh at it
-    line_share: float  # of the connection: the lines that it can use
+    line_share: float  # of all lines, those that it can use
 
 
 class Site(NamedTuple):
@@ -117,7 +117,10 @@ class Site(NamedTuple):
 
     cars: tuple[Car, ...]
     limit_kw: float
+    fuses_kw: float  # what the fuses of all lines carry; infinite without a fuse
     export_limit_kw: float
+    energy_weight: float  # of the reward: money for energy counts so much in plans
+    curtail_below_price: float  # of an exported kWh, weighted, below which nothing is exported
     bidirectional: bool
     produces: bool  # whether anything can be exported
     netted: bool  # whether the meter nets import and export within a step
@@ -130,9 +133,18 @@ class Site(NamedTuple):
     peaks: tuple[int, ...]
     step_h: float  # length of a step
 
-    def headroom_kw(self, load_kw: float, pv_kw: float) -> float:
+    def export_kw(self, export_price_per_kwh: float) -> float:
+        """What may be exported while an exported kWh earns so much, weighted."""
+        return self.export_limit_kw if export_price_per_kwh >= self.curtail_below_price else 0.0
+
+    def headroom_kw(self, load_kw: float, pv_kw: float, export_kw: float) -> float:
         """What the connection leaves to the cars; sun that is cut off without them is no room."""
-        return self.limit_kw - load_kw + min(pv_kw, self.export_limit_kw + load_kw)
+        return self.limit_kw - load_kw + min(pv_kw, export_kw + load_kw)
+
+    def headroom_of_kw(self, car: Car, load_kw: float, pv_kw: float, export_kw: float) -> float:
+        """What a car alone may take of it: no more than the fuses of the lines that it can use."""
+        of_fuses_kw = self.fuses_kw - load_kw + min(pv_kw, export_kw + load_kw)
+        return min(self.headroom_kw(load_kw, pv_kw, export_kw), car.line_share * of_fuses_kw)
 
 
 class Stay(NamedTuple):
@@ -195,6 +207,7 @@ class Outlook(NamedTuple):
         slots_h: Lengths of the slots of one price in the hour, together the hour, or its rest.
         slot_prices_per_kwh: Of an imported kWh in each of these slots.
         export_price_per_kwh: Of an exported kWh, the hour's mean.
+        export_kw: What may be exported; 0 where sun is cut off because a kWh earns too little.
         load_kw: Mean base load.
         pv_kw: Mean power of the sun.
         day: The local day in which it lies, from 0.
@@ -206,6 +219,7 @@ class Outlook(NamedTuple):
     slots_h: list[list[float]]
     slot_prices_per_kwh: list[list[float]]
     export_price_per_kwh: list[float]
+    export_kw: list[float]
     load_kw: list[float]
     pv_kw: list[float]
     day: list[int]
@@ -246,14 +260,18 @@ def site_of(scenario: Scenario) -> Site:
     house, tariff = scenario.household, scenario.tariff
     rules = known_rules(tariff)
     export_limit_kw = house.export_limit_kw
+    curtail_below, weight = scenario.solar.curtail_below_price, scenario.reward_weights.energy
     return Site(
         cars=tuple(
             _car(scenario, car, at_charger(car, scenario.charger)) for car in scenario.vehicles
         ),
         limit_kw=house.limit_kw,
+        fuses_kw=house.fuses_kw,
         export_limit_kw=house.limit_kw if export_limit_kw is None else export_limit_kw,
+        energy_weight=weight,
+        curtail_below_price=-math.inf if curtail_below is None else weight * curtail_below,
         bidirectional=scenario.charger.bidirectional,
-        produces=scenario.solar.peak_kw > 0.0 or scenario.charger.bidirectional,
+        produces=scenario.has_sun or scenario.charger.bidirectional,
         netted=tariff.netting != "none",
         public_per_kwh=scenario.reward_weights.missing * tariff.public_energy_price,
         stop_cost=scenario.reward_weights.missing * tariff.public_stop_price,
@@ -285,7 +303,7 @@ def _car(scenario: Scenario, car: Vehicle, limit: AtCharger) -> Car:
         taken_wear=taken,
         holding_wear=holding,
         pieces=_pieces(least_kw, limit.max_kw, power),
-        line_share=1.0 if house.connection_kw is not None else limit.phases / house.phases,
+        line_share=limit.phases / house.phases,
     )
 
 
@@ -442,7 +460,8 @@ def _stay_columns(
     for h, price_per_kwh in enumerate(prices_per_kwh):
         if left_h <= 0.0 and columns:
             break
-        headroom_kw = car.line_share * site.headroom_kw(outlook.load_kw[h], outlook.pv_kw[h])
+        load_kw, pv_kw, export_kw = outlook.load_kw[h], outlook.pv_kw[h], outlook.export_kw[h]
+        headroom_kw = site.headroom_of_kw(car, load_kw, pv_kw, export_kw)
         most_kw = max(0.0, min(car.max_kw, headroom_kw))
         if not _reaches_least(site, outlook, car, h):
             most_kw = 0.0
@@ -544,7 +563,8 @@ def _meter(
     charged = [(charge, 1.0) for car in in_hour for charge in car.charging()]
     if len(in_hour) > 1:
         for slot, slot_h in enumerate(outlook.slots_h[h]):
-            headroom_kwh = max(0.0, site.headroom_kw(load_kw, pv_kw)) * slot_h
+            headroom_kw = site.headroom_kw(load_kw, pv_kw, outlook.export_kw[h])
+            headroom_kwh = max(0.0, headroom_kw) * slot_h
             entries = [(charge, 1.0) for car in in_hour for charge in car.charge[slot]]
             program.row(-math.inf, entries, headroom_kwh)
     if site.produces and site.netted:
@@ -620,10 +640,12 @@ def _netted(
 ) -> list[tuple[int, float]]:
     """A meter that nets within a step: its columns and row; the entries of what is imported."""
     net_kw, hour_h = outlook.load_kw[h] - outlook.pv_kw[h], outlook.hour_h(h)
-    export_price = min(price, outlook.export_price_per_kwh[h])
+    export_price, export_kw = min(price, outlook.export_price_per_kwh[h]), outlook.export_kw[h]
+    if export_kw == 0.0:
+        export_price = 0.0  # what would be sold is cut off, and costs nothing
     bought = program.column(price)
     # Sun beyond the export limit is cut off; that this is a loss, the plan does not see.
-    sold = program.column(-export_price, upper=max(site.export_limit_kw, -net_kw) * hour_h)
+    sold = program.column(-export_price, upper=max(export_kw, -net_kw) * hour_h)
     balance, imports = [(bought, 1.0), (sold, -1.0)], [(bought, 1.0)]
     for of_car in in_hour:
         car, discharge = of_car.car, of_car.discharge

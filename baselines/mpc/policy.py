@@ -44,8 +44,8 @@ class Mpc(Policy):
     linear programme (`mpc.plan`) plans the hours until the last planned departure, at most 72: all
     cars together, within what the connection leaves beside the expected load, with discharging
     where the charger can. Only its first hour is followed (`mpc.follow`), then it is solved anew.
-    So new prices (13:00), a load that was not expected and energy that was not stored are answered
-    within the hour.
+    So new prices, a load that was not expected and energy that was not stored are answered within
+    the hour.
 
     *What it knows.* The observation, and what it saw before in the episode. Prices of the window,
     which fills what is not published yet with the last known day; beyond it its last day repeats.
@@ -328,6 +328,7 @@ class Planner:
             math.fsum(map(operator.mul, of_slots, lengths_h)) / math.fsum(lengths_h)
             for of_slots, lengths_h in zip(slot_prices, slots_h, strict=True)
         ]
+        export_prices = self._export_prices(household, slot_prices[0][0], prices[:hours])
         hour = [(memory.hour + h) % DAY_H for h in range(hours)]
         day = [(memory.hour + h) // DAY_H for h in range(hours)]
         worth_per_kwh = memory.value_per_kwh(prices)
@@ -340,7 +341,8 @@ class Planner:
         return Outlook(
             slots_h=slots_h[:hours],
             slot_prices_per_kwh=slot_prices[:hours],
-            export_price_per_kwh=self._export_prices(household, slot_prices[0][0], prices[:hours]),
+            export_price_per_kwh=export_prices,
+            export_kw=[self._site.export_kw(price) for price in export_prices],
             load_kw=load_kw,
             pv_kw=pv_kw,
             day=day,

@@ -30,12 +30,17 @@ def money_parts(history: pd.DataFrame, scenario: Scenario) -> dict[str, float]:
         "power charge": history["power_cost"] - history["house_power_cost"],
     }
     costs = {name: float(part.sum()) for name, part in parts.items()}
+    costs["battery wear"] = wear_cost(history, scenario)
+    return {name: money for name, money in costs.items() if money or name == "from the grid"}
+
+
+def wear_cost(history: pd.DataFrame, scenario: Scenario) -> float:
+    """What the batteries lost in a run, at its price."""
     lost_kwh = vehicle_columns("wear_kwh", len(scenario.vehicles))
-    costs["battery wear"] = math.fsum(
+    return math.fsum(
         vehicle.wear_price_in(scenario.currency) * float(history[column].sum())
         for vehicle, column in zip(scenario.vehicles, lost_kwh, strict=True)
     )
-    return {name: money for name, money in costs.items() if money or name == "from the grid"}
 
 
 def bill(history: pd.DataFrame, total_reward: float, scenario: Scenario) -> str:

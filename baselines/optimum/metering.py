@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from baselines.foresight import Future
-from baselines.optimum.reach import Reach, steps_of, sun_kw
+from baselines.optimum.reach import Reach, export_limit_kw, steps_of, sun_kw
 from ev_gym.physics.power_charge import DAY, FACTOR, MONTH, NOTHING, PRICE
 from ev_gym.runtime.arrays import Floats, Ints
 from ev_gym.runtime.durations import HOUR_MIN
@@ -72,7 +72,8 @@ class PowerCalendar(NamedTuple):
 def meter_of(future: Future, reach: Reach) -> Meter:
     """The energy bill of each step, without weights."""
     settings, results = future.world.tables.settings[0], future.results
-    step_h, limit_kwh = settings["step_h"], settings["export_limit_kw"] * settings["step_h"]
+    step_h = settings["step_h"]
+    limit_kwh = export_limit_kw(future) * step_h
     price = np.asarray(results["price_per_kwh"])
     export = np.asarray(results["export_price_per_kwh"])
     load_kwh, sun_kwh = steps_of(future, "load_kw") * step_h, sun_kw(future) * step_h

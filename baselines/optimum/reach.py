@@ -26,16 +26,17 @@ SLACK_A, SLACK_KW = 2.0 * HEADROOM_ROUNDING_A, 2.0 * HEADROOM_ROUNDING_KW
 
 
 class Connection(NamedTuple):
-    """What the limits of the connection leave: L currents of a line each, or one power of all.
+    """What the limits of the connection leave: currents of a line each, one power of all, or both.
 
-    Each limit is counted in units of its own kind: of a current one unit is an ampere, of the power
-    it is a kW.
+    Each of the L limits is counted in units of its own kind: of a current one unit is an ampere, of
+    the power, which comes last, it is a kW.
 
     Attributes:
-        unit_kw: Power of one unit.
+        unit_kw: (L,) power of one unit of each limit.
         excess_units: (T, L) what the house alone takes beyond the limit, with all sun counted;
             below 0 where something is left.
-        overload_units: (T,) what the house alone takes beyond the limits, summed over them.
+        overload_kw: (T,) what the house alone takes beyond the limits: summed over the lines, or in
+            all where that is more.
         headroom_units: (T, L) what load management leaves to charging; inf without it.
         feed_headroom_units: (T, L) what it leaves to discharging on a line; inf without lines.
         feed_kw: (T,) most that all cars may feed back, below 0 where the sun alone is cut off.
@@ -43,9 +44,9 @@ class Connection(NamedTuple):
         most_units_per_kw: (L, K) and what with those that take most.
     """
 
-    unit_kw: float
+    unit_kw: Floats
     excess_units: Floats
-    overload_units: Floats
+    overload_kw: Floats
     headroom_units: Floats
     feed_headroom_units: Floats
     feed_kw: Floats
@@ -133,6 +134,15 @@ def sun_kw(future: Future) -> Floats:
     return steps_of(future, "pv_kw") * float(produces)
 
 
+def export_limit_kw(future: Future) -> Floats:
+    """(T,) most that is fed into the grid: nothing while an exported kWh earns too little."""
+    settings = future.world.tables.settings[0]
+    too_little = (
+        np.asarray(future.results["export_price_per_kwh"]) < settings["curtail_below_price"]
+    )
+    return np.where(too_little, 0.0, settings["export_limit_kw"])
+
+
 def _phase_modes(car: Any) -> list[tuple[float, float, Floats]]:
     """Power of an ampere, most amperes and lines, with all phases and, if it switches, with one."""
     lines = np.array([car["on_1"], car["on_2"], car["on_3"]])
@@ -148,60 +158,94 @@ def _by_line(future: Future) -> bool:
 
 
 def _connection(future: Future) -> Connection:
-    """The currents of three lines, or the power of all lines together."""
-    settings, cars = future.world.tables.settings[0], future.world.tables.cars
-    load_kw, pv_kw = steps_of(future, "load_kw"), sun_kw(future)
-    limits = LINES if _by_line(future) else 1
-    managed, free = settings["load_management"] != 0, np.full((future.steps, limits), np.inf)
-    feed_kw = load_kw - pv_kw + settings["export_limit_kw"] + SLACK_KW
-    # Of the sun, load management counts what is not cut off without the cars.
-    used_kw = np.minimum(pv_kw, settings["export_limit_kw"] + load_kw)
+    """The limits of a household: in all, of each line, or of each line and in all."""
+    settings = future.world.tables.settings[0]
     if not _by_line(future):
-        excess_kw = (load_kw - pv_kw - settings["limit_kw"])[:, None]
-        headroom_kw = (settings["limit_kw"] - load_kw + used_kw)[:, None]
-        ones = np.ones((1, len(cars)))
-        return Connection(
-            unit_kw=1.0,
-            excess_units=excess_kw,
-            overload_units=np.maximum(excess_kw[:, 0], 0.0),
-            headroom_units=SLACK_KW + headroom_kw if managed else free,
-            feed_headroom_units=free,
-            feed_kw=feed_kw,
-            least_units_per_kw=ones,
-            most_units_per_kw=ones,
-        )
+        return _limit_in_all(future, float(settings["limit_kw"]))
+    of_lines = _limits_of_lines(future)
+    if np.isinf(settings["total_kw"]):
+        return of_lines
+    in_all = _limit_in_all(future, float(settings["total_kw"]))
+    return Connection(
+        unit_kw=np.append(of_lines.unit_kw, in_all.unit_kw),
+        excess_units=np.hstack([of_lines.excess_units, in_all.excess_units]),
+        overload_kw=np.maximum(of_lines.overload_kw, in_all.overload_kw),
+        headroom_units=np.hstack([of_lines.headroom_units, in_all.headroom_units]),
+        feed_headroom_units=np.hstack([of_lines.feed_headroom_units, in_all.feed_headroom_units]),
+        feed_kw=in_all.feed_kw,
+        least_units_per_kw=np.vstack([of_lines.least_units_per_kw, in_all.least_units_per_kw]),
+        most_units_per_kw=np.vstack([of_lines.most_units_per_kw, in_all.most_units_per_kw]),
+    )
+
+
+def _feed_kw(future: Future) -> Floats:
+    """(T,) most that all cars may feed back; below 0 where the sun alone is cut off."""
+    feed_kw = steps_of(future, "load_kw") - sun_kw(future) + export_limit_kw(future)
+    return np.asarray(feed_kw + SLACK_KW)
+
+
+def _used_sun_kw(future: Future) -> Floats:
+    """(T,) sun that is not cut off without the cars; load management counts no more of it."""
+    let_through_kw = export_limit_kw(future) + steps_of(future, "load_kw")
+    return np.asarray(np.minimum(sun_kw(future), let_through_kw))
+
+
+def _limit_in_all(future: Future, limit_kw: float) -> Connection:
+    """A limit of all lines together."""
+    settings, cars = future.world.tables.settings[0], future.world.tables.cars
+    load_kw, free = steps_of(future, "load_kw"), np.full((future.steps, 1), np.inf)
+    excess_kw = (load_kw - sun_kw(future) - limit_kw)[:, None]
+    headroom_kw = (limit_kw - load_kw + _used_sun_kw(future))[:, None]
+    ones = np.ones((1, len(cars)))
+    return Connection(
+        unit_kw=np.ones(1),
+        excess_units=excess_kw,
+        overload_kw=np.maximum(excess_kw[:, 0], 0.0),
+        headroom_units=SLACK_KW + headroom_kw if settings["load_management"] else free,
+        feed_headroom_units=free,
+        feed_kw=_feed_kw(future),
+        least_units_per_kw=ones,
+        most_units_per_kw=ones,
+    )
+
+
+def _limits_of_lines(future: Future) -> Connection:
+    """The fuse of each line."""
+    settings, cars = future.world.tables.settings[0], future.world.tables.cars
+    load_kw, managed = steps_of(future, "load_kw"), settings["load_management"] != 0
+    free = np.full((future.steps, LINES), np.inf)
     of_load = [float(settings[f"load_{line}_a_per_kw"]) for line in range(1, LINES + 1)]
     load_a = load_kw[:, None] * np.array(of_load)
-    pv_a = (pv_kw * settings["sun_a_per_kw"])[:, None]
-    used_a = (used_kw * settings["sun_a_per_kw"])[:, None]
+    pv_a = (sun_kw(future) * settings["sun_a_per_kw"])[:, None]
+    used_a = (_used_sun_kw(future) * settings["sun_a_per_kw"])[:, None]
     excess_a = load_a - used_a - settings["fuse_a"]
     a_per_kw = [np.array([lines / kw for kw, _, lines in _phase_modes(car)]) for car in cars]
     return Connection(
-        unit_kw=LINE_KW_PER_A,
+        unit_kw=np.full(LINES, LINE_KW_PER_A),
         excess_units=load_a - pv_a - settings["fuse_a"],
-        overload_units=np.maximum(excess_a, 0.0).sum(axis=1),
+        overload_kw=LINE_KW_PER_A * np.maximum(excess_a, 0.0).sum(axis=1),
         headroom_units=SLACK_A - excess_a if managed else free,
         feed_headroom_units=load_a - pv_a + settings["fuse_a"] + SLACK_A if managed else free,
-        feed_kw=feed_kw,
+        feed_kw=_feed_kw(future),
         least_units_per_kw=np.stack([modes.min(axis=0) for modes in a_per_kw], axis=1),
         most_units_per_kw=np.stack([modes.max(axis=0) for modes in a_per_kw], axis=1),
     )
 
 
-def _granted_kw(car: Any, headroom_kw: Floats, headroom_a: Floats | None) -> Floats:
+def _granted_kw(car: Any, headroom_kw: Floats, headroom_a: Floats) -> Floats:
     """(T,) largest power in whole amperes, none below 6, that fits.
 
     Args:
         car: Its parameters.
         headroom_kw: (T,) of all lines together.
-        headroom_a: (T, 3) of each line; None: no line is limited.
+        headroom_a: (T, 3) of each line; (T, 0) where no line is limited.
     """
     granted_kw = np.zeros(headroom_kw.size)
     for kw_per_a, most_a, lines in _phase_modes(car):
         current_a = np.floor(np.clip(headroom_kw / kw_per_a, 0.0, most_a))
         # The last ampere may be one that the car's own power cuts short.
         current_a[headroom_kw >= min(most_a * kw_per_a, float(car["max_kw"]))] = most_a
-        if headroom_a is not None:
+        if headroom_a.shape[1] > 0:
             of_lines_a = np.where(lines > 0.0, headroom_a, np.inf).min(axis=1)
             current_a = np.minimum(current_a, np.floor(np.clip(of_lines_a, 0.0, most_a)))
         power_kw = np.minimum(current_a * kw_per_a, float(car["max_kw"]))
@@ -233,10 +277,10 @@ def _charge_kw(future: Future, connection: Connection, discharge_kw: Floats) -> 
                 on = units_per_kw > 0.0
                 tapering_kw = _tapering_kw(car, headroom[:, on] / units_per_kw[on])
                 charge_kw[:, k] = np.maximum(charge_kw[:, k], tapering_kw)
-        elif _by_line(future):
-            charge_kw[:, k] = _granted_kw(car, np.full(future.steps, np.inf), headroom)
         else:
-            charge_kw[:, k] = _granted_kw(car, headroom[:, 0], None)
+            lines = LINES if _by_line(future) else 0
+            in_all_kw = headroom[:, lines:].min(axis=1, initial=np.inf)
+            charge_kw[:, k] = _granted_kw(car, in_all_kw, headroom[:, :lines])
         charge_kw[car["eta"] * charge_kw[:, k] <= car["aux_kw"], k] = 0.0
     return np.where(future.charge_h > 0.0, charge_kw, 0.0)
 
@@ -260,7 +304,7 @@ def _discharge_kw(future: Future, connection: Connection) -> Floats:
     settings, cars = future.world.tables.settings[0], future.world.tables.cars
     discharge_kw = np.zeros((future.steps, len(cars)))
     if settings["bidirectional"]:
-        headroom_a = connection.feed_headroom_units if _by_line(future) else None
+        headroom_a = connection.feed_headroom_units[:, : LINES if _by_line(future) else 0]
         for k, car in enumerate(cars):
             discharge_kw[:, k] = _granted_kw(car, connection.feed_kw, headroom_a)
     return np.where(future.charge_h > 0.0, discharge_kw, 0.0)

@@ -31,10 +31,12 @@ Departure. max(0, wanted - e) kWh are bought: m >= 0 with e + m >= wanted, at a 
     stop is paid where more than 1 kWh is bought: at least the chord from 0 there to the whole at
     the most that can be bought; and the whole where more is lacking whatever has been done.
 Load management. *Exact* for the sum on all lines together; by line, a car that switches phases is
-    counted with the least it takes of each line. Where the house alone leaves no headroom and cars
+    counted with the least it takes of each line. A household that has both limits has the rows of
+    both, each of which every episode satisfies. Where the house alone leaves no headroom and cars
     that discharge make it, max(0, headroom + d) is convex: the chord lies above it.
-Export limit. *Exact:* all d <= the headroom below it; where the sun alone exceeds it, d = 0 and sun
-    is cut off until the cars use it.
+Export limit. It is 0 in the steps in which an exported kWh earns less than the price below which
+    sun is cut off. *Exact:* all d <= the headroom below it; where the sun alone exceeds it, d = 0
+    and sun is cut off until the cars use it.
 Meter. The bill of a step, with VAT in its prices, is piecewise straight in c - d (netted), or in c
     and in d: *exact* where it is convex, that is, where importing costs more than exporting earns,
     and that not below 0; else its largest convex minorant. Less the house's own bill, a constant.
@@ -42,9 +44,10 @@ Power charge. A month's steps add up to price / N times the sum of its N highest
     stood when the episode began: *exact*, as N theta + sum max(0, peak - theta), the least of which
     over theta is the sum of the N highest. A peak is at least each hour of its span, and the
     import of a netted step the larger of 0 and the net. Less the house's own charge, a constant.
-Overload. With load management the cars add none. Without: at least the sum of the limits' excess
-    less the house's own; *exact* but for two things: sun is counted in full where some is cut off,
-    and phases that switch are counted with what they add least and relieve most.
+Overload. With load management the cars add none. Without: at least the sum of the lines' excess
+    and, where there is a limit in all, at least the excess above that, as the larger of both is
+    billed; less the house's own. *Exact* but for two things: sun is counted in full where some is
+    cut off, and phases that switch are counted with what they add least and relieve most.
 Settlement. *Exact:* linear in the last energies. Reward weights are at least 0, so every inequality
     survives them.
 
@@ -522,17 +525,24 @@ def _overload(model: _Model) -> None:
     most_kw = model.reach.charge_kw * future.charge_h / step_h
     most = np.maximum(0.0, connection.excess_units + most_kw @ connection.least_units_per_kw.T)
     has_flow = np.isin(np.arange(future.steps), flows.step)
-    can_add = has_flow & (most.sum(axis=1) > connection.overload_units)
+    # The excesses of the lines add up; that of all lines together stands beside them.
+    kinds = np.unique(connection.unit_kw)
+    most_kw = np.max(
+        [(most * (connection.unit_kw == unit)).sum(axis=1) * unit for unit in kinds], axis=0
+    )
+    can_add = has_flow & (most_kw > connection.overload_kw)
     added = np.full(future.steps, -1)
-    cost = price * connection.unit_kw * step_h
-    added[can_add] = program.columns(cost, 0.0, most[can_add].sum(axis=1))
+    added[can_add] = program.columns(price * step_h, 0.0, most_kw[can_add])
     unbounded = np.full(future.steps, np.inf)
-    total = _rows_of_steps(model, can_add, -connection.overload_units, unbounded)
-    program.put(total[can_add], added[can_add], 1.0)
-    for limit in range(most.shape[1]):
+    totals = {
+        unit: _rows_of_steps(model, can_add, -connection.overload_kw, unbounded) for unit in kinds
+    }
+    for total in totals.values():
+        program.put(total[can_add], added[can_add], 1.0)
+    for limit, unit_kw in enumerate(connection.unit_kw):
         wanted = can_add & (most[:, limit] > 0.0)
         excess = program.columns(0.0, 0.0, most[wanted, limit])
-        program.put(total[wanted], excess, -1.0)
+        program.put(totals[unit_kw][wanted], excess, -unit_kw)
         takes = connection.least_units_per_kw[limit, flows.car]
         relieves = connection.most_units_per_kw[limit, flows.car]
         rows = _rows_of_steps(model, wanted, connection.excess_units[:, limit], unbounded)

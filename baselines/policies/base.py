@@ -87,10 +87,10 @@ class Policy:
     observation = PHYSICAL  # whether the observations that it is given are physical or scaled
 
     def __init__(self, scenario: Scenario, continuous: bool = True, seed: int = 0) -> None:
-        if self.needs_sun and scenario.solar.peak_kw == 0.0:
+        if self.needs_sun and not scenario.has_sun:
             raise ValueError(
                 f"policy {self.name} needs PV, and solar.peak_kw of scenario {scenario.name!r} is "
-                "0.0; allowed: above 0"
+                "0.0; allowed: above 0, or household.net_load"
             )
         self.scenario = scenario
         self.continuous = continuous
@@ -187,7 +187,7 @@ class Policy:
     ) -> Floats:
         """The most that cars may take inside a headroom, in vehicle order, as fractions (n, K).
 
-        Where that is too little for 6 A on three phases and the charger can switch, a car is
+        Where that is too little for 6 A on all phases and the charger can switch, a car is
         asked to charge on one. What a single line carries is not looked at: there load management,
         where it is on, keeps the fuse.
 

@@ -1,4 +1,4 @@
-"""How much of a headroom cars can use: levels, whole amperes, the 6 A floor, one or three phases.
+"""How much of a headroom cars can use: levels, whole amperes, the 6 A floor, all phases or one.
 
 A headroom is power (kW) that may still be drawn, such as what the connection leaves beside the
 house. Compiled, because every rule needs it in every step.

@@ -21,9 +21,9 @@ class PvSurplus(Policy):
     """Charge only with what the base load leaves of the sun, never from the grid.
 
     Knows sun and load of the coming step; no prices, no departure. The surplus goes to the cars in
-    vehicle order, in whole amperes and not below 6 A: 4.1 kW on three phases, 1.4 kW on one; a
-    charger that switches phases chooses between them by itself. A car takes it up to its owner's
-    limit, also beyond the wanted SoC: sun costs no more than it would earn.
+    vehicle order, in whole amperes and not below 6 A: 4.1 kW on three phases, 2.8 kW on two, 1.4 kW
+    on one; a charger that switches phases chooses between all and one by itself. A car takes it up
+    to its owner's limit, also beyond the wanted SoC: sun costs no more than it would earn.
 
     Source: evcc's PV mode.
 
@@ -55,7 +55,7 @@ class MinPv(PvSurplus):
 
     It fails where the stay is too short for so little power, and it wastes energy: at 6 A the car's
     own consumption weighs most. It heeds no prices. While a switch of phases must be kept, a car
-    that is on three phases and may have only one pauses.
+    that is on all its phases and may have only one pauses.
 
     Raises:
         ValueError: for a scenario without PV.

@@ -232,7 +232,7 @@ class View:
 
     @property
     def headroom_kw(self) -> Floats:
-        """What base load and sun leave of the connection, all lines together."""
+        """What base load and sun leave of the lower limit of the connection, in all."""
         return self.of_house("headroom_kw")
 
     @property

@@ -81,9 +81,10 @@ def bill_accounts(
         alone_import_kwh: and without them.
         alone_net_kwh: Import less export without them.
     """
+    # The household's prices, not the result's, which are those of the next kWh in these accounts.
+    price, export_price = household.price_per_kwh, household.export_price_per_kwh
+    net_kwh = result.grid_kw * settings.step_h
     if settings.balance_opens >= 0:
-        net_kwh = result.grid_kw * settings.step_h
-        price, export_price = household.price_per_kwh, household.export_price_per_kwh
         result.energy_cost = netted_cost(household.balance_kwh, net_kwh, price, export_price)
         result.house_cost = netted_cost(
             household.house_balance_kwh, alone_net_kwh, price, export_price
@@ -94,7 +95,10 @@ def bill_accounts(
         limit_kwh, credit = settings.credit_limit_kwh, household.credit_per_kwh
         own_kwh = beyond_kwh(household.month_kwh, import_kwh, limit_kwh)
         alone_kwh = beyond_kwh(household.house_month_kwh, alone_import_kwh, limit_kwh)
+        result.energy_cost = import_kwh * price - (import_kwh - net_kwh) * export_price
         result.energy_cost -= credit * own_kwh
+        result.house_cost = alone_import_kwh * price
+        result.house_cost -= (alone_import_kwh - alone_net_kwh) * export_price
         result.house_cost -= credit * alone_kwh
         household.month_kwh += import_kwh
         household.house_month_kwh += alone_import_kwh

@@ -84,7 +84,7 @@ def _request(
             phases = _phases_for(vehicle, car, now_min, wanted_a)
             kw_per_a = LINE_KW_PER_A if phases == 1 else car.kw_per_a
         if phases == 1:
-            current_a = min(math.floor(LINES * wanted_a + ROUNDING_A), car.one_phase_a)
+            current_a = min(math.floor(car.phases * wanted_a + ROUNDING_A), car.one_phase_a)
     # A product instead of a branch, which random actions would make the processor guess wrong.
     granted_a = float(current_a * (current_a >= FLOOR_A))
     return phases, granted_a, min(granted_a * kw_per_a, car.max_kw)
@@ -100,22 +100,23 @@ def _has_use(vehicle: VehicleState, car: CarParams, action: float) -> bool:
 
 @compiled
 def _phases_for(vehicle: VehicleState, car: CarParams, now_min: int, wanted_a: float) -> int:
-    """Three phases or one, whichever the current asked for needs.
+    """All the car's phases or one, whichever the current asked for needs.
 
-    `wanted_a` (A) is meant on three phases; on one it is three times as much. The car goes down to
-    one phase where three would get less than 6 A and one would not, and up to three where they get
-    at least 6 A and one phase cannot carry the request. In the band between (4.14 to 7.36 kW with
-    32 A) the phases stay as they are, and so they do for `car.hold_min` after a switch.
+    `wanted_a` (A) is meant on all its phases, three or two; on one it is three times or twice as
+    much. The car goes down to one phase where all would get less than 6 A and one would not, and up
+    to all where they get at least 6 A and one phase cannot carry the request. In the band between
+    (4.14 to 7.36 kW with three phases and 32 A, from 2.76 kW with two) the phases stay as they are,
+    and so they do for `car.hold_min` after a switch.
     """
     phases: int = vehicle.phases
     if now_min < vehicle.held_until_min:
         return phases
-    enough_for_three = wanted_a + ROUNDING_A >= FLOOR_A
-    one_phase_a = LINES * wanted_a
-    if not enough_for_three and one_phase_a + ROUNDING_A >= FLOOR_A:
+    enough_for_all = wanted_a + ROUNDING_A >= FLOOR_A
+    one_phase_a = car.phases * wanted_a
+    if not enough_for_all and one_phase_a + ROUNDING_A >= FLOOR_A:
         phases = 1
-    elif enough_for_three and one_phase_a > car.one_phase_a + ROUNDING_A:
-        phases = LINES
+    elif enough_for_all and one_phase_a > car.one_phase_a + ROUNDING_A:
+        phases = car.phases
     return phases
 
 
@@ -259,15 +260,24 @@ def share_lines(
     vehicles: Records[VehicleState],
     cars: Records[CarParams],
     levels_kw: Floats,
+    headroom_kw: float,
     headroom_a: LineCurrents,
 ) -> None:
     """Cut what the cars asked for down to `headroom_a` (A), what is left on each line of the house.
 
     The rule of `share_connection` in amperes: an ampere of a car takes one of each of its lines. A
-    car stops growing when one of its lines is full; the others go on.
+    car stops growing when one of its lines is full, or what is left in all is used up; the others
+    go on.
+
+    Args:
+        vehicles: (K,) state; current and power of the cars that are to charge are cut.
+        cars: (K,) parameters.
+        levels_kw: (L,) power levels, or (0,).
+        headroom_kw: What is left in all, kW; infinite where only lines have a limit.
+        headroom_a: What is left on each line, A.
     """
     left_a = (max(0.0, headroom_a[0]), max(0.0, headroom_a[1]), max(0.0, headroom_a[2]))
-    _share(vehicles, cars, levels_kw, math.inf, left_a, CHARGING)
+    _share(vehicles, cars, levels_kw, max(0.0, headroom_kw), left_a, CHARGING)
 
 
 # Below, `left_kw` is what the connection still leaves in all and `left_a` what it leaves on each

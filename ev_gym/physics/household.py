@@ -25,6 +25,7 @@ def charge_cars(
     settings: Settings,
     load_kw: float,
     pv_kw: float,
+    export_limit_kw: float,
     actions: NDArray[np.float32],
     vehicle_results: Records[VehicleResult],
 ) -> tuple[float, float]:
@@ -38,6 +39,7 @@ def charge_cars(
         settings: The scenario's parameters.
         load_kw: Base load of the house.
         pv_kw: What the sun gives.
+        export_limit_kw: Most power fed into the grid in this step.
         actions: (K,) fractions of each car's maximum current, in [-1, 1]; below 0 to discharge.
         vehicle_results: (K,) what the step reports of each car; what it charged is written.
 
@@ -52,13 +54,28 @@ def charge_cars(
     discharged_kw, lasting_kw = 0.0, 0.0
     if settings.bidirectional != 0 and _any_discharges(vehicles):
         discharged_kw, lasting_kw = _discharge_all(
-            now_min, vehicles, cars, levels_kw, settings, load_kw, pv_kw, vehicle_results
+            now_min,
+            vehicles,
+            cars,
+            levels_kw,
+            settings,
+            load_kw,
+            pv_kw,
+            export_limit_kw,
+            vehicle_results,
         )
     if settings.load_management != 0:
         if settings.by_line != 0:
-            _manage_lines(vehicles, cars, levels_kw, settings, load_kw, pv_kw, vehicle_results)
+            used_sun_kw = _used_sun_kw(export_limit_kw, pv_kw, load_kw)
+            headroom_kw = settings.total_kw - load_kw + used_sun_kw + lasting_kw
+            headroom_kw += charger.HEADROOM_ROUNDING_KW
+            alone_a = house_a(settings, load_kw, used_sun_kw)
+            _manage_lines(
+                vehicles, cars, levels_kw, settings, alone_a, headroom_kw, vehicle_results
+            )
         else:
-            headroom_kw = charging_headroom_kw(settings, load_kw, pv_kw) + lasting_kw
+            headroom_kw = charging_headroom_kw(settings, load_kw, pv_kw, export_limit_kw)
+            headroom_kw += lasting_kw
             headroom_kw += charger.HEADROOM_ROUNDING_KW
             if charger.used_by_all_kw(vehicles, cars) > headroom_kw:
                 charger.share_connection(vehicles, cars, levels_kw, headroom_kw)
@@ -67,13 +84,15 @@ def charge_cars(
 
 
 @compiled
-def charging_headroom_kw(settings: Settings, load_kw: float, pv_kw: float) -> float:
+def charging_headroom_kw(
+    settings: Settings, load_kw: float, pv_kw: float, export_limit_kw: float
+) -> float:
     """What the connection leaves to cars (kW): its limit less the base load, with the sun.
 
     Sun that is cut off at the export limit without them is no room: whether more of it could be had
     would be seen only once they charge.
     """
-    return float(settings.limit_kw - load_kw + _used_sun_kw(settings, pv_kw, load_kw))
+    return float(settings.limit_kw - load_kw + _used_sun_kw(export_limit_kw, pv_kw, load_kw))
 
 
 @compiled
@@ -158,6 +177,7 @@ def _discharge_all(
     settings: Settings,
     load_kw: float,
     pv_kw: float,
+    export_limit_kw: float,
     vehicle_results: Records[VehicleResult],
 ) -> tuple[float, float]:
     """Discharge the cars that are asked to, within the export limit.
@@ -167,7 +187,7 @@ def _discharge_all(
     Returns:
         The mean power (kW) of all, and of it what lasts through the whole step.
     """
-    headroom_kw = load_kw - pv_kw + settings.export_limit_kw + charger.HEADROOM_ROUNDING_KW
+    headroom_kw = load_kw - pv_kw + export_limit_kw + charger.HEADROOM_ROUNDING_KW
     headroom_a = charger.UNLIMITED_A
     if settings.by_line != 0 and settings.load_management != 0:
         alone_a = house_a(settings, load_kw, pv_kw)
@@ -228,9 +248,9 @@ def _lasting_kw(vehicle: VehicleState, vehicle_result: VehicleResult) -> float:
 
 
 @compiled
-def _used_sun_kw(settings: Settings, pv_kw: float, used_kw: float) -> float:
+def _used_sun_kw(export_limit_kw: float, pv_kw: float, used_kw: float) -> float:
     """What of the sun is not cut off at the export limit while `used_kw` is used behind it."""
-    return float(min(pv_kw, max(0.0, settings.export_limit_kw + used_kw)))
+    return float(min(pv_kw, max(0.0, export_limit_kw + used_kw)))
 
 
 @compiled
@@ -250,13 +270,15 @@ def _manage_lines(
     cars: Records[CarParams],
     levels_kw: Floats,
     settings: Settings,
-    load_kw: float,
-    pv_kw: float,
+    alone_a: LineCurrents,
+    headroom_kw: float,
     vehicle_results: Records[VehicleResult],
 ) -> None:
-    """Cut charging down where it would exceed the fuse of a line; discharging adds to the headroom.
+    """Cut charging down where it would exceed the fuse of a line, or `headroom_kw` in all.
 
-    Of the sun that would be cut off without the cars, only what is used without them is counted on.
+    Discharging adds to the headroom. Of the sun that would be cut off without the cars, only what
+    is used without them counts in `alone_a`, the currents (A) of the house alone, and in
+    `headroom_kw`, which is infinite where only the fuses count.
     """
     charged_a, discharged_a = charger.NO_CURRENT, charger.NO_CURRENT
     for k in range(vehicles.shape[0]):
@@ -267,7 +289,6 @@ def _manage_lines(
             fed_a = _lasting_kw(vehicles[k], vehicle_results[k]) / vehicles[k].kw_per_a
             discharged_a = charger.on_lines(vehicles[k], cars[k], fed_a, discharged_a)
     if charged_a[0] + charged_a[1] + charged_a[2] > 0.0:
-        alone_a = house_a(settings, load_kw, _used_sun_kw(settings, pv_kw, load_kw))
         most_a = settings.fuse_a + charger.HEADROOM_ROUNDING_A
         headroom_a = (
             most_a - alone_a[0] + discharged_a[0],
@@ -278,8 +299,9 @@ def _manage_lines(
             charged_a[0] > headroom_a[0]
             or charged_a[1] > headroom_a[1]
             or charged_a[2] > headroom_a[2]
+            or (charged_a[0] + charged_a[1] + charged_a[2]) * charger.LINE_KW_PER_A > headroom_kw
         ):
-            charger.share_lines(vehicles, cars, levels_kw, headroom_a)
+            charger.share_lines(vehicles, cars, levels_kw, headroom_kw, headroom_a)
 
 
 @compiled
@@ -290,18 +312,24 @@ def overload_kw(
     vehicle_results: Records[VehicleResult],
     load_kw: float,
     pv_kw: float,
+    export_limit_kw: float,
 ) -> tuple[float, float]:
     """Mean power (kW) drawn above the connection's limit: with the cars, and by the house alone.
 
-    Where the fuse of each line is looked at, the lines' excesses are added up. What is fed into the
-    grid has a limit of its own and is no overload.
+    Where the fuse of each line is looked at, the lines' excesses are added up; where there is a
+    limit in all as well, the larger of that sum and of the excess in all counts. What is fed into
+    the grid has a limit of its own and is no overload.
     """
-    if settings.by_line != 0:
-        return _over_fuses_kw(vehicles, cars, settings, vehicle_results, load_kw, pv_kw)
     house_kw = load_kw - pv_kw
     cars_kw = 0.0
     for k in range(vehicles.shape[0]):
         cars_kw += vehicle_results[k].charge_kw
+    if settings.by_line != 0:
+        over_kw, alone_kw = _over_fuses_kw(
+            vehicles, cars, settings, vehicle_results, load_kw, pv_kw, export_limit_kw
+        )
+        over_kw = max(over_kw, house_kw + cars_kw - settings.total_kw)
+        return over_kw, max(alone_kw, house_kw - settings.total_kw)
     over_kw = max(0.0, house_kw + cars_kw - settings.limit_kw)
     return over_kw, max(0.0, house_kw - settings.limit_kw)
 
@@ -314,13 +342,14 @@ def _over_fuses_kw(
     vehicle_results: Records[VehicleResult],
     load_kw: float,
     pv_kw: float,
+    export_limit_kw: float,
 ) -> tuple[float, float]:
     """`overload_kw` where the fuse of each line is looked at."""
     net_kw = load_kw
     for k in range(vehicles.shape[0]):
         net_kw += vehicle_results[k].charge_kw
-    alone_a = house_a(settings, load_kw, _used_sun_kw(settings, pv_kw, load_kw))
-    lines_a = house_a(settings, load_kw, _used_sun_kw(settings, pv_kw, net_kw))
+    alone_a = house_a(settings, load_kw, _used_sun_kw(export_limit_kw, pv_kw, load_kw))
+    lines_a = house_a(settings, load_kw, _used_sun_kw(export_limit_kw, pv_kw, net_kw))
     for k in range(vehicles.shape[0]):
         if vehicle_results[k].charge_kw != 0.0:
             drawn_a = vehicle_results[k].charge_kw / vehicles[k].kw_per_a

@@ -7,6 +7,14 @@ from ev_gym.runtime.records import Settings, StepResult
 
 
 @compiled
+def export_limit_kw(settings: Settings, export_price_per_kwh: float) -> float:
+    """Most power (kW) fed into the grid: nothing while an exported kWh earns too little."""
+    if export_price_per_kwh < settings.curtail_below_price:
+        return 0.0
+    return float(settings.export_limit_kw)
+
+
+@compiled
 def energy_cost(
     result: StepResult, settings: Settings, used_kw: float, produced_kw: float
 ) -> float:
@@ -30,9 +38,9 @@ def import_kw(settings: Settings, used_kw: float, produced_kw: float) -> float:
 
 
 @compiled
-def sun_alone_kw(settings: Settings, load_kw: float, sun_kw: float) -> float:
+def sun_alone_kw(limit_kw: float, load_kw: float, sun_kw: float) -> float:
     """What of the sun is not cut off at the export limit without the cars (kW)."""
-    return float(min(sun_kw, settings.export_limit_kw + load_kw))
+    return float(min(sun_kw, limit_kw + load_kw))
 
 
 @compiled
@@ -50,9 +58,10 @@ def bill(result: StepResult, settings: Settings, charged_kw: float, discharged_k
         result.energy_cost = used_kw * settings.step_h * result.price_per_kwh
         result.house_cost = load_kw * settings.step_h * result.price_per_kwh
     else:
-        result.pv_kw = min(sun_kw, max(0.0, settings.export_limit_kw + used_kw - discharged_kw))
+        limit_kw = export_limit_kw(settings, result.export_price_per_kwh)
+        result.pv_kw = min(sun_kw, max(0.0, limit_kw + used_kw - discharged_kw))
         produced_kw = result.pv_kw + discharged_kw
-        alone_kw = sun_alone_kw(settings, load_kw, sun_kw)
+        alone_kw = sun_alone_kw(limit_kw, load_kw, sun_kw)
         result.grid_kw = used_kw - produced_kw
         result.energy_cost = energy_cost(result, settings, used_kw, produced_kw)
         result.house_cost = energy_cost(result, settings, load_kw, alone_kw)

@@ -19,8 +19,8 @@ class Charger:
     """The wallboxes (EVSE), all alike. Currents are whole amperes, none below 6 A (IEC 61851-1).
 
     With `phase_switching`, a charger of three phases charges on one phase where an action asks for
-    less than 4.1 kW (6 A on three phases). How long charging pauses for a switch, and how long a
-    switch is kept, are our estimates.
+    less than 6 A on all phases of the car: less than 4.1 kW on three, 2.8 kW on two. How long
+    charging pauses for a switch, and how long a switch is kept, are our estimates.
     """
 
     count: int | None = number(
@@ -42,7 +42,7 @@ class Charger:
     )
     bidirectional: bool = choice(False, "cars can be discharged (V2G)", (True, False))
     phase_switching: bool = choice(
-        False, "charge on one phase where less than 6 A on three is asked for", (True, False)
+        False, "charge on one phase where less than 6 A on all is asked for", (True, False)
     )
     switch_pause_min: float = number(1.0, "min", "charging pauses for a switch of phases", 0, 60)
     switch_hold_min: int = number(
@@ -105,7 +105,7 @@ def at_charger(vehicle: Vehicle, charger: Charger) -> AtCharger:
                 f"{vehicle.ac_max_kw!r}); allowed: at least 6 A"
                 + ("; give the car or the charger fewer phases" if phases > 1 else "")
             )
-        if charger.phase_switching and phases == 3:
+        if charger.phase_switching and phases > 1:
             one_phase_a = min(charger.max_current_a, vehicle.one_phase_max_a)
     if vehicle.eta * max_kw <= vehicle.aux_kw:
         raise ScenarioError(

@@ -42,6 +42,10 @@ ESTIMATES: dict[str, dict[str, float]] = {
 }
 
 
+# What a krona is worth, for built-in prices in another currency; at the same rates.
+PER_SEK = {"EUR": 0.087, "NOK": 1.02, "DKK": 0.65, "GBP": 0.0725}
+
+
 def default_price(name: str, currency: str, where: str) -> float:
     """The estimate of a price in a currency.
 

@@ -1,9 +1,16 @@
-"""The 31 car models of Open EV Data (MIT licence, frozen April 2022) with ADAC's AC losses.
+"""Car models of Open EV Data, as of April 2022 (31) and of April 2025 (32), with ADAC's AC losses.
 
-`known_cars.csv` holds usable battery, phases, AC power and consumption of each. Where ADAC measured
-a model's total charging losses (2022, as the press reported them), `eta` and `aux_kw` in `P_battery
-= eta * P_ac - aux_kw` are fitted to its two or three measurements; the other models have the
-defaults of `Vehicle`.
+`known_cars.csv` holds usable battery, phases, AC power and consumption of each, and in `listed` the
+year of the table that it stands in (both MIT licence, the later one with attribution:
+https://github.com/KilowattApp/open-ev-data). The later one names its models in several ways and has
+a DC power for an AC one here and there, so 32 common models of 2023 to 2025 were picked by hand
+whose phases and AC power are in order; their values are as they stand there. Where ADAC measured a
+model's total charging losses (2022, as the press reported them), `eta` and `aux_kw` in `P_battery =
+eta * P_ac - aux_kw` are fitted to its two or three measurements; the other models have the defaults
+of `Vehicle`.
+
+A car more is a row more: brand, model and variant, whose words are its name, and `eta` and `aux_kw`
+both or neither.
 """
 
 from __future__ import annotations
@@ -21,23 +28,35 @@ _ALIASES = {"vw": "volkswagen"}
 
 
 @functools.lru_cache(maxsize=1)
+def _rows() -> dict[str, dict[str, str]]:
+    """The rows of the file by full name."""
+    with _FILE.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    parts = ("brand", "model", "variant")
+    return {" ".join(row[part] for part in parts if row[part]): row for row in rows}
+
+
+@functools.lru_cache(maxsize=1)
 def known_cars() -> dict[str, dict[str, Any]]:
     """Parameters of `Vehicle` by full name, such as `"Renault Zoe R135 ZE50"`."""
     cars = {}
-    with _FILE.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            name = " ".join(part for part in (row["brand"], row["model"], row["variant"]) if part)
-            car = {
-                "name": name,
-                "battery_kwh": float(row["battery_kwh"]),
-                "phases": int(row["phases"]),
-                "ac_max_kw": float(row["ac_max_kw"]),
-                "kwh_per_100km": float(row["kwh_per_100km"]),
-            }
-            if row["eta"]:
-                car |= {"eta": float(row["eta"]), "aux_kw": float(row["aux_kw"])}
-            cars[name] = car
+    for name, row in _rows().items():
+        car = {
+            "name": name,
+            "battery_kwh": float(row["battery_kwh"]),
+            "phases": int(row["phases"]),
+            "ac_max_kw": float(row["ac_max_kw"]),
+            "kwh_per_100km": float(row["kwh_per_100km"]),
+        }
+        if row["eta"]:
+            car |= {"eta": float(row["eta"]), "aux_kw": float(row["aux_kw"])}
+        cars[name] = car
     return cars
+
+
+def listed_in(name: str) -> int:
+    """Year of the table that the values of a known car, by its full name, are from."""
+    return int(_rows()[name]["listed"])
 
 
 def _words(name: str) -> list[str]:
@@ -45,7 +64,7 @@ def _words(name: str) -> list[str]:
 
 
 def car_row(name: str) -> dict[str, Any]:
-    """Parameters of the one car whose full name holds every word of `name`.
+    """Parameters of the one car whose full name holds every word of `name`, or is just that.
 
     Raises:
         ScenarioError: if no car fits, or several do.
@@ -55,6 +74,8 @@ def car_row(name: str) -> dict[str, Any]:
         raise ScenarioError(f"vehicle model is {name!r}; allowed: a name such as 'Renault Zoe'")
     wanted = _words(name)
     fitting = [known for known in cars if all(word in _words(known) for word in wanted)]
+    exact = [known for known in fitting if sorted(_words(known)) == sorted(wanted)]
+    fitting = exact or fitting
     if len(fitting) > 1:
         variants = ", ".join(repr(known) for known in fitting)
         raise ScenarioError(f"vehicle model {name!r} is ambiguous; say which: {variants}")

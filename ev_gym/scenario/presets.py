@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ev_gym.scenario.charger import Charger
+from ev_gym.scenario.known_tariffs import known_tariff
 from ev_gym.scenario.scenario import MONTH, Household, Scenario, register
 from ev_gym.scenario.series_source import Data
 from ev_gym.scenario.solar import Solar
@@ -57,12 +58,26 @@ def _stockholm_measured() -> Scenario:
     )
 
 
+@register("goteborg-2026")
+def _goteborg_2026() -> Scenario:
+    """The houses of `stockholm` in 2026: Göteborg Energi's power charge in force today, tax,
+    calendar and holidays of that year; built-in worlds with prices like SE3's.
+    """
+    return Scenario(
+        name="goteborg-2026",
+        days=MONTH,
+        start_hour=0,
+        tariff=known_tariff("goteborg-2026"),
+        data=Data(start="2025-12-29"),
+    )
+
+
 @register("classic")
 def _classic() -> Scenario:
     """The teaching server's household of 2024: one fixed day, an on-off charger, no losses."""
     return Scenario(
         name="classic",
-        household=Household(fuse_a=16.0, annual_kwh=None, connection_kw=11.0),
+        household=Household(fuse_a=None, annual_kwh=None, connection_kw=11.0),
         charger=Charger(phases=3, max_current_a=16, levels_kw=(0.0, 7.4), load_management=False),
         vehicles=(
             Vehicle(

@@ -22,6 +22,7 @@ from ev_gym.scenario.known_tariffs import TARIFFS, known_tariff
 from ev_gym.scenario.parameters import (
     ScenarioError,
     check,
+    check_unread,
     choice,
     nearest,
     number,
@@ -32,7 +33,7 @@ from ev_gym.scenario.parameters import (
 )
 from ev_gym.scenario.series_source import Data
 from ev_gym.scenario.solar import Solar
-from ev_gym.scenario.tariff import Tariff, money_of
+from ev_gym.scenario.tariff import BEYOND_A_STEP, Tariff, money_of
 from ev_gym.scenario.vehicle import Driving, Vehicle
 
 MAX_VEHICLES = 8
@@ -47,9 +48,17 @@ class Household:
 
     Three phases of 230 V: 16 A are 11 kW, 20 A 14 kW, 25 A 17 kW (3 x 230 V x I). The fuse guards
     each line by itself, so a car on one phase can exceed it where the total power would not.
+    Where `connection_kw` is given as well, both hold: the fuse on each line, and it in all.
     """
 
-    fuse_a: float = number(20.0, "A", "main fuse, per phase", 6, 200)
+    fuse_a: float | None = number(
+        20.0,
+        "A",
+        "main fuse, per phase; None, with connection_kw only: no fuse",
+        6,
+        200,
+        optional=True,
+    )
     phases: int = choice(3, "phases of the connection", (1, 3))
     annual_kwh: float | None = number(
         None,
@@ -62,7 +71,7 @@ class Household:
     connection_kw: float | None = number(
         None,
         "kW",
-        "limit of all lines together, instead of the fuse on each; None: the fuse",
+        "limit of all lines together, besides the fuse on each; None: only the fuse",
         1,
         500,
         optional=True,
@@ -73,9 +82,19 @@ class Household:
     line_shares: tuple[float, ...] | None = numbers(
         None, "", "shares of the base load on the lines; None: equal", 0, 1, many=3, optional=True
     )
+    net_load: bool = choice(
+        False,
+        "the load series is import less export, measured behind PV: below 0 the house exports",
+        (True, False),
+    )
 
     def __post_init__(self) -> None:
         check(self)
+        if self.fuse_a is None and self.connection_kw is None:
+            raise ScenarioError(
+                "Household.fuse_a is None and Household.connection_kw is None; allowed: None for "
+                "at most one of the two"
+            )
         shares = self.line_shares
         if shares is not None and (
             len(shares) != self.phases or not math.isclose(sum(shares), 1.0)
@@ -83,6 +102,11 @@ class Household:
             raise ScenarioError(
                 f"Household.line_shares is {shares!r}; allowed: one share for each of the "
                 f"{self.phases} phases, together 1"
+            )
+        if self.net_load and self.annual_kwh is not None:
+            raise ScenarioError(
+                f"Household.annual_kwh is {self.annual_kwh!r} and Household.net_load is True; "
+                "allowed then: None, because what a house uses cannot be told from its net load"
             )
         if self.export_limit_kw is not None and self.export_limit_kw > self.limit_kw:
             raise ScenarioError(
@@ -92,10 +116,13 @@ class Household:
 
     @property
     def limit_kw(self) -> float:
-        """Power that the connection carries."""
-        if self.connection_kw is not None:
-            return self.connection_kw
-        return self.phases * VOLT * self.fuse_a / 1000.0
+        """Power that the connection carries with all lines alike: the lower of its limits."""
+        return min(self.fuses_kw, math.inf if self.connection_kw is None else self.connection_kw)
+
+    @property
+    def fuses_kw(self) -> float:
+        """Power that the fuses of all lines carry together; infinite without a fuse."""
+        return math.inf if self.fuse_a is None else self.phases * VOLT * self.fuse_a / 1000.0
 
 
 @dataclass(frozen=True)
@@ -183,8 +210,20 @@ class Scenario:
                 f"Scenario.start_hour is {self.start_hour}, but Scenario.days is {MONTH!r}, and a "
                 "month begins at 00:00; allowed then: 0"
             )
+        if self.solar.curtail_below_price is not None and self.tariff.netting in BEYOND_A_STEP:
+            raise ScenarioError(
+                f"Solar.curtail_below_price is {self.solar.curtail_below_price!r}, but "
+                f"Tariff.netting is {self.tariff.netting!r}, with which an exported kWh earns what "
+                "the balance says; allowed then: None"
+            )
+        if self.household.net_load and self.solar.peak_kw > 0.0:
+            raise ScenarioError(
+                f"Solar.peak_kw is {self.solar.peak_kw!r}, but Household.net_load is True, and the "
+                "sun is in the net load; allowed then: 0"
+            )
         for vehicle in vehicles:
-            at_charger(vehicle, self.charger)
+            if at_charger(vehicle, self.charger).one_phase_a == 0:
+                check_unread(vehicle, ("one_phase_max_a",), self._why_no_switch(vehicle))
             vehicle.wear_price_in(self.currency)
             if vehicle.line > self.household.phases:
                 raise ScenarioError(
@@ -210,6 +249,17 @@ class Scenario:
                 f"PeakRule.interval_min is {shortest}, but Scenario.time_step_min is "
                 f"{self.time_step_min}; allowed: steps no longer than the interval"
             )
+
+    def _why_no_switch(self, vehicle: Vehicle) -> str:
+        """Why the charger never switches this car to one phase, for a message."""
+        if not self.charger.phase_switching:
+            return "Charger.phase_switching is False"
+        return f"the vehicle has {vehicle.phases} phase"
+
+    @property
+    def has_sun(self) -> bool:
+        """Whether the house itself can export: with PV, or by its net load."""
+        return self.solar.peak_kw > 0.0 or self.household.net_load
 
     @property
     def by_month(self) -> bool:

@@ -68,6 +68,12 @@ class Data:
         "and loads; None: no holidays",
         optional=True,
     )
+    prices_known: str = choice(
+        "day-ahead",
+        "when prices are known: the day-ahead auction's at 13:00 CET, Octopus Agile's at 16:00 in "
+        "London, both for the next CET day",
+        ("day-ahead", "agile"),
+    )
     price: PriceSource | str | None = section(
         PriceSource, "prices by themselves; None: as source says", word=BUILT_IN
     )
@@ -116,6 +122,8 @@ class Data:
         self._check_start()
         self._check_parts()
         files = self.source == "files"
+        if self.source == "classic":
+            check_unread(self, ("prices_known",), "the fixed day of source 'classic' has no market")
         if not files:
             unread = sum(FLAT_FILES.values(), () if self.own_parts else OF_ANY_FILE)
             check_unread(self, unread, f"source is {self.source!r}, not 'files'")

@@ -24,6 +24,15 @@ class Solar:
     latitude_deg: float = number(59.33, "deg", "latitude, north positive", -90, 90)
     longitude_deg: float = number(18.07, "deg", "longitude, east positive", -180, 180)
     albedo: float = number(0.2, "", "share of sunlight that the ground reflects", 0, 1)
+    curtail_below_price: float | None = number(
+        None,
+        "SEK/kWh",
+        "while an exported kWh earns less, nothing is exported: the inverter follows the load; "
+        "None: never",
+        -100,
+        100,
+        optional=True,
+    )
     losses: float = number(
         0.14, "", "share of DC power lost to dirt, shade, mismatch and wires", 0, 0.9
     )

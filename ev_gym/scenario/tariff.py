@@ -26,7 +26,7 @@ from ev_gym.scenario.parameters import (
     rows,
     text,
 )
-from ev_gym.scenario.when import Season, When, day_of
+from ev_gym.scenario.when import ALL_YEAR, Season, When, day_of, quarter_of
 
 MOST_PER_KWH = 1000.0
 MOST_ROWS = 200
@@ -170,6 +170,7 @@ class PeakRule(Row):
             check_unread(self, ("invoice_months",), "over is 'year'")
         if not self.prices:
             raise ScenarioError("PeakRule.prices is (); allowed: at least one price")
+        self._check_months()
         if len({price.steps_kw is None for price in self.prices}) > 1:
             raise ScenarioError(
                 "PeakRule.prices holds prices per kW and steps; allowed: either, or two rules"
@@ -180,6 +181,23 @@ class PeakRule(Row):
                 raise ScenarioError(
                     f"PeakPrice.valid_from is {price.valid_from!r}; allowed: the first of a month, "
                     "because one price counts for the peaks of a whole month"
+                )
+
+    def _check_months(self) -> None:
+        """One price must count for what is one charge: a year's peaks, or a mean over months."""
+        for price in self.prices:
+            seasonal = set(price.months) != set(ALL_YEAR)
+            dated = price.valid_from is not None and not price.valid_from.endswith("-01-01")
+            if self.over == "year" and (seasonal or dated):
+                raise ScenarioError(
+                    f"PeakPrice.valid_from is {price.valid_from!r} and PeakPrice.months is "
+                    f"{price.months!r}; allowed for the peaks of a year: the first of a January, "
+                    "and all months"
+                )
+            if self.invoice_months > 1 and (seasonal or price.steps_kw is not None):
+                raise ScenarioError(
+                    f"PeakRule.invoice_months is {self.invoice_months!r}; allowed with prices of "
+                    "some months, or with steps: 1"
                 )
 
     def factor_in(self, quarter: Any, weekday: Any, month: Any) -> Any:
@@ -206,14 +224,20 @@ class ContractedPower(When):
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class CalledDays(Row):
-    """Days that somebody calls, such as the red days of Tempo, by a name that rows refer to."""
+    """Days that somebody calls, such as the red days of Tempo, by a name that rows refer to.
+
+    Days that are not known yet are None; no series is simulated with them.
+    """
 
     name: str = text("called", "what rows call them")
     days: str | None = text(
         None,
-        "the days, as YYYY-MM-DD, with a space between them; None: no day",
+        "the days, as YYYY-MM-DD, with a space between them; None: still to be given",
         longest=50_000,
         optional=True,
+    )
+    begins: str = text(
+        "00:00", "local time at which a called day begins, until the same of the next; HH:MM"
     )
 
     def __post_init__(self) -> None:
@@ -221,6 +245,18 @@ class CalledDays(Row):
         for day in (self.days or "").split():
             if day_of(day) is None:
                 raise ScenarioError(f"CalledDays.days holds {day!r}; allowed: dates as YYYY-MM-DD")
+        if quarter_of(self.begins) is None or self.begins == "24:00":
+            raise ScenarioError(
+                f"CalledDays.begins is {self.begins!r}; allowed: a quarter-hour as HH:MM, from "
+                "00:00 to 23:45"
+            )
+
+    @property
+    def begins_quarter(self) -> int:
+        """`begins` in quarter-hours from midnight."""
+        quarter = quarter_of(self.begins)
+        assert quarter is not None  # the constructor refuses all others
+        return quarter
 
     @property
     def dates(self) -> frozenset[date]:
@@ -228,6 +264,8 @@ class CalledDays(Row):
         return frozenset(date.fromisoformat(day) for day in (self.days or "").split())
 
 
+# Kinds of netting that go on over a step's end.
+BEYOND_A_STEP = ("hour", "month", "year")
 AT_SPOT = Price(spot_factor=1.0)
 MONEY = (
     *("energy", "transfer", "taxes", "credits", "fees", "contracts", "peaks"),
@@ -256,8 +294,8 @@ class Tariff(Row):
     currency: str = text("SEK", "currency of all its money")
     holidays: str | None = text(
         None,
-        "country, by ISO 3166, whose public holidays count as Sundays in all rows; None: as the "
-        "weekdays they are",
+        "country, by ISO 3166, whose public holidays count as Sundays in all rows, or the name of "
+        "one of called_days; None: as the weekdays they are",
         optional=True,
     )
     called_days: tuple[CalledDays, ...] = rows(
@@ -349,6 +387,13 @@ class Tariff(Row):
             )
         if not self.credits:
             check_unread(self, ("credits_up_to_kwh",), "there are no credits")
+        if not self.peaks and not self.transfer:
+            check_unread(self, ("network_ceiling_per_kwh",), "there is neither transfer nor peaks")
+        if sum(rule.invoice_months > 1 for rule in self.peaks) > 1:
+            raise ScenarioError(
+                f"PeakRule.invoice_months is {[rule.invoice_months for rule in self.peaks]} in the "
+                "rules of Tariff.peaks; allowed: above 1 in one rule"
+            )
         for price in (self.public_energy_price, self.public_stop_price):
             assert price >= 0.0  # a currency without estimates is refused here
         self._check_called()

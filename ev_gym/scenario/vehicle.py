@@ -86,7 +86,7 @@ class Vehicle:
     phases: int = choice(3, "phases of the on-board charger", (1, 2, 3))
     ac_max_kw: float = number(11.0, "kW", "AC power of the on-board charger", 1, 50)
     one_phase_max_a: int = number(
-        32, "A", "current on one phase, where the charger switches phases", 6, 80, whole=True
+        32, "A", "current on one phase, where phases are switched", 6, 80, whole=True
     )
     line: int = choice(1, "line of the house that the car's first phase is on", (1, 2, 3))
     eta: float = number(0.94, "", "marginal efficiency between wall and battery", 0.5, 1)
@@ -145,10 +145,11 @@ class Vehicle:
 
     @classmethod
     def model(cls, name: str, /, **changes: Any) -> Vehicle:
-        """One of 31 known cars, for instance `Vehicle.model("Renault Zoe", wanted_soc=0.9)`.
+        """One of 63 known cars, for instance `Vehicle.model("Renault Zoe", wanted_soc=0.9)`.
 
-        Battery, phases, AC power and consumption: Open EV Data (MIT licence), as of April 2022.
-        Losses: ADAC 2022 for the four models it measured, the default for the others.
+        Battery, phases, AC power and consumption: Open EV Data (MIT licence), as of April 2022 and,
+        for models since 2023, April 2025. Losses: ADAC 2022 for the four models it measured, the
+        default for the others. `ev-gym cars` lists them.
 
         Raises:
             ScenarioError: for an unknown name, or one that fits several variants (it lists them).

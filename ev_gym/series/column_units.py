@@ -42,6 +42,7 @@ _ALLOWED = {
     "temperature": "a name that ends in _c, as in 'temperature_c'",
     "irradiance": "a name that ends in ghi_w_per_m2, dhi_w_per_m2 or dni_w_per_m2",
 }
+NET_LOAD_HINT = ". A load below 0 is allowed as a net load (`net_load`)"
 _KW_PER_UNIT = {"kw": 1.0, "w": 0.001}
 _KWH_PER_UNIT = {"kwh": 1.0, "wh": 0.001}
 _ROUNDING_KW = 1e-9  # by which a sum less others may fall short of 0
@@ -74,8 +75,11 @@ def price_series(table: Table, currency: str, eur_rate: float | None) -> Series:
     return series
 
 
-def load_series(table: Table) -> Series:
-    """The chosen load columns, one row each, or the one house that they add up to; kW."""
+def load_series(table: Table, net_load: bool = False) -> Series:
+    """The chosen load columns, one row each, or the one house that they add up to; kW.
+
+    Below 0 only of a net load: import less export.
+    """
     file = table.file
     plus, less = list(file.sum_columns), list(file.less_columns)
     if less and not plus:
@@ -90,22 +94,24 @@ def load_series(table: Table) -> Series:
         )
     if not plus:
         names = _choose(table, "load", _LOAD, "load_columns")
-        return _regular(table, [_kw(table, name) for name in names])
+        return _regular(table, [_kw(table, name, net_load) for name in names])
     _check_chosen(table, "load", _LOAD, [*plus, *less], "sum_columns and less_columns")
     total = np.sum([_kw(table, name) for name in plus], axis=0)
     if less:
         total = total - np.sum([_kw(table, name) for name in less], axis=0)
     what = " + ".join(plus) + "".join(f" - {name}" for name in less)
-    bad = np.flatnonzero((total < -_ROUNDING_KW) | (total > MAX_LOAD_KW))
+    least_kw = -MAX_LOAD_KW if net_load else 0.0
+    bad = np.flatnonzero((total < least_kw - _ROUNDING_KW) | (total > MAX_LOAD_KW))
     if bad.size:
-        row = int(bad[0])
+        row, hint = int(bad[0]), "" if net_load else NET_LOAD_HINT
         raise DataError(
-            f"{table.where(row)}: {what} is {total[row]:g} kW; allowed is 0 to {MAX_LOAD_KW:g} kW"
+            f"{table.where(row)}: {what} is {total[row]:g} kW; allowed is {least_kw:g} to "
+            f"{MAX_LOAD_KW:g} kW{hint}"
         )
-    return _regular(table, [np.maximum(total, 0.0)])
+    return _regular(table, [total if net_load else np.maximum(total, 0.0)])
 
 
-def _kw(table: Table, name: str) -> NDArray[np.float64]:
+def _kw(table: Table, name: str, net_load: bool = False) -> NDArray[np.float64]:
     """A load column in kW, one value for each interval."""
     unit = _unit_of(table, _LOAD, name)
     values = _numbers(table, name)
@@ -117,7 +123,8 @@ def _kw(table: Table, name: str) -> NDArray[np.float64]:
         kw = values * _KWH_PER_UNIT[unit] * 3600 / table.lengths_s[: values.size]
     else:
         kw = values * _KW_PER_UNIT[unit]
-    _check_range(table, name, kw, (0.0, MAX_LOAD_KW), "kW")
+    limits_kw = (-MAX_LOAD_KW if net_load else 0.0, MAX_LOAD_KW)
+    _check_range(table, name, kw, limits_kw, "kW", "" if net_load else NET_LOAD_HINT)
     return np.asarray(kw)
 
 
@@ -348,7 +355,12 @@ def _plain_number(cell: object, decimal: str) -> object:
 
 
 def _check_range(
-    table: Table, column: str, values: NDArray[np.float64], limits: tuple[float, float], unit: str
+    table: Table,
+    column: str,
+    values: NDArray[np.float64],
+    limits: tuple[float, float],
+    unit: str,
+    hint: str = "",
 ) -> None:
     low, high = limits
     bad = np.flatnonzero((values < low) | (values > high))
@@ -356,5 +368,5 @@ def _check_range(
         row = int(bad[0])
         raise DataError(
             f"{table.where(row)}: {column} = {table.cells[column].iloc[row]} is {values[row]:g} "
-            f"{unit}; allowed is {low:g} to {high:g} {unit}: is the unit in the name right?"
+            f"{unit}; allowed is {low:g} to {high:g} {unit}: is the unit in the name right?" + hint
         )

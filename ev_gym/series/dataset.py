@@ -60,7 +60,8 @@ class Dataset:
     unsorted or duplicate stamps, an empty cell, text instead of a number, a value outside the
     plausible range (load 0 to 100 kW, price -100 to 100 per kWh, temperature -60 to 60 deg C,
     irradiance 0 to 1500 W/m2), a mean price that no market of the currency had is an error that
-    names file, row and stamp. Rows of a file have the numbers that an editor shows, so the header
+    names file, row and stamp. With `net_load` a load is import less export of a house with PV, and
+    may be as far below 0. Rows of a file have the numbers that an editor shows, so the header
     is row 1; rows of a DataFrame are positions, from 0.
 
     *Stamps.* A stamp is the start of an interval, or with `stamp_marks="end"` its end. Stamps are
@@ -100,6 +101,7 @@ class Dataset:
             `zone` it is a Monday 00:00.
         zone: IANA time zone of local hour, weekday and month.
         load_kw: Base load, shape (houses, weeks * 672): mean kW of each quarter-hour, 0 or more.
+            With `net_load` import less export, of either sign.
         price_per_kwh: Spot price without tax and VAT, shape (weeks * 168 * 60 / price_minutes,),
             in `currency` per kWh.
         temperature_c: Outdoor temperature, shape (weeks * 168,): hourly, degrees Celsius.
@@ -113,11 +115,12 @@ class Dataset:
             `ev_gym.series.sun` estimates it from GHI.
         dni_w_per_m2: Hourly mean irradiance of the beam on a plane that faces the sun, shape
             (weeks * 168,), W/m2. Only together with GHI and DHI, which are checked against it.
+        net_load: Whether the load was measured behind PV: import less export.
 
     Raises:
         DataError: Shapes that disagree, no whole weeks, a value that is not finite, a negative
-            load, a start that is not a local Monday 00:00, an unknown zone; a sky that is
-            implausible or lacks a part.
+            load without `net_load`, a start that is not a local Monday 00:00, an unknown zone; a
+            sky that is implausible or lacks a part.
     """
 
     start: datetime
@@ -131,6 +134,7 @@ class Dataset:
     ghi_w_per_m2: NDArray[np.float64] | None = None
     dhi_w_per_m2: NDArray[np.float64] | None = None
     dni_w_per_m2: NDArray[np.float64] | None = None
+    net_load: bool = False
 
     def __post_init__(self) -> None:
         """Check every field and take read-only copies of the arrays."""
@@ -145,10 +149,13 @@ class Dataset:
             object.__setattr__(self, name, _read_only(name, getattr(self, name)))
         self._check_shapes()
         self._check_sky()
-        if self.load_kw.min() < 0.0:
+        if self.net_load not in (False, True):
+            raise DataError(f"net_load = {self.net_load!r}: allowed are False and True")
+        if self.load_kw.min() < 0.0 and not self.net_load:
             house, quarter = np.unravel_index(self.load_kw.argmin(), self.load_kw.shape)
             raise DataError(
-                f"load_kw[{house}, {quarter}] = {self.load_kw.min()}: allowed is 0 kW or more"
+                f"load_kw[{house}, {quarter}] = {self.load_kw.min()}: allowed is 0 kW or more; "
+                "less with net_load only, where it is import less export"
             )
 
     def _check_shapes(self) -> None:
@@ -228,6 +235,7 @@ class Dataset:
         """SHA-256 of the contents, in hex; the same contents give the same digits everywhere."""
         minutes = int(self.price_minutes)
         head = [self.start.isoformat(), self.zone, minutes, self.currency, self.houses]
+        head += ["net_load"] if self.net_load else []
         digest = hashlib.sha256(json.dumps(head).encode())
         for array in (self.load_kw, self.price_per_kwh, self.temperature_c):
             digest.update(array.astype("<f8", copy=False).data)
@@ -250,6 +258,7 @@ class Dataset:
         start: str | date | datetime | None = None,
         weeks: int | None = None,
         load_zone: str | None = None,
+        net_load: bool = False,
         stamp_zone: str | None = None,
         stamp_column: str | None = None,
         price_column: str | None = None,
@@ -273,6 +282,7 @@ class Dataset:
             weeks: Number of weeks; by default as many as the prices hold.
             load_zone: Time zone of the load's local clock, for pairing by calendar position; None:
                 `zone`.
+            net_load: Whether the loads are import less export of houses with PV.
             stamp_zone: Time zone of stamps that have no offset.
             stamp_column: Name of the column of stamps, in all files.
             price_column: Name of the price column, where several have a known unit.
@@ -288,7 +298,7 @@ class Dataset:
         """
         from ev_gym.series import files_and_frames, pairing
 
-        options = pairing.Options(zone, currency, eur_rate, start, weeks, load_zone)
+        options = pairing.Options(zone, currency, eur_rate, start, weeks, load_zone, net_load)
         columns = _columns_by_role(price_column, load_columns, temperature_column)
         common = {"stamp_column": stamp_column, "stamp_zone": stamp_zone, "pair": pair}
         defaults = {role: {**common, "columns": chosen} for role, chosen in columns.items()}
@@ -309,6 +319,7 @@ class Dataset:
         start: str | date | datetime | None = None,
         weeks: int | None = None,
         load_zone: str | None = None,
+        net_load: bool = False,
         price_column: str | None = None,
         load_columns: str | Sequence[str] | None = None,
         temperature_column: str | None = None,
@@ -325,7 +336,7 @@ class Dataset:
         """
         from ev_gym.series import files_and_frames, pairing
 
-        options = pairing.Options(zone, currency, eur_rate, start, weeks, load_zone)
+        options = pairing.Options(zone, currency, eur_rate, start, weeks, load_zone, net_load)
         columns = _columns_by_role(price_column, load_columns, temperature_column)
         frames = files_and_frames.Sources(price, load, temperature, irradiance)
         more = {role: {"columns": chosen, "pair": pair} for role, chosen in columns.items()}

@@ -78,9 +78,10 @@ def dataset_of(scenario: Scenario, world: int = 0) -> Dataset:
             is not set, and it is none of those that `ev-gym data fetch` has brought.
         FileNotFoundError, DataError: if a file is missing or does not hold such a series.
     """
-    data = scenario.data
+    data, net_load = scenario.data, scenario.household.net_load
     in_sek = data.origin("price") in (BUILT_IN, "classic") and data.sek_rate is None
-    return _dataset(data, "SEK" if in_sek else scenario.currency, _files(data), world)
+    currency = "SEK" if in_sek else scenario.currency
+    return _dataset(data, currency, _files(data), world, net_load)
 
 
 def _files(data: Data) -> tuple[_File | None, ...]:
@@ -124,14 +125,16 @@ def price_minutes_of(scenario: Scenario) -> int:
 
 
 @functools.lru_cache(maxsize=KEPT_DATASETS)
-def _dataset(data: Data, currency: str, files: tuple[_File | None, ...], world: int) -> Dataset:
+def _dataset(
+    data: Data, currency: str, files: tuple[_File | None, ...], world: int, net_load: bool
+) -> Dataset:
     if data.source == "classic":
         return _classic(data, currency)
     if data.source == "synthetic" and not data.own_parts:
         span = _declared_span(data)
         return _on(span, currency, _built_in(data, span, PARTS, world))
     paths = {part: file and str(file.path) for part, file in zip(PARTS, files, strict=True)}
-    return _by_parts(data, currency, paths, world)
+    return _by_parts(data, currency, paths, world, net_load)
 
 
 def _classic(data: Data, currency: str) -> Dataset:
@@ -159,13 +162,15 @@ def _declared_span(data: Data) -> Span:
     return Span(start_s, start_s + data.weeks * WEEK_S, data.zone)
 
 
-def _by_parts(data: Data, currency: str, paths: dict[str, str | None], world: int) -> Dataset:
+def _by_parts(
+    data: Data, currency: str, paths: dict[str, str | None], world: int, net_load: bool
+) -> Dataset:
     """The series, each from where it comes, on the calendar of the prices."""
     from ev_gym.series import pairing
     from ev_gym.series.files_and_frames import read_csv
 
     options = pairing.Options(
-        data.zone, currency, data.eur_rate, data.start, data.weeks, data.load_zone
+        data.zone, currency, data.eur_rate, data.start, data.weeks, data.load_zone, net_load
     )
 
     def table(part: str) -> Table | None:
@@ -191,7 +196,8 @@ def _by_parts(data: Data, currency: str, paths: dict[str, str | None], world: in
     if "load" not in built_in:
         load = table("load")
         assert load is not None  # `Data` refuses files without it
-        fields["load_kw"] = pairing.load_kw(load, data.load_zone, span)
+        fields["load_kw"] = pairing.load_kw(load, data.load_zone, span, net_load)
+        fields["net_load"] = net_load
     if "temperature" not in built_in:
         measured = table("temperature") or data.temperature_c
         fields["temperature_c"] = pairing.temperature_c(measured, span)

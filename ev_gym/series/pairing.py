@@ -45,6 +45,7 @@ class Options(NamedTuple):
     start: str | date | datetime | None
     weeks: int | None
     load_zone: str | None
+    net_load: bool
 
 
 def aligned(tables: Tables, options: Options) -> dict[str, Any]:
@@ -56,7 +57,8 @@ def aligned(tables: Tables, options: Options) -> dict[str, Any]:
         "zone": options.zone,
         "currency": options.currency,
         **price_fields(prices, span),
-        "load_kw": load_kw(tables.load, options.load_zone, span),
+        "load_kw": load_kw(tables.load, options.load_zone, span, options.net_load),
+        "net_load": options.net_load,
         "temperature_c": temperature_c(tables.temperature, span),
         **sky_fields(tables.irradiance, span),
     }
@@ -86,9 +88,9 @@ def price_fields(prices: Series, span: Span) -> dict[str, Any]:
     return {"price_per_kwh": values, "price_minutes": prices.step_s // 60}
 
 
-def load_kw(table: Table, load_zone: str | None, span: Span) -> NDArray[np.float64]:
+def load_kw(table: Table, load_zone: str | None, span: Span, net_load: bool) -> NDArray[np.float64]:
     """(houses, quarter-hours) base loads on the calendar."""
-    loads = in_steps(load_series(table), QUARTER_S, 0)
+    loads = in_steps(load_series(table, net_load), QUARTER_S, 0)
     return paired(loads, load_zone or span.zone, span)
 
 

@@ -21,8 +21,8 @@ def level_fractions(scenario: Scenario, vehicle: Vehicle) -> NDArray[np.float32]
     """(L,) for each level of a charger, the fraction of the car's maximum current that asks for it.
 
     The levels are 0, 6 A, 7 A and so on, or the charger's power levels. Where the charger switches
-    phases, 6 to 17 A on one phase come before 6 A on three. The levels of a bidirectional charger
-    begin with the largest current of discharging.
+    phases, 6 to 17 A on one phase come before 6 A on three, and 6 to 11 A before 6 A on two. The
+    levels of a bidirectional charger begin with the largest current of discharging.
     """
     levels_kw = scenario.charger.levels_kw
     if levels_kw is not None:
@@ -30,10 +30,11 @@ def level_fractions(scenario: Scenario, vehicle: Vehicle) -> NDArray[np.float32]
     else:
         limits = at_charger(vehicle, scenario.charger)
         top, floor_a = limits.max_current_a, int(FLOOR_A)
-        # A fraction means a current on three phases; 3 A on one phase give as much power as 1 A on
+        # A fraction means a current on all phases; 3 A on one phase give as much power as 1 A on
         # three.
-        one_phase_a = range(floor_a, min(limits.one_phase_a, 3 * floor_a - 1) + 1)
-        steps = [0.0, *(current_a / 3 for current_a in one_phase_a), *range(floor_a, top + 1)]
+        phases = limits.phases
+        one_phase_a = range(floor_a, min(limits.one_phase_a, phases * floor_a - 1) + 1)
+        steps = [0.0, *(current_a / phases for current_a in one_phase_a), *range(floor_a, top + 1)]
         if scenario.charger.bidirectional:
             steps = [-step for step in steps[:0:-1]] + steps
     return np.array([step / top for step in steps], np.float32)

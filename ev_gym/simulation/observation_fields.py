@@ -25,6 +25,7 @@ from ev_gym.drivers.habits import MAX_MINUTES
 from ev_gym.physics.accounts import marginal_prices
 from ev_gym.physics.battery import acceptable_ac_kw
 from ev_gym.physics.household import charging_headroom_kw
+from ev_gym.physics.meter import export_limit_kw
 from ev_gym.physics.power_charge import FACTOR, NOTHING, PRICE, free_peak_kw, price_above
 from ev_gym.runtime.compiling import inlined
 from ev_gym.runtime.durations import DAY_H, DAY_MIN, HOUR_MIN, QUARTER_MIN
@@ -107,11 +108,11 @@ class Condition(NamedTuple):
 
 
 WITH_PV = Condition(
-    lambda scenario: scenario.solar.peak_kw > 0.0,
-    in_code="tables.pv_kw.shape[0] > 0",
+    lambda scenario: scenario.has_sun,
+    in_code="tables.pv_kw.shape[0] > 0 or settings.net_load != 0",
 )
 WITH_EXPORT = Condition(
-    lambda scenario: scenario.solar.peak_kw > 0.0 or scenario.charger.bidirectional,
+    lambda scenario: scenario.has_sun or scenario.charger.bidirectional,
     in_code="tables.export_price.shape[0] > 0",
 )
 WITH_POWER_CHARGE = Condition(
@@ -168,6 +169,9 @@ class Ranges:
         self.scenario = world.scenario
         self.load_kw = _range_of(tables.load_kw)
         self.pv_kw = Range(0.0, _range_of(tables.pv_kw).high if tables.pv_kw.size else 0.0)
+        if world.scenario.household.net_load:
+            self.pv_kw = Range(0.0, max(0.0, -self.load_kw.low))
+            self.load_kw = Range(0.0, max(0.0, self.load_kw.high))
         limit_kw = world.scenario.household.limit_kw
         self.headroom_kw = Range(
             _below(limit_kw - self.load_kw.high),
@@ -395,7 +399,8 @@ def load_kw(household: HouseholdState) -> Number:
 @house_field("kW", lambda ranges: ranges.headroom_kw, Scale(12.0, 2.0))
 def headroom_kw(household: HouseholdState, settings: Settings) -> Number:
     """connection's limit less the base load, with the sun that is not cut off"""
-    return charging_headroom_kw(settings, household.load_kw, household.pv_kw)
+    limit_kw = export_limit_kw(settings, household.export_price_per_kwh)
+    return charging_headroom_kw(settings, household.load_kw, household.pv_kw, limit_kw)
 
 
 @house_field("deg C", lambda ranges: ranges.temperature_c, Scale(8.0, 8.0))

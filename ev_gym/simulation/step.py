@@ -50,6 +50,10 @@ def read_series(household: HouseholdState, tables: Tables) -> None:
     minute = household.place_min
     slot = (minute // QUARTER_MIN) >> settings.load_shift
     household.load_kw = load_kw[household.house, slot]
+    if settings.net_load != 0:
+        # Export is sun that the house leaves over, and import is load.
+        household.pv_kw = max(0.0, -household.load_kw)
+        household.load_kw = max(0.0, household.load_kw)
     household.price_per_kwh = price[(minute // QUARTER_MIN) >> settings.price_shift]
     hour = hours[minute // HOUR_MIN]
     household.temperature_c = hour.temperature_c
@@ -131,6 +135,7 @@ def _charge_and_bill(
     """The current of a step and what it costs."""
     settings, cars, levels_kw = tables.settings[0], tables.cars, tables.levels_kw
     load_kw, pv_kw = result.load_kw, result.pv_kw
+    export_limit_kw = meter.export_limit_kw(settings, result.export_price_per_kwh)
     charged_kw, discharged_kw = household_physics.charge_cars(
         household.now_min,
         vehicles,
@@ -139,11 +144,12 @@ def _charge_and_bill(
         settings,
         load_kw,
         pv_kw,
+        export_limit_kw,
         actions,
         vehicle_results,
     )
     over_kw, alone_over_kw = household_physics.overload_kw(
-        vehicles, cars, settings, vehicle_results, load_kw, pv_kw
+        vehicles, cars, settings, vehicle_results, load_kw, pv_kw, export_limit_kw
     )
     meter.bill(result, settings, charged_kw, discharged_kw)
     meter.bill_overload(result, settings, over_kw, alone_over_kw)
@@ -152,7 +158,7 @@ def _charge_and_bill(
         import_kwh = meter.import_kw(settings, used_kw, pv_kw + discharged_kw) * settings.step_h
         alone_kwh = meter.import_kw(settings, load_kw, pv_kw) * settings.step_h
         if settings.accounts != 0:
-            alone_net_kw = load_kw - meter.sun_alone_kw(settings, load_kw, pv_kw)
+            alone_net_kw = load_kw - meter.sun_alone_kw(export_limit_kw, load_kw, pv_kw)
             accounts.bill_accounts(
                 household, result, settings, import_kwh, alone_kwh, alone_net_kw * settings.step_h
             )

@@ -25,17 +25,20 @@ SETTINGS_DTYPE = np.dtype(
         ("step_min", "i8"),
         ("step_h", "f8"),
         ("steps_per_h", "f8"),
-        ("limit_kw", "f8"),
+        ("limit_kw", "f8"),  # of all lines together, where they carry the same
         ("by_line", "i1"),  # 1: the fuse of each line counts; 0: all lines carry the same
-        ("fuse_a", "f8"),
+        ("fuse_a", "f8"),  # infinite without a fuse
+        ("total_kw", "f8"),  # besides the fuses, limit of all lines together; infinite without one
         ("load_1_a_per_kw", "f8"),  # current on line 1 of each kW of base load
         ("load_2_a_per_kw", "f8"),
         ("load_3_a_per_kw", "f8"),
         ("sun_a_per_kw", "f8"),  # current that each kW of sun feeds into each line
         ("export_limit_kw", "f8"),
+        ("curtail_below_price", "f8"),  # export price below which nothing is exported
         ("load_management", "i1"),
         ("bidirectional", "i1"),
         ("produces", "i1"),  # 1: sun or cars can feed the house and the grid
+        ("net_load", "i1"),  # 1: what the load series has below 0, the house exports
         ("switching", "i1"),  # 1: the charger switches between one and three phases
         ("chargers", "i8"),
         ("series_min", "i8"),  # length of the series of a world
@@ -136,13 +139,20 @@ def settings_record(
             "step_h": scenario.step_h,
             "steps_per_h": 60 / scenario.time_step_min,
             "limit_kw": house.limit_kw,
-            "fuse_a": house.fuse_a,
+            "fuse_a": math.inf if house.fuse_a is None else house.fuse_a,
+            "total_kw": math.inf if house.connection_kw is None else house.connection_kw,
             "export_limit_kw": (
                 house.limit_kw if house.export_limit_kw is None else house.export_limit_kw
             ),
+            "curtail_below_price": (
+                -math.inf
+                if scenario.solar.curtail_below_price is None
+                else scenario.solar.curtail_below_price
+            ),
             "load_management": charger.load_management,
             "bidirectional": charger.bidirectional,
-            "produces": charger.bidirectional or scenario.solar.peak_kw > 0.0,
+            "produces": charger.bidirectional or scenario.has_sun,
+            "net_load": house.net_load,
             "switching": charger.phase_switching,
             "chargers": charger.count or len(scenario.vehicles),
             "series_min": series_min,
@@ -174,7 +184,7 @@ def _lines(scenario: Scenario) -> dict[str, Any]:
     limits = [at_charger(vehicle, scenario.charger) for vehicle in scenario.vehicles]
     even_load = house.line_shares is None or len(set(house.line_shares)) == 1
     even_cars = all(car.phases == house.phases and car.one_phase_a == 0 for car in limits)
-    by_line = house.connection_kw is None and not (even_load and even_cars)
+    by_line = house.fuse_a is not None and not (even_load and even_cars)
     return {
         "by_line": by_line,
         "load_1_a_per_kw": shares[0] / LINE_KW_PER_A,

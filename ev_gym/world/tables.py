@@ -18,27 +18,31 @@ from ev_gym.drivers import habits
 from ev_gym.physics.accounts import AccountTables
 from ev_gym.physics.power_charge import PowerTables, tabulate_peaks
 from ev_gym.physics.thermal import standing_c
-from ev_gym.runtime.arrays import Floats
+from ev_gym.runtime.arrays import Floats, Ints
 from ev_gym.runtime.compiling import as_records, inlined
-from ev_gym.runtime.durations import DAY_H, DAY_MIN, HOUR_MIN
+from ev_gym.runtime.durations import DAY_H, DAY_MIN, HOUR_MIN, QUARTER_MIN
 from ev_gym.runtime.records import HourRecord, Records
 from ev_gym.scenario import Scenario, ScenarioError
 from ev_gym.series.dataset import Dataset
-from ev_gym.series.local_time import find_zone
+from ev_gym.series.local_time import find_zone, local_calendar
 from ev_gym.series.public_holidays import public_holidays
 from ev_gym.series.sun import pv_kw
 from ev_gym.world.parameter_records import car_records, settings_record
 from ev_gym.world.tariff_tables import (
     account_tables,
     credit_prices,
+    finest_min,
     import_prices,
     opens_of,
     power_tables,
     quarter_prices,
 )
 
-# Minute of the local day from which on tomorrow's prices are known.
-PRICES_KNOWN_FROM_MIN = 13 * 60
+# A market's day is that of Central European Time, which is Stockholm's: of the day-ahead auction,
+# and of Octopus Agile, whose rates run from 23:00 to 23:00 in London.
+MARKET_ZONE = "Europe/Stockholm"
+# Minute of that day from which on tomorrow's prices are known; London is an hour behind.
+PRICES_KNOWN_FROM_MIN = {"day-ahead": 13 * 60, "agile": 17 * 60}
 # In some zones an hour of the series begins at 23:30 on the local clock and ends on the next day.
 # The clock's table is an hour longer than a day, so that it holds the end of such an hour.
 CLOCK_MIN = DAY_MIN + 60
@@ -53,7 +57,7 @@ HOUR_DTYPE = np.dtype(
         ("offset_min", "i2"),  # local time minus UTC, relative to the first hour
         ("weekend", "i1"),  # 1: also on public holidays
         ("hours_known", "i1"),
-        ("stand_in_row", "i2"),  # last day whose prices are known, a row of `stand_in_price`
+        ("stand_in_row", "i2"),  # market's last known day, a row of `stand_in_price`
         ("month_days", "i2"),  # days left in the local month, today included
         ("opens", "i1"),  # what begins with this hour: bits of `physics.power_charge`
         ("standing_c", "f4"),  # temperature of a battery that nobody charges or drives
@@ -73,14 +77,15 @@ class Tables(NamedTuple):
         hours: (H,) HOUR_DTYPE, one record per hour of the series of each world.
         published_price: (W, slots + window) all-in prices in slots of the price window, float32:
             the series of each world, and its first prices once more.
-        stand_in_price: (W, days, window) prices that stand in for those after each local day,
-            float32.
+        stand_in_price: (W, days, window) prices that stand in for those after each day of the
+            market, float32.
         usual_load_kw: (W, houses, hours + 24) mean base load of the same hour on the seven days
             before, float32: the series of each world, and its first day once more. (0, 0, 0)
             without power charge.
         clock: (CLOCK_MIN + 367, 2) sine and cosine, for each minute of the day, then for each day
             of the year.
-        load_kw: (houses, slots) base load; each world has houses of its own.
+        load_kw: (houses, slots) base load; each world has houses of its own. Of a net load it is
+            what the meter measured, below 0 where a house exports.
         habits: table of the driving model.
         pv_kw: (slots,) power of the sun, in the slots of `load_kw`; (0,) without PV.
         export_price: (slots,) price of an exported kWh, in the slots of `price`; (0,) where nothing
@@ -118,11 +123,29 @@ def _mean_over(values: Floats, from_min: int, to_min: int) -> Floats:
     return np.asarray(grouped.mean(axis=-1))
 
 
-def _known_day(dataset: Dataset) -> NDArray[np.int64]:
-    """(H,) last local day whose prices are known: today, and from 13:00 on tomorrow."""
+def _market_min(scenario: Scenario, dataset: Dataset) -> Ints:
+    """(H,) the market's clock at each hour, in minutes since the midnight before the series began.
+
+    The fixed day of `classic` has no market; its prices go by the house's clock.
+    """
+    own_clock = scenario.data.source == "classic" or dataset.zone == MARKET_ZONE
     calendar = dataset.calendar
-    day = (60 * np.arange(calendar.offset_min.size) + calendar.offset_min) // DAY_MIN
-    return np.asarray(day + (calendar.minute_of_day >= PRICES_KNOWN_FROM_MIN))
+    if not own_clock:
+        calendar = local_calendar(dataset.start, MARKET_ZONE, calendar.offset_min.size)
+    hour_min = HOUR_MIN * np.arange(calendar.offset_min.size)
+    return np.asarray(calendar.minute_of_day[0] + hour_min + calendar.offset_min)
+
+
+def _ahead_min(market_min: Ints, hours: Ints) -> Ints:
+    """The market's clock at hours of the series, also of those after its end, where it wraps."""
+    hour = hours % market_min.size
+    return np.asarray(market_min[hour] + HOUR_MIN * (hours - hour))
+
+
+def _known_day(scenario: Scenario, market_min: Ints) -> Ints:
+    """(H,) last day of the market whose prices are known: today, or tomorrow once published."""
+    published = market_min % DAY_MIN >= PRICES_KNOWN_FROM_MIN[scenario.data.prices_known]
+    return np.asarray(market_min // DAY_MIN + published)
 
 
 def _days_off(scenario: Scenario, dataset: Dataset) -> NDArray[np.bool_]:
@@ -139,7 +162,7 @@ def _days_off(scenario: Scenario, dataset: Dataset) -> NDArray[np.bool_]:
     return days_off
 
 
-def _hours(scenario: Scenario, dataset: Dataset) -> NDArray[Any]:
+def _hours(scenario: Scenario, dataset: Dataset, market_min: Ints) -> NDArray[Any]:
     calendar = dataset.calendar
     hours = np.zeros(dataset.weeks * 168, HOUR_DTYPE)
     index = np.arange(hours.size)
@@ -148,10 +171,9 @@ def _hours(scenario: Scenario, dataset: Dataset) -> NDArray[Any]:
     hours["day_of_year"] = calendar.day_of_year
     hours["offset_min"] = calendar.offset_min
     hours["weekend"] = _days_off(scenario, dataset)
-    wrapped = np.arange(hours.size + 72)
-    local_ahead = 60 * wrapped + calendar.offset_min[wrapped % hours.size]
-    days_ahead = np.maximum.accumulate(local_ahead // DAY_MIN)
-    known_day = _known_day(dataset)
+    ahead_min = _ahead_min(market_min, np.arange(hours.size + 72))
+    days_ahead = np.maximum.accumulate(ahead_min // DAY_MIN)
+    known_day = _known_day(scenario, market_min)
     hours["hours_known"] = np.searchsorted(days_ahead, known_day, side="right") - index
     hours["stand_in_row"] = known_day % (dataset.weeks * 7)
     hours["standing_c"] = standing_c(dataset.temperature_c)
@@ -173,27 +195,31 @@ def _usual_load(load_kw: Floats) -> NDArray[np.float32]:
     return np.concatenate([usual, usual[:, :DAY_H]], axis=1)[np.newaxis]
 
 
-def _stand_in_slots(dataset: Dataset, window_h: int, slot_min: int) -> NDArray[np.int64]:
-    """(days, window) for each local day, the slots whose prices stand in for those after it.
+def _stand_in_slots(market_min: Ints, window_h: int, slot_min: int) -> Ints:
+    """(days, window) for each day of the market, the slots whose prices stand in after it.
 
-    A slot takes the price of the same local time of that day or, where summer time skipped that
-    hour, of the hour before it.
+    A slot takes the price of the same time of that day, on the market's clock, or, where summer
+    time skipped that hour, of the hour before it. In zones east or west of the market's the first
+    day begins before the series or within it; the series' end, after which it wraps, completes it.
+
+    Args:
+        market_min: (H,) the market's clock at each hour, see `_market_min`.
+        window_h: Hours of the price window.
+        slot_min: Minutes of its slots.
     """
-    offset_min, days = dataset.calendar.offset_min, dataset.weeks * 7
+    days = market_min.size // DAY_H
     per_hour = HOUR_MIN // slot_min
-    index = np.arange(offset_min.size)
-    local = 60 * index + offset_min
-    bounds = np.searchsorted(np.maximum.accumulate(local // DAY_MIN), np.arange(days + 1))
-    # (days, 24) hour of the series for each local hour; of a repeated hour the first
+    index = np.arange(market_min.size)
+    bounds = np.searchsorted(np.maximum.accumulate(market_min // DAY_MIN), np.arange(days + 1))
+    # (days, 24) hour of the series for each hour of the market's clock; of a repeated one the first
     by_hour = np.full((days, 24), -1)
-    local_day, local_hour = local[::-1] // DAY_MIN, local[::-1] % DAY_MIN // 60
-    inside = (local_day >= 0) & (local_day < days)
-    by_hour[local_day[inside], local_hour[inside]] = index[::-1][inside]
+    day, hour_of_day = market_min[::-1] // DAY_MIN % days, market_min[::-1] % DAY_MIN // 60
+    by_hour[day, hour_of_day] = index[::-1]
     by_hour[:, 0] = np.where(by_hour[:, 0] < 0, bounds[:-1], by_hour[:, 0])
     for hour in range(1, 24):
         by_hour[:, hour] = np.where(by_hour[:, hour] < 0, by_hour[:, hour - 1], by_hour[:, hour])
     ahead = bounds[1:, np.newaxis] + np.arange(window_h)
-    hour_ahead = (60 * ahead + offset_min[ahead % offset_min.size]) % DAY_MIN // 60
+    hour_ahead = _ahead_min(market_min, ahead) % DAY_MIN // 60
     hours = np.take_along_axis(by_hour, hour_ahead, axis=1)
     slots = per_hour * hours[:, :, np.newaxis] + np.arange(per_hour)
     return np.asarray(slots.reshape(days, window_h * per_hour))
@@ -222,6 +248,8 @@ def _alone_import(scenario: Scenario, load_kw: Floats, sun_kw: Floats) -> Floats
     """What the houses without their cars import, as the power charge counts it."""
     if not scenario.tariff.has_power_charge:
         return np.empty((0, 0))
+    if scenario.household.net_load:
+        return np.maximum(0.0, load_kw)
     if scenario.tariff.netting == "none" or sun_kw.size == 0:
         return load_kw
     import_kw = load_kw - sun_kw
@@ -232,10 +260,20 @@ def _alone_net(settings: Any, load_kw: Floats, sun_kw: Floats) -> Floats:
     """Import less export of the houses without their cars, as the accounts count it."""
     if not settings["accounts"]:
         return np.empty((0, 0))
+    if settings["net_load"]:
+        least_kw = -float(settings["export_limit_kw"])
+        return np.maximum(load_kw, least_kw)
     if sun_kw.size == 0:
         return load_kw
     net_kw: Floats = load_kw - np.minimum(sun_kw, settings["export_limit_kw"] + load_kw)
     return net_kw
+
+
+def alone_loads(scenario: Scenario, dataset: Dataset) -> tuple[Floats, Floats]:
+    """Base load and import without the cars (houses, slots), kW, as a power charge counts it."""
+    slot_min = max(scenario.time_step_min, QUARTER_MIN)
+    load_kw = _base_load(scenario, dataset, slot_min)
+    return load_kw, _alone_import(scenario, load_kw, _sun(scenario, dataset, slot_min))
 
 
 def _sun(scenario: Scenario, dataset: Dataset, slot_min: int) -> Floats:
@@ -289,13 +327,14 @@ def build_tables(scenario: Scenario, datasets: Sequence[Dataset]) -> tuple[Table
     """
     first = datasets[0]
     whole_hours = not np.any(first.calendar.offset_min % 60)
-    shortest_min = first.price_minutes if whole_hours else 15
+    shortest_min = finest_min(scenario.tariff, first.price_minutes) if whole_hours else 15
     price_slot_min = max(scenario.time_step_min, shortest_min)
     load_slot_min = max(scenario.time_step_min, 15)
     window_min = window_slot_min(scenario, first.price_minutes)
     window_h = scenario.price_window_h
-    stand_ins = _stand_in_slots(first, window_h, window_min)
-    calendar_hours = _hours(scenario, first)
+    market_min = _market_min(scenario, first)
+    stand_ins = _stand_in_slots(market_min, window_h, window_min)
+    calendar_hours = _hours(scenario, first, market_min)
 
     # The largest tables are filled world by world, so that nothing of their size is held twice.
     slots = calendar_hours.size * HOUR_MIN // load_slot_min
@@ -310,7 +349,7 @@ def build_tables(scenario: Scenario, datasets: Sequence[Dataset]) -> tuple[Table
         hours["standing_c"] = standing_c(dataset.temperature_c)
         sun_kw = _sun(scenario, dataset, load_slot_min)
         export_price = np.empty(0)
-        if sun_kw.size or scenario.charger.bidirectional:
+        if scenario.has_sun or scenario.charger.bidirectional:
             export_price = _mean_over(parts.export, 15, price_slot_min)
         credit = np.empty(0)
         if scenario.tariff.credits_up_to_kwh is not None:
@@ -319,7 +358,8 @@ def build_tables(scenario: Scenario, datasets: Sequence[Dataset]) -> tuple[Table
         load_kw[:, place * slots : (place + 1) * slots] = own_load_kw
         usual_load = np.zeros((1, 0, 0), np.float32)
         if scenario.tariff.has_power_charge:
-            usual_load = _usual_load(_mean_over(own_load_kw, load_slot_min, 60))
+            imported_kw = np.maximum(0.0, own_load_kw)  # of a net load; any other is above 0
+            usual_load = _usual_load(_mean_over(imported_kw, load_slot_min, 60))
         return _Series(
             price=_mean_over(quarters, 15, price_slot_min),
             hourly=_mean_over(quarters, 15, 60),

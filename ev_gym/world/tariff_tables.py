@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -21,7 +23,7 @@ from ev_gym.physics.power_charge import (
 from ev_gym.runtime.arrays import Floats, Ints
 from ev_gym.runtime.compiling import as_records
 from ev_gym.runtime.durations import DAY_MIN, HOUR_MIN, QUARTER_MIN
-from ev_gym.scenario import PeakPrice, PeakRule, Price, ScenarioError, Share, Tariff
+from ev_gym.scenario import CalledDays, PeakPrice, PeakRule, Price, ScenarioError, Share, Tariff
 from ev_gym.scenario.when import Season, When
 from ev_gym.series.dataset import Dataset
 from ev_gym.series.local_time import Calendar, find_zone
@@ -95,19 +97,36 @@ def quarters_of(tariff: Tariff, dataset: Dataset) -> Quarters:
     local = minute + np.repeat(calendar.offset_min, HOUR_QUARTERS)
     day_number = local // DAY_MIN
     weekday = day_number % 7
-    if tariff.holidays is not None:
+    day = np.datetime64(monday) + day_number.astype("timedelta64[D]")
+    quarter = local % DAY_MIN // QUARTER_MIN
+    called = {days.name: _is_called(days, day, quarter) for days in tariff.called_days}
+    if tariff.holidays in called:
+        weekday[called[tariff.holidays]] = SUNDAY
+    elif tariff.holidays is not None:
         holidays = public_holidays(tariff.holidays, monday, 7 * dataset.weeks + 1)
         weekday[np.isin(day_number, [(day - monday).days for day in holidays])] = SUNDAY
-    day = np.datetime64(monday) + day_number.astype("timedelta64[D]")
-    called = {
-        days.name: np.isin(day, np.array(sorted(days.dates), "datetime64[D]"))
-        for days in tariff.called_days
-    }
     month = day.astype("datetime64[M]").astype(np.int64) % 12 + 1
-    quarters = Quarters(day, local % DAY_MIN // QUARTER_MIN, weekday, month, called)
+    quarters = Quarters(day, quarter, weekday, month, called)
     for array in (*quarters[:4], *called.values()):
         array.flags.writeable = False
     return quarters
+
+
+def _is_called(days: CalledDays, day: NDArray[np.datetime64], quarter: Ints) -> NDArray[np.bool_]:
+    """(Q,) whether each quarter-hour is of a called day, which may begin after midnight.
+
+    Raises:
+        ScenarioError: where all its days lie before or after the series, or none is given.
+    """
+    known = np.array(sorted(days.dates), "datetime64[D]")
+    if known.size == 0 or known[0] > day[-1] or known[-1] < day[0]:
+        given = f"{known[0]} to {known[-1]}" if known.size else "None"
+        raise ScenarioError(
+            f"CalledDays.days of {days.name!r} is {given}, but the series are of {day[0]} to "
+            f"{day[-1]}; allowed: days that reach into the series"
+        )
+    began = day - (quarter < days.begins_quarter).astype("timedelta64[D]")
+    return np.asarray(np.isin(began, known))
 
 
 def _since(row: Any, quarters: Quarters) -> NDArray[np.bool_]:
@@ -211,6 +230,14 @@ def quarter_prices(tariff: Tariff, dataset: Dataset) -> Prices:
     )
 
 
+def finest_min(tariff: Tariff, price_minutes: int) -> int:
+    """Minutes in which no price changes: the market's, or fewer where rows change within them."""
+    rows = (tariff.energy, tariff.transfer, tariff.taxes, tariff.credits, tariff.export)
+    edges = [edge for row in itertools.chain(*rows) for edge in row.quarters]
+    edges += [days.begins_quarter for days in tariff.called_days]
+    return math.gcd(price_minutes, *(QUARTER_MIN * edge for edge in edges))
+
+
 def import_prices(prices: Prices) -> Floats:
     """All-in price of one more imported kWh in each quarter-hour, with VAT."""
     parts = prices.spot + prices.markup + prices.taxes + prices.transfer
@@ -244,16 +271,23 @@ class _RuleQuarters(NamedTuple):
     row: Ints
 
 
-def _rule_quarters(rule: PeakRule, tariff: Tariff, quarters: Quarters) -> _RuleQuarters:
-    _check_begun(rule.prices, quarters, "PeakRule.prices")
+def peak_factor(rule: PeakRule, quarters: Quarters) -> Floats:
+    """(Q,) by how much an import counts in a rule."""
     factor = np.ones(quarters.day.size)
     for weight in rule.weights:
         factor[holds(weight, quarters)] = weight.factor
+    return factor
+
+
+def _rule_quarters(rule: PeakRule, tariff: Tariff, quarters: Quarters) -> _RuleQuarters:
+    _check_begun(rule.prices, quarters, "PeakRule.prices")
     number = np.full(quarters.day.size, -1)
     for place, price in enumerate(rule.prices):
         number[holds(price, quarters)] = place
     per_kw = np.array([*(price.per_kw for price in rule.prices), 0.0])
-    return _RuleQuarters(factor, per_kw[number] * _of_sum(rule, tariff, quarters), number)
+    return _RuleQuarters(
+        peak_factor(rule, quarters), per_kw[number] * _of_sum(rule, tariff, quarters), number
+    )
 
 
 def _of_sum(rule: PeakRule, tariff: Tariff, quarters: Quarters) -> Floats:

@@ -111,6 +111,11 @@ def _check_fits(scenario: Scenario, dataset: Dataset) -> None:
             f"the data set's prices are in {dataset.currency!r}; allowed: the scenario's currency, "
             f"{scenario.currency!r}"
         )
+    if dataset.net_load != scenario.household.net_load:
+        raise ScenarioError(
+            f"the data set's net_load is {dataset.net_load!r}; allowed: the scenario's "
+            f"household.net_load, {scenario.household.net_load!r}"
+        )
     if dataset.zone != scenario.data.zone:
         raise ScenarioError(
             f"the data set's zone is {dataset.zone!r}; allowed: the scenario's data.zone, "

@@ -24,15 +24,27 @@ import pandas as pd
 import pytest
 
 from ev_gym.env import EVChargingEnv
-from ev_gym.invoice import COLUMNS, invoices
+from ev_gym.invoice import COLUMNS, invoices, year_bill
 from ev_gym.runtime.compiling import INTERPRETED
-from ev_gym.scenario import Charger, Driving, Household, Price, Scenario, Tariff, Vehicle
+from ev_gym.scenario import (
+    Charger,
+    Driving,
+    Household,
+    PeakPrice,
+    PeakRule,
+    Price,
+    Scenario,
+    Share,
+    Tariff,
+    Vehicle,
+)
 from ev_gym.scenario.known_tariffs import TARIFFS
 from ev_gym.series.dataset import Dataset
 from ev_gym.series.limits import DataError
 from tests.support.power_charge_by_rule import by_the_rule
 from tests.support.small_series import STOCKHOLM, local_times, series
 from tests.support.tariffs import peak_rule, vat_of
+from tests.support.worked_months import house_of, idle_history, worked_series
 
 SWEDISH = ("ellevio-2025", "goteborg-2025", "vattenfall-time-2025", "seom-2020")
 PEAKS_KW = {(0, 18): 6.0, (2, 17): 7.0, (2, 18): 8.0, (6, 21): 10.0, (6, 23): 14.0}
@@ -326,4 +338,115 @@ def test_an_empty_history_has_no_invoices() -> None:
     """A frame without rows, with the columns of any other."""
     history = july_with_sun(worked_month(2025, 7))[:0]
     bills = invoices(household(Tariff()), history, worked_month(2025, 7))
-    assert bills.shape == (0, 13)
+    assert bills.shape == (0, 17)
+
+
+# --- what is shown beside what is booked, and a year's ceiling ---
+
+# The house's peaks by month, kW; in all other hours it draws 1 kW.
+MONTHLY_KW = (9.0, 8.0, 2.0, 5.5, 3.0, 2.0, 2.0, 4.0, 6.0, 5.0, 7.5, 8.5)
+TWELFTHS = PeakRule(count=1, floor_kw=2.5, invoice_months=12, prices=(PeakPrice(per_kw=4.0),))
+PAID_IN_TWELFTHS = Tariff(vat=(Share(share=0.06),), peaks=(TWELFTHS,))
+
+
+def years_of_peaks(weeks: int) -> Dataset:
+    """From Monday 30 December 2024 on, the same peaks in each year, on the 15th at 18."""
+
+    def load_kw(local: datetime) -> float:
+        return MONTHLY_KW[local.month - 1] if (local.day, local.hour) == (15, 18) else 1.0
+
+    first = datetime(2024, 12, 30)
+    return worked_series(first, weeks, "Europe/Stockholm", "SEK", load_kw, lambda local: 0.5)
+
+
+def test_in_a_year_repeated_for_ever_booked_and_shown_are_equal() -> None:
+    """The second of two equal years: each peak is booked once, and shown in twelve twelfths.
+
+    The earlier months are found in the series, of the house alone. Peaks of 2.0 kW count as 2.5:
+    9 + 8 + 2.5 + 5.5 + 3 + 2.5 + 2.5 + 4 + 6 + 5 + 7.5 + 8.5 = 64 kW at 4.00.
+    """
+    dataset = years_of_peaks(106)
+    scenario = house_of(PAID_IN_TWELFTHS, "Europe/Stockholm", 365)
+    bills = invoices(scenario, idle_history(scenario, dataset, "2026-01-01"), dataset)
+    assert bills["power"].tolist() == pytest.approx(
+        [4.0 * max(2.5, kw) for kw in MONTHLY_KW], abs=1e-9
+    )
+    assert bills["shown_power"].tolist() == pytest.approx([4.0 * 64.0 / 12.0] * 12, abs=1e-9)
+    year = year_bill(PAID_IN_TWELFTHS, bills)
+    assert year.booked_total == pytest.approx(year.shown_total, abs=1e-9)
+    assert year.booked_total == pytest.approx(bills["total"].sum(), abs=1e-9)
+
+
+def test_the_first_months_of_a_meter() -> None:
+    """What is before the series counts as the floor; days of December 2024 had 1 kW.
+
+    January shows (9 + 11 x 2.5) / 12, February (9 + 8 + 10 x 2.5) / 12. Given months count instead:
+    with 6 kW in December (9 + 6 + 10 x 2.5) / 12. The total moves with it, with VAT.
+    """
+    dataset = years_of_peaks(20)
+    scenario = house_of(PAID_IN_TWELFTHS, "Europe/Stockholm", 59)
+    history = idle_history(scenario, dataset, "2025-01-01")
+    bills = invoices(scenario, history, dataset)
+    shown = [4.0 * (9 + 11 * 2.5) / 12, 4.0 * (9 + 8 + 10 * 2.5) / 12]
+    assert bills["shown_power"].tolist() == pytest.approx(shown, abs=1e-9)
+    less = 1.06 * (bills["power"] - bills["shown_power"])
+    assert (bills["total"] - less).tolist() == pytest.approx(bills["shown_total"].tolist())
+    given = invoices(scenario, history, dataset, [6.0])
+    assert given["shown_power"].iloc[0] == pytest.approx(4.0 * (9 + 6 + 25) / 12, abs=1e-9)
+
+
+def test_a_mean_over_months_of_an_episode_that_begins_within_one() -> None:
+    """From the 20th on January's 9 kW, on the 15th, still are its peak; nothing is added."""
+    dataset = years_of_peaks(20)
+    scenario = house_of(PAID_IN_TWELFTHS, "Europe/Stockholm", 20)
+    bills = invoices(scenario, idle_history(scenario, dataset, "2025-01-20"), dataset)
+    above = 4.0 * (9.0 + 11 * 2.5) / 12 - 4.0 * 9.0
+    assert bills["shown_power"].iloc[0] == pytest.approx(bills["power"].iloc[0] + above, abs=1e-9)
+
+
+def test_a_mean_over_months_needs_the_house_s_series() -> None:
+    """A history of another load is refused with the difference."""
+    dataset = years_of_peaks(20)
+    scenario = house_of(PAID_IN_TWELFTHS, "Europe/Stockholm", 20)
+    history = idle_history(scenario, dataset, "2025-01-20")
+    with pytest.raises(DataError, match=r"load_kw is that of no house .* 0.25 kW away\); allowed"):
+        invoices(scenario, history.assign(load_kw=history["load_kw"] + 0.25), dataset)
+
+
+def test_a_ceiling_is_settled_on_the_year() -> None:
+    """744 + 672 kWh and 8 + 7 of peaks are 1,431: transfer at 0.10 costs 143.10, peaks 68.
+
+    At most 0.12 a kWh are 171.72, so 211.10 - 171.72 = 39.38 are too much, with VAT 41.7428. Shown
+    are other peaks, 4 x (36.5 + 42) / 12 = 26.1667: 169.2667 is below the ceiling. A ceiling of
+    0.01 leaves what peaks cost at their floor, 2 x 10.
+    """
+    dataset = years_of_peaks(20)
+    history = None
+    for ceiling, booked, shown in (
+        (0.12, 39.38, 0.0),
+        (0.01, 143.10 + 68.0 - 20.0, 143.10 + 26.1666667 - 20.0),
+        (None, 0.0, 0.0),
+    ):
+        tariff = dataclasses.replace(
+            PAID_IN_TWELFTHS, transfer=(Price(per_kwh=0.10),), network_ceiling_per_kwh=ceiling
+        )
+        scenario = house_of(tariff, "Europe/Stockholm", 59)
+        history = idle_history(scenario, dataset, "2025-01-01") if history is None else history
+        bills = invoices(scenario, history, dataset)
+        year = year_bill(tariff, bills)
+        assert (year.months, year.import_kwh) == (2, pytest.approx(1431.0, abs=1e-9))
+        assert -year.booked_ceiling == pytest.approx(1.06 * booked, abs=1e-6)
+        assert -year.shown_ceiling == pytest.approx(1.06 * shown, abs=1e-6)
+        assert year.booked_total == pytest.approx(bills["total"].sum() - 1.06 * booked, abs=1e-6)
+        assert year.shown_total == pytest.approx(
+            bills["shown_total"].sum() - 1.06 * shown, abs=1e-6
+        )
+
+
+def test_a_year_s_bill_is_of_at_most_twelve_months() -> None:
+    scenario = household(Tariff())
+    bills = invoices(scenario, july_with_sun(worked_month(2025, 7)), worked_month(2025, 7))
+    with pytest.raises(DataError, match=r"bills hold 0 months; allowed: 1 to 12"):
+        year_bill(Tariff(), bills[:0])
+    with pytest.raises(DataError, match=r"bills hold 13 months; allowed: 1 to 12"):
+        year_bill(Tariff(), pd.concat([bills] * 13))

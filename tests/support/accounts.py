@@ -20,10 +20,18 @@ Array = NDArray[Any]
 LINE_KW_PER_A = 0.23
 
 
+def export_limit_kw(episode: Episode | Episodes) -> Array:
+    """Most power fed into the grid: nothing where that earns less than the sun is cut off below."""
+    house, solar = episode.env.scenario.household, episode.env.scenario.solar
+    limit_kw = house.limit_kw if house.export_limit_kw is None else house.export_limit_kw
+    price = episode.of("export_price_per_kwh")
+    below = -np.inf if solar.curtail_below_price is None else solar.curtail_below_price
+    return np.where(price < below, 0.0, limit_kw)
+
+
 def sun_let_through_kw(episode: Episode, used_kw: Array, given_kw: Array) -> Array:
     """The sun, less what would leave the house above its export limit."""
-    house = episode.env.scenario.household
-    limit_kw = house.limit_kw if house.export_limit_kw is None else house.export_limit_kw
+    limit_kw = export_limit_kw(episode)
     return np.minimum(episode.sun_kw(), np.maximum(0.0, limit_kw + used_kw - given_kw))
 
 
@@ -61,15 +69,17 @@ def line_currents_a(episode: Episode | Episodes, with_cars: bool, sun_kw: Array)
 
 
 def by_line(scenario: Scenario) -> bool:
-    """Whether each line has a fuse of its own, rather than one limit for all together."""
-    return scenario.household.connection_kw is None and scenario.household.phases == 3
+    """Whether each of three lines has a fuse of its own."""
+    return scenario.household.fuse_a is not None and scenario.household.phases == 3
 
 
 def over_kw(episode: Episode | Episodes, with_cars: bool, sun_kw: Array) -> Array:
-    """Power above the connection's limit or, where each line has one, above the fuses."""
+    """Power above the fuses of three lines, or above the limit of all of them; the larger."""
     house = episode.env.scenario.household
-    if by_line(episode.env.scenario):
-        over_a = line_currents_a(episode, with_cars, sun_kw) - house.fuse_a
-        return np.asarray(LINE_KW_PER_A * np.maximum(0.0, over_a).sum(axis=-1))
     cars_kw = with_cars * episode.of("charge_kw").sum(axis=-1)
-    return np.maximum(0.0, episode.of("load_kw") - sun_kw + cars_kw - house.limit_kw)
+    net_kw = episode.of("load_kw") - sun_kw + cars_kw
+    if not by_line(episode.env.scenario):
+        return np.maximum(0.0, net_kw - house.limit_kw)
+    over_a = line_currents_a(episode, with_cars, sun_kw) - house.fuse_a
+    over_fuses_kw = LINE_KW_PER_A * np.maximum(0.0, over_a).sum(axis=-1)
+    return np.asarray(np.maximum(over_fuses_kw, net_kw - (house.connection_kw or np.inf)))

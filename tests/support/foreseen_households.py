@@ -35,7 +35,7 @@ CAR = Vehicle(
 LOSSY = replace(CAR, eta=0.9, aux_kw=0.345)
 AT_HOME = Driving(pattern="daily", arrival_h=0.0, departure_h=24.0, trip_kwh=0.0, start_soc=0.2)
 ONE_HOUR = replace(AT_HOME, departure_h=1.0)
-HOUSE = Household(annual_kwh=None, connection_kw=50.0)
+HOUSE = Household(annual_kwh=None, fuse_a=None, connection_kw=50.0)
 
 
 def scenario(**changes: Any) -> Scenario:

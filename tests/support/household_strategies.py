@@ -20,6 +20,7 @@ from ev_gym.scenario.known_tariffs import TARIFFS
 from ev_gym.scenario.vehicle import TRIPS
 from ev_gym.series.dataset import Dataset
 from ev_gym.vector_env import EVChargingVectorEnv
+from tests.support.scenario_strategies import without_unread
 
 WEEKS = 2
 # A Monday 00:00 in Stockholm; summer time begins on the Sunday, a month on the Monday after it.
@@ -148,18 +149,28 @@ def houses(draw: st.DrawFn) -> Household:
     """A house on one phase or on three, which its load may fill unequally."""
     phases = draw(st.sampled_from((1, 3, 3, 3)))
     shares = st.sampled_from((None, (0.6, 0.3, 0.1), (1.0, 0.0, 0.0)))
+    # A fuse on each line, a limit in all, or both.
+    connection_kw = draw(st.sampled_from((None, None, 5.0, 11.0)))
+    fuses_a = st.sampled_from((6.0, 16.0, 25.0, 63.0))
     house = Household(
-        fuse_a=draw(st.sampled_from((6.0, 16.0, 25.0, 63.0))),
+        fuse_a=draw(fuses_a if connection_kw is None else st.one_of(st.none(), fuses_a)),
         phases=phases,
         annual_kwh=draw(st.sampled_from((None, 12_000.0))),
-        connection_kw=draw(st.sampled_from((None, None, 11.0))),
+        connection_kw=connection_kw,
         line_shares=draw(shares) if phases == 3 else None,
     )
     export_limit_kw = draw(st.sampled_from((None, None, 0.0, min(3.0, house.limit_kw))))
     return replace(house, export_limit_kw=export_limit_kw)
 
 
-SOLAR = st.sampled_from((Solar(), Solar(peak_kw=5.0), Solar(peak_kw=30.0, inverter_kw=20.0)))
+SOLAR = st.sampled_from(
+    (
+        Solar(),
+        Solar(peak_kw=5.0),
+        Solar(peak_kw=30.0, inverter_kw=20.0),
+        Solar(peak_kw=15.0, curtail_below_price=0.0),
+    )
+)
 SEEDS = st.integers(0, 2**62)
 
 
@@ -172,12 +183,13 @@ def households(draw: st.DrawFn, **fixed: Any) -> Scenario:
     cars = draw(st.lists(st.one_of(vehicles(), models()), min_size=1, max_size=most))
     if house.phases == 1:
         cars = [replace(car, line=1) for car in cars]
+    charger = fixed.get("charger") or draw(chargers(house.phases, len(cars)))
     drawn = {
         "name": "drawn",
         "household": house,
         "solar": draw(SOLAR),
-        "charger": draw(chargers(house.phases, len(cars))),
-        "vehicles": tuple(cars),
+        "charger": charger,
+        "vehicles": without_unread(cars, charger),
         "driving": draw(drivings()),
         "tariff": draw(tariffs()),
         "time_step_min": step_min,

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ev_gym.physics import charger, household
+from ev_gym.physics import charger, household, meter
 from ev_gym.runtime.compiling import as_records
 from ev_gym.scenario import Charger, Scenario, Vehicle, preset
 from ev_gym.simulation.state_fields import VEHICLE_DTYPE, VEHICLE_STEP_DTYPE
@@ -88,8 +88,10 @@ def step(
     load_kw: float = 0.0,
     pv_kw: float = 0.0,
     now_min: int = 0,
+    export_price_per_kwh: float = 0.0,
 ) -> Step:
     """One step of these cars while the house takes and the sun gives so much."""
+    export_limit_kw = meter.export_limit_kw(tables.settings, export_price_per_kwh)
     vehicle_results = as_records(np.full(len(vehicles), np.nan, VEHICLE_STEP_DTYPE))
     fractions = np.array(actions, np.float32)
     charged_kw, discharged_kw = household.charge_cars(
@@ -100,10 +102,11 @@ def step(
         tables.settings,
         load_kw,
         pv_kw,
+        export_limit_kw,
         fractions,
         vehicle_results,
     )
     over_kw, alone_over_kw = household.overload_kw(
-        vehicles, tables.cars, tables.settings, vehicle_results, load_kw, pv_kw
+        vehicles, tables.cars, tables.settings, vehicle_results, load_kw, pv_kw, export_limit_kw
     )
     return Step(vehicle_results, charged_kw, discharged_kw, over_kw, alone_over_kw)

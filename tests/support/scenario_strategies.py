@@ -8,6 +8,7 @@ milliseconds and meets the rare cases.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
@@ -121,16 +122,28 @@ def owners_cars(draw: st.DrawFn, lines: int = 3) -> Vehicle:
     )
 
 
+def without_unread(cars: Iterable[Vehicle], charger: Charger) -> tuple[Vehicle, ...]:
+    """The cars with the default of `one_phase_max_a` where this charger never switches them."""
+    default = Vehicle().one_phase_max_a
+    return tuple(
+        car if charger.phase_switching and car.phases > 1 else replace(car, one_phase_max_a=default)
+        for car in cars
+    )
+
+
 @st.composite
 def households(draw: st.DrawFn) -> Household:
-    """A house on one or three phases, with a fuse on each or one limit, unevenly loaded or not."""
+    """A house on one or three phases, with fuses, one limit or both, unevenly loaded or not."""
     phases = draw(st.sampled_from((1, 3)))
     uneven = st.sampled_from((None, (0.5, 0.3, 0.2), (0.0, 0.0, 1.0)))
+    # A fuse on each line, a limit in all, or both.
+    connection_kw = draw(st.sampled_from((None, None, 5.0, 11.0)))
+    fuses_a = st.sampled_from((6.0, 10.0, 16.0, 25.0, 63.0))
     house = Household(
-        fuse_a=draw(st.sampled_from((6.0, 10.0, 16.0, 25.0, 63.0))),
+        fuse_a=draw(fuses_a if connection_kw is None else st.one_of(st.none(), fuses_a)),
         phases=phases,
         annual_kwh=draw(st.sampled_from((None, 12_000.0))),
-        connection_kw=draw(st.sampled_from((None, None, 11.0))),
+        connection_kw=connection_kw,
         line_shares=draw(uneven) if phases == 3 else None,
     )
     exported = draw(st.sampled_from((None, 0.0, 0.3, 1.0)))
@@ -138,11 +151,13 @@ def households(draw: st.DrawFn) -> Household:
 
 
 def solars() -> st.SearchStrategy[Solar]:
-    """No modules, or some to the south, or many to the east."""
+    """No modules, or some to the south, or many to the east; at times cut off at low prices."""
     return st.sampled_from(
         (
             Solar(),
             Solar(peak_kw=6.0, inverter_kw=4.0),
+            Solar(peak_kw=10.0, curtail_below_price=0.0),
+            Solar(peak_kw=6.0, curtail_below_price=0.6),
             Solar(peak_kw=20.0, azimuth_deg=90.0, tilt_deg=10.0),
         )
     )
@@ -228,12 +243,13 @@ def scenarios(draw: st.DrawFn, **fixed: Any) -> Scenario:
     step_min = draw(st.sampled_from((1, 5, 15, 30, 60)))
     household = fixed.get("household") or draw(households())
     cars = draw(st.lists(owners_cars(household.phases), min_size=1, max_size=3))
+    charger = fixed.get("charger") or draw(chargers(phases=household.phases, cars=len(cars)))
     drawn = {
         "name": "drawn",
         "household": household,
         "solar": draw(solars()),
-        "charger": draw(chargers(phases=household.phases, cars=len(cars))),
-        "vehicles": tuple(cars),
+        "charger": charger,
+        "vehicles": without_unread(cars, charger),
         "driving": draw(drivings()),
         "tariff": draw(tariffs()),
         "reward_weights": draw(WEIGHTS),

@@ -20,13 +20,18 @@ PLAIN = Scenario(household=Household(annual_kwh=None), tariff=BARE)
 
 
 @functools.cache
-def series(weeks: int = 52, price_minutes: int = 60, monday: datetime = WINTER) -> Dataset:
+def series(
+    weeks: int = 52,
+    price_minutes: int = 60,
+    monday: datetime = WINTER,
+    zone: str = "Europe/Stockholm",
+) -> Dataset:
     """Series in which no two prices are equal, so that a wrong hour shows."""
     rng = np.random.default_rng(5)
     slots = weeks * 168 * 60 // price_minutes
     return Dataset(
-        start=monday.replace(tzinfo=STOCKHOLM),
-        zone="Europe/Stockholm",
+        start=monday.replace(tzinfo=ZoneInfo(zone)),
+        zone=zone,
         load_kw=rng.uniform(0.2, 8.0, (3, weeks * 672)),
         price_per_kwh=rng.permutation(slots) / 1000.0 - 0.5,
         temperature_c=rng.uniform(-20.0, 30.0, weeks * 168),

@@ -14,7 +14,12 @@ from hypothesis import given, settings
 from ev_gym.physics.charger import FLOOR_A
 from ev_gym.scenario import Charger, Driving, Household, Scenario, Solar, Vehicle
 from ev_gym.scenario.charger import at_charger
-from tests.support.accounts import LINE_KW_PER_A, by_line, line_currents_a
+from tests.support.accounts import (
+    LINE_KW_PER_A,
+    by_line,
+    export_limit_kw,
+    line_currents_a,
+)
 from tests.support.household_strategies import SERIES, cases, run_case, run_episodes
 from tests.support.scenario_strategies import examples
 
@@ -143,16 +148,20 @@ def test_currents_and_phases_are_those_of_a_wallbox(case: Case) -> None:
 @settings(max_examples=examples(100))
 @given(cases())
 def test_cars_overload_neither_a_line_nor_the_whole(case: Case) -> None:
-    """With load management no fuse carries more, in or out, than it does without the cars."""
+    """With load management neither a fuse nor all lines carry more than without the cars.
+
+    In or out; each of the two limits counts where it is given.
+    """
     episodes = run_case(*case)
     house = episodes.scenario.household
     if not episodes.scenario.charger.load_management:
         return
     assert np.all(episodes.term("overload") >= -1e-7)
-    if not by_line(episodes.scenario):
-        most_kw = np.maximum(np.abs(episodes.of("load_kw") - episodes.of("pv_kw")), house.limit_kw)
+    if house.connection_kw is not None or not by_line(episodes.scenario):
+        limit_kw = house.connection_kw or house.limit_kw
+        most_kw = np.maximum(np.abs(episodes.of("load_kw") - episodes.of("pv_kw")), limit_kw)
         assert np.all(np.abs(episodes.of("grid_kw")) <= most_kw + ROUNDING)
-    else:
+    if by_line(episodes.scenario):
         with_cars_a = line_currents_a(episodes, True, episodes.of("pv_kw"))
         alone_a = line_currents_a(episodes, False, episodes.of("pv_kw"))
         most_a = np.maximum(np.abs(alone_a), house.fuse_a)
@@ -182,11 +191,12 @@ def test_sun_that_is_cut_off_relieves_no_line() -> None:
 @settings(max_examples=examples(60))
 @given(cases())
 def test_no_more_is_exported_than_the_grid_takes(case: Case) -> None:
-    """Sun is cut off and discharging cut down at the export limit, the connection's by default."""
+    """Sun is cut off and discharging cut down at the export limit, the connection's by default.
+
+    It is 0 where an exported kWh earns less than the price below which sun is cut off.
+    """
     episodes = run_case(*case)
-    house = episodes.scenario.household
-    limit_kw = house.limit_kw if house.export_limit_kw is None else house.export_limit_kw
-    assert np.all(episodes.of("grid_kw") >= -limit_kw - ROUNDING)
+    assert np.all(episodes.of("grid_kw") >= -export_limit_kw(episodes) - ROUNDING)
 
 
 @settings(max_examples=examples(40))

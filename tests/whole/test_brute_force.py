@@ -138,7 +138,9 @@ def tiny(draw: st.DrawFn) -> Scenario:
         bidirectional=st.booleans(),
         load_management=st.booleans(),
     )
-    car = replace(draw(vehicles()), chemistry=None, battery_age_years=2.0, line=1)
+    car = replace(
+        draw(vehicles()), chemistry=None, battery_age_years=2.0, line=1, one_phase_max_a=32
+    )
     scenario = draw(households(charger=draw(charger), vehicles=(car,), time_step_min=60, days=1))
     return replace(scenario, tariff=replace(scenario.tariff, peaks=()))
 

@@ -160,6 +160,7 @@ FLAT = series(price=SPOT, load_kw=0.5)
 LEVEL: dict[str, float] = {}
 TAXED = {"tax": 0.439, "transfer": 0.05, "vat": 0.25}
 NO_AGE = {"chemistry": None, "battery_age_years": Vehicle().battery_age_years}
+NO_SWITCH = {"one_phase_max_a": Vehicle().one_phase_max_a}
 NEVER_GONE = Driving(pattern="daily", arrival_h=12.0, departure_h=11.0, trip_km=0.0)
 
 
@@ -260,7 +261,7 @@ def drivers(draw: st.DrawFn) -> Scenario:
         household=Household(fuse_a=63.0, annual_kwh=None),
         solar=Solar(peak_kw=8.0) if sun else Solar(),
         charger=Charger(bidirectional=True),
-        vehicles=(replace(car, driving=draw(drivings()), **NO_AGE),),
+        vehicles=(replace(car, driving=draw(drivings()), **NO_AGE, **NO_SWITCH),),
         tariff=replace(tariff, public_price_per_kwh=public),
         time_step_min=draw(st.sampled_from((15, 60))),
         days=3,

@@ -5,12 +5,31 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from ev_gym.scenario.known_tariffs import sweden
+from ev_gym.scenario.known_tariffs import (
+    austria,
+    denmark,
+    finland,
+    flanders,
+    france,
+    germany,
+    netherlands,
+    norway,
+    spain,
+    sweden,
+    united_kingdom,
+)
 from ev_gym.scenario.parameters import ScenarioError, nearest
 from ev_gym.scenario.tariff import Tariff
 
+COUNTRIES: tuple[Any, ...] = (
+    *(sweden, norway, denmark, flanders, netherlands, germany, spain, france, united_kingdom),
+    *(finland, austria),
+)
 TARIFFS: dict[str, Tariff] = {
-    tariff.name: tariff for country in (sweden,) for tariff in country.TARIFFS
+    tariff.name: tariff for country in COUNTRIES for tariff in country.TARIFFS
+}
+COUNTRY_OF: dict[str, str] = {
+    tariff.name: country.COUNTRY for country in COUNTRIES for tariff in country.TARIFFS
 }
 
 # Names from before they carried their year.

@@ -28,10 +28,12 @@ ENERGY_TAX = tuple(
     }.items()
 )
 
+_TAX = "energy tax by year from secondary sources"
 _SCRAPED = (
-    "the company's web page as scraped in 2025, valid from 2025-01-01 (not its price list); "
-    "energy tax by year from secondary sources"
+    f"the company's web page as scraped in 2025, valid from 2025-01-01 (not its price list); {_TAX}"
 )
+
+COUNTRY = "Sweden"
 
 TARIFFS = (
     # 365.00 a month, 6.25 ore/kWh; 81.25 per kW of the mean of the three highest hours on
@@ -92,8 +94,7 @@ TARIFFS = (
     # of the three highest hours on weekdays 07-19, which may be hours of one day.
     Tariff(
         name="seom-2020",
-        source="the company's page (seom.se, undated), which shows the prices of 2020; energy tax "
-        "by year from secondary sources",
+        source=f"the company's page (seom.se, undated), which shows the prices of 2020; {_TAX}",
         holidays="SE",
         taxes=ENERGY_TAX,
         vat=VAT,
@@ -108,5 +109,47 @@ TARIFFS = (
                 prices=(PeakPrice(per_kw=44.6), PeakPrice(per_kw=89.2, months=WINTER)),
             ),
         ),
+    ),
+    # The same company today: 145.00 per kW from November to March, else 72.50, of the three highest
+    # such hours on different days.
+    Tariff(
+        name="seom-2026",
+        source="the company's page (seom.se) as quoted in public code, secondary; its fixed fee is "
+        f"not known and left out; {_TAX}",
+        holidays="SE",
+        taxes=ENERGY_TAX,
+        vat=VAT,
+        peaks=(
+            PeakRule(
+                weights=(
+                    Weight(factor=0.0),
+                    Weight(factor=1.0, from_time="07:00", to_time="19:00", weekdays=WORKDAYS),
+                ),
+                prices=(PeakPrice(per_kw=58.0), PeakPrice(per_kw=116.0, months=WINTER)),
+            ),
+        ),
+    ),
+    # Without a power charge from 2026-06-01 on; 20 A: 590.00 a month (16 A 450.00, 25 A 740.00,
+    # 35 A 1130.00), 26.0 ore/kWh.
+    Tariff(
+        name="ellevio-2026-06",
+        source="Ellevio's price list from 2026-06-01 (sakringsabonnemang-16-63a_260601.pdf) as "
+        "quoted in two public code bases that agree, secondary; press release of 2026-04-20; "
+        f"{_TAX}",
+        transfer=(Price(per_kwh=0.208),),
+        taxes=ENERGY_TAX,
+        vat=VAT,
+        fees=(Fee(amount=472.0),),
+    ),
+    # 49.00 per kW, three different days, all hours; 23.0 ore/kWh; 2,460.00 a year.
+    Tariff(
+        name="goteborg-2026",
+        source="Goteborg Energi's prices of 2026 (api.goteborgenergi.cloud/gridtariff/v0) as "
+        f"quoted in public code, secondary; {_TAX}",
+        transfer=(Price(per_kwh=0.184),),
+        taxes=ENERGY_TAX,
+        vat=VAT,
+        fees=(Fee(amount=1968.0, per="year"),),
+        peaks=(PeakRule(prices=(PeakPrice(per_kw=39.2),)),),
     ),
 )

@@ -14,7 +14,8 @@ from click.testing import CliRunner
 
 from baselines.cli.commands import main
 from baselines.comparison import benchmark, manifest, tasks
-from ev_gym.scenario import preset
+from ev_gym.scenario import Vehicle, preset
+from ev_gym.scenario.known_cars import known_cars
 from ev_gym.series.of_scenario import dataset_of
 
 ARGUMENTS = ["benchmark", "--days", "2", "--households", "2", "--seed", "1", "--seed", "2",
@@ -248,13 +249,28 @@ def test_run_takes_a_scenario_from_a_json_file(tmp_path: Path) -> None:
 def test_scenarios_lists_what_the_presets_hold() -> None:
     result = CliRunner().invoke(main, ["scenarios"])
     for words in ("stockholm:", "stockholm-measured:", "classic:", "13.8 kW", "0, 7.4 kW",
-                  "Citroën e-Berlingo M (46.3 kWh, wants 80%)", "ellevio-2025, in SEK",
+                  "Citroën e-Berlingo M (46.3 kWh, wants 80%)", "tariff       ellevio-2025, in SEK",
                   "65 SEK/kW a month, mean of the 3 highest hours",
                   "10 kW of PV, inverter 8 kW", "3 x 16 A, switches phases, bidirectional",
                   "Nissan Leaf 40 kWh"):  # fmt: skip
         assert words in result.output
     as_json = CliRunner().invoke(main, ["scenarios", "--json", "classic"])
     assert '"connection_kw": 11.0' in as_json.output
+
+
+def test_cars_lists_all_known_ones_and_says_how_to_add_one() -> None:
+    """A line for each, with its values; as JSON what makes the same cars."""
+    lines = CliRunner().invoke(main, ["cars"]).output.splitlines()
+    rows = {name: line for line in lines for name in known_cars() if line.startswith(name + "  ")}
+    assert list(rows) == list(known_cars())
+    zoe = rows["Renault Zoe R135 ZE50"].split()
+    assert zoe[-7:] == ["52.0", "3", "22.0", "17.4", "0.941", "0.422", "2022"]
+    assert any("add a row to ev_gym/scenario/known_cars.csv" in line for line in lines)
+    as_json = json.loads(CliRunner().invoke(main, ["cars", "--json"]).output)
+    assert list(as_json) == list(known_cars())
+    for name, values in as_json.items():
+        assert values.pop("listed") in (2022, 2025)
+        assert Vehicle(name=name, **values) == Vehicle.model(name)
 
 
 @pytest.mark.parametrize(

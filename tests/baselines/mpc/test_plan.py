@@ -60,6 +60,7 @@ def outlook(
         slots_h=[[1.0]] * n,
         slot_prices_per_kwh=[[price] for price in price_per_kwh],
         export_price_per_kwh=[0.0] * n,
+        export_kw=[50.0] * n,
         load_kw=[load_kw] * n,
         pv_kw=[0.0] * n,
         day=[0] * n,
@@ -185,6 +186,25 @@ def test_what_the_sun_leaves_is_taken_before_the_grid() -> None:
     assert plan.value_per_kwh == pytest.approx([1.0])
 
 
+@pytest.mark.parametrize(("export_kw", "energy_kwh"), [(50.0, 42.0), (0.0, 40.0)])
+def test_sun_that_is_cut_off_costs_nothing(export_kw: float, energy_kwh: float) -> None:
+    """6 kWh of surplus, for which 0.5 is paid if it is sold: into the battery, wanted or not.
+
+    Where it is cut off instead, the car takes the 4 kWh that it wants.
+    """
+    known = outlook([1.0], export_price_per_kwh=[-0.5], export_kw=[export_kw], pv_kw=[6.0])
+    plan = make_plan(site(solar={"peak_kw": 10.0}), known, [Stay(0, 36.0, 1.0, 40.0)])
+    assert planned_kwh(plan) == pytest.approx([energy_kwh])
+
+
+def test_when_a_site_cuts_off_its_sun() -> None:
+    """Below the price, weighted as all money of a plan; without one never."""
+    weighted = {"reward_weights": {"energy": 2.0}}
+    cuts = site(solar={"peak_kw": 10.0, "curtail_below_price": -0.1}, **weighted)
+    assert [cuts.export_kw(price) for price in (-0.21, -0.2)] == [0.0, pytest.approx(13.8)]
+    assert site(solar={"peak_kw": 10.0}).export_kw(-9.0) == pytest.approx(13.8)
+
+
 def test_no_car_draws_or_gives_less_than_6_a() -> None:
     """2.07 kW are half of 6 A: of 4.14 kWh so much comes from the sun, and goes to the house."""
     known = outlook([1.0], export_price_per_kwh=[0.1], worth_per_kwh=0.6)._replace(pv_kw=[2.07])
@@ -203,6 +223,26 @@ def test_two_cars_on_a_tight_connection() -> None:
     plan = make_plan(house, outlook([1.0, 1.5], load_kw=2.0, reserves=[[], []]), stays)
     assert planned_kwh(plan) == pytest.approx([40.0, 30.0])
     assert plan.charges_later == [[False], [True]]
+
+
+@pytest.mark.parametrize(
+    ("limits", "now_kwh"),
+    [
+        # A third of the 8.04 kW that fuses of 16 A leave beside 3 kW of house.
+        ({"fuse_a": 16}, 2.68),
+        ({"fuse_a": 16, "connection_kw": 6}, 2.68),
+        ({"fuse_a": 16, "connection_kw": 5}, 2.0),
+        ({"fuse_a": None, "connection_kw": 6}, 3.0),
+    ],
+)
+def test_a_car_on_one_phase_of_a_house_with_two_limits(
+    limits: dict[str, Any], now_kwh: float
+) -> None:
+    """It has the fuse of its line, and what is left in all."""
+    car = {**CAR, "phases": 1, "ac_max_kw": 7.36}
+    house = site(vehicles=[car], household=limits, charger={"max_current_a": 32})
+    plan = make_plan(house, outlook([1.0], load_kw=3.0), [Stay(0, 10.0, 1.0, 40.0)])
+    assert planned_kwh(plan) == pytest.approx([10.0 + now_kwh])
 
 
 def test_what_is_left_over_is_worth_something_up_to_the_limit() -> None:

@@ -208,7 +208,7 @@ def plain(scenario: Scenario) -> Scenario:
     return replace(
         scenario,
         charger=charger,
-        vehicles=cars,
+        vehicles=scenario_strategies.without_unread(cars, charger),
         solar=Solar(),
         tariff=replace(scenario.tariff, public_price_per_kwh=5.0, public_stop_cost=0.0),
         reward_weights=replace(scenario.reward_weights, missing=1.0, public=1.0),

@@ -234,12 +234,19 @@ def test_overload_where_nothing_manages_the_load(overload_price: float, cost: fl
     assert bound_of(case, [0.8], 4.0).cost == pytest.approx(cost - 10.0 * 0.8)
 
 
-def test_overload_of_one_line() -> None:
+@pytest.mark.parametrize(
+    ("connection_kw", "over_kw"),
+    # Of 11.9 kW in all 3.9 are above 8, less than the lines' 4.54; above 6 they are 5.9.
+    [(None, 7.9 - 3.68), (8.0, 7.9 - 3.68), (6.0, 5.9 - 0.32)],
+)
+def test_overload_of_one_line_or_in_all(connection_kw: float | None, over_kw: float) -> None:
     """6.9 kW from one line of 16 A that holds 1 kW already: 7.9 - 3.68 kW too much on that line.
 
     The house is 0.32 kW above the limit of its second line by itself, which stays out of it.
     """
-    house = Household(annual_kwh=None, fuse_a=16.0, line_shares=(0.2, 0.8, 0.0))
+    house = Household(
+        annual_kwh=None, fuse_a=16.0, connection_kw=connection_kw, line_shares=(0.2, 0.8, 0.0)
+    )
     case = scenario(
         household=house,
         charger=Charger(load_management=False, max_current_a=32),
@@ -247,19 +254,26 @@ def test_overload_of_one_line() -> None:
         driving=ONE_HOUR,
         tariff=replace(FREE, overload_price_per_kwh=1.0),
     )
-    cost = 6.9 * 0.8 + 1.0 * (7.9 - 3.68) + 3.1 * 5.0
+    cost = 6.9 * 0.8 + 1.0 * over_kw + 3.1 * 5.0
     assert bound_of(case, [0.8], 5.0).cost == pytest.approx(cost - 10.0 * 0.8)
 
 
-def test_load_management_grants_whole_amperes_of_one_line() -> None:
+@pytest.mark.parametrize(
+    ("connection_kw", "current_a"),
+    # In all 1.5 kW are left of 4.5, 6.5 A; of 6 kW 13 A, more than on the line.
+    [(None, 11), (4.5, 6), (6.0, 11)],
+)
+def test_load_management_grants_whole_amperes_of_one_line(
+    connection_kw: float | None, current_a: int
+) -> None:
     """16 A less 1 kW on that line leave 11.65 A, of which the car gets 11."""
     case = scenario(
-        household=Household(annual_kwh=None, fuse_a=16.0),
+        household=Household(annual_kwh=None, fuse_a=16.0, connection_kw=connection_kw),
         vehicles=(replace(CAR, phases=1),),
         charger=Charger(max_current_a=32),
         driving=ONE_HOUR,
     )
-    stored = 11 * 0.23
+    stored = current_a * 0.23
     cost = stored * 0.8 + (10.0 - stored) * 5.0 - 10.0 * 0.8
     assert bound_of(case, [0.8], 3.0).cost == pytest.approx(cost)
     nothing = bound_of(case, [0.8], 9.0)  # 2.9 A are left: below 6 A there is no current
@@ -275,6 +289,18 @@ def test_a_car_that_switches_charges_on_the_free_line() -> None:
     )
     cost = 3.68 * 0.8 + 6.32 * 5.0 - 10.0 * 0.8
     assert bound_of(case, [0.8], 3.68).cost == pytest.approx(cost)
+
+
+def test_a_car_of_two_phases_switches_to_the_free_line() -> None:
+    """Lines 2 and 3 are full; on the first alone 16 A are 3.68 kW."""
+    case = scenario(
+        household=Household(annual_kwh=None, fuse_a=16.0, line_shares=(0.0, 0.5, 0.5)),
+        charger=Charger(phase_switching=True),
+        vehicles=(replace(CAR, phases=2),),
+        driving=ONE_HOUR,
+    )
+    cost = 3.68 * 0.8 + 6.32 * 5.0 - 10.0 * 0.8
+    assert bound_of(case, [0.8], 2 * 3.68).cost == pytest.approx(cost)
 
 
 def test_one_car_makes_headroom_for_another() -> None:
@@ -303,6 +329,28 @@ def test_without_room_in_the_battery_nothing_is_gained(netting: str) -> None:
         tariff=replace(FREE, netting=netting),
     )
     assert bound_of(case, DIP).cost == pytest.approx(0.0, abs=1e-7)
+
+
+@pytest.mark.parametrize("netting", ["step", "none"])
+@pytest.mark.parametrize("price", [-0.5, 0.5])
+def test_sun_that_is_cut_off_for_its_price(netting: str, price: float) -> None:
+    """Below the price nothing is exported, as with a limit of 0; above it, it is not looked at.
+
+    The car, which can be discharged, may have all of the sun, and more at an import price below 0.
+    """
+    car = replace(CAR, limit_soc=1.0)
+    plain = scenario(
+        solar=Solar(peak_kw=20.0),
+        charger=Charger(bidirectional=True),
+        vehicles=(car,),
+        tariff=replace(FREE, netting=netting),
+    )
+    without_export = replace(plain, household=replace(HOUSE, export_limit_kw=0.0))
+    curtailed = replace(plain, solar=Solar(peak_kw=20.0, curtail_below_price=0.0))
+    prices = [price * (1.0 + hour % 3) for hour in range(24)]
+    costs = [bound_of(case, prices).cost for case in (plain, without_export, curtailed)]
+    assert costs[0] != pytest.approx(costs[1], abs=0.01)
+    assert costs[2] == pytest.approx(costs[1] if price < 0.0 else costs[0], abs=1e-9)
 
 
 def test_two_cars_share_the_headroom() -> None:

@@ -167,6 +167,24 @@ def test_load_based_charges_on_one_phase_where_three_do_not_fit(most_a: int) -> 
     assert (history["grid_kw"][history["charge_kw"] > 0] <= 5.5).all()
 
 
+@pytest.mark.parametrize(
+    ("limits", "limit_kw"),
+    [({"connection_kw": 5.5}, 5.5), ({"fuse_a": 8}, 5.52), ({"fuse_a": 8, "connection_kw": 5}, 5)],
+)
+def test_load_based_keeps_the_lower_of_both_limits(
+    limits: dict[str, float], limit_kw: float
+) -> None:
+    """The headroom that it observes is that of fuse or connection, whichever is less."""
+    charger = {**SWITCHING["charger"], "phase_switching": False}
+    del charger["switch_hold_min"]
+    scenario = {**SWITCHING, "charger": charger, "household": limits}
+    history, _ = drive(gym.make("EVCharging-v0", scenario=scenario), "load_based", seed=4, soc=0.2)
+    charging = history[history["charge_kw"] > 0]
+    assert len(charging) > 5
+    assert charging["grid_kw"].between(limit_kw - 0.69, limit_kw).any()
+    assert (charging["grid_kw"] <= limit_kw).all()
+
+
 @pytest.mark.parametrize("managed", [True, False])
 def test_a_single_line_is_kept_by_load_management_alone(managed: bool) -> None:
     """A car on one phase of a house with 16 A on each: all lines together leave it 32 A."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,17 @@ def test_one_phase_where_phases_are_switched(sun_kw: float, surplus_a: float, mi
     own = scenario(phase_switching=True)
     assert amperes(PvSurplus(own), sun_kw) == pytest.approx([surplus_a], abs=1e-5)
     assert amperes(MinPv(own), sun_kw) == pytest.approx([min_a], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("sun_kw", "surplus_a"),
+    # On one phase two amperes are one on two.
+    [(1.37, 0), (1.38, 3), (2.0, 4), (2.75, 5.5), (2.76, 6), (7.0, 15)],
+)
+def test_a_car_of_two_phases_where_phases_are_switched(sun_kw: float, surplus_a: float) -> None:
+    base = scenario(phase_switching=True)
+    own = replace(base, vehicles=(replace(base.vehicles[0], phases=2, ac_max_kw=7.36),))
+    assert amperes(PvSurplus(own), sun_kw) == pytest.approx([surplus_a], abs=1e-5)
 
 
 def test_levels_of_power() -> None:

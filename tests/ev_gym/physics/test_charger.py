@@ -17,7 +17,6 @@ from ev_gym.physics import charger
 from ev_gym.runtime.compiling import as_records
 from ev_gym.scenario import Charger, Household, ScenarioError, Vehicle
 from ev_gym.scenario.charger import at_charger
-from ev_gym.scenario.known_cars import known_cars
 from tests.support.physics_tables import (
     NEVER_MIN,
     NO_LEVELS,
@@ -126,7 +125,7 @@ def test_limits_of_all_cars_at_four_chargers(measured_folder: Path) -> None:
     path = measured_folder / "ev_models_openevdata_2022.csv"
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == len(known_cars()) == 31
+    assert len(rows) == 31
     for row in rows:
         name = " ".join(row[part] for part in ("brand", "model", "variant") if row[part])
         car = Vehicle.model(name)
@@ -230,11 +229,39 @@ def test_discharging_changes_phases_alike() -> None:
     assert vehicle["offered_kw"] == -22.0
 
 
-def test_only_a_three_phase_car_at_a_switching_charger_switches() -> None:
-    """All other cars keep their phases and get nothing below 6 A."""
+TWO_PHASES = Vehicle(phases=2, ac_max_kw=7.2, one_phase_max_a=20)  # 16 A on two phases
+
+
+def test_a_car_of_two_phases_switches_as_one_of_three() -> None:
+    """2.76 kW are 6 A on two phases; below, one phase carries 6 to 11 A, 1.38 to 2.53 kW.
+
+    Two amperes on one phase are one on two. Upwards one phase carries all up to its 20 A, 10 on
+    two, then two take over; downwards two keep all from their 6 A on.
+    """
+    car = cars_at(TWO_PHASES, charger=SWITCHING).cars[0]
+    assert at_charger(TWO_PHASES, SWITCHING) == (2, 16, 0.46, 7.2, 20)
+    down = ready([car])[0]
+    for asked_a, phases, current_a, power_kw in (
+        (16.0, 2, 16.0, 7.2),  # of 7.36 kW what the car takes
+        (6.0, 2, 6.0, 2.76),
+        (5.5, 1, 11.0, 2.53),
+        (3.0, 1, 6.0, 1.38),
+        (2.9, 1, 0.0, 0.0),
+        (10.0, 1, 20.0, 4.6),
+        (10.5, 2, 10.0, 4.6),
+    ):
+        down["held_until_min"] = 0
+        assert amperes(down, asked_a / 16, 0, car) == (phases, current_a)
+        assert down["offered_kw"] == pytest.approx(power_kw, abs=1e-12)
+    back = ready([car])[0]
+    assert amperes(back, -5.5 / 16, 0, car) == (1, -11.0)
+
+
+def test_other_cars_never_switch() -> None:
+    """Without a charger that switches, or on one phase: nothing below 6 A."""
     for vehicle, at in (
         (LARGE, Charger(max_current_a=32)),
-        (Vehicle(phases=2, ac_max_kw=7.2), SWITCHING),
+        (Vehicle(phases=2, ac_max_kw=7.2), Charger(max_current_a=32)),
         (Vehicle(phases=1, ac_max_kw=7.4), SWITCHING),
     ):
         tables = cars_at(vehicle, charger=at)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ev_gym.scenario import Charger, Household, Scenario, Vehicle
+from ev_gym.scenario import Charger, Household, Scenario, Solar, Vehicle
 from tests.support.physics_tables import NEVER_MIN, cars_at, ready, step, tables_of
 from tests.support.scenario_strategies import examples, vehicles
 
@@ -76,6 +76,74 @@ def test_overload_in_all() -> None:
     assert step(ready(tables.cars), tables, [1, 1], load_kw=4.0).over_kw == pytest.approx(14.96)
     taken = step(ready(tables.cars), tables, [1, 0], load_kw=14.0, pv_kw=2.0)
     assert (taken.over_kw, taken.alone_over_kw) == pytest.approx((11.96, 0.96), abs=1e-12)
+
+
+# --- a fuse on each line and a limit in all ---
+
+BOTH = replace(FUSE_16, connection_kw=6.0)
+SECOND = replace(SINGLE, line=2)
+
+
+@pytest.mark.parametrize(
+    ("house", "currents_a"),
+    [
+        # 16 - 4.348 A are left on each line, as many on both: 5.06 kW.
+        (FUSE_16, [11.0, 11.0]),
+        # 9 kW less the house's 3 are 26 A for both, and a line carries no more than 11.
+        (replace(FUSE_16, connection_kw=9.0), [11.0, 11.0]),
+        # 3 kW are 13 A, seven of them for the first car and six for the other.
+        (BOTH, [7.0, 6.0]),
+        # 2.5 kW are 10 A, too few for six each.
+        (replace(FUSE_16, connection_kw=5.5), [10.0, 0.0]),
+        # Without a fuse 9 kW leave 26 A, 13 for each car.
+        (Household(fuse_a=None, connection_kw=9.0), [13.0, 13.0]),
+    ],
+)
+def test_the_lower_of_both_limits_counts(house: Household, currents_a: list[float]) -> None:
+    """3 kW of house on three lines, and cars on the first and on the second."""
+    tables = cars_at(SINGLE, SECOND, charger=Charger(max_current_a=32), household=house)
+    assert tables.settings["by_line"] == (house.fuse_a is not None)
+    taken = step(ready(tables.cars), tables, [1.0, 1.0], load_kw=3.0)
+    assert taken.vehicle_results["current_a"].tolist() == currents_a
+    assert taken.over_kw == 0.0
+
+
+def test_discharging_makes_room_in_all_and_not_on_another_line() -> None:
+    """3 kW and 11 A of the first car, 2.53 kW more, are left in all; on line 2 11 A as ever."""
+    tables = cars_at(SINGLE, SECOND, charger=V2G, household=replace(BOTH, connection_kw=4.0))
+    for action, currents_a in ((0.0, [0.0, 0.0]), (-11 / 32, [-11.0, 11.0])):
+        taken = step(ready(tables.cars, 40.0), tables, [action, 1.0], load_kw=3.0)
+        assert taken.vehicle_results["current_a"].tolist() == currents_a
+
+
+@pytest.mark.parametrize(
+    ("connection_kw", "over_kw", "alone_kw"),
+    [
+        # Line 1 carries 36.35 of 16 A, 4.68 kW above; in all 10.36 kW.
+        (None, 4.68, 0.0),
+        (6.0, 4.68, 0.0),  # 4.36 above the limit in all
+        (5.0, 5.36, 0.0),
+        (2.0, 8.36, 1.0),  # and the house alone 1 above it
+    ],
+)
+def test_overload_is_the_larger_of_both(
+    connection_kw: float | None, over_kw: float, alone_kw: float
+) -> None:
+    house = replace(FUSE_16, connection_kw=connection_kw)
+    unmanaged = Charger(max_current_a=32, load_management=False)
+    tables = cars_at(SINGLE, charger=unmanaged, household=house)
+    taken = step(ready(tables.cars), tables, [1.0], load_kw=3.0)
+    assert (taken.over_kw, taken.alone_over_kw) == pytest.approx((over_kw, alone_kw), abs=1e-9)
+
+
+def test_alike_lines_have_the_lower_limit() -> None:
+    """11.04 kW of fuses and 9 kW in all, less 3 kW: 8 A of 0.69 kW."""
+    house = replace(FUSE_16, connection_kw=9.0)
+    tables = cars_at(TRIPLE, charger=Charger(), household=house)
+    assert (tables.settings["by_line"], tables.settings["limit_kw"], house.limit_kw) == (0, 9, 9)
+    taken = step(ready(tables.cars), tables, [1.0], load_kw=3.0)
+    assert taken.vehicle_results["current_a"][0] == 8.0
+    assert replace(house, connection_kw=12.0).limit_kw == pytest.approx(11.04)
 
 
 # --- discharging ---
@@ -201,6 +269,41 @@ def test_sun_that_is_cut_off_is_no_room(car: Vehicle) -> None:
     assert taken.vehicle_results["current_a"].tolist() == [8.0, 8.0]
 
 
+@pytest.mark.parametrize("car", [TRIPLE, SINGLE])
+def test_sun_that_is_cut_off_for_its_price_is_no_room_either(car: Vehicle) -> None:
+    """As where nothing may be exported: 16 A of the fuse for two cars, or 20 with the sun counted.
+
+    9 kW of sun less 3 of the house are 8.7 A more on each line.
+    """
+    tables = cars_at(
+        *(car, car),
+        charger=Charger(max_current_a=32),
+        household=FUSE_16,
+        solar=Solar(peak_kw=10.0, curtail_below_price=0.0),
+    )
+    for price, current_a in ((-0.01, 8.0), (0.0, 12.0)):
+        taken = step(
+            *(ready(tables.cars), tables, [1.0, 1.0]),
+            load_kw=3.0,
+            pv_kw=9.0,
+            export_price_per_kwh=price,
+        )
+        assert taken.vehicle_results["current_a"].tolist() == [current_a, current_a]
+
+
+def test_nothing_is_fed_back_while_it_would_earn_too_little() -> None:
+    """Of -11 kW a car may give what the house uses beside the sun: 4.2 kW, 6 A of three phases."""
+    tables = cars_at(*(TRIPLE,), charger=V2G, solar=Solar(peak_kw=10.0, curtail_below_price=0.0))
+    for price, given_kw in ((-0.01, 4.14), (0.0, 11.0)):
+        taken = step(
+            *(ready(tables.cars, 40.0), tables, [-1.0]),
+            load_kw=5.2,
+            pv_kw=1.0,
+            export_price_per_kwh=price,
+        )
+        assert taken.discharged_kw == pytest.approx(given_kw)
+
+
 def test_a_car_in_which_nothing_flows_shows_no_current() -> None:
     """Full, at its floor, or offered less than it needs itself; alone, where nothing is shared."""
     tables = cars_at(TRIPLE, charger=V2G, household=Household(fuse_a=63.0))
@@ -220,6 +323,7 @@ def households(draw: st.DrawFn) -> Scenario:
     """A managed household whose lines may differ, with cars of all kinds at any charger."""
     house = Household(
         fuse_a=draw(st.sampled_from((10.0, 16.0, 25.0, 63.0))),
+        connection_kw=draw(st.sampled_from((None, None, 5.0, 9.0))),
         export_limit_kw=draw(st.sampled_from((None, 0.0, 5.0))),
         line_shares=draw(st.sampled_from((None, (0.5, 0.3, 0.2), (1.0, 0.0, 0.0)))),
     )
@@ -303,7 +407,12 @@ def test_balance_limits_and_fuses(scenario: Scenario, seed: int, sun_kw: float) 
         line_a = free_a + lines_a(records, cars, done)
         over_kw = max(0.0, net_kw + charged_kw - limit_kw)
         if tables.settings["by_line"]:
-            over_kw = 0.23 * np.maximum(0.0, line_a - fuse_a).sum()
+            over_kw = max(
+                0.23 * np.maximum(0.0, line_a - fuse_a).sum(),
+                net_kw + charged_kw - tables.settings["total_kw"],
+            )
+            total_kw = max(tables.settings["total_kw"], net_kw)
+            assert net_kw + charged_kw <= total_kw + 1e-6
             assert np.all(line_a <= np.maximum(fuse_a, house_a) + 1e-6)
             assert np.all(line_a >= np.minimum(-fuse_a, free_a) - 1e-6)
         else:

@@ -201,6 +201,40 @@ def test_what_is_bought_and_sold_by_hand(
     assert traded(*powers) == pytest.approx(expected, abs=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("powers", "sells", "expected"),
+    [
+        # 4 kW of sun on 1 kW of load: 3 sold, for which 0.05 a kWh are paid, as long as it is 0.1.
+        ((1.0, 4.0, 0.0, 0.0), -0.05, (4.0, -3.0, 0.0375, 0.0375, 0.0)),
+        ((1.0, 4.0, 0.0, 0.0), -0.1, (4.0, -3.0, 0.075, 0.075, 0.0)),
+        # At less the sun gives what the house uses, and what a car takes up to all 4 kW.
+        ((1.0, 4.0, 0.0, 0.0), -0.11, (1.0, 0.0, 0.0, 0.0, 0.0)),
+        ((1.0, 4.0, 2.0, 0.0), -0.11, (3.0, 0.0, 0.0, 0.0, 0.0)),
+        ((1.0, 4.0, 5.0, 0.0), -0.11, (4.0, 2.0, 1.0, 0.0, -1.0)),
+        # What a car gives takes the sun's place.
+        ((1.0, 4.0, 0.0, 0.5), -0.11, (0.5, 0.0, 0.0, 0.0, 0.0)),
+        # Without enough sun there is nothing to cut off.
+        ((3.0, 1.0, 0.0, 0.0), -0.11, (1.0, 2.0, 1.0, 1.0, 0.0)),
+    ],
+)
+def test_sun_is_cut_off_where_selling_costs(
+    powers: tuple[float, ...], sells: float, expected: tuple[float, ...]
+) -> None:
+    """A quarter-hour at 2.00 to buy; nothing is exported below -0.10, with the car or without."""
+    settings = tables_of(
+        Scenario(
+            household=Household(fuse_a=16.0),
+            solar=Solar(peak_kw=10.0, curtail_below_price=-0.1),
+            charger=Charger(bidirectional=True),
+        )
+    ).settings
+    load_kw, sun_kw, charged_kw, discharged_kw = powers
+    result = record(load_kw=load_kw, pv_kw=sun_kw, price_per_kwh=BUYS, export_price_per_kwh=sells)
+    meter.bill(result, settings, charged_kw, discharged_kw)
+    names = ("pv_kw", "grid_kw", "energy_cost", "house_cost", "energy_term")
+    assert [float(result[name]) for name in names] == pytest.approx(expected, abs=1e-12)
+
+
 def test_without_netting_every_kwh_is_bought_and_sold_in_full() -> None:
     """1 kW of load costs 0.50 although 4 kW of sun are sold for 0.50; 3 kW of charging 1.50."""
     sun_kw, grid_kw, cost, house, term = traded(1.0, 4.0, 3.0, 0.0, IN_FULL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -153,7 +154,7 @@ def test_a_nearly_full_car_leaves_what_it_cannot_use() -> None:
 def shared_by_line(headroom_a: tuple[float, ...], cars: Any, amperes: list[float]) -> list[float]:
     """What cars that asked for these currents get, with so much left on each line."""
     records = asking(cars, amperes)
-    charger.share_lines(records, cars, NO_LEVELS, headroom_a)
+    charger.share_lines(records, cars, NO_LEVELS, math.inf, headroom_a)
     expected_kw = np.minimum(records["current_a"] * records["kw_per_a"], cars["max_kw"])
     assert records["offered_kw"].tolist() == expected_kw.tolist()
     currents: list[float] = records["current_a"].tolist()
@@ -210,7 +211,7 @@ def test_levels_of_the_lines() -> None:
         ((30.0, 20.0, 5.0), [0.0, 7.2]),
     ):
         records = asking(table, [7.4, 7.4], levels_kw)
-        charger.share_lines(records, table, levels_kw, headroom_a)
+        charger.share_lines(records, table, levels_kw, math.inf, headroom_a)
         assert records["offered_kw"].tolist() == granted_kw
 
 

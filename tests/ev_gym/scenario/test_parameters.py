@@ -135,7 +135,8 @@ def test_bounds_themselves_are_allowed(kind: type, field: Any) -> None:
         "Charger.switch_hold_min": {"phase_switching": True},
         **{f"Solar.{own.name}": {"peak_kw": 5.0} for own in dataclasses.fields(Solar)},
         "Solar.peak_kw": {},
-        "Household.export_limit_kw": {"connection_kw": 500.0},
+        "Household.export_limit_kw": {"connection_kw": 500.0, "fuse_a": None},
+        "Household.fuse_a": {"connection_kw": 500.0},
         "Scenario.currency": {"tariff": Tariff(currency="EUR")},
     }
     name = f"{kind.__name__}.{field.name}"
@@ -196,6 +197,14 @@ def test_bounds_themselves_are_allowed(kind: type, field: Any) -> None:
         (
             lambda: Household(fuse_a=16.0, export_limit_kw=11.5),
             "export_limit_kw is 11.5; allowed: at most what the connection carries, 11.04 kW",
+        ),
+        (
+            lambda: Household(fuse_a=25.0, connection_kw=11.0, export_limit_kw=11.5),
+            "export_limit_kw is 11.5; allowed: at most what the connection carries, 11 kW",
+        ),
+        (
+            lambda: Household(fuse_a=None),
+            "Household.fuse_a is None and Household.connection_kw is None; allowed: None for",
         ),
         (lambda: Driving(routine_shares=(0.5, 0.5)), "three shares that add up to 1"),
         (lambda: Driving(routine_shares=(0.5, 0.4, 0.2)), "Driving.routine_shares is (0.5, 0.4"),
@@ -346,8 +355,8 @@ def test_tables_of_parameters() -> None:
         "name": "fuse_a",
         "default": 20.0,
         "unit": "A",
-        "meaning": "main fuse, per phase",
-        "allowed": "a number from 6 to 200 A",
+        "meaning": "main fuse, per phase; None, with connection_kw only: no fuse",
+        "allowed": "a number from 6 to 200 A, or None",
     }
     assert rows["time_step_min"]["allowed"] == "one of 1, 5, 15, 30, 60"
 

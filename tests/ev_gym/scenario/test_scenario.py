@@ -50,7 +50,8 @@ def as_json(scenario: Scenario) -> Any:
 
 
 def test_presets_by_name() -> None:
-    assert preset_names() == (*("stockholm", "stockholm-villa", "stockholm-measured", "classic"),)
+    expected = ["stockholm", "stockholm-villa", "stockholm-measured", "goteborg-2026", "classic"]
+    assert list(preset_names()) == expected
     for name in preset_names():
         assert as_scenario(name) == preset(name) == ev_gym.preset(name)
         assert preset(name).name == name
@@ -109,7 +110,14 @@ OTHER: dict[str, Any] = {
     **{"source": "classic", "zone": "UTC", "holidays": "NO"},
     **{"start": "2024-01-01", "currency": "EUR", "time_step_min": 60, "connection_kw": 9},
     **{"annual_kwh": 9000, "export_limit_kw": 5, "line_shares": [0.5, 0.3, 0.2]},
-    **{"peak_kw": 4, "inverter_kw": 4, "count": 1, "bidirectional": True},
+    **{
+        "peak_kw": 4,
+        "inverter_kw": 4,
+        "curtail_below_price": 0,
+        "net_load": True,
+        "count": 1,
+        "bidirectional": True,
+    },
     **{"phase_switching": True, "line": 3, "priority": 5, "chemistry": "lfp"},
     **{"driving": {"pattern": "daily"}, "trip_kwh": 5, "wear_price_per_kwh": 900},
     **{"energy": 0.3, "transfer": 0.2, "taxes": 0.1, "levy": 0.05, "credits": -0.1, "vat": 0.1},
@@ -122,7 +130,7 @@ OTHER: dict[str, Any] = {
     ),
     **{"temperature_c": 5, "eur_rate": 11, "stamp_zone": "UTC"},
     **{"price_column": "price", "ac_max_kw": 10, "min_soc": 0.2, "eta": 0.9, "days": 7},
-    **{"seed": 7, "holidays": "NO", "price_window": "hourly"},
+    **{"seed": 7, "price_window": "hourly", "prices_known": "agile"},
     **{part: {"path": "z.csv", "counter": True} for part in PARTS},
     "sek_rate": 0.1,
 }
@@ -151,6 +159,8 @@ def test_hash_changes_with_every_parameter() -> None:
             owner[name] = OTHER[name]
         if place == ("household", "phases"):
             plain["charger"]["phases"] = 1
+        if name == "one_phase_max_a":
+            plain["charger"]["phase_switching"] = True
         if name == "currency":
             plain.update({"currency": "EUR", "tariff": {**MONEY_IN_EURO, "currency": "EUR"}})
         changed = Scenario.from_dict(plain)
@@ -168,7 +178,7 @@ def test_frozen_and_hashable() -> None:
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(part, name, "changed")
     assert {scenario: 1}[Scenario()] == 1
-    assert len({preset(name) for name in preset_names()}) == 4
+    assert len({preset(name) for name in preset_names()}) == 5
 
 
 @pytest.mark.parametrize(
@@ -200,6 +210,24 @@ def test_frozen_and_hashable() -> None:
 def test_overrides_that_are_refused(changes: dict[Any, Any], said: str) -> None:
     for given in (changes, {"preset": "classic", **changes}):
         assert said in refusal(lambda given=given: as_scenario(given))
+
+
+def test_a_current_on_one_phase_that_nothing_reads_is_refused() -> None:
+    """Without switching, and for a car that has one phase; with two or three it is read."""
+    switching = Charger(phase_switching=True)
+    narrow = Vehicle(one_phase_max_a=16)
+    for phases in (2, 3):
+        car = dataclasses.replace(narrow, phases=phases)
+        assert Scenario(charger=switching, vehicles=(car,)).vehicles == (car,)
+    one = Vehicle(phases=1, ac_max_kw=3.68, one_phase_max_a=16)
+    levels = Charger(levels_kw=(0.0, 7.4))
+    for charger, car, why in (
+        (Charger(), narrow, "Charger.phase_switching is False"),
+        (levels, narrow, "Charger.phase_switching is False"),
+        (switching, one, "the vehicle has 1 phase"),
+    ):
+        said = refusal(lambda charger=charger, car=car: Scenario(charger=charger, vehicles=(car,)))
+        assert f"one_phase_max_a is 16, which has no effect because {why}; allowed then: 32" in said
 
 
 def test_overrides_on_a_preset() -> None:

@@ -186,6 +186,30 @@ STEPS = {"steps_kw": (0.0, 2.0, 5.0), "steps_price": (1.0, 2.0, 3.0)}
             lambda: PeakRule(count=1, different_days=False, prices=(PeakPrice(per_kw=1.0),)),
             "no effect because count is 1",
         ),
+        (
+            lambda: PeakRule(over="year", prices=(PeakPrice(per_kw=1.0, months=(1, 2)),)),
+            "PeakPrice.months is (1, 2); allowed for the peaks of a year: the first of a January",
+        ),
+        (
+            lambda: PeakRule(over="year", prices=(PeakPrice(valid_from="2025-07-01"),)),
+            "PeakPrice.valid_from is '2025-07-01' and",
+        ),
+        (
+            lambda: PeakRule(invoice_months=12, prices=(PeakPrice(**STEPS),)),
+            "PeakRule.invoice_months is 12; allowed with prices of some months, or with steps: 1",
+        ),
+        (
+            lambda: Tariff(peaks=(PeakRule(invoice_months=12, prices=(PeakPrice(),)),) * 2),
+            "PeakRule.invoice_months is [12, 12] in the rules of Tariff.peaks; allowed: above 1 in",
+        ),
+        (
+            lambda: Tariff(network_ceiling_per_kwh=0.3),
+            "network_ceiling_per_kwh is 0.3, which has no effect because there is neither transfer",
+        ),
+        (
+            lambda: CalledDays(days="2025-01-01", begins="24:00"),
+            "CalledDays.begins is '24:00'; allowed: a quarter-hour as HH:MM, from 00:00 to 23:45",
+        ),
         (lambda: Weight(from_time="06:10"), "from_time is '06:10'; allowed: a quarter-hour as"),
         (
             lambda: Weight(from_time="06:00", to_time="06:00"),

@@ -21,7 +21,7 @@ import pytest
 import ev_gym  # noqa: F401  # registers the env
 from baselines.cli.options import named_scenario
 from ev_gym.env import EVChargingEnv
-from ev_gym.scenario import Data, Price, Scenario, ScenarioError, Tariff, preset
+from ev_gym.scenario import Data, Household, Price, Scenario, ScenarioError, Tariff, preset
 from ev_gym.series.limits import DataError
 from ev_gym.series.of_scenario import dataset_of, worlds_of
 from ev_gym.simulation.observation import observation_slices
@@ -182,6 +182,18 @@ def test_an_edited_file_is_read_anew(own: dict[str, Any]) -> None:
     assert dataset_of(scenario).price_per_kwh[0] == pytest.approx(0.1 * 11.5, rel=1e-12)
 
 
+def test_a_net_load_from_files(own: dict[str, Any], tmp_path: Path) -> None:
+    """-1 kW rising by 0.1: below 0 for ten hours, which only a net load may be."""
+    own["load_file"] = write_csv(tmp_path / "net.csv", "load_kw", 15, lambda h: h / 10 - 1)
+    with pytest.raises(DataError, match=r"-1 kW; allowed is 0 to 100 kW.*\(`net_load`\)\."):
+        dataset_of(Scenario(data=Data(**own)))
+    scenario = Scenario(data=Data(**own), household=Household(net_load=True))
+    assert dataset_of(scenario).load_kw[0, :5] == pytest.approx([-1, -1, -1, -1, -0.9])
+    own["load_file"] = write_csv(tmp_path / "large.csv", "load_kw", 15, lambda h: -101.0)
+    with pytest.raises(DataError, match="allowed is -100 to 100 kW"):
+        dataset_of(Scenario(data=Data(**own), household=Household(net_load=True)))
+
+
 @pytest.mark.parametrize("role", ["price", "load", "temperature"])
 def test_a_missing_file_is_named(own: dict[str, Any], tmp_path: Path, role: str) -> None:
     """Also one that was there when the series were read first."""
@@ -314,9 +326,7 @@ def test_prices_of_a_market(monkeypatch: pytest.MonkeyPatch) -> None:
     area, first, last, source = asked[0]
     assert (area, source) == ("SE3", "energidataservice")
     assert (str(first), str(last)) == ("2024-10-21", "2024-11-03")
-    np.testing.assert_allclose(
-        series.price_per_kwh, (30.0 + np.arange(336) / 10) * 11.5 / 1000
-    )
+    np.testing.assert_allclose(series.price_per_kwh, (30.0 + np.arange(336) / 10) * 11.5 / 1000)
     assert dataset_of(scenario) is series
     assert len(asked) == 1
     # In London the Monday begins an hour later than on the market; in Helsinki an hour earlier.

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from ev_gym.env import EVChargingEnv
+from ev_gym.scenario import Charger, Driving, Scenario, Vehicle
+from ev_gym.simulation.actions import level_fractions
 from ev_gym.simulation.simulator import ActionError
 from tests.support.one_day import A_DAY
 from tests.support.rollouts import THREE_CARS, live, same
@@ -178,6 +180,28 @@ def test_levels_of_a_bidirectional_charger() -> None:
         assert same(without_mask(result), fractions.step(np.array([amperes / 16])))
         assert result[4]["current_a"].tolist() == [amperes]
         assert np.sign(result[4]["charge_kw"][0]) == np.sign(amperes)
+
+
+@pytest.mark.parametrize(
+    ("phases", "one_phase_a"), [(3, [*range(6, 17)]), (2, [*range(6, 12)]), (1, [])]
+)
+def test_levels_of_a_charger_that_switches(phases: int, one_phase_a: list[int]) -> None:
+    """On one phase what is below 6 A on all, then 6 to 16 A; each level gives its current."""
+    car = Vehicle(phases=phases, ac_max_kw=3.68 * phases)
+    scenario = Scenario(
+        vehicles=(car,),
+        charger=Charger(phase_switching=True, switch_hold_min=0, load_management=False),
+        driving=Driving(pattern="daily"),
+    )
+    levels = level_fractions(scenario, car)
+    assert len(levels) == 1 + len(one_phase_a) + 11
+    env = EVChargingEnv(scenario, continuous=False)
+    env.reset(seed=1, options={"start": "2025-05-05T18:00", "soc": 0.1})
+    wanted = [*((1, a) for a in one_phase_a), *((phases, a) for a in range(6, 17))]
+    # Downwards, because on the way up one phase keeps all that it carries, 16 A.
+    for level, both in reversed([*enumerate(wanted, 1)]):
+        info = env.step(level)[4]
+        assert (info["phases"][0], info["current_a"][0]) == both
 
 
 def test_levels_of_power_and_of_several_cars() -> None:

@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ev_gym.env import EVChargingEnv
-from ev_gym.scenario import Household, Scenario, ScenarioError, Tariff, Vehicle
+from ev_gym.scenario import Data, Household, Scenario, ScenarioError, Tariff, Vehicle
 from ev_gym.series.dataset import Dataset
 from ev_gym.series.of_scenario import dataset_of
 from ev_gym.simulation.observation import observation_slices
@@ -64,21 +64,36 @@ def fields_of_days(
     return fields_of(env, observations)
 
 
-def known_and_window(dataset: Dataset, window_h: int) -> tuple[list[int], list[list[float]]]:
+def known_and_window(
+    dataset: Dataset, window_h: int, published: tuple[str, int] = ("Europe/Brussels", 13)
+) -> tuple[list[int], list[list[float]]]:
     """For every hour: how many hours of prices are published, and the window as a policy sees it.
 
-    Hour by hour with `datetime`. Prices are known to the end of today, from 13:00 of tomorrow; an
-    hour after that shows the same local hour of the last known day, and where summer time skipped
-    that hour, the hour before. Prices go round at the end of the series.
+    Hour by hour with `datetime`. Prices are known to the end of today, as it is in Brussels, and of
+    tomorrow once they are published; an hour after that shows the same hour of the last known day
+    there, and where summer time skipped that hour, the hour before. Prices go round at the end of
+    the series.
+
+    Args:
+        dataset: The series.
+        window_h: Hours of the price window.
+        published: Zone and hour on whose clock tomorrow's prices are published.
     """
     prices = dataset.price_per_kwh
-    local = local_times(dataset, len(prices) + 100)
+    # From a day before the series, which is its end: the market's day may have begun before it.
+    local = {
+        i: (dataset.start + timedelta(hours=i)).astimezone(ZoneInfo("Europe/Brussels"))
+        for i in range(-24, len(prices) + 100)
+    }
+    zone, hour_there = ZoneInfo(published[0]), published[1]
     of_day: dict[Any, list[int]] = {}
-    for i, moment in enumerate(local):
+    for i, moment in local.items():
         of_day.setdefault(moment.date(), []).append(i)
     known, windows = [], []
     for now in range(len(prices)):
-        last_day = local[now].date() + timedelta(days=local[now].hour >= 13)
+        today = local[now].date()
+        publication = datetime(today.year, today.month, today.day, hour_there, tzinfo=zone)
+        last_day = today + timedelta(days=local[now] >= publication)
         by_hour: dict[int, int] = {}
         for i in of_day[last_day]:
             by_hour.setdefault(local[i].hour, i)
@@ -104,6 +119,71 @@ def test_price_window_of_every_hour_of_a_year(window_h: int, monday: datetime) -
     np.testing.assert_array_equal(window, np.array(windows, np.float32))
     # 12 at noon, 11 + 25 at 13:00 before the day of 25 hours.
     assert set(known) == set(range(12, 37))
+
+
+def of_market(zone: str, market: str = "day-ahead", window_h: int = 48) -> Scenario:
+    """A plain scenario of a zone and a market."""
+    data = dataclasses.replace(PLAIN.data, zone=zone, prices_known=market)
+    return dataclasses.replace(PLAIN, data=data, price_window_h=window_h)
+
+
+@pytest.mark.parametrize(
+    ("zone", "market", "published"),
+    [
+        ("Europe/Helsinki", "day-ahead", ("Europe/Helsinki", 14)),
+        ("Europe/Lisbon", "day-ahead", ("Europe/Lisbon", 12)),
+        ("Europe/London", "agile", ("Europe/London", 16)),
+        ("Europe/Stockholm", "agile", ("Europe/London", 16)),
+    ],
+)
+def test_price_window_east_and_west_of_the_market(
+    zone: str, market: str, published: tuple[str, int]
+) -> None:
+    """Every hour of 48 weeks, to the end where the series wraps, through both changes of clocks."""
+    dataset = series(48, zone=zone)
+    fields = fields_of_days(of_market(zone, market), dataset, 48 * 7, 60)
+    known, windows = known_and_window(dataset, 48, published)
+    assert fields["hours_known"][:, 0].tolist() == [min(k, 48) for k in known]
+    window = np.hstack([fields[f"price_h{h:02d}"] for h in range(48)])
+    np.testing.assert_array_equal(window, np.array(windows, np.float32))
+
+
+@pytest.mark.parametrize(
+    ("zone", "market", "local", "known"),
+    [
+        # Helsinki is an hour ahead of the market, whose day ends there at 01:00.
+        ("Europe/Helsinki", "day-ahead", "2024-02-07T00:00", 25),
+        ("Europe/Helsinki", "day-ahead", "2024-02-07T01:00", 24),
+        ("Europe/Helsinki", "day-ahead", "2024-02-07T13:45", 12),
+        ("Europe/Helsinki", "day-ahead", "2024-02-07T14:00", 11 + 24),
+        ("Europe/Helsinki", "day-ahead", "2024-03-30T14:00", 11 + 23),
+        # London is an hour behind; the auction's day, and Agile's, ends there at 23:00.
+        ("Europe/London", "day-ahead", "2024-02-07T11:45", 12),
+        ("Europe/London", "day-ahead", "2024-02-07T12:00", 11 + 24),
+        ("Europe/London", "agile", "2024-02-07T12:00", 11),
+        ("Europe/London", "agile", "2024-02-07T15:45", 8),
+        ("Europe/London", "agile", "2024-02-07T16:00", 7 + 24),
+        ("Europe/London", "agile", "2024-02-07T22:00", 25),
+        ("Europe/London", "agile", "2024-02-07T23:00", 24),
+        ("Europe/London", "agile", "2024-10-26T16:00", 7 + 25),
+    ],
+)
+def test_when_each_market_publishes(zone: str, market: str, local: str, known: int) -> None:
+    """By hand; the first hours of the series, too, belong to the market's day of their time."""
+    fields = fields_at(of_market(zone, market), series(zone=zone), local)
+    assert fields["hours_known"][0, 0] == known
+
+
+def test_the_fixed_day_of_classic_goes_by_its_own_clock() -> None:
+    """In UTC, an hour behind the market's clock, 13:00 is 13:00."""
+    env = EVChargingEnv("classic")
+    env.reset(seed=0, options={"start": "2024-01-01"})
+    known = []
+    for _ in range(14 * 4):
+        known.append(fields_of(env, [env.step([0.0])[0]])["hours_known"][0, 0])
+    assert (known[12 * 4 - 1], known[13 * 4 - 2], known[13 * 4 - 1]) == (12, 12, 35)
+    with pytest.raises(ScenarioError, match="prices_known is 'agile', which has no effect"):
+        Data(source="classic", zone="UTC", start="2024-01-01", weeks=1, prices_known="agile")
 
 
 @pytest.mark.parametrize(
@@ -437,7 +517,8 @@ def test_half_hour_zone() -> None:
     for day in range(14):
         fields = fields_at(scenario, dataset, f"2024-01-{1 + day:02d}T00:00")
         assert fields["hour_cos"].tolist() == [[1.0]]
-        assert fields["hours_known"].tolist() == [[24.0]]
+        # 19:30 in Stockholm: hours that begin until 23:30 there, and those of tomorrow.
+        assert fields["hours_known"].tolist() == [[29.0]]
 
 
 def test_fill_where_the_clock_changes_at_midnight() -> None:
@@ -451,7 +532,7 @@ def test_fill_where_the_clock_changes_at_midnight() -> None:
         np.arange(hours) / 1000.0,
         np.zeros(hours),
     )
-    data = dataclasses.replace(PLAIN.data, zone=zone)
+    data = dataclasses.replace(PLAIN.data, zone=zone, source="classic")  # without a market
     scenario = dataclasses.replace(PLAIN, data=data, start_hour=1)
     fields = fields_at(scenario, dataset, "2024-04-26T01:00")
     known = int(fields["hours_known"][0, 0])

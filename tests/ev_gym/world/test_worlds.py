@@ -16,6 +16,7 @@ from ev_gym.scenario import Data, Scenario, preset
 from ev_gym.series.of_scenario import WORLDS, dataset_of
 from ev_gym.simulation.reset_options import ResetError
 from ev_gym.vector_env import EVChargingVectorEnv
+from ev_gym.world.tariff_tables import quarter_prices
 from ev_gym.world.world import build_world
 from tests.support.one_day import A_DAY
 
@@ -135,3 +136,25 @@ def test_who_uses_one_world_builds_one() -> None:
         [sys.executable, "-c", ONE_WORLD], capture_output=True, text=True, check=True
     )
     assert done.stdout == "1\n"
+
+
+def test_goteborg_2026_has_the_houses_of_stockholm_in_another_year() -> None:
+    """Calendar, tax and holidays of 2026; the same houses, weather and market otherwise."""
+    own, other = preset("goteborg-2026"), preset("stockholm")
+    assert own.household == other.household
+    assert own.vehicles == other.vehicles
+    assert dataclasses.replace(own.data, start=other.data.start) == other.data
+    ours, theirs = dataset_of(own, 1), dataset_of(other, 1)
+    assert ours.start.isoformat() == "2025-12-28T23:00:00+00:00"  # Monday 29 December, 53 weeks
+    assert ours.weeks == 53
+    np.testing.assert_allclose(ours.load_kw.mean(axis=1), theirs.load_kw.mean(axis=1), rtol=5e-3)
+    assert np.corrcoef(ours.load_kw[3], theirs.load_kw[3])[0, 1] > 0.95
+    assert abs(ours.temperature_c.mean() - theirs.temperature_c.mean()) < 0.01
+    taxes = quarter_prices(own.tariff, ours).taxes
+    first_of_2026 = 3 * 96
+    assert taxes[:first_of_2026].tolist() == [0.439] * first_of_2026
+    assert set(taxes[first_of_2026:].tolist()) == {0.36}
+    # Epiphany is a Tuesday in 2026, and a day off.
+    clock = build_world(own, None, None).tables.hours
+    assert clock["weekend"][24 * 8 + 12] == 1
+    assert clock["weekend"][24 * 9 + 12] == 0

@@ -1,0 +1,152 @@
+"""A household as a person describes it, as one scenario for each tariff to be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any, NamedTuple
+
+from ev_gym.scenario import Scenario, ScenarioError
+from ev_gym.scenario.currencies import PER_SEK
+from ev_gym.scenario.known_tariffs import COUNTRY_OF, known_tariff
+from ev_gym.scenario.series_source import BUILT_IN
+
+WEEK_DAYS = 7
+LOOK_AHEAD_DAYS = 3  # beyond the last month, so that its prices are known ahead
+
+
+class Place(NamedTuple):
+    """Where a country's household is taken to be, unless its scenario says: in a large town."""
+
+    zone: str
+    latitude_deg: float
+    longitude_deg: float
+
+
+PLACES = {
+    "SE": Place("Europe/Stockholm", 59.33, 18.07),
+    "NO": Place("Europe/Oslo", 59.91, 10.75),
+    "DK": Place("Europe/Copenhagen", 55.68, 12.57),
+    "FI": Place("Europe/Helsinki", 60.17, 24.94),
+    "BE": Place("Europe/Brussels", 51.22, 4.40),
+    "NL": Place("Europe/Amsterdam", 52.37, 4.90),
+    "DE": Place("Europe/Berlin", 52.52, 13.40),
+    "AT": Place("Europe/Vienna", 48.21, 16.37),
+    "FR": Place("Europe/Paris", 48.86, 2.35),
+    "ES": Place("Europe/Madrid", 40.42, -3.70),
+    "GB": Place("Europe/London", 51.51, -0.13),
+}
+
+
+def scenarios(
+    base: Scenario,
+    tariffs: Sequence[str],
+    changes: Mapping[str, Any],
+    first_month: str | None = None,
+    months: int | None = None,
+) -> list[Scenario]:
+    """The household under each tariff.
+
+    With a tariff of another country than Sweden the clock, the public holidays and the place on
+    earth are that country's, unless `changes` say otherwise. Built-in prices are then converted
+    (`ev_gym.scenario.currencies.PER_SEK`), which `notes` says.
+
+    Args:
+        base: A scenario to start from.
+        tariffs: Names of known tariffs; none: the scenario's own.
+        changes: Overrides on the scenario, as nested dicts.
+        first_month: Where prices are a market's, the first month, as YYYY-MM;
+        months: and their number.
+
+    Raises:
+        ScenarioError: for an unknown tariff, tariffs of different currencies, or an impossible
+            household.
+    """
+    if not tariffs:
+        tariff: Any = base.tariff
+        return [_scenario(base, tariff, None, changes, first_month, months)]
+    known = [known_tariff(name) for name in tariffs]
+    if len({tariff.currency for tariff in known}) > 1:
+        raise ScenarioError(
+            "tariffs are in different currencies: "
+            + ", ".join(f"{tariff.name} in {tariff.currency}" for tariff in known)
+            + "; allowed: those of one currency side by side"
+        )
+    return [
+        _scenario(base, tariff, COUNTRY_OF[tariff.name], changes, first_month, months)
+        for tariff in known
+    ]
+
+
+def _scenario(
+    base: Scenario,
+    tariff: Any,
+    country: str | None,
+    changes: Mapping[str, Any],
+    first_month: str | None,
+    months: int | None,
+) -> Scenario:
+    plain = base.to_dict()
+    plain["currency"] = tariff.currency
+    plain["tariff"] = tariff
+    if country is not None and country != base.data.holidays:
+        place = PLACES[country]
+        plain["data"] |= {"zone": place.zone, "holidays": country}
+        if base.solar.peak_kw > 0.0 or "peak_kw" in changes.get("solar", {}):
+            there = {"latitude_deg": place.latitude_deg, "longitude_deg": place.longitude_deg}
+            plain["solar"] |= there
+    _lay_over(plain, changes)
+    data = plain["data"]
+    built_in = data["price"] in (None, BUILT_IN) and data["source"] == "synthetic"
+    if built_in and tariff.currency != "SEK" and data["sek_rate"] is None:
+        data["sek_rate"] = PER_SEK.get(tariff.currency)
+    price = data["price"] or {}
+    if isinstance(price, Mapping) and price.get("market") is not None:
+        data |= _weeks_of(first_month, months)
+    elif isinstance(price, Mapping) and "start" not in changes.get("data", {}):
+        data |= {"start": None, "weeks": None}
+    return Scenario.from_dict(plain)
+
+
+def _lay_over(plain: dict[str, Any], changes: Mapping[str, Any]) -> None:
+    """Lay nested overrides over a plain dict; lists and texts replace what was there."""
+    for key, value in changes.items():
+        if isinstance(value, Mapping) and isinstance(plain.get(key), dict):
+            _lay_over(plain[key], value)
+        else:
+            plain[key] = value
+
+
+def _weeks_of(first_month: str | None, months: int | None) -> dict[str, Any]:
+    """First Monday and number of weeks that hold some months and their look-ahead."""
+    if first_month is None:
+        raise ScenarioError(
+            "prices are a market's, and no first month is given; allowed: a month as YYYY-MM"
+        )
+    try:
+        first = date.fromisoformat(f"{first_month}-01")
+    except ValueError:
+        raise ScenarioError(
+            f"first month is {first_month!r}; allowed: a month as YYYY-MM"
+        ) from None
+    count = 12 if months is None else months
+    year, month = divmod(first.year * 12 + first.month - 1 + count, 12)
+    end = date(year, month + 1, 1) + timedelta(days=LOOK_AHEAD_DAYS)
+    monday = first - timedelta(days=first.weekday())
+    return {"start": monday.isoformat(), "weeks": -(-(end - monday).days // WEEK_DAYS)}
+
+
+def notes(scenario: Scenario) -> list[str]:
+    """What of a household was not measured but built in, and how its money was converted."""
+    data = scenario.data
+    said = []
+    built_in = [part for part in ("load", "temperature") if data.origin(part) == BUILT_IN]
+    if built_in:
+        said.append(f"{' and '.join(built_in)} are built in, a house and the weather of Stockholm")
+    if data.origin("price") == BUILT_IN:
+        rate = "" if data.sek_rate is None else f", at {data.sek_rate:g} {scenario.currency} a SEK"
+        said.append(f"spot prices are built in, like those of Sweden's SE3{rate}")
+    if scenario.solar.peak_kw > 0.0 and data.origin("sun") == BUILT_IN:
+        place = f"{scenario.solar.latitude_deg:g} N, {scenario.solar.longitude_deg:g} E"
+        said.append(f"the sky is built in, Stockholm's clouds under the sun at {place}")
+    return said

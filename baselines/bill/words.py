@@ -1,0 +1,157 @@
+"""Bills as tables that add up in every row and column, and in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from baselines.bill.year import ITEMS, Outcome
+from ev_gym.invoice import Invoice
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CENTS = 2
+ITEM_NAMES = {
+    "spot": "energy at spot",
+    "markup": "supplier",
+    "transfer": "transfer",
+    "taxes": "taxes",
+    "power": "peaks",
+    "contracts": "contracted power",
+    "levy": "levy",
+    "fees": "fixed fees",
+    "credits": "support",
+    "vat": "VAT",
+    "export": "export",
+    "ceiling": "ceiling",
+    "total": "total",
+}
+
+
+def invoice_table(outcome: Outcome) -> pd.DataFrame:
+    """A row for each month and their sum, a column for each item that is not 0, and the total.
+
+    Items are rounded to cents; totals are sums of these, so every row and every column adds up.
+    """
+    import pandas as pd
+
+    shown = outcome.months[list(ITEMS)].round(CENTS)
+    shown = shown.loc[:, (shown != 0.0).any(axis=0)].copy()
+    shown.index = pd.Index([str(month) for month in shown.index], name="month")
+    if outcome.ceiling:
+        shown["ceiling"] = 0.0
+        shown.loc[shown.index[-1], "ceiling"] = round(outcome.ceiling, CENTS)
+    shown["total"] = shown.sum(axis=1).round(CENTS)
+    shown.loc["sum"] = shown.sum(axis=0).round(CENTS)
+    shown.columns = pd.Index([ITEM_NAMES[name] for name in shown.columns])
+    return shown + 0.0  # no -0.00
+
+
+def comparison_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
+    """A row for each tariff and policy: what a year costs, and what of it is for the cars."""
+    import pandas as pd
+
+    rows = [
+        {
+            "tariff": outcome.scenario.tariff.name,
+            "policy": outcome.policy,
+            "invoices": outcome.invoiced,
+            "public chargers": outcome.public_cost,
+            "paid in all": outcome.paid,
+            "of it for cars": outcome.cars,
+            "battery wear": outcome.wear_cost,
+            "imported kWh": outcome.import_kwh,
+            "exported kWh": outcome.export_kwh,
+            "highest hour kW": outcome.highest_kw,
+        }
+        for outcome in outcomes
+    ]
+    frame = pd.DataFrame(rows).set_index(["tariff", "policy"])
+    return frame.round(CENTS) + 0.0
+
+
+def switching(outcomes: Sequence[Outcome]) -> list[str]:
+    """What another tariff, and another policy, would bring against the first of each."""
+    first, lines = outcomes[0], []
+    currency = first.scenario.currency
+    for outcome in outcomes[1:]:
+        same_policy = outcome.policy == first.policy
+        same_tariff = outcome.scenario.tariff.name == first.scenario.tariff.name
+        if not same_policy and not same_tariff:
+            continue
+        change = outcome.paid - first.paid
+        what = (
+            f"{outcome.scenario.tariff.name} instead of {first.scenario.tariff.name}"
+            if same_policy
+            else f"{outcome.policy} instead of {first.policy}"
+        )
+        kind = "more" if change > 0.0 else "less"
+        lines.append(f"{what}: {abs(change):,.2f} {currency} {kind}")
+    return lines
+
+
+def explanation(outcomes: Sequence[Outcome]) -> str:
+    """Where the money went, in three sentences: of the first tariff and policy, and the best."""
+    first = outcomes[0]
+    currency, tariff = first.scenario.currency, first.scenario.tariff.name
+    items = {ITEM_NAMES[name]: float(first.months[name].sum()) for name in Invoice._fields[:-1]}
+    largest = sorted(items.items(), key=lambda item: -item[1])[:3]
+    shares = ", ".join(f"{name} {amount:,.0f}" for name, amount in largest)
+    house = first.invoiced - (first.cars - first.public_cost)
+    where = (
+        f"Of the {first.invoiced:,.0f} {currency} that {tariff} asks for {len(first.months)} "
+        f"months under {first.policy}, the largest items are {shares}; without cars it would have "
+        f"been {house:,.0f}."
+    )
+    per_kwh = first.cars / first.charged_kwh if first.charged_kwh > 0.0 else 0.0
+    cars = (
+        f"The cars took {first.charged_kwh:,.0f} kWh at home for "
+        f"{first.cars - first.public_cost:,.0f} {currency} and {first.public_kwh:,.0f} kWh at "
+        f"public chargers for {first.public_cost:,.0f}, {per_kwh:.2f} {currency} for each kWh "
+        f"charged at home, and the highest hour of all was {first.highest_kw:.1f} kW, on "
+        f"{first.highest_at:%a %d %b at %H:%M}."
+    )
+    best = min(outcomes, key=lambda outcome: outcome.paid)
+    saved = first.paid - best.paid
+    if best is first:
+        last = f"Nothing that was compared is cheaper than {first.policy} under {tariff}."
+    else:
+        last = (
+            f"Cheapest of what was compared is {best.policy} under {best.scenario.tariff.name}, "
+            f"{saved:,.0f} {currency} less."
+        )
+    return " ".join((where, cars, last))
+
+
+def booking_notes(outcomes: Sequence[Outcome]) -> list[str]:
+    """Where an invoice on paper looks different: peaks that it shows as means over months."""
+    notes = []
+    for outcome in outcomes:
+        tariff = outcome.scenario.tariff
+        months = max((rule.invoice_months for rule in tariff.peaks), default=1)
+        note = (
+            f"peaks of {tariff.name} are booked in full in their own month; on paper each invoice "
+            f"shows their mean over {months} months, which comes to the same in the long run"
+        )
+        if months > 1 and note not in notes:
+            notes.append(note)
+    return notes
+
+
+def in_columns(table: pd.DataFrame) -> str:
+    """A table of money as text."""
+    return table.to_string(float_format=lambda amount: f"{amount:,.2f}")
+
+
+def invoices_csv(outcomes: Sequence[Outcome], path: Path) -> None:
+    """Write every invoice, one below the other."""
+    import pandas as pd
+
+    frames = [
+        outcome.months.assign(tariff=outcome.scenario.tariff.name, policy=outcome.policy)
+        for outcome in outcomes
+    ]
+    frame = pd.concat(frames).reset_index().set_index(["tariff", "policy", "month"])
+    frame.to_csv(path, lineterminator="\n")
