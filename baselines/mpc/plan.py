@@ -24,8 +24,8 @@ subject to
   or several may be of one day, one z stands for all days.
 - A rule of quarter- or half-hours has the same rows by the hour where an hour is one slot, since
   the load is known by the hour and energy is spread evenly (`follow` keeps its intervals); and rows
-  for each slot where an hour is cut into slots, so that a cheap one is not planned to take what its
-  interval cannot.
+  for each slot where an hour is cut into slots, or by a departure, so that a cheap one or a short
+  one is not planned to take what its intervals cannot.
 - Steps of a power charge are no line. Two programmes are solved, one that stays on the step that is
   kept (`peak_rule`) and one that pays the next one and may use it; the cheaper plan is taken.
 - An interval of a step or two cannot be shared by charging and a pause: where what its peak leaves
@@ -329,12 +329,14 @@ class _HourColumns(NamedTuple):
         car: The car.
         charge: For each of the hour's slots those that charge, slow ones first.
         discharge: For each slot; empty where the car cannot be discharged.
+        present_h: For each slot how long the car is at the charger.
         energy: What the battery holds at the hour's end.
     """
 
     car: Car
     charge: list[list[int]]
     discharge: list[int]
+    present_h: list[float]
     energy: int
 
     def charging(self) -> list[int]:
@@ -464,9 +466,10 @@ def _stay_columns(
         if not _reaches_least(site, outlook, car, h):
             most_kw = 0.0
         slots = zip(outlook.slots_h[h], outlook.slot_prices_per_kwh[h], strict=True)
-        charge, discharge = [], []
+        charge, discharge, present_h = [], [], []
         for slot_h, slot_price in slots:
             at_charger_h, dearer = max(0.0, min(slot_h, left_h)), slot_price - price_per_kwh
+            present_h.append(at_charger_h)
             charge.append(_charge_columns(program, car, most_kw, at_charger_h, dearer))
             if site.bidirectional:
                 cost = car.taken_wear * car.taken_per_kwh - dearer
@@ -474,7 +477,7 @@ def _stay_columns(
             left_h -= slot_h
         holding = car.holding_wear * outlook.hour_h(h)
         energy = program.column(holding, lowest_kwh, highest_kwh)
-        columns.append(_HourColumns(car, charge, discharge, energy))
+        columns.append(_HourColumns(car, charge, discharge, present_h, energy))
     return columns
 
 
@@ -608,17 +611,23 @@ def _keep_slots(
     in_hour: list[_HourColumns],
     excess: list[int],
 ) -> None:
-    """The rows by which the slots of an hour keep the peak of a rule of shorter intervals."""
+    """The rows by which the slots of an hour keep the peak of a rule of shorter intervals.
+
+    In what a departure leaves of a slot cars charge no faster than before.
+    """
     rule, lengths_h = outlook.rules[r], outlook.slots_h[h]
-    if site.interval_h[r] == 1.0 or len(lengths_h) == 1:
+    if site.interval_h[r] == 1.0:
         return
     net_kw = outlook.load_kw[h] - (outlook.pv_kw[h] if site.netted else 0.0)
     for slot, slot_h in enumerate(lengths_h):
+        long_h = max((car.present_h[slot] for car in in_hour), default=0.0)
+        if len(lengths_h) == 1 and long_h == slot_h:
+            continue  # what the hour keeps
         entries = [(charge, 1.0) for car in in_hour for charge in car.charge[slot]]
         if site.netted:
             entries += [(car.discharge[slot], -1.0) for car in in_hour if car.discharge]
-        entries += [(column, -slot_h / rule.factor[h]) for column in excess]
-        program.row(-math.inf, entries, slot_h * (rule.peak_kw / rule.factor[h] - net_kw))
+        entries += [(column, -long_h / rule.factor[h]) for column in excess]
+        program.row(-math.inf, entries, long_h * (rule.peak_kw / rule.factor[h] - net_kw))
 
 
 def _netted(

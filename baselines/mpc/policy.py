@@ -59,11 +59,21 @@ class Mpc(Policy):
     *Power charge.* A kW above the N-th highest peak is paid once and lasts for the month, but only
     if the house alone would not have set that peak anyway. So it costs its price times the chance
     that the house will not, which follows from its own daily peaks so far, the usual load, and the
-    days that the month has left (`mpc.own_peaks`); where some days do not count, or several peaks
-    may be of one day, it costs the full price. With `load_error` the house's own peak at the
-    month's end is told, with its error, and a kW above it costs the full price. A plan pays it on
-    each of its days: to share the price among the month's remaining days would count on later stays
-    that need the higher peak as well, and seldom one does.
+    days that the month has left, of a year at most 30 (`mpc.own_peaks`); where some days do not
+    count, or several peaks may be of one day, it costs the full price. With `load_error` the
+    house's own peak at the month's end is told, with its error, and a kW above it costs the full
+    price. A plan pays it on each of its days, if N is more than one: to share the price among the
+    month's remaining days would count on later stays that need the higher peak as well, and seldom
+    one does. Each of several rules has its own peaks, prices and chances. Of intervals shorter than
+    an hour a plan knows what leaves room for 6 A, and pays for a higher peak at once where none
+    does. In a charge of steps it stays on the step that the house alone will probably reach
+    (`policies.peak_rule`), or pays all of the next one.
+
+    *Accounts.* Where a month or a year is netted, the present sign of the balance is taken to stay:
+    while more is imported than exported, sun costs what the grid costs, and else the grid what the
+    sun would earn. Where an hour is netted that holds for the running one. Support up to a monthly
+    limit stands in the prices of the window, also for hours beyond the limit. An export price that
+    does not follow the spot price stays as it is now.
 
     *Terminal value.* What misses at departure costs the public charger's price and a stop there.
     What a car holds beyond the wanted SoC saves the next stay from buying it: it is worth what a
@@ -85,7 +95,8 @@ class Mpc(Policy):
     more time than planned; where much is charged within a day or in the cold, which wears the
     battery more than the plan knows; where a car comes seldom, or prices differ much from those it
     learned from; where a trip is unusually long; where lines are loaded unequally; where the house
-    takes more than was expected in the last hours before a departure.
+    takes more than was expected in the last hours before a departure; where a year's balance soon
+    changes its sign.
 
     Args:
         scenario: The scenario.

@@ -287,7 +287,8 @@ class Night(Policy):
 
     Where a power charge is billed, the peak that the nights have set is paid for, and by day the
     house leaves much of it. So a car that the hours before its planned departure do not bring to
-    the wanted SoC charges in other hours too, with what stays below the month's peak.
+    the wanted SoC charges in other hours too, with what stays below the peaks so far: of several
+    rules, below the least of those that cost something then.
 
     It fails where the car needs more than those hours or is not at home in them, where other hours
     are cheaper, and where all cars begin at once. A step that is not wholly inside is left out.

@@ -1,4 +1,4 @@
-"""The rule that is made for a power charge: as much as a budget of power leaves, and no more."""
+"""The policy made for power charges: as much as a budget of power leaves, and no more."""
 
 from __future__ import annotations
 
@@ -228,26 +228,30 @@ class WaterFilling(Policy):
         reserve_soc: Up to here a car is charged beyond the wanted SoC, as far as the budget leaves
             something that costs no power charge; 0: never. Without a power charge it is not used.
 
-    The budget begins where an hour costs no more power charge: at the month's peak so far, or at
-    what the house alone will draw in its highest hour, if a day is as usual. What it leaves beside
-    the house's usual load is filled, slot by slot, the cheapest first, an hour that counts half
-    twice as high. The budget is raised, by 0.5 kW at a time, as far as that makes the bill of the
-    stay less: of the energy, of what the raise adds to the power charge, and of what else were
-    missing and bought at a public charger. In each step it is worked out anew, from a month's peak
-    that is now higher or a load that was not the usual one.
+    The budget begins where an interval costs no more power charge: at the peak so far, or at what
+    the house alone will draw in its highest hour, if a day is as usual. What it leaves beside the
+    house's usual load is filled, slot by slot, the cheapest first, an hour that counts half twice
+    as high. The budget is raised, by 0.5 kW at a time, as far as that makes the bill of the stay
+    less: of the energy, of what the raise adds to the power charge, and of what else were missing
+    and bought at a public charger. In each step it is worked out anew, from a peak that is now
+    higher or a load that was not the usual one.
+
+    Of several rules each has its own peak; the budget begins at the lowest of them, and a raise
+    pays for those that it exceeds. In a charge of steps it begins at the end of the step that the
+    house alone will probably reach (`peak_rule`), and a raise beyond costs all of the next step.
 
     Knows planned departure, wanted SoC, the prices of the whole window (those not published yet
-    filled in), the month's peak and its price, and the usual load of each hour. Under a budget,
-    hours are scarce, so it fills a reserve when they are not: a stay of two hours that needs 30 kWh
-    would otherwise cost a peak or a public charger.
+    filled in), the peaks and their prices, and the usual load of each hour. Under a budget, hours
+    are scarce, so it fills a reserve when they are not: a stay of two hours that needs 30 kWh would
+    otherwise cost a peak or a public charger.
 
     Source: that loads are poured like water on a house's own load is Shinwari, Youssef and Hamouda
     2012, doi:10.1109/TCE.2012.6311325; the budget, its raise and the reserve are ours. The paper
     itself was not read.
 
-    It fails where the house draws more than usual in the hours it counted on, and where a higher
-    peak would have paid off over many stays: it looks at one. A reserve is bought at prices that a
-    later day may undercut.
+    It fails where the house draws more than usual in the hours it counted on, also for a quarter of
+    an hour where those count, and where a higher peak would have paid off over many stays: it looks
+    at one. A reserve is bought at prices that a later day may undercut.
     """
 
     name = "water_filling"

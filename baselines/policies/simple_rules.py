@@ -130,7 +130,7 @@ class PriceBased(Policy):
     Then it compares the powers of the charger: for each the bill of the cheapest slots that are
     enough with it, energy, power charge and what is then missing (`cheapest_powers`), beside the
     house's usual load. It charges with the power of the least bill, if the running slot is one of
-    its slots. It knows the month's peak so far and its price too.
+    its slots. It knows the peaks so far and their prices too, and adds up what several rules cost.
 
     It fails where the cheapest slots lie beyond the published prices, and where the load of the
     last hours leaves no headroom. One power for all hours takes too little from those in which the

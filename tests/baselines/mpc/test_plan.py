@@ -13,8 +13,9 @@ from baselines.foresight import foresee
 from baselines.mpc import Mpc
 from baselines.mpc.follow import Follower, LastAmpere
 from baselines.mpc.forecast import Forecast, Memory
-from baselines.mpc.own_peaks import FULL_PRICE, PeakRaise
+from baselines.mpc.own_peaks import FULL_PRICE, PeakRaise, after, cost_of
 from baselines.mpc.plan import (
+    Level,
     Outlook,
     PeakOutlook,
     Plan,
@@ -289,6 +290,77 @@ def test_a_higher_peak_costs_what_it_probably_adds() -> None:
         assert plan.peak_kw == pytest.approx([peak_kw])
 
 
+QUARTERS: dict[str, Any] = {"peaks": [{"interval_min": 15, "count": 1, "prices": 48.0}]}
+NO_STOP: dict[str, Any] = {"public_price_per_kwh": 5.0, "public_stop_cost": 0.0}
+
+
+def test_a_cheap_quarter_takes_no_more_than_its_own_peak() -> None:
+    """8 kW less a load of 1 are 1.75 kWh in a quarter: of 5 kWh 1.75 each where it is cheapest."""
+    house = site(household={"fuse_a": 35.0}, tariff={**QUARTERS, **NO_STOP})
+    quarters = outlook([0.0], load_kw=1.0, rules=(peaks([1.0], 8.0, 1e3),))._replace(
+        slots_h=[[0.25] * 4], slot_prices_per_kwh=[[0.4, 0.1, 0.9, 0.2]]
+    )
+    plan = make_plan(house, quarters, [Stay(0, 35.0, 1.0, 40.0)])
+    assert plan.energy_kwh[0] == pytest.approx([36.5, 38.25, 38.25, 40.0])
+    # In a quarter until its departure a car takes 1.75 kWh too, and not the hour's 7.
+    hours = outlook([2.0, 1.0], load_kw=1.0, rules=(peaks([1.0, 1.0], 8.0, 1e3),))
+    plan = make_plan(house, hours, [Stay(0, 36.0, 1.25, 40.0)])
+    assert planned_kwh(plan) == pytest.approx([38.25])
+
+
+def test_a_car_that_cannot_charge_below_the_peak_pays_for_a_level() -> None:
+    """3 kW beside the house are less than 6 A: nothing, or 1.14 kW more, at 10 and 5 a missing kWh.
+
+    In three hours that is 12.42 kWh for 11.40 and their energy; for 2 kWh it does not pay.
+    """
+    house = site(household={"fuse_a": 35.0}, tariff={**QUARTERS, **NO_STOP})
+    rule = peaks([1.0] * 3, 4.0, 10.0, levels=(Level(1.14, 11.4),))
+    known = outlook([1.0] * 3, load_kw=1.0, rules=(rule,))
+    for missing_kwh, charged_kwh, peak_kw in ((2.0, 0.0, 4.0), (12.42, 4.14, 5.14)):
+        plan = make_plan(house, known, [Stay(0, 40.0 - missing_kwh, 3.0, 40.0)])
+        assert planned_kwh(plan) == pytest.approx([40.0 - missing_kwh + charged_kwh])
+        assert plan.peak_kw == pytest.approx([peak_kw])
+
+
+def test_the_next_step_is_paid_at_once_or_not_at_all() -> None:
+    """Up to 5 kW 4 kWh an hour beside the house; up to 10 kW for 144 more, 9 kWh.
+
+    Of 24 kWh in three hours 12 are missing, 60; with 15 for each of them 180, and the step pays.
+    """
+    step = peaks([1.0] * 3, 5.0, 1e4, levels=(Level(5.0, 144.0),))
+    for public, peak_kw, charged_kwh in ((5.0, 5.0, 4.0), (15.0, 10.0, 9.0)):
+        house = site(tariff={"public_price_per_kwh": public, "public_stop_cost": 0.0})
+        known = outlook([1.0, 2.0, 3.0], load_kw=1.0, rules=(step,))
+        plan = make_plan(house, known, [Stay(0, 16.0, 3.0, 40.0)])
+        assert plan.peak_kw == pytest.approx([peak_kw])
+        assert planned_kwh(plan) == pytest.approx([16.0 + charged_kwh])
+
+
+def test_of_two_rules_the_tighter_one_binds() -> None:
+    """One leaves 4 kWh in each hour, the other, in which the second hour does not count, 2."""
+    rules = (peaks([1.0, 1.0], 4.0, 1e3), peaks([1.0, 0.0], 2.0, 1e3))
+    house = site(tariff={"peaks": [{"prices": 65.0}, {"prices": 40.0}], **NO_STOP})
+    plan = make_plan(house, outlook([1.0, 2.0], rules=rules), [Stay(0, 30.0, 2.0, 40.0)])
+    assert planned_kwh(plan) == pytest.approx([32.0])
+    assert plan.peak_kw == pytest.approx([4.0, 2.0])
+
+
+def test_one_peak_is_paid_once_for_all_days() -> None:
+    """A kW more on both days, 5 kWh each at 3 instead of 5: 20 less; at 15 a kW once, or twice."""
+    known = outlook([3.0] * 10, rules=(peaks([1.0] * 10, 0.0, 15.0),), day=[0] * 5 + [1] * 5)
+    for count, peak_kw in ((1, 1.0), (3, 0.0)):
+        house = site(tariff={"peaks": [{"count": count, "prices": 65.0}], **NO_STOP})
+        plan = make_plan(house, known, [Stay(0, 30.0, 10.0, 40.0)])
+        assert plan.peak_kw == pytest.approx([peak_kw])
+
+
+def test_raises_beyond_a_level_go_on_where_it_ends() -> None:
+    raises = [PeakRaise(1.0, 0.5), PeakRaise(math.inf, 1.0)]
+    assert after(raises, 0.4) == [PeakRaise(0.6, 0.5), PeakRaise(math.inf, 1.0)]
+    assert after(raises, 3.0) == [PeakRaise(math.inf, 1.0)]
+    assert [cost_of(raises, kw) for kw in (0.4, 3.0)] == [0.2, 2.5]
+
+
 def test_a_reserve_is_bought_as_far_as_it_is_worth_it() -> None:
     """Up to 43 kWh are worth 0.5 more than the 0.4 of any kWh, and up to 44 kWh 0.2 more."""
     reserves = [[Surplus(3.0, 0.5), Surplus(1.0, 0.2)]]
@@ -337,14 +409,14 @@ def household(**changes: Any) -> HouseholdView:
 def set_kw(
     seen: HouseholdView,
     want_kwh: float,
-    peak_kw: float = 0.0,
+    peak_kw: float | list[float] = 0.0,
     scenario: dict[str, Any] | None = None,
 ) -> float:
     """AC power to which the car of `CAR` is set in a quarter-hour."""
     policy = Mpc(
         Scenario.from_dict({"vehicles": [CAR], "household": {"fuse_a": 35}, **(scenario or {})})
     )
-    plan = Plan([[20.0 + want_kwh]], [[True]], [0.0], [peak_kw])
+    plan = Plan([[20.0 + want_kwh]], [[True]], [0.0], np.atleast_1d(peak_kw).tolist())
     left_h = 1.0 - seen.hour_of_day % 1.0
     follower = Follower(policy.site, seen, plan, left_h, 0.25, managed=True)
     last = LastAmpere(True, 0.0, 0.0, 0.0)
@@ -375,6 +447,20 @@ def test_the_planned_peak_is_kept_where_the_load_rises_to_the_usual_one() -> Non
     assert set_kw(begun, 9.0, peak_kw=6.0) == pytest.approx(6 * 0.69)
     assert set_kw(begun, 9.0, peak_kw=6.5) == pytest.approx(7 * 0.69)
     assert set_kw(begun._replace(load_kw=3.0), 9.0, peak_kw=8.2) == pytest.approx(8 * 0.69)
+
+
+def test_a_quarter_hour_is_kept_to_the_ampere() -> None:
+    """Of two rules: 6 kW in a quarter leave 5 beside the load, 7 A; the hour has room for more.
+
+    Where the hour's peak is 4 kW and 3.2 kWh are drawn, 0.55 are left in its last quarter: nothing.
+    """
+    rules = {"tariff": {"peaks": [{"interval_min": 15, "prices": 48.0}, {"prices": 65.0}]}}
+    policy_told = {"interval_factor": [1.0, 1.0], "power_price_per_kw": [48.0, 21.0]}
+    seen = household(**policy_told, interval_kw=[0.0, 3.2], peak_kw=[6.0, 9.0], hour_of_day=8.75)
+    assert set_kw(seen, 9.0, peak_kw=[6.0, 9.0], scenario=rules) == pytest.approx(7 * 0.69)
+    assert set_kw(seen, 9.0, peak_kw=[6.0, 4.0], scenario=rules) == 0.0
+    half = seen._replace(interval_factor=[0.5, 1.0])
+    assert set_kw(half, 9.0, peak_kw=[5.9, 9.0], scenario=rules) == pytest.approx(15 * 0.69)
 
 
 def test_a_power_charge_that_nobody_weighs_limits_nothing() -> None:

@@ -263,3 +263,55 @@ def test_the_second_of_two_hours_of_one_name_is_an_hour_of_its_own(step_min: int
     stored_kwh = history["stored_kwh"]
     assert stored_kwh[cheap].sum() >= 0.9 * 0.1 * 58.0  # what misses to 80 %
     assert stored_kwh[:"2025-10-26 02:59:59+01:00"].sum() <= 1.1 * stored_kwh[cheap].sum()  # type: ignore[misc]  # times
+
+
+SUNNY = {"solar": {"peak_kw": 10.0, "inverter_kw": 8.0}}
+
+
+@pytest.mark.parametrize(
+    ("netting", "start", "sign"), [("year", "2025-01-15", 1), ("month", "2025-06-15", -1)]
+)
+def test_with_a_lasting_balance_sun_and_grid_cost_the_same(
+    monkeypatch: pytest.MonkeyPatch, netting: str, start: str, sign: int
+) -> None:
+    """While more is imported an export earns what an import costs; else both the export price."""
+    known = {}
+    for kind in (netting, "step"):
+        plans = Plans(monkeypatch, daily(7.0, tariff={"netting": kind}, **SUNNY), start)
+        known[kind] = plans.known[0]
+        if kind == netting:
+            assert np.sign(plans.env.simulator.households["balance_kwh"][0]) == sign
+    plain, balanced = known["step"], known[netting]
+    prices = [balanced.price_per_kwh(h) for h in range(14)]
+    assert balanced.export_price_per_kwh == pytest.approx(prices)
+    assert all(
+        export < plain.price_per_kwh(h) for h, export in enumerate(plain.export_price_per_kwh)
+    )
+    if sign > 0:
+        assert prices == pytest.approx([plain.price_per_kwh(h) for h in range(14)])
+    else:
+        assert prices[0] == pytest.approx(plain.export_price_per_kwh[0], abs=0.05)
+        assert prices[0] < plain.price_per_kwh(0) - 0.3
+
+
+def test_an_export_price_that_is_fixed_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = daily(7.0, tariff={"export": [{"per_kwh": 0.45}]}, **SUNNY)
+    known = Plans(monkeypatch, case, "2025-11-05").known[0]
+    assert known.export_price_per_kwh == pytest.approx([0.45] * 14)
+    assert len({known.price_per_kwh(h) for h in range(14)}) > 1
+
+
+def test_rules_have_their_own_factors_and_peaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One counts from 7 to 19, the other always; in summer the first costs nothing."""
+    by_day = {
+        "weights": [{"factor": 0.0}, {"factor": 1.0, "from_time": "07:00", "to_time": "19:00"}],
+        "prices": [{"per_kw": 65.0, "months": [11, 12, 1, 2]}],
+    }
+    case = daily(7.0, tariff={"peaks": [by_day, {"interval_min": 15, "prices": 40.0}]})
+    winter = Plans(monkeypatch, case, "2025-11-05").known[0].rules
+    assert winter[0].factor == [1.0, 1.0] + [0.0] * 12
+    assert winter[1].factor == [1.0] * 14
+    assert winter[0].price_per_kw > 0.0
+    summer = Plans(monkeypatch, case, "2025-07-09").known[0].rules
+    assert summer[0].price_per_kw == 0.0
+    assert summer[1].price_per_kw == winter[1].price_per_kw
