@@ -61,10 +61,15 @@ def usual_household(tariffs: Sequence[str]) -> Scenario:
     return replace(base, data=replace(base.data, start=monday.isoformat()))
 
 
+Setting = tuple[tuple[str, ...], Any]  # the place of a parameter, and its value
+EACH_CAR = "vehicle"  # the first word of places that mean every car
+
+
 def scenarios(
     base: Scenario,
     tariffs: Sequence[str],
     changes: Mapping[str, Any],
+    settings: Sequence[Setting] = (),
     first_month: str | None = None,
     months: int | None = None,
 ) -> list[Scenario]:
@@ -78,6 +83,7 @@ def scenarios(
         base: A scenario to start from.
         tariffs: Names of known tariffs; none: the scenario's own.
         changes: Overrides on the scenario, as nested dicts.
+        settings: Single parameters, laid over these; `vehicle.limit_soc` is that of every car.
         first_month: Where prices are a market's, the first month, as YYYY-MM;
         months: and their number.
 
@@ -87,7 +93,7 @@ def scenarios(
     """
     if not tariffs:
         tariff: Any = base.tariff
-        return [_scenario(base, tariff, None, changes, first_month, months)]
+        return [_scenario(base, tariff, None, changes, settings, first_month, months)]
     known = [known_tariff(name) for name in tariffs]
     if len({tariff.currency for tariff in known}) > 1:
         raise ScenarioError(
@@ -96,7 +102,7 @@ def scenarios(
             + "; allowed: those of one currency side by side"
         )
     return [
-        _scenario(base, tariff, COUNTRY_OF[tariff.name], changes, first_month, months)
+        _scenario(base, tariff, COUNTRY_OF[tariff.name], changes, settings, first_month, months)
         for tariff in known
     ]
 
@@ -106,6 +112,7 @@ def _scenario(
     tariff: Any,
     country: str | None,
     changes: Mapping[str, Any],
+    settings: Sequence[Setting],
     first_month: str | None,
     months: int | None,
 ) -> Scenario:
@@ -115,10 +122,14 @@ def _scenario(
     if country is not None and PLACES[country].code != base.data.holidays:
         place = PLACES[country]
         plain["data"] |= {"zone": place.zone, "holidays": place.code}
-        if base.solar.peak_kw > 0.0 or "peak_kw" in changes.get("solar", {}):
+        if base.solar.peak_kw > 0.0 or any(at == ("solar", "peak_kw") for at, _ in settings):
             there = {"latitude_deg": place.latitude_deg, "longitude_deg": place.longitude_deg}
             plain["solar"] |= there
     _lay_over(plain, changes)
+    for at, value in settings:
+        owners = plain["vehicles"] if at[0] == EACH_CAR else [plain]
+        for owner in owners:
+            _set(owner, at[1:] if at[0] == EACH_CAR else at, value)
     data = plain["data"]
     built_in = data["price"] in (None, BUILT_IN) and data["source"] == "synthetic"
     if built_in and tariff.currency != "SEK" and data["sek_rate"] is None:
@@ -126,9 +137,18 @@ def _scenario(
     price = data["price"]
     if isinstance(price, Mapping) and price.get("market") is not None:
         data |= _weeks_of(first_month, months)
-    elif isinstance(price, Mapping) and "start" not in changes.get("data", {}):
+    elif isinstance(price, Mapping) and all(at != ("data", "start") for at, _ in settings):
         data |= {"start": None, "weeks": None}
     return Scenario.from_dict(plain)
+
+
+def _set(owner: dict[str, Any], at: tuple[str, ...], value: Any) -> None:
+    """Set a parameter in nested dicts; a part that is not there, or only named, becomes one."""
+    for key in at[:-1]:
+        if not isinstance(owner.get(key), dict):
+            owner[key] = {}
+        owner = owner[key]
+    owner[at[-1]] = value
 
 
 def _lay_over(plain: dict[str, Any], changes: Mapping[str, Any]) -> None:

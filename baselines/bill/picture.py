@@ -28,8 +28,8 @@ def draw(outcomes: Sequence[Outcome], path: Path) -> None:
     first = outcomes[0]
     currency = first.scenario.currency
     table = invoice_table(first).iloc[:-1]
-    tariffs = list(dict.fromkeys(outcome.scenario.tariff.name for outcome in outcomes))
-    height_in = HEIGHT_IN + ROW_IN * len(outcomes) + 0.35 * len(tariffs)
+    labels = list(dict.fromkeys(outcome.label for outcome in outcomes))
+    height_in = HEIGHT_IN + ROW_IN * len(outcomes) + 0.35 * len(labels)
     with png(path, WIDTH_IN, max(4.0, height_in)) as figure:
         cells = figure.add_gridspec(1, 2, width_ratios=[3, 2])
         left, right = figure.add_subfigure(cells[0]), figure.add_subfigure(cells[1])
@@ -45,11 +45,11 @@ def draw(outcomes: Sequence[Outcome], path: Path) -> None:
         months.axhline(0, color="#555555", lw=0.8)
         months.tick_params(axis="x", labelrotation=60)
         months.set_ylabel(f"{currency} a month")
-        months.set_title(f"Invoices: {first.scenario.tariff.name}, {first.policy}")
+        months.set_title(f"Invoices: {first.label}, {first.policy}")
         months.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=4, fontsize=8)
-        panels = np.atleast_1d(right.subplots(len(tariffs), 1, sharex=True))
-        for axes, tariff in zip(panels, tariffs, strict=True):
-            own = [outcome for outcome in outcomes if outcome.scenario.tariff.name == tariff]
+        panels = np.atleast_1d(right.subplots(len(labels), 1, sharex=True))
+        for axes, label in zip(panels, labels, strict=True):
+            own = [outcome for outcome in outcomes if outcome.label == label]
             names = [outcome.policy for outcome in own]
             paid = [outcome.paid for outcome in own]
             cars = [outcome.cars for outcome in own]
@@ -62,6 +62,6 @@ def draw(outcomes: Sequence[Outcome], path: Path) -> None:
             name_rows(axes, names)
             axes.invert_yaxis()
             axes.margins(x=0.18)
-            axes.set_title(tariff)
+            axes.set_title(label)
         panels[-1].set_xlabel(f"{currency} in {len(table)} months")
         panels[-1].legend(loc="upper center", bbox_to_anchor=(0.4, -0.32), ncols=2, fontsize=8)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from baselines.bill.year import ITEMS, Outcome
+from baselines.bill.year import CENTS, ITEMS, Outcome
 from ev_gym.invoice import Invoice
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CENTS = 2
+AS_IT_IS = "as it is"
 ITEM_NAMES = {
     "spot": "energy at spot",
     "markup": "supplier",
@@ -56,6 +56,7 @@ def comparison_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     rows = [
         {
             "tariff": outcome.scenario.tariff.name,
+            "household": outcome.household or AS_IT_IS,
             "policy": outcome.policy,
             "invoices": outcome.invoiced,
             "public chargers": outcome.public_cost,
@@ -65,28 +66,35 @@ def comparison_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
             "imported kWh": outcome.import_kwh,
             "exported kWh": outcome.export_kwh,
             "highest hour kW": outcome.highest_kw,
+            "above the limit kWh": outcome.overload_kwh,
         }
         for outcome in outcomes
     ]
-    frame = pd.DataFrame(rows).set_index(["tariff", "policy"])
+    keys = ["tariff", "household", "policy"]
+    if not any(outcome.household for outcome in outcomes):
+        keys.remove("household")
+        rows = [{key: row[key] for key in row if key != "household"} for row in rows]
+    frame = pd.DataFrame(rows).set_index(keys)
+    seldom = ["public chargers", "exported kWh", "above the limit kWh"]
+    frame = frame.drop(columns=[name for name in seldom if (frame[name].round(CENTS) == 0.0).all()])
     return frame.round(CENTS) + 0.0
 
 
 def switching(outcomes: Sequence[Outcome]) -> list[str]:
-    """What another tariff, and another policy, would bring against the first of each."""
+    """What another tariff, household or policy would bring, one of them at a time."""
     first, lines = outcomes[0], []
     currency = first.scenario.currency
     for outcome in outcomes[1:]:
-        same_policy = outcome.policy == first.policy
-        same_tariff = outcome.scenario.tariff.name == first.scenario.tariff.name
-        if not same_policy and not same_tariff:
+        pairs = [
+            (outcome.scenario.tariff.name, first.scenario.tariff.name),
+            (outcome.household or AS_IT_IS, first.household or AS_IT_IS),
+            (outcome.policy, first.policy),
+        ]
+        changed = [(new, old) for new, old in pairs if new != old]
+        if len(changed) != 1:
             continue
         change = outcome.paid - first.paid
-        what = (
-            f"{outcome.scenario.tariff.name} instead of {first.scenario.tariff.name}"
-            if same_policy
-            else f"{outcome.policy} instead of {first.policy}"
-        )
+        what = f"{changed[0][0]} instead of {changed[0][1]}"
         kind = "more" if change > 0.0 else "less"
         lines.append(f"{what}: {abs(change):,.2f} {currency} {kind}")
     return lines
@@ -95,7 +103,7 @@ def switching(outcomes: Sequence[Outcome]) -> list[str]:
 def explanation(outcomes: Sequence[Outcome]) -> str:
     """Where the money went, in three sentences: of the first tariff and policy, and the best."""
     first = outcomes[0]
-    currency, tariff = first.scenario.currency, first.scenario.tariff.name
+    currency, tariff = first.scenario.currency, first.label
     items = {ITEM_NAMES[name]: float(first.months[name].sum()) for name in Invoice._fields[:-1]}
     largest = sorted(items.items(), key=lambda item: -item[1])[:3]
     shares = ", ".join(f"{name} {amount:,.0f}" for name, amount in largest)
@@ -119,7 +127,7 @@ def explanation(outcomes: Sequence[Outcome]) -> str:
         last = f"Nothing that was compared is cheaper than {first.policy} under {tariff}."
     else:
         last = (
-            f"Cheapest of what was compared is {best.policy} under {best.scenario.tariff.name}, "
+            f"Cheapest of what was compared is {best.policy} under {best.label}, "
             f"{saved:,.0f} {currency} less."
         )
     return " ".join((where, cars, last))
@@ -150,8 +158,13 @@ def invoices_csv(outcomes: Sequence[Outcome], path: Path) -> None:
     import pandas as pd
 
     frames = [
-        outcome.months.assign(tariff=outcome.scenario.tariff.name, policy=outcome.policy)
+        outcome.months.assign(
+            tariff=outcome.scenario.tariff.name,
+            household=outcome.household or AS_IT_IS,
+            policy=outcome.policy,
+        )
         for outcome in outcomes
     ]
-    frame = pd.concat(frames).reset_index().set_index(["tariff", "policy", "month"])
+    keys = ["tariff", "household", "policy", "month"]
+    frame = pd.concat(frames).reset_index().set_index(keys)
     frame.to_csv(path, lineterminator="\n")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_MONTHS = 12
+ITEMS = tuple(name for name in Invoice._fields if name != "total")
+CENTS = 2
 
 
 class Outcome(NamedTuple):
@@ -30,6 +32,7 @@ class Outcome(NamedTuple):
 
     Attributes:
         scenario: The household with its tariff.
+        household: What is different about it, in words; "" where nothing is.
         policy: Spec of the policy.
         months: The invoices, a row for each month, as `ev_gym.invoice.invoices` gives them.
         ceiling: What a ceiling over the year takes off, 0 or below.
@@ -39,11 +42,13 @@ class Outcome(NamedTuple):
         public_kwh: What they took at public chargers,
         public_cost: and what that cost, with the stops.
         wear_cost: What their batteries lost, which nobody invoices.
+        overload_kwh: What was drawn above the connection's limit.
         highest_kw: The highest hourly mean of import, and
         highest_at: when it was.
     """
 
     scenario: Scenario
+    household: str
     policy: str
     months: pd.DataFrame
     ceiling: float
@@ -53,13 +58,21 @@ class Outcome(NamedTuple):
     public_kwh: float
     public_cost: float
     wear_cost: float
+    overload_kwh: float
     highest_kw: float
     highest_at: datetime
 
     @property
+    def label(self) -> str:
+        """The tariff, and what is different about the household."""
+        name = self.scenario.tariff.name
+        return f"{name}, {self.household}" if self.household else name
+
+    @property
     def invoiced(self) -> float:
-        """The sum of the invoices."""
-        return float(self.months["total"].sum()) + self.ceiling
+        """The sum of the invoices, of items that are rounded to cents as on paper."""
+        items = self.months[list(ITEMS)].round(CENTS).to_numpy()
+        return round(float(items.sum()) + self.ceiling, CENTS)
 
     @property
     def cars(self) -> float:
@@ -120,13 +133,16 @@ def chosen_months(scenario: Scenario, first: str | None, count: int | None) -> p
     return chosen
 
 
-def live(scenario: Scenario, policy: str, months: pd.PeriodIndex, seed: int) -> Outcome:
+def live(
+    scenario: Scenario, household: str, policy: str, months: pd.PeriodIndex, seed: int
+) -> Outcome:
     """Let a policy charge the cars in these months, and write the invoices.
 
     The months are one episode, so the cars' days, the batteries and a year's peaks go on.
 
     Args:
         scenario: The household; its horizon is not read.
+        household: What is different about it, in words.
         policy: Spec of the policy, see `baselines.policies.specs`.
         months: Consecutive ones that the series hold, at most twelve.
         seed: Of the drivers.
@@ -144,12 +160,10 @@ def live(scenario: Scenario, policy: str, months: pd.PeriodIndex, seed: int) -> 
         observation, _, _, over, _ = env.step(chosen(observation))
     history = env.unwrapped.history
     inside = history.index.tz_localize(None).to_period("M").isin(months)
-    return _outcome(lived, policy, history[inside], months)
+    return _outcome(lived, household, policy, history[inside])
 
 
-def _outcome(
-    scenario: Scenario, policy: str, history: pd.DataFrame, months: pd.PeriodIndex
-) -> Outcome:
+def _outcome(scenario: Scenario, household: str, policy: str, history: pd.DataFrame) -> Outcome:
     import pandas as pd
 
     bills = invoices(scenario, history)
@@ -161,6 +175,7 @@ def _outcome(
     hourly_kw = grid_kw.clip(lower=0.0).resample("h").mean()
     return Outcome(
         scenario=scenario,
+        household=household,
         policy=policy,
         months=bills,
         ceiling=year_bill(tariff, bills).booked_ceiling,
@@ -170,9 +185,7 @@ def _outcome(
         public_kwh=public_kwh,
         public_cost=public_kwh * tariff.public_energy_price + stops * tariff.public_stop_price,
         wear_cost=wear_cost(history, scenario),
+        overload_kwh=float(history["overload_kw"].sum() * step_h),
         highest_kw=float(hourly_kw.max()),
         highest_at=pd.Timestamp(str(hourly_kw.idxmax())).to_pydatetime(),
     )
-
-
-ITEMS = tuple(name for name in Invoice._fields if name != "total")

@@ -8,13 +8,14 @@ from typing import Any
 
 import click
 
+from baselines.bill.household import Setting
 from baselines.cli.options import POLICY, POLICY_HELP, SCENARIO_HELP, named_scenario
 
 YEAR_DAYS = 365
 DEFAULT_POLICIES = ("uncontrolled", "price_based", "water_filling")
 
 
-def setting(text: str) -> tuple[list[str], Any]:
+def setting(text: str) -> Setting:
     """`household.fuse_a=16` as the place of a parameter and its value, JSON or else text.
 
     Raises:
@@ -26,9 +27,9 @@ def setting(text: str) -> tuple[list[str], Any]:
             f"{text!r} is no parameter with a value, such as household.fuse_a=16"
         )
     try:
-        return name.split("."), json.loads(value)
+        return tuple(name.split(".")), json.loads(value)
     except ValueError:
-        return name.split("."), value
+        return tuple(name.split(".")), value
 
 
 @click.command()
@@ -52,6 +53,9 @@ def setting(text: str) -> tuple[list[str], Any]:
 @click.option("--set", "settings", type=setting, multiple=True, metavar="NAME=VALUE",
               help="Any parameter of the scenario, such as solar.peak_kw=8 or "
               "data.load.stamp_zone=Europe/Oslo. May be repeated.")  # fmt: skip
+@click.option("--what-if", "what_ifs", multiple=True, metavar="NAME=VALUE ...",
+              help="The same household with other parameters beside it, a space between them. "
+              "May be repeated.")  # fmt: skip
 @click.option("--from", "first_month", help="First month, as YYYY-MM. Default: so that the months "
               "are the last ones of the series.")  # fmt: skip
 @click.option(
@@ -71,7 +75,8 @@ def bill(
     load: str | None,
     temperature: str | None,
     sun: str | None,
-    settings: tuple[tuple[list[str], Any], ...],
+    settings: tuple[Setting, ...],
+    what_ifs: tuple[str, ...],
     first_month: str | None,
     months: int | None,
     seed: int,
@@ -85,15 +90,23 @@ def bill(
     from baselines.bill import household, picture, words, year
 
     own_series = {"price": price, "load": load, "temperature": temperature, "sun": sun}
-    changes = _changes(cars, km_a_year, own_series, settings)
+    changes = _changes(cars, km_a_year, own_series)
     base = named_scenario(scenario) if scenario else household.usual_household(tariffs)
-    found = household.scenarios(base, tariffs, changes, first_month, months)
-    chosen = year.chosen_months(found[0], first_month, months)
+    variants = {"": settings} | {
+        text: (*settings, *map(setting, text.split())) for text in what_ifs
+    }
+    found = [
+        (each, text)
+        for text, own_settings in variants.items()
+        for each in household.scenarios(base, tariffs, changes, own_settings, first_month, months)
+    ]
+    chosen = year.chosen_months(found[0][0], first_month, months)
     outcomes = []
-    for each in found:
+    for each, text in found:
         for policy in policies or DEFAULT_POLICIES:
-            click.echo(f"{each.tariff.name}, {policy}: {chosen[0]} to {chosen[-1]} ...", err=True)
-            outcomes.append(year.live(each, policy, chosen, seed))
+            what = ", ".join(word for word in (each.tariff.name, text, policy) if word)
+            click.echo(f"{what}: {chosen[0]} to {chosen[-1]} ...", err=True)
+            outcomes.append(year.live(each, text, policy, chosen, seed))
     first = outcomes[0]
     currency = first.scenario.currency
     click.echo(f"\nInvoices, {first.scenario.tariff.name}, {first.policy}, {currency}:\n")
@@ -120,7 +133,6 @@ def _changes(
     cars: tuple[str, ...],
     km_a_year: float | None,
     own_series: dict[str, str | None],
-    settings: tuple[tuple[list[str], Any], ...],
 ) -> dict[str, Any]:
     """The options as overrides of a scenario."""
     from ev_gym.markets import AREAS
@@ -136,11 +148,4 @@ def _changes(
         is_area = part == "price" and given in AREAS
         where = {"market": given} if is_area else {"path": str(Path(given).resolve())}
         changes.setdefault("data", {})[part] = where
-    for place, value in settings:
-        owner = changes
-        for key in place[:-1]:
-            owner = owner.setdefault(key, {})
-            if not isinstance(owner, dict):
-                raise click.BadParameter(f"{'.'.join(place)} is given twice")
-        owner[place[-1]] = value
     return changes
