@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ev_gym.scenario import PeakPrice, PeakRule, Price, Share, Tariff, Weight
 from ev_gym.scenario.tariff import CalledDays
+from ev_gym.scenario.when import ALL_YEAR
 
 CALLED = "called"
 NETTING = st.sampled_from(("none", "step", "hour", "month", "year"))
@@ -80,7 +81,8 @@ def peak_rules(draw: st.DrawFn, step_min: int) -> PeakRule:
             max_size=2,
         )
     )
-    months = draw(st.sampled_from((tuple(range(1, 13)), (3,), (1, 2, 3))))
+    seasons = (ALL_YEAR,) if over == "year" else (ALL_YEAR, (3,), (1, 2, 3))
+    months = draw(st.sampled_from(seasons))
     if draw(st.booleans()):
         price = PeakPrice(per_kw=draw(st.sampled_from((0.0, 5.0, 65.0, 500.0))), months=months)
     else:

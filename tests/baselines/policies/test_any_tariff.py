@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from ev_gym.scenario import Scenario
 from ev_gym.vector_env import EVChargingVectorEnv
 from tests.support.any_tariffs import any_tariffs
 from tests.support.observations_by_hand import names_for
-from tests.support.scenario_strategies import SEEDS, SERIES, examples, scenarios
+from tests.support.scenario_strategies import SEEDS, SERIES, examples, scenarios, solars
 
 HOUSEHOLDS = 2
 
@@ -24,10 +25,11 @@ HOUSEHOLDS = 2
 def cases(draw: st.DrawFn) -> tuple[Scenario, str, int]:
     """A scenario of a day or two with any tariff, the name of a series, and a seed."""
     step_min = draw(st.sampled_from((5, 15, 30, 60)))
+    tariff, solar = draw(any_tariffs(step_min)), draw(solars())
+    if tariff.netting not in ("none", "step"):
+        solar = replace(solar, curtail_below_price=None)  # which such a balance does not know
     days = 1 if step_min < 15 else 2
-    scenario = draw(
-        scenarios(tariff=draw(any_tariffs(step_min)), time_step_min=step_min, days=days)
-    )
+    scenario = draw(scenarios(tariff=tariff, solar=solar, time_step_min=step_min, days=days))
     return scenario, draw(st.sampled_from(("hourly", "quarters", "autumn"))), draw(SEEDS)
 
 
