@@ -106,14 +106,18 @@ def test_ev_gym_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(tmp_path)
     lines = [line for block in blocks("sh") for line in block.splitlines()]
     commands = [shlex.split(line)[1:] for line in lines if line.startswith("ev-gym ")]
-    assert {command[0] for command in commands} == {"scenarios", "run", "benchmark", "drive"}
+    known = {"scenarios", "run", "benchmark", "drive", "bill"}
+    assert {command[0] for command in commands} == known
     for command in commands:
         if command[0] == "drive":
             continue  # needs a server: the test above has one
+        if command[0] == "bill":
+            command += ["--months", "1"]  # of twelve, for the sake of time
         result = CliRunner().invoke(main, command)
         assert result.exit_code == 0, result.output
     assert (tmp_path / "run" / "battery_log.csv").exists()
     assert (tmp_path / "compared" / "summary.csv").exists()
+    assert (tmp_path / "bill" / "invoices.csv").exists()
 
 
 def test_the_two_commands_stand_where_ci_finds_them() -> None:
