@@ -24,6 +24,10 @@ them a plan can be far from the best one. So idling, full power, and what two ru
 theirs. For several cars a rule that is cheaper than the plan is improved car by car in the same
 way.
 
+Where a balance or support with a limit makes prices depend on what a plan does, they are those of
+the plan with which a decision begins. So one begins with idling and one with the relaxation's plan,
+each car decides twice, and all these plans are polished.
+
 The best of these plans is polished (`optimum.polish`): changes of one or two settings are tried in
 the real dynamics, with wear and power charge, until none pays. What then holds:
 

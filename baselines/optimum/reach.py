@@ -137,8 +137,9 @@ def sun_kw(future: Future) -> Floats:
 def export_limit_kw(future: Future) -> Floats:
     """(T,) most that is fed into the grid: nothing while an exported kWh earns too little."""
     settings = future.world.tables.settings[0]
-    earns = steps_of(future, "export_price_per_kwh") * float(settings["produces"])
-    too_little = earns < settings["curtail_below_price"]
+    too_little = (
+        np.asarray(future.results["export_price_per_kwh"]) < settings["curtail_below_price"]
+    )
     return np.where(too_little, 0.0, settings["export_limit_kw"])
 
 

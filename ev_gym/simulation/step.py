@@ -135,13 +135,6 @@ def _charge_and_bill(
     """The current of a step and what it costs."""
     settings, cars, levels_kw = tables.settings[0], tables.cars, tables.levels_kw
     load_kw, pv_kw = result.load_kw, result.pv_kw
-    # Bills and what the inverter does go by the prices of the time; those of the next kWh, which
-    # accounts make of them, depend on what the cars did before, as the house's own bill must not.
-    next_price, next_export_price = result.price_per_kwh, result.export_price_per_kwh
-    if settings.accounts != 0:
-        result.price_per_kwh = household.price_per_kwh
-        if settings.produces != 0:
-            result.export_price_per_kwh = household.export_price_per_kwh
     export_limit_kw = meter.export_limit_kw(settings, result.export_price_per_kwh)
     charged_kw, discharged_kw = household_physics.charge_cars(
         household.now_min,
@@ -173,7 +166,6 @@ def _charge_and_bill(
             power_charge.charge_power(
                 household, settings, tables.power, import_kwh, alone_kwh, result
             )
-    result.price_per_kwh, result.export_price_per_kwh = next_price, next_export_price
 
 
 @compiled

@@ -67,7 +67,11 @@ def cases(draw: st.DrawFn, tariffs: Any = any_tariffs) -> Drawn:
         start = datetime(dataset.start.year, 3, 31) + timedelta(minutes=minute)
         options = {**options, "start": start.isoformat()}
     tariff = draw(tariffs(household.time_step_min))
-    return replace(household, tariff=tariff), dataset, seed, options
+    # A balance decides what an exported kWh earns, so nothing is cut off below a price then.
+    solar = household.solar
+    if tariff.netting in ("hour", "month", "year"):
+        solar = replace(solar, curtail_below_price=None)
+    return replace(household, tariff=tariff, solar=solar), dataset, seed, options
 
 
 @settings(max_examples=examples(200))
