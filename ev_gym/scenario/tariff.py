@@ -321,7 +321,7 @@ class Tariff(Row):
         (), "support by the kWh, below 0", Price, many=MOST_ROWS, number_is="per_kwh"
     )
     credits_up_to_kwh: float | None = number(
-        None, "kWh", "import of a month up to which there are credits; None: no limit", 0, 1e6,
+        None, "kWh", "import of a month up to which there are credits; None: no limit", 1, 1e6,
         optional=True,
     )  # fmt: skip
     vat: tuple[Share, ...] = rows((), "value added tax", Share, many=MOST_ROWS, number_is="share")
