@@ -50,7 +50,10 @@ def invoice_table(outcome: Outcome) -> pd.DataFrame:
 
 
 def comparison_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """A row for each tariff and policy: what a year costs, and what of it is for the cars."""
+    """A row for each tariff and policy: what a year costs, and what of it is for the cars.
+
+    "CO2 kg" is that of charging at home, and is there only where the carbon intensity is known.
+    """
     import pandas as pd
 
     rows = [
@@ -65,10 +68,13 @@ def comparison_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
             "imported kWh": outcome.import_kwh,
             "exported kWh": outcome.export_kwh,
             "highest hour kW": outcome.highest_kw,
+            "CO2 kg": outcome.co2_kg,
         }
         for outcome in outcomes
     ]
     frame = pd.DataFrame(rows).set_index(["tariff", "policy"])
+    if all(outcome.co2_kg is None for outcome in outcomes):
+        frame = frame.drop(columns="CO2 kg")
     return frame.round(CENTS) + 0.0
 
 
