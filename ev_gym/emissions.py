@@ -34,7 +34,8 @@ def charging_co2_g(scenario: Scenario, dataset: Dataset, steps: Any, charge_kw: 
 
     Not counted is exported energy: it earns no grams, so sun that a car takes instead of the grid
     is free, and a car that discharges saves only the import of its own house. Neither are energy
-    from public chargers, whose hours are not known, and the making of cars and batteries.
+    from public chargers, whose hours are not known, what batteries hold more or less at the end,
+    and the making of cars and batteries.
 
     Args:
         scenario: What was simulated.

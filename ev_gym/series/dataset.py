@@ -91,13 +91,13 @@ class Dataset:
     covers all these weeks is paired with the prices by time. One that covers some of them is an
     error, unless `pair="position"`. Any other is paired by calendar position: every interval takes
     the value that the file has for the same ISO week, weekday and local time of day; where it has
-    several, the first. So a load measured in 2008 meets the prices of 2023, Mondays on Mondays and winter on
-    winter, but what happened on one day (a cold spell, a holiday) is no longer on the day whose
-    price it influenced. Week 53 takes the values of week 52, unless the file has a whole
-    week 53. An hour that summer time skips in the file takes the values of the hour before. Where
-    the end of summer time repeats an hour, both take the first one in the file. A file that is
-    paired by position must hold all of the ISO weeks 1 to 52. Irradiance is paired by ISO week,
-    weekday and hour in UTC, because the sun knows no summer time.
+    several, the first. So a load measured in 2008 meets the prices of 2023, Mondays on Mondays and
+    winter on winter, but what happened on one day (a cold spell, a holiday) is no longer on the day
+    whose price it influenced. Week 53 takes the values of week 52, unless the file has a whole week
+    53. An hour that summer time skips in the file takes the values of the hour before. Where the
+    end of summer time repeats an hour, both take the first one in the file. A file that is paired
+    by position must hold all of the ISO weeks 1 to 52. Irradiance is paired by ISO week, weekday
+    and hour in UTC, because the sun knows no summer time.
 
     Attributes:
         start: First instant, a datetime with a time zone (kept in UTC); on the local clock of

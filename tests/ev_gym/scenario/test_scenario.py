@@ -29,7 +29,7 @@ from ev_gym.scenario import (
 )
 from ev_gym.scenario.known_tariffs import TARIFFS
 from ev_gym.scenario.scenario import preset_summary
-from ev_gym.scenario.series_source import FLAT_FILES, OF_ANY_FILE, PARTS
+from ev_gym.scenario.series_source import CARBON, FLAT_FILES, OF_ANY_FILE, PARTS
 from ev_gym.scenario.vehicle import DAILY
 from ev_gym.series.of_scenario import dataset_of
 from tests.support.refusals import refusal
@@ -131,7 +131,7 @@ OTHER: dict[str, Any] = {
     **{"temperature_c": 5, "eur_rate": 11, "stamp_zone": "UTC"},
     **{"price_column": "price", "ac_max_kw": 10, "min_soc": 0.2, "eta": 0.9, "days": 7},
     **{"seed": 7, "price_window": "hourly", "prices_known": "agile"},
-    **{part: {"path": "z.csv", "counter": True} for part in PARTS},
+    **{part: {"path": "z.csv", "counter": True} for part in (*PARTS, CARBON)},
     "sek_rate": 0.1,
 }
 
