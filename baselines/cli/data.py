@@ -13,6 +13,7 @@ import click
 
 from baselines.cli.options import named_scenario
 from ev_gym.scenario import CarbonSource, PriceSource, Scenario, SeriesFile
+from ev_gym.scenario.series_source import CARBON
 
 if TYPE_CHECKING:
     from ev_gym.series.file_report import Report
@@ -116,6 +117,8 @@ def _calendar(scenario: Scenario, read: dict[str, Report]) -> str:
         f"{dataset.houses}, prices in {dataset.currency} of {dataset.price_minutes} minutes"
     ]
     for part in PARTS:
+        if part == CARBON and scenario.data.carbon is None:
+            continue  # most scenarios have none, and nothing is missing then
         if part not in read:
             how = _without_file(scenario, part)
         else:
