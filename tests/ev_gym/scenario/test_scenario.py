@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import hashlib
 import json
 import pickle
 from pathlib import Path
@@ -169,6 +170,13 @@ def test_hash_changes_with_every_parameter() -> None:
     assert len(seen) == 1 + len(places)
     two = dataclasses.replace(base, vehicles=base.vehicles * 2)
     assert two.fingerprint() not in seen
+
+
+def test_without_carbon_the_hash_is_that_of_before_it_was_known() -> None:
+    plain = Scenario().to_dict()
+    assert plain["data"].pop("carbon") is None
+    digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+    assert Scenario().fingerprint() == digest
 
 
 def test_frozen_and_hashable() -> None:
