@@ -27,6 +27,7 @@ PARTS = (
     ("data", scenario.Data),
     ("data.load", scenario.SeriesFile),
     ("data.price", scenario.PriceSource),
+    ("data.carbon", scenario.CarbonSource),
     ("reward_weights", scenario.RewardWeights),
 )
 

@@ -50,7 +50,10 @@ def invoice_table(outcome: Outcome) -> pd.DataFrame:
 
 
 def comparison_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
-    """A row for each tariff and policy: what a year costs, and what of it is for the cars."""
+    """A row for each tariff and policy: what a year costs, and what of it is for the cars.
+
+    "CO2 kg" is that of charging at home, and is there only where the carbon intensity is known.
+    """
     import pandas as pd
 
     rows = [
@@ -67,6 +70,7 @@ def comparison_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
             "exported kWh": outcome.export_kwh,
             "highest hour kW": outcome.highest_kw,
             "above the limit kWh": outcome.overload_kwh,
+            "CO2 kg": outcome.co2_kg,
         }
         for outcome in outcomes
     ]
@@ -76,7 +80,10 @@ def comparison_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
         rows = [{key: row[key] for key in row if key != "household"} for row in rows]
     frame = pd.DataFrame(rows).set_index(keys)
     seldom = ["public chargers", "exported kWh", "above the limit kWh"]
-    frame = frame.drop(columns=[name for name in seldom if (frame[name].round(CENTS) == 0.0).all()])
+    dropped = [name for name in seldom if (frame[name].round(CENTS) == 0.0).all()]
+    if all(outcome.co2_kg is None for outcome in outcomes):
+        dropped.append("CO2 kg")
+    frame = frame.drop(columns=dropped)
     return frame.round(CENTS) + 0.0
 
 

@@ -10,7 +10,7 @@ import gymnasium as gym
 
 import ev_gym  # noqa: F401  # registers the env
 from baselines.foresight import tell_future
-from baselines.one_run.money import wear_cost
+from baselines.one_run.money import co2_g, wear_cost
 from baselines.policies.specs import make_policy
 from ev_gym.invoice import Invoice, invoices, year_bill
 from ev_gym.scenario import Scenario, ScenarioError
@@ -43,6 +43,7 @@ class Outcome(NamedTuple):
         public_cost: and what that cost, with the stops.
         wear_cost: What their batteries lost, which nobody invoices.
         overload_kwh: What was drawn above the connection's limit.
+        co2_kg: CO2 that charging at home caused (`ev_gym.emissions`); None: not known.
         highest_kw: The highest hourly mean of import, and
         highest_at: when it was.
     """
@@ -59,6 +60,7 @@ class Outcome(NamedTuple):
     public_cost: float
     wear_cost: float
     overload_kwh: float
+    co2_kg: float | None
     highest_kw: float
     highest_at: datetime
 
@@ -172,6 +174,7 @@ def _outcome(scenario: Scenario, household: str, policy: str, history: pd.DataFr
     charge = vehicle_columns("charge_kw", len(scenario.vehicles))
     public_kwh = float((history["missing_kwh"] + history["public_kwh"]).sum())
     stops = float((history["missing_stops"] + history["public_stops"]).sum())
+    grams = co2_g(history, scenario)
     hourly_kw = grid_kw.clip(lower=0.0).resample("h").mean()
     return Outcome(
         scenario=scenario,
@@ -186,6 +189,7 @@ def _outcome(scenario: Scenario, household: str, policy: str, history: pd.DataFr
         public_cost=public_kwh * tariff.public_energy_price + stops * tariff.public_stop_price,
         wear_cost=wear_cost(history, scenario),
         overload_kwh=float(history["overload_kw"].sum() * step_h),
+        co2_kg=None if grams is None else grams / 1000.0,
         highest_kw=float(hourly_kw.max()),
         highest_at=pd.Timestamp(str(hourly_kw.idxmax())).to_pydatetime(),
     )

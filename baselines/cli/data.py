@@ -12,13 +12,14 @@ from zoneinfo import ZoneInfo
 import click
 
 from baselines.cli.options import named_scenario
-from ev_gym.scenario import PriceSource, Scenario, SeriesFile
+from ev_gym.scenario import CarbonSource, PriceSource, Scenario, SeriesFile
+from ev_gym.scenario.series_source import CARBON
 
 if TYPE_CHECKING:
     from ev_gym.series.file_report import Report
 
-ROLES = ("price", "load", "temperature", "irradiance")
-PARTS = {"price": "price", "load": "load", "temperature": "temperature", "sun": "irradiance"}
+ROLES = ("price", "load", "temperature", "irradiance", "carbon")
+PARTS = dict(zip(("price", "load", "temperature", "sun", "carbon"), ROLES, strict=True))
 WIDTH_IN, HEIGHT_IN = 8.0, 1.8
 
 
@@ -94,7 +95,7 @@ def check(
             if not roles:
                 raise click.ClickException(
                     f"{path}: no column has a known unit; allowed: --unit, such as kwh, or names "
-                    "that end in _sek_per_kwh, _kw, _kwh, _c or ghi_w_per_m2"
+                    "that end in _sek_per_kwh, _kw, _kwh, _c, ghi_w_per_m2 or _g_per_kwh"
                 )
             reports += [report(file, each, zone, place) for each in roles]
     click.echo("\n\n".join(["\n".join(each.lines) for each in reports] + calendars))
@@ -116,6 +117,8 @@ def _calendar(scenario: Scenario, read: dict[str, Report]) -> str:
         f"{dataset.houses}, prices in {dataset.currency} of {dataset.price_minutes} minutes"
     ]
     for part in PARTS:
+        if part == CARBON and scenario.data.carbon is None:
+            continue  # most scenarios have none, and nothing is missing then
         if part not in read:
             how = _without_file(scenario, part)
         else:
@@ -129,7 +132,7 @@ def _calendar(scenario: Scenario, read: dict[str, Report]) -> str:
 def _without_file(scenario: Scenario, part: str) -> str:
     """Where a part comes from that no file holds."""
     origin = scenario.data.origin(part)
-    if isinstance(origin, PriceSource):
+    if isinstance(origin, (PriceSource, CarbonSource)):
         return f"as published for {origin.market}"
     if origin is None:
         return f"{scenario.data.temperature_c:g} deg C" if part == "temperature" else "none"

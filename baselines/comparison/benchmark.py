@@ -39,6 +39,7 @@ COLUMNS = (
     ("sold", "exported_kwh", 1, ".2f"),
     ("peak", "peak_kw", 1, ".1f"),
     ("cheap", "cheap_share", 1, ".0%"),
+    ("CO2 g", "co2_g", 1, ".0f"),
 )
 # Columns that are left out where they are zero under every policy.
 ONLY_WHERE_ANY = {*REWARD_TERMS, "stored", "V2G", "sold"}
@@ -51,10 +52,12 @@ class Comparison:
     Attributes:
         plan: What was compared.
         episodes: One row a scenario, split, policy, seed and household: `month`, `world`, money by
-            term, energies, the peak; with a bound, `bound` and `regret`. Money and energies are
-            those of a day or, where episodes are months, of a month, as `per` says.
+            term, energies, the peak; with a bound, `bound` and `regret`; with carbon intensity,
+            `co2_g`. Money, energies and CO2 are those of a day or, where episodes are months, of a
+            month, as `per` says.
         days: One row for each of their days: `day` from 0 on, `date` on which it begins, `first_h`
-            and `hours` (when it begins in the episode, and its length), `cost`.
+            and `hours` (when it begins in the episode, and its length), `cost`, and with carbon
+            intensity `co2_g`.
         summary: One row a scenario, split and policy: means and intervals, see `statistics`.
         paired: One row a scenario, split and pair of policies.
         ranks: One row a scenario, split and policy: how firm its rank is.
@@ -175,6 +178,8 @@ def _days(pairs: list[tuple[Task, Part]]) -> pd.DataFrame:
         frame["first_h"] = np.tile(np.cumsum(task.day_hours) - task.day_hours, count)
         frame["hours"] = np.tile(task.day_hours, count)
         frame["cost"] = part.day_costs.T.ravel()
+        if part.day_co2_g is not None:
+            frame["co2_g"] = part.day_co2_g.T.ravel()
         frames.append(frame)
     return pd.concat(frames, ignore_index=True)
 
@@ -281,6 +286,8 @@ def _caption(rows: pd.DataFrame, currency: Any) -> str:
         shown.append(f"regret: above the proven bound of {bound}")
     if has("regret_percent"):
         shown.append("in %: of what is avoidable, uncontrolled less the bound")
+    if has("co2_g"):
+        shown.append(f"CO2 g: grams a {per} by the grid's average, exports earn none")
     if has("closed_percent"):
         shown.append("closes: % of what mpc-0 pays above optimal")
     return f"{caption}\n({'; '.join(shown)})" if shown else caption

@@ -13,9 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ev_gym.emissions import charging_co2_g
 from ev_gym.runtime.arrays import Floats, Ints
 from ev_gym.runtime.durations import DAY_H, HOUR_MIN
 from ev_gym.scenario import Scenario
+from ev_gym.series.dataset import Dataset
 from ev_gym.simulation.results import TERM_FIELDS
 from ev_gym.simulation.state_fields import REWARD_TERMS
 
@@ -71,6 +73,8 @@ class Sums:
 
     Attributes:
         day_costs: (days, n) money, minus the rewards of each day; the settlement is not in it.
+        day_co2_g: (days, n) grams of CO2 that charging caused on each day, as
+            `ev_gym.emissions` counts them; None where the carbon intensity is not known.
         dates: (days, n) local dates on which these days begin.
         charged_kwh: (24, 24) energy charged, by rank of the hour's price in its day and by local
             hour, from `first_hour` on; what cars feed back is not deducted.
@@ -81,11 +85,20 @@ class Sums:
         count: Number of episodes n.
         clock: The local clock, to the end of the last episode.
         days: Number of days of each episode.
+        carbon: Series with the carbon intensity; None: it is not known.
     """
 
-    def __init__(self, scenario: Scenario, count: int, clock: LocalHours, days: int) -> None:
-        self.scenario, self.clock = scenario, clock
+    def __init__(
+        self,
+        scenario: Scenario,
+        count: int,
+        clock: LocalHours,
+        days: int,
+        carbon: Dataset | None = None,
+    ) -> None:
+        self.scenario, self.clock, self.carbon = scenario, clock, carbon
         self.day_costs = np.zeros((days, count))
+        self.day_co2_g = None if carbon is None else np.zeros((days, count))
         self.dates = np.zeros((days, count), "datetime64[D]")
         self.charged_kwh = np.zeros((DAY_H, DAY_H))
         self.first_hour = 0
@@ -110,6 +123,9 @@ class Sums:
         self._kw["exported"] += (-grid_kw).clip(min=0.0).sum(axis=0)
         self._missing_kwh += results["missing_kwh"].sum(axis=0)
         np.maximum(self._peak_kw, grid_kw.max(axis=0), out=self._peak_kw)
+        if self.carbon is not None and self.day_co2_g is not None:
+            co2_g = charging_co2_g(self.scenario, self.carbon, results, vehicle_kw)
+            self.day_co2_g[self._day] = co2_g.sum(axis=0)
         self._add_hours(results, charge_kw)
         self._day += 1
 
@@ -130,7 +146,7 @@ class Sums:
         self._cheap_kwh += np.where(rank < CHEAP_HOURS, energy_kwh, 0.0).sum(axis=0)
 
     def figures(self, settlement: Floats, parts: int) -> dict[str, Floats]:
-        """By column, (n,): money by term and energies, each a part of the episode, and the peak.
+        """By column, (n,): money by term, energies and CO2, each a part of the episode; the peak.
 
         Args:
             settlement: (n,) money, the worth of the change in stored energy over the episode.
@@ -149,4 +165,6 @@ class Sums:
         figures["missing_kwh"] = self._missing_kwh / parts
         figures["peak_kw"] = self._peak_kw
         figures["cheap_kwh"] = self._cheap_kwh / parts
+        if self.day_co2_g is not None:
+            figures["co2_g"] = self.day_co2_g.sum(axis=0) / parts
         return figures

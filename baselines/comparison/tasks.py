@@ -24,6 +24,8 @@ from baselines.policies.specs import make_policy
 from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.durations import DAY_H, HOUR_MIN
 from ev_gym.scenario import Scenario
+from ev_gym.series.dataset import Dataset
+from ev_gym.series.of_scenario import dataset_of, worlds_of
 from ev_gym.simulation.observation import PHYSICAL
 from ev_gym.simulation.results import TERMS, record_infos, steps_frame
 from ev_gym.simulation.state_fields import STEP_DTYPE, VEHICLE_STEP_DTYPE
@@ -118,6 +120,7 @@ class Part:
     Attributes:
         figures: By column, (n,): as of `Sums.figures`, or `bound`.
         day_costs: (days, n), as of `Sums`.
+        day_co2_g: (days, n), as of `Sums`.
         dates: (days, n), as of `Sums`.
         charged_kwh: (24, 24), as of `Sums`, from `first_hour` on.
         steps: A gzip member for each episode, where steps are kept.
@@ -126,6 +129,7 @@ class Part:
 
     figures: dict[str, Floats]
     day_costs: Floats | None = None
+    day_co2_g: Floats | None = None
     dates: NDArray[Any] | None = None
     charged_kwh: Floats | None = None
     first_hour: int = 0
@@ -221,7 +225,8 @@ def _run(task: Task, env: Any) -> Part:
         if sums is None:
             last_h = int(day.results["now_min"].max()) // HOUR_MIN + sum(task.day_hours)
             clock = LocalHours(start, zone, last_h + 1)
-            sums = Sums(scenario, len(task.episodes), clock, len(task.day_hours))
+            carbon = _carbon_of(task)
+            sums = Sums(scenario, len(task.episodes), clock, len(task.day_hours), carbon)
         sums.add(day.results, day.vehicle_results)
         if writer is not None:
             writer.add(day.results, day.vehicle_results)
@@ -232,12 +237,23 @@ def _run(task: Task, env: Any) -> Part:
     return Part(
         figures=sums.figures(np.array(settlement), task.parts),
         day_costs=sums.day_costs,
+        day_co2_g=sums.day_co2_g,
         dates=sums.dates,
         charged_kwh=sums.charged_kwh,
         first_hour=sums.first_hour,
         steps=tuple(writer.close()) if writer is not None else (),
         week=_most_driven_week(task, week, start) if task.week else None,
     )
+
+
+def _carbon_of(task: Task) -> Dataset | None:
+    """Series with the carbon intensity, which all worlds share; None where it is not known here.
+
+    A server's series are its own, and steps do not tell their carbon intensity.
+    """
+    if task.scenario.data.carbon is None or task.url is not None:
+        return None
+    return dataset_of(task.scenario, worlds_of(task.scenario, task.split)[0])
 
 
 def _has_few_levels(scenario: Scenario) -> bool:

@@ -1,10 +1,11 @@
-"""What the history of a run adds up to: the bill for charging, its parts, and each step's SoC."""
+"""What the history of a run adds up to: the bill for charging, its parts, CO2, each step's SoC."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
+from ev_gym.emissions import history_co2_g
 from ev_gym.scenario import Scenario
 from ev_gym.simulation.results import vehicle_columns
 
@@ -43,6 +44,13 @@ def wear_cost(history: pd.DataFrame, scenario: Scenario) -> float:
     )
 
 
+def co2_g(history: pd.DataFrame, scenario: Scenario) -> float | None:
+    """Grams of CO2 that charging caused (`ev_gym.emissions`); None without `data.carbon`."""
+    if scenario.data.carbon is None:
+        return None
+    return math.fsum(history_co2_g(scenario, history))
+
+
 def bill(history: pd.DataFrame, total_reward: float, scenario: Scenario) -> str:
     """The bill of a run in words.
 
@@ -56,8 +64,10 @@ def bill(history: pd.DataFrame, total_reward: float, scenario: Scenario) -> str:
     more = "".join(f", {name} {money:.4f} {currency}" for name, money in others)
     socs = [history[name].iloc[-1] for name in vehicle_columns("soc", len(scenario.vehicles))]
     final = ", ".join(f"{100 * soc:.2f} %" for soc in socs)
+    grams = co2_g(history, scenario)
+    emitted = "" if grams is None else f"; CO2 of charging {grams:.0f} g"
     return (
         f"charging cost {grid[1]:.4f} {currency} {grid[0]}{more}, with all terms "
         f"{-total_reward:.4f} {currency}; missing at departures "
-        f"{history['missing_kwh'].sum():.2f} kWh; final SoC {final}"
+        f"{history['missing_kwh'].sum():.2f} kWh; final SoC {final}{emitted}"
     )

@@ -59,6 +59,7 @@ COLUMNS = (
     Column("peak kW", "peak_kw", ".2f", always=True),
     Column("power charge", "power", ".2f"),
     Column("wear", "wear", ".2f"),
+    Column("CO2 g", "co2_g", ".0f"),
     Column("rank kept", "same_share", ".0%", always=True),
 )
 

@@ -13,7 +13,7 @@ from ev_gym.scenario.scenario import (
     preset,
     preset_names,
 )
-from ev_gym.scenario.series_file import PriceSource, SeriesFile
+from ev_gym.scenario.series_file import CarbonSource, PriceSource, SeriesFile
 from ev_gym.scenario.series_source import Data
 from ev_gym.scenario.solar import Solar
 from ev_gym.scenario.tariff import (
@@ -31,6 +31,7 @@ from ev_gym.scenario.vehicle import Driving, Vehicle
 
 __all__ = [
     "CalledDays",
+    "CarbonSource",
     "Charger",
     "ContractedPower",
     "Data",

@@ -315,8 +315,10 @@ class Scenario:
 
     def fingerprint(self) -> str:
         """Hash of every parameter, as hexadecimal digits."""
-        plain = json.dumps(self.to_dict(), sort_keys=True)
-        return hashlib.sha256(plain.encode()).hexdigest()
+        plain = self.to_dict()
+        if self.data.carbon is None:  # so that older scenarios keep their fingerprints
+            del plain["data"]["carbon"]
+        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
 
 def with_horizon(scenario: Scenario, days: int | str) -> Scenario:

@@ -97,3 +97,14 @@ class PriceSource(SeriesFile):
         None, "bidding area, such as SE3, instead of a file: prices as published", optional=True
     )
     provider: str | None = text(None, "who is asked for them; None: the usual one", optional=True)
+
+
+@dataclass(frozen=True)
+class CarbonSource(SeriesFile):
+    """A file of the grid's carbon intensity, or the published one of a bidding area."""
+
+    market: str | None = text(
+        None, "bidding area, such as DE-LU, instead of a file: intensity as published",
+        optional=True,
+    )  # fmt: skip
+    provider: str | None = text(None, "who is asked for it; None: the usual one", optional=True)

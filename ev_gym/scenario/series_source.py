@@ -18,7 +18,7 @@ from ev_gym.scenario.parameters import (
     section,
     text,
 )
-from ev_gym.scenario.series_file import PriceSource, SeriesFile
+from ev_gym.scenario.series_file import CarbonSource, PriceSource, SeriesFile
 
 # Between these days, Python's dates, time stamps and time zones all work.
 FIRST_DAY, END_DAY = date(1900, 1, 1), date(2200, 1, 1)
@@ -32,6 +32,8 @@ FLAT_FILES = {
 OF_ANY_FILE = ("eur_rate", "load_zone", "stamp_zone")
 BUILT_IN = "builtin"
 PARTS = tuple(FLAT_FILES)
+# What is only reported: it changes nothing that happens, and there is none unless it is given.
+CARBON = "carbon"
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,9 @@ class Data:
     Monday, and `weeks` may be None, which means all their whole weeks. Built-in temperature and
     houses are Stockholm's, wherever the scenario is; the built-in sky has Stockholm's clouds under
     the sun of the scenario's place. Built-in prices are in SEK.
+
+    `carbon` is no part of what happens: with it, results tell the CO2 of charging, and all else
+    stays as it is.
     """
 
     source: str = choice(
@@ -85,6 +90,9 @@ class Data:
     )
     sun: SeriesFile | str | None = section(
         SeriesFile, "irradiance by itself; None: as source says", word=BUILT_IN
+    )
+    carbon: CarbonSource | None = section(
+        CarbonSource, "carbon intensity of the grid, to be reported; None: not known"
     )
     price_file: str | None = text(
         None, "files: day-ahead prices", longest=PATH_LENGTH, optional=True
@@ -139,21 +147,22 @@ class Data:
 
     def _check_parts(self) -> None:
         """Refuse parts that name no series, and what is set beside a part that goes before it."""
-        for part in PARTS:
+        for part in (*PARTS, CARBON):
             given = getattr(self, part)
             if given is None:
                 continue
             if self.source == "classic":
                 check_unread(self, (part,), "source is 'classic'")
-            check_unread(self, FLAT_FILES[part], f"{part} is given")
-            market = getattr(given, "market", None)
+            check_unread(self, FLAT_FILES.get(part, ()), f"{part} is given")
+            may_be_market = isinstance(given, (PriceSource, CarbonSource))
+            market = given.market if may_be_market else None
             if isinstance(given, SeriesFile) and (given.path is None) == (market is None):
-                also = " or a market, not both" if part == "price" else ""
+                also = " or a market, not both" if part in ("price", CARBON) else ""
                 raise ScenarioError(f"Data.{part} is {given!r}; allowed: one with a path{also}")
             if market is not None:
                 of_files = [field.name for field in fields(SeriesFile)]
                 check_unread(given, of_files, "market is given")
-            elif part == "price" and isinstance(given, PriceSource):
+            elif may_be_market:
                 check_unread(given, ("provider",), "market is None")
         if self.source == "files":
             for part, (name, *_) in list(FLAT_FILES.items())[:2]:
@@ -166,14 +175,15 @@ class Data:
                     raise ScenarioError(f"Data.{name} is None; allowed with a file of prices only")
 
     def origin(self, part: str) -> SeriesFile | str | None:
-        """Where "price", "load", "temperature" or "sun" come from.
+        """Where "price", "load", "temperature", "sun" or "carbon" come from.
 
         Returns:
-            A file with its options, or a market's prices; or "builtin" or "classic". None, with
-            `source` "files": the temperature is constant, or there is no sun.
+            A file with its options, or what a market published; or "builtin" or "classic". None,
+            with `source` "files": the temperature is constant, or there is no sun; of "carbon": it
+            is not known.
         """
         given: SeriesFile | str | None = getattr(self, part)
-        if given is None:
+        if given is None and part != CARBON:
             if self.source != "files":
                 return BUILT_IN if self.source == "synthetic" else self.source
             path = getattr(self, FLAT_FILES[part][0])
@@ -187,8 +197,13 @@ class Data:
 
     @property
     def own_parts(self) -> tuple[str, ...]:
-        """The parts that are not built in but read from files or from a market."""
-        return tuple(part for part in PARTS if isinstance(self.origin(part), SeriesFile))
+        """The parts, with carbon, that are read from files or from a market."""
+        return tuple(p for p in (*PARTS, CARBON) if isinstance(self.origin(p), SeriesFile))
+
+    @property
+    def is_generated(self) -> bool:
+        """Whether all that happens is built in, so that there are several worlds of it."""
+        return self.source == "synthetic" and set(self.own_parts) <= {CARBON}
 
     def _check_start(self) -> None:
         if self.start is None:
@@ -215,7 +230,7 @@ def with_files_beside(data: Data, folder: Path) -> Data:
         for name in flat
         if (beside := _beside(getattr(data, name), folder)) is not None
     }
-    for part in PARTS:
+    for part in (*PARTS, CARBON):
         given = getattr(data, part)
         if isinstance(given, SeriesFile) and (path := _beside(given.path, folder)) is not None:
             found[part] = replace(given, path=path)

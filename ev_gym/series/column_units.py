@@ -1,4 +1,4 @@
-"""Columns of users' tables as series in kW, currency per kWh, degrees Celsius and W/m2.
+"""Columns of users' tables as series in kW, currency per kWh, degrees Celsius, W/m2 and g/kWh.
 
 The end of a column's name gives its unit. The docstring of `ev_gym.series.dataset.Dataset` holds
 the rules: which units there are, and which values are plausible.
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ev_gym.series.files_and_frames import Table
 from ev_gym.series.limits import (
+    MAX_CARBON_G_PER_KWH,
     MAX_IRRADIANCE_W_PER_M2,
     MAX_LOAD_KW,
     MAX_PRICE_PER_KWH,
@@ -28,11 +29,13 @@ _LOAD = re.compile(r"(?:^|(?<!_per)_)(kw|w|kwh|wh)$")
 _TEMPERATURE = re.compile(r"(?:^|_)(c)$")
 _IRRADIANCE = re.compile(r"(?:^|_)(ghi|dhi|dni)_w_per_m2$")
 _IRRADIANCES = ["ghi", "dhi", "dni"]
+_CARBON = re.compile(r"(?:^|_)(g)_per_kwh$")
 _PATTERNS = {
     "price": _PRICE,
     "load": _LOAD,
     "temperature": _TEMPERATURE,
     "irradiance": _IRRADIANCE,
+    "carbon": _CARBON,
 }
 _ALLOWED = {
     "price": "a name that ends in _<currency>_per_kwh or _<currency>_per_mwh, as in "
@@ -41,6 +44,7 @@ _ALLOWED = {
     "or unit=, as in unit='kwh'",
     "temperature": "a name that ends in _c, as in 'temperature_c'",
     "irradiance": "a name that ends in ghi_w_per_m2, dhi_w_per_m2 or dni_w_per_m2",
+    "carbon": "a name that ends in _g_per_kwh, as in 'carbon_g_per_kwh', or unit='g_per_kwh'",
 }
 NET_LOAD_HINT = " A load below 0 is allowed as a net load (`net_load`)."
 _KW_PER_UNIT = {"kw": 1.0, "w": 0.001}
@@ -161,6 +165,14 @@ def temperature_series(table: Table) -> Series:
     return _regular(table, [values])
 
 
+def carbon_series(table: Table) -> Series:
+    """The chosen column of carbon intensity in grams of CO2 per kWh."""
+    (name,) = _choose(table, "carbon", _CARBON, "columns")
+    values = _numbers(table, name)
+    _check_range(table, name, values, (0.0, MAX_CARBON_G_PER_KWH), "g/kWh")
+    return _regular(table, [values])
+
+
 def irradiance_series(table: Table) -> tuple[list[str], Series]:
     """Names among ghi, dhi and dni, in this order, and their columns in W/m2, one row each."""
     if table.file.unit is not None:
@@ -226,7 +238,7 @@ def may_hold(table: Table, role: str) -> bool:
 
 
 def chosen(table: Table, role: str) -> list[str]:
-    """Names of the columns of prices, loads or temperatures that are read.
+    """Names of the columns of prices, loads, temperatures or carbon intensity that are read.
 
     Raises:
         DataError: There are none, or several and none is named.

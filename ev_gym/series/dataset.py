@@ -1,4 +1,4 @@
-"""Aligned series of a household's surroundings: base load, spot price, temperature and sky.
+"""Aligned series of a household's surroundings: base load, spot price, temperature, sky, carbon.
 
 A `Dataset` holds whole weeks on one calendar. Time runs in UTC from `start`, which is a Monday
 00:00 on the local clock; local hour, weekday and month follow from the IANA time zone, so a week
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from ev_gym.series.limits import (
     HOURS_PER_WEEK,
+    MAX_CARBON_G_PER_KWH,
     MAX_IRRADIANCE_W_PER_M2,
     PRICE_MINUTES,
     QUARTERS_PER_WEEK,
@@ -56,11 +57,12 @@ class Dataset:
     The arrays are copied and made read-only. `calendar` and `fingerprint` are computed once.
 
     *Users' series.* `from_csv` and `from_frame` read prices, base load, temperature and, for solar
-    panels, irradiance; `docs/data.md` shows what files may look like. Nothing is filled in: a gap,
-    unsorted or duplicate stamps, an empty cell, text instead of a number, a value outside the
-    plausible range (load 0 to 100 kW, price -100 to 100 per kWh, temperature -60 to 60 deg C,
-    irradiance 0 to 1500 W/m2), a mean price that no market of the currency had is an error that
-    names file, row and stamp. With `net_load` a load is import less export of a house with PV, and
+    panels, irradiance, and carbon intensity, which is only reported; `docs/data.md` shows what
+    files may look like. Nothing is filled in: a gap, unsorted or duplicate stamps, an empty cell,
+    text instead of a number, a value outside the plausible range (load 0 to 100 kW, price -100 to
+    100 per kWh, temperature -60 to 60 deg C, irradiance 0 to 1500 W/m2, carbon intensity 0 to 2000
+    g/kWh), a mean price that no market of the currency had is an error that names file, row and
+    stamp. With `net_load` a load is import less export of a house with PV, and
     may be as far below 0. Rows of a file have the numbers that an editor shows, so the header
     is row 1; rows of a DataFrame are positions, from 0.
 
@@ -76,25 +78,26 @@ class Dataset:
     `_<currency>_per_kwh` or `_<currency>_per_mwh`, where `ore` is a hundredth of SEK, NOK or DKK
     and `ct` of EUR. Temperature: `_c`. Irradiance: `ghi_w_per_m2` (global horizontal, GHI), alone,
     or with `dhi_w_per_m2` (diffuse horizontal, DHI), or with both that and `dni_w_per_m2` (direct
-    normal, DNI, the beam).
+    normal, DNI, the beam). Carbon intensity: `_g_per_kwh`.
 
     *Resolution.* Load is kept in quarter-hours: finer series are averaged, values of 30 or 60
-    minutes are repeated. Prices are kept in their own intervals of 15, 30 or 60 minutes.
+    minutes are repeated. Prices are kept in their own intervals of 15, 30 or 60 minutes, and so is
+    carbon intensity, of which finer series are averaged over quarter-hours.
     Temperature and irradiance are kept in hours; finer series are averaged. Where the resolution of
     a file changes, each value counts for its own interval.
 
     *Calendar.* The prices set the calendar: all their whole weeks from the first Monday 00:00 local
-    time, or `weeks` weeks from `start`. A series of load or temperature that covers all these weeks
-    is paired with the prices by time. One that covers some of them is an error, unless
-    `pair="position"`. Any other is paired by calendar position: every interval takes the value that
-    the file has for the same ISO week, weekday and local time of day; where it has several, the
-    first. So a load measured in 2008 meets the prices of 2023, Mondays on Mondays and winter on
-    winter, but what happened on one day (a cold spell, a holiday) is no longer on the day whose
-    price it influenced. Week 53 takes the values of week 52, unless the file has a whole
-    week 53. An hour that summer time skips in the file takes the values of the hour before. Where
-    the end of summer time repeats an hour, both take the first one in the file. A file that is
-    paired by position must hold all of the ISO weeks 1 to 52. Irradiance is paired by ISO week,
-    weekday and hour in UTC, because the sun knows no summer time.
+    time, or `weeks` weeks from `start`. A series of load, temperature or carbon intensity that
+    covers all these weeks is paired with the prices by time. One that covers some of them is an
+    error, unless `pair="position"`. Any other is paired by calendar position: every interval takes
+    the value that the file has for the same ISO week, weekday and local time of day; where it has
+    several, the first. So a load measured in 2008 meets the prices of 2023, Mondays on Mondays and
+    winter on winter, but what happened on one day (a cold spell, a holiday) is no longer on the day
+    whose price it influenced. Week 53 takes the values of week 52, unless the file has a whole week
+    53. An hour that summer time skips in the file takes the values of the hour before. Where the
+    end of summer time repeats an hour, both take the first one in the file. A file that is paired
+    by position must hold all of the ISO weeks 1 to 52. Irradiance is paired by ISO week, weekday
+    and hour in UTC, because the sun knows no summer time.
 
     Attributes:
         start: First instant, a datetime with a time zone (kept in UTC); on the local clock of
@@ -116,11 +119,14 @@ class Dataset:
         dni_w_per_m2: Hourly mean irradiance of the beam on a plane that faces the sun, shape
             (weeks * 168,), W/m2. Only together with GHI and DHI, which are checked against it.
         net_load: Whether the load was measured behind PV: import less export.
+        carbon_g_per_kwh: Grams of CO2 equivalent per kWh drawn from the grid, 0 to 2000, shape
+            (weeks * 168 * 60 / minutes,) with intervals of 15, 30 or 60 minutes. None: not known.
+            Nothing that happens depends on it.
 
     Raises:
         DataError: Shapes that disagree, no whole weeks, a value that is not finite, a negative
             load without `net_load`, a start that is not a local Monday 00:00, an unknown zone; a
-            sky that is implausible or lacks a part.
+            sky that is implausible or lacks a part; an implausible carbon intensity.
     """
 
     start: datetime
@@ -135,6 +141,7 @@ class Dataset:
     dhi_w_per_m2: NDArray[np.float64] | None = None
     dni_w_per_m2: NDArray[np.float64] | None = None
     net_load: bool = False
+    carbon_g_per_kwh: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         """Check every field and take read-only copies of the arrays."""
@@ -145,10 +152,12 @@ class Dataset:
         if self.price_minutes not in PRICE_MINUTES:
             raise DataError(f"price_minutes = {self.price_minutes!r}: allowed are {PRICE_MINUTES}")
         check_currency(self.currency)
-        for name in ("load_kw", "price_per_kwh", "temperature_c", *self._sky_names()):
+        carbon = [] if self.carbon_g_per_kwh is None else ["carbon_g_per_kwh"]
+        for name in ("load_kw", "price_per_kwh", "temperature_c", *self._sky_names(), *carbon):
             object.__setattr__(self, name, _read_only(name, getattr(self, name)))
         self._check_shapes()
         self._check_sky()
+        self._check_carbon()
         if self.net_load not in (False, True):
             raise DataError(f"net_load = {self.net_load!r}: allowed are False and True")
         if self.load_kw.min() < 0.0 and not self.net_load:
@@ -211,6 +220,24 @@ class Dataset:
                     "10 W/m2"
                 )
 
+    def _check_carbon(self) -> None:
+        values = self.carbon_g_per_kwh
+        if values is None:
+            return
+        shapes = [(self.temperature_c.size * 60 // minutes,) for minutes in PRICE_MINUTES]
+        if values.shape not in shapes:
+            raise DataError(
+                f"carbon_g_per_kwh has shape {values.shape}: with {self.weeks} weeks of "
+                f"temperature allowed are {', '.join(map(str, shapes))}, for intervals of "
+                f"{', '.join(map(str, PRICE_MINUTES))} minutes"
+            )
+        bad = np.flatnonzero((values < 0.0) | (values > MAX_CARBON_G_PER_KWH))
+        if bad.size:
+            raise DataError(
+                f"carbon_g_per_kwh[{bad[0]}] = {values[bad[0]]}: allowed is 0 to "
+                f"{MAX_CARBON_G_PER_KWH:g}"
+            )
+
     def __reduce__(self) -> tuple[type[Dataset], tuple[Any, ...]]:
         """Pickle and copy through the constructor, so that the arrays stay read-only."""
         return type(self), tuple(getattr(self, field.name) for field in fields(self))
@@ -242,6 +269,9 @@ class Dataset:
         for name in self._sky_names():
             digest.update(name.encode())
             digest.update(getattr(self, name).astype("<f8", copy=False).data)
+        if self.carbon_g_per_kwh is not None:
+            digest.update(b"carbon_g_per_kwh")
+            digest.update(self.carbon_g_per_kwh.astype("<f8", copy=False).data)
         return digest.hexdigest()
 
     @classmethod
@@ -252,6 +282,7 @@ class Dataset:
         temperature: FileLike | float | None = None,
         *,
         irradiance: FileLike | None = None,
+        carbon: FileLike | None = None,
         zone: str = "Europe/Stockholm",
         currency: str = "SEK",
         eur_rate: float | None = None,
@@ -275,6 +306,7 @@ class Dataset:
             load: File of base loads, of one house or several.
             temperature: File of outdoor temperatures, or one constant temperature in deg C.
             irradiance: File of GHI, with DHI and DNI where measured; None: no sky.
+            carbon: File of the grid's carbon intensity; None: not known.
             zone: IANA time zone of the local clock.
             currency: Currency of the data set (ISO 4217).
             eur_rate: `currency` per EUR, needed where prices are in EUR and `currency` is not.
@@ -302,7 +334,7 @@ class Dataset:
         columns = _columns_by_role(price_column, load_columns, temperature_column)
         common = {"stamp_column": stamp_column, "stamp_zone": stamp_zone, "pair": pair}
         defaults = {role: {**common, "columns": chosen} for role, chosen in columns.items()}
-        files = files_and_frames.Sources(price, load, temperature, irradiance)
+        files = files_and_frames.Sources(price, load, temperature, irradiance, carbon)
         return cls(**pairing.aligned(files_and_frames.read_files(files, defaults), options))
 
     @classmethod
@@ -313,6 +345,7 @@ class Dataset:
         temperature: pd.Series[Any] | pd.DataFrame | float | None = None,
         *,
         irradiance: pd.Series[Any] | pd.DataFrame | None = None,
+        carbon: pd.Series[Any] | pd.DataFrame | None = None,
         zone: str = "Europe/Stockholm",
         currency: str = "SEK",
         eur_rate: float | None = None,
@@ -338,7 +371,7 @@ class Dataset:
 
         options = pairing.Options(zone, currency, eur_rate, start, weeks, load_zone, net_load)
         columns = _columns_by_role(price_column, load_columns, temperature_column)
-        frames = files_and_frames.Sources(price, load, temperature, irradiance)
+        frames = files_and_frames.Sources(price, load, temperature, irradiance, carbon)
         more = {role: {"columns": chosen, "pair": pair} for role, chosen in columns.items()}
         return cls(**pairing.aligned(files_and_frames.read_frames(frames, more), options))
 
@@ -346,7 +379,8 @@ class Dataset:
 def _columns_by_role(
     price: str | None, load: str | Sequence[str] | None, temperature: str | None
 ) -> dict[str, tuple[str, ...]]:
-    given = {"price": price, "load": load, "temperature": temperature, "irradiance": None}
+    given = {"price": price, "load": load, "temperature": temperature}
+    given |= {"irradiance": None, "carbon": None}
     return {
         role: (names,) if isinstance(names, str) else tuple(names or ())
         for role, names in given.items()

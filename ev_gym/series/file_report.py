@@ -14,7 +14,7 @@ from ev_gym.series import column_units, pairing, sun
 from ev_gym.series.files_and_frames import Table, read_csv
 from ev_gym.series.local_time import WEEK_S, find_zone
 
-ROLES = ("price", "load", "temperature", "irradiance")
+ROLES = ("price", "load", "temperature", "irradiance", "carbon")
 _HOUR_S, _DAY_S = 3600, 86400
 _YEAR_H = 8766.0
 
@@ -38,7 +38,7 @@ class Report(NamedTuple):
 
 
 def roles_of(file: SeriesFile) -> list[str]:
-    """What of price, load, temperature and irradiance a file may hold, by the units of its columns.
+    """Which of `ROLES` a file may hold, by the units of its columns.
 
     Raises:
         FileNotFoundError, DataError: As of a simulation.
@@ -109,6 +109,8 @@ def _series(table: Table, role: str) -> tuple[list[str], str, column_units.Serie
             "deg C",
             column_units.temperature_series(table),
         )
+    if role == "carbon":
+        return column_units.chosen(table, role), "g/kWh", column_units.carbon_series(table)
     kinds, light = column_units.irradiance_series(table)
     return [f"{kind}_w_per_m2" for kind in kinds], "W/m2", light
 

@@ -79,6 +79,7 @@ class Sources(NamedTuple):
     load: Any
     temperature: Any
     irradiance: Any
+    carbon: Any
 
 
 class Tables(NamedTuple):
@@ -88,6 +89,7 @@ class Tables(NamedTuple):
     load: Table
     temperature: Table | float | None
     irradiance: Table | None
+    carbon: Table | None
 
 
 def read_files(files: Sources, defaults: Mapping[str, Mapping[str, Any]]) -> Tables:
@@ -107,6 +109,7 @@ def read_files(files: Sources, defaults: Mapping[str, Mapping[str, Any]]) -> Tab
         read("load"),
         files.temperature if constant else read("temperature"),
         None if files.irradiance is None else read("irradiance"),
+        None if files.carbon is None else read("carbon"),
     )
 
 
@@ -140,6 +143,7 @@ def read_frames(frames: Sources, options: Mapping[str, Mapping[str, Any]]) -> Ta
         read("load"),
         temperature,
         None if frames.irradiance is None else read("irradiance"),
+        None if frames.carbon is None else read("carbon"),
     )
 
 

@@ -9,6 +9,7 @@ MAX_IRRADIANCE_W_PER_M2 = 1500.0
 MAX_LOAD_KW = 100.0
 MAX_PRICE_PER_KWH = 100.0
 MAX_TEMPERATURE_C = 60.0
+MAX_CARBON_G_PER_KWH = 2000.0  # coal alone emits about half of it
 
 
 class DataError(ValueError):

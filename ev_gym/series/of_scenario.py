@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from ev_gym.scenario import Data, PriceSource, Scenario, ScenarioError, SeriesFile
+from ev_gym.scenario import CarbonSource, Data, PriceSource, Scenario, ScenarioError, SeriesFile
 from ev_gym.scenario.parameters import nearest
-from ev_gym.scenario.series_source import BUILT_IN, PARTS
+from ev_gym.scenario.series_source import BUILT_IN, CARBON, PARTS
 from ev_gym.series.dataset import Dataset
 from ev_gym.series.fetched import FETCHED_FILES, fetched_folder
 from ev_gym.series.limits import HOURS_PER_WEEK
@@ -59,8 +59,7 @@ class _File(NamedTuple):
 def worlds_of(scenario: Scenario, split: str | None) -> tuple[int, ...]:
     """Numbers of the worlds of a split of the series that a scenario names."""
     data = scenario.data
-    generated = data.source == "synthetic" and not data.own_parts
-    return WORLDS[split] if generated else ONLY_WORLD
+    return WORLDS[split] if data.is_generated else ONLY_WORLD
 
 
 def dataset_of(scenario: Scenario, world: int = 0) -> Dataset:
@@ -71,7 +70,8 @@ def dataset_of(scenario: Scenario, world: int = 0) -> Dataset:
 
     Args:
         scenario: The scenario.
-        world: Number of the world, from 0; only series that are all built in have more than one.
+        world: Number of the world, from 0; only series that are all built in have more than one,
+            with the same carbon intensity.
 
     Raises:
         ScenarioError: if a file is found neither by its own path nor in `EV_GYM_DATA`, because that
@@ -85,8 +85,8 @@ def dataset_of(scenario: Scenario, world: int = 0) -> Dataset:
 
 
 def _files(data: Data) -> tuple[_File | None, ...]:
-    """Files of prices, base load, temperature, irradiance; None where the scenario names none."""
-    origins = [data.origin(part) for part in PARTS]
+    """Files of the parts, then of carbon intensity; None where the scenario names none."""
+    origins = [data.origin(part) for part in (*PARTS, CARBON)]
     names = [origin.path if isinstance(origin, SeriesFile) else None for origin in origins]
     paths = [None if name is None else Path(name) for name in names]
     named = [path for path in paths if path is not None]
@@ -130,10 +130,11 @@ def _dataset(
 ) -> Dataset:
     if data.source == "classic":
         return _classic(data, currency)
-    if data.source == "synthetic" and not data.own_parts:
+    if data.is_generated and data.carbon is None:
         span = _declared_span(data)
         return _on(span, currency, _built_in(data, span, PARTS, world))
-    paths = {part: file and str(file.path) for part, file in zip(PARTS, files, strict=True)}
+    parts = (*PARTS, CARBON)
+    paths = {part: file and str(file.path) for part, file in zip(parts, files, strict=True)}
     return _by_parts(data, currency, paths, world, net_load)
 
 
@@ -173,12 +174,12 @@ def _by_parts(
         data.zone, currency, data.eur_rate, data.start, data.weeks, data.load_zone, net_load
     )
 
-    def table(part: str) -> Table | None:
+    def table(part: str, span: Span | None = None) -> Table | None:
         origin = data.origin(part)
         if not isinstance(origin, SeriesFile):
             return None
-        if origin.path is None:
-            return _published(data, origin)
+        if isinstance(origin, (PriceSource, CarbonSource)) and origin.market is not None:
+            return _published(origin, origin.market, span or _declared_span(data))
         role = "irradiance" if part == "sun" else part
         return read_csv(replace(origin, path=paths[part]), role)
 
@@ -203,31 +204,30 @@ def _by_parts(
         fields["temperature_c"] = pairing.temperature_c(measured, span)
     if "sun" not in built_in:
         fields |= pairing.sky_fields(table("sun"), span)
+    fields["carbon_g_per_kwh"] = pairing.carbon_g_per_kwh(table(CARBON, span), span)
     return _on(span, currency, fields)
 
 
-def _published(data: Data, source: SeriesFile) -> Table:
-    """Prices that a market published for its own days that the calendar touches.
+def _published(source: PriceSource | CarbonSource, area: str, span: Span) -> Table:
+    """What a market published for its own days that the calendar touches.
 
     Where clocks differ from the market's, a local Monday begins within a day of it.
     """
-    from ev_gym.markets import AREAS, prices
+    from ev_gym.markets import AREAS, carbon_g_per_kwh, prices
     from ev_gym.series.files_and_frames import read_frame
 
-    assert isinstance(source, PriceSource)  # no other part names a market
-    assert source.market is not None
-    span = _declared_span(data)
-    if source.market not in AREAS:
+    if area not in AREAS:
         raise ScenarioError(
-            f"PriceSource.market is {source.market!r}{nearest(source.market, AREAS)}; allowed: "
+            f"{type(source).__name__}.market is {area!r}{nearest(area, AREAS)}; allowed: "
             + ", ".join(AREAS)
         )
-    zone = ZoneInfo(AREAS[source.market].market_zone)
+    zone = ZoneInfo(AREAS[area].market_zone)
     first, last = (
         datetime.fromtimestamp(moment_s, zone).date() for moment_s in (span.start_s, span.end_s - 1)
     )
-    published = prices(source.market, first, last, source=source.provider)
-    return read_frame(published, f"market {source.market}", SeriesFile())
+    ask = prices if isinstance(source, PriceSource) else carbon_g_per_kwh
+    published = ask(area, first, last, source=source.provider)
+    return read_frame(published, f"market {area}", SeriesFile())
 
 
 def _built_in(data: Data, span: Span, parts: Sequence[str], world: int) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ev_gym.series.column_units import (
     Series,
+    carbon_series,
     irradiance_series,
     load_series,
     price_series,
@@ -61,6 +62,7 @@ def aligned(tables: Tables, options: Options) -> dict[str, Any]:
         "net_load": options.net_load,
         "temperature_c": temperature_c(tables.temperature, span),
         **sky_fields(tables.irradiance, span),
+        "carbon_g_per_kwh": carbon_g_per_kwh(tables.carbon, span),
     }
 
 
@@ -111,6 +113,17 @@ def sky_fields(table: Table | None, span: Span) -> dict[str, NDArray[np.float64]
     in_utc = span._replace(zone="UTC")
     hourly = paired(in_steps(irradiance, HOUR_S, span.start_s % HOUR_S), "UTC", in_utc)
     return {f"{name}_w_per_m2": row for name, row in zip(names, hourly, strict=True)}
+
+
+def carbon_g_per_kwh(table: Table | None, span: Span) -> NDArray[np.float64] | None:
+    """Carbon intensity on the calendar, in its own intervals; finer ones than 15 min averaged."""
+    if table is None:
+        return None
+    carbon = carbon_series(table)
+    step_s = carbon.step_s if carbon.step_s in (1800, HOUR_S) else QUARTER_S
+    in_phase = in_steps(carbon, step_s, span.start_s % step_s)
+    on_calendar: NDArray[np.float64] = paired(in_phase, span.zone, span)[0]
+    return on_calendar
 
 
 # Resolution.

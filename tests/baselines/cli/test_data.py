@@ -119,6 +119,15 @@ def test_the_files_of_a_scenario(meter: Path, tmp_path: Path) -> None:
         "  temperature  built in\n"
         "  sun          built in\n"
     )
+    rows = [f"{MONDAY + timedelta(hours=k):%Y-%m-%dT%H:%MZ},{k % 24}" for k in range(-48, 400)]
+    (tmp_path / "co2.csv").write_text("\n".join(["when,carbon_g_per_kwh", *rows]) + "\n")
+    green = {**data, "carbon": {"path": "co2.csv"}}
+    scenario.write_text(json.dumps({"data": {**green, "eur_rate": 11.5}}))
+    said = check(scenario)
+    assert "co2.csv: carbon\n" in said
+    assert "  column       carbon_g_per_kwh, with a decimal point, as its numbers show\n" in said
+    assert "    most       23 g/kWh, " in said
+    assert said.endswith("  sun          built in\n  carbon       by time\n")
     late = {**data, "start": "2024-10-21", "weeks": 1, "price": "builtin"}
     scenario.write_text(json.dumps({"data": {**late, "weeks": 3}}))
     assert "lacks 167 hours from 2024-11-03T23:00Z to 2024-11-10T22:00Z of" in refusal(scenario)

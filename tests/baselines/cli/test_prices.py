@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from baselines.cli.commands import main
 from ev_gym.markets import fetching, records
+from ev_gym.scenario import SeriesFile
 from ev_gym.series.column_units import price_series
 from ev_gym.series.files_and_frames import read_csv
 from tests.ev_gym.markets import played
@@ -98,7 +99,7 @@ def test_file_and_picture(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
         named = call("SE3", "--day", "2025-10-26", "--plot", "day.png")
     assert result.output.endswith(f"{CREDIT}\nwrote day.csv\nwrote prices.png\n")
     assert named.output.endswith("wrote day.png\n")
-    series = price_series(read_csv("day.csv", "price", None, None), None, "SEK", None)
+    series = price_series(read_csv(SeriesFile(path="day.csv"), "price"), "SEK", None)
     assert (series.step_s, series.values.shape) == (900, (1, 100))
     assert series.values[0] == pytest.approx([played.value(n) / 10 for n in range(100)])
     first = datetime.fromtimestamp(series.start_s, timezone.utc)

@@ -12,6 +12,7 @@ import pytest
 
 from ev_gym.scenario import (
     CalledDays,
+    CarbonSource,
     Charger,
     ContractedPower,
     Data,
@@ -48,6 +49,7 @@ PARTS: tuple[type, ...] = (
     Data,
     SeriesFile,
     PriceSource,
+    CarbonSource,
     RewardWeights,
     Scenario,
 )
@@ -145,6 +147,7 @@ def test_bounds_themselves_are_allowed(kind: type, field: Any) -> None:
         "PeakPrice.steps_kw": ((0.0, 2.0), [0, 2]),
         "PeakPrice.steps_price": ((1.0, 2.0), [1, 1]),
         "Vehicle.driving": (Driving(), Driving(pattern="daily")),
+        "Data.carbon": (CarbonSource(path="x.csv"), CarbonSource(market="DE-LU")),
         "Data.price": ("builtin", PriceSource(path="x.csv"), PriceSource(market="SE3")),
         **{
             f"Data.{part}": ("builtin", SeriesFile(path="x.csv", sum_columns=["a", "b"]))
@@ -276,6 +279,20 @@ def test_bounds_themselves_are_allowed(kind: type, field: Any) -> None:
             lambda: Data(price=PriceSource(path="x.csv", provider="entsoe")),
             "PriceSource.provider is 'entsoe', which has no effect because market is None",
         ),
+        (lambda: Data(carbon=CarbonSource()), "allowed: one with a path or a market, not both"),
+        (
+            lambda: Data(carbon=CarbonSource(market="DE-LU", decimal=",")),
+            "CarbonSource.decimal is ',', which has no effect because market is given",
+        ),
+        (
+            lambda: Data(carbon=CarbonSource(path="x.csv", provider="energy-charts")),
+            "CarbonSource.provider is 'energy-charts', which has no effect because market is None",
+        ),
+        (
+            lambda: Data(source="classic", carbon=CarbonSource(market="DE-LU")),
+            "which has no effect because source is 'classic'",
+        ),
+        (lambda: Data(carbon="builtin"), "Data.carbon is 'builtin'; allowed: a CarbonSource, or N"),
         (
             lambda: Data(price=PriceSource(market="SE3"), weeks=None),
             "Data.weeks is None; allowed with a file of prices only",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import hashlib
 import json
 import pickle
 from pathlib import Path
@@ -29,7 +30,7 @@ from ev_gym.scenario import (
 )
 from ev_gym.scenario.known_tariffs import TARIFFS
 from ev_gym.scenario.scenario import preset_summary
-from ev_gym.scenario.series_source import FLAT_FILES, OF_ANY_FILE, PARTS
+from ev_gym.scenario.series_source import CARBON, FLAT_FILES, OF_ANY_FILE, PARTS
 from ev_gym.scenario.vehicle import DAILY
 from ev_gym.series.of_scenario import dataset_of
 from tests.support.refusals import refusal
@@ -131,7 +132,7 @@ OTHER: dict[str, Any] = {
     **{"temperature_c": 5, "eur_rate": 11, "stamp_zone": "UTC"},
     **{"price_column": "price", "ac_max_kw": 10, "min_soc": 0.2, "eta": 0.9, "days": 7},
     **{"seed": 7, "price_window": "hourly", "prices_known": "agile"},
-    **{part: {"path": "z.csv", "counter": True} for part in PARTS},
+    **{part: {"path": "z.csv", "counter": True} for part in (*PARTS, CARBON)},
     "sek_rate": 0.1,
 }
 
@@ -169,6 +170,13 @@ def test_hash_changes_with_every_parameter() -> None:
     assert len(seen) == 1 + len(places)
     two = dataclasses.replace(base, vehicles=base.vehicles * 2)
     assert two.fingerprint() not in seen
+
+
+def test_without_carbon_the_hash_is_that_of_before_it_was_known() -> None:
+    plain = Scenario().to_dict()
+    assert plain["data"].pop("carbon") is None
+    digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+    assert Scenario().fingerprint() == digest
 
 
 def test_frozen_and_hashable() -> None:

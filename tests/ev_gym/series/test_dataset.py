@@ -101,6 +101,19 @@ def test_fingerprint_covers_the_sky() -> None:
     assert plain.fingerprint == "cf10779efcb9c627f33385a5e4537faa3643223db1d198f8fc0dd493b4f46cd5"
 
 
+def test_carbon_intensity_is_part_of_the_fingerprint_and_read_only() -> None:
+    """In intervals of 60, 30 or 15 minutes; one that is implausible is refused."""
+    carbon = np.linspace(0.0, 2000.0, 168)
+    found = [small(carbon_g_per_kwh=np.repeat(carbon, parts)) for parts in (1, 2, 4)]
+    prints = {data.fingerprint for data in (small(), *found)}
+    assert len(prints) == 4
+    carbon[0] = 7.0
+    other = pickle.loads(pickle.dumps(found[0]))
+    assert other.fingerprint == found[0].fingerprint
+    assert other.carbon_g_per_kwh[0] == 0.0
+    assert not other.carbon_g_per_kwh.flags.writeable
+
+
 def test_sky_is_kept_read_only() -> None:
     ghi = np.full(168, 100.0)
     data = small(ghi_w_per_m2=ghi, dhi_w_per_m2=ghi / 2, dni_w_per_m2=ghi / 4)
@@ -171,6 +184,19 @@ def test_sky_is_checked(sky: dict[str, Any], message: str) -> None:
         ({"price_per_kwh": [*[0.0] * 5, np.nan, *[0.0] * 162]}, r"price_per_kwh\[5\] = nan"),
         ({"load_kw": np.full((1, 672), np.inf)}, r"load_kw\[0, 0\] = inf"),
         ({"load_kw": np.full((1, 672), -0.5)}, r"load_kw\[0, 0\] = -0.5: allowed is 0 kW"),
+        (
+            {"carbon_g_per_kwh": np.zeros(169)},
+            r"carbon_g_per_kwh has shape \(169,\): .*allowed are \(672,\), \(336,\), \(168,\), "
+            r"for intervals of 15, 30, 60 minutes",
+        ),
+        (
+            {"carbon_g_per_kwh": [*[9.0] * 5, 2000.5, *[9.0] * 162]},
+            r"carbon_g_per_kwh\[5\] = 2000.5: allowed is 0 to 2000",
+        ),
+        (
+            {"carbon_g_per_kwh": [*[9.0] * 5, np.nan, *[9.0] * 162]},
+            r"carbon_g_per_kwh\[5\] = nan: allowed are finite numbers",
+        ),
         ({"temperature_c": "warm"}, r"temperature_c is not an array of numbers"),
     ],
 )

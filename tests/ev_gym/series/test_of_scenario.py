@@ -22,6 +22,7 @@ import ev_gym  # noqa: F401  # registers the env
 from baselines.cli.options import named_scenario
 from ev_gym.env import EVChargingEnv
 from ev_gym.scenario import Data, Household, Price, Scenario, ScenarioError, Tariff, preset
+from ev_gym.series.dataset import Dataset
 from ev_gym.series.limits import DataError
 from ev_gym.series.of_scenario import dataset_of, worlds_of
 from ev_gym.simulation.observation import observation_slices
@@ -339,6 +340,117 @@ def test_prices_of_a_market(monkeypatch: pytest.MonkeyPatch) -> None:
         assert tuple(map(str, asked[-1][1:3])) == days
     with pytest.raises(ScenarioError, match=r"PriceSource.market is 'SE9'.*; allowed: SE1, "):
         dataset_of(Scenario.from_dict({"data": {"price": {"market": "SE9"}, "eur_rate": 11.5}}))
+
+
+# Carbon intensity, which is only reported.
+
+
+def test_carbon_of_a_file_beside_built_in_series(tmp_path: Path) -> None:
+    """It changes no series, no worlds and no episode; each world has the same."""
+    path = write_csv(tmp_path / "co2.csv", "carbon_g_per_kwh", 60, lambda h: 10 * h)
+    plain = {"start": "2024-01-08", "weeks": 4}
+    bare = Scenario.from_dict({"data": plain})
+    green = Scenario.from_dict({"data": {**plain, "carbon": part_of(path)}})
+    assert bare.fingerprint() != green.fingerprint()
+    for world in (0, 1):
+        without, found = dataset_of(bare, world), dataset_of(green, world)
+        np.testing.assert_array_equal(found.carbon_g_per_kwh, np.tile(10.0 * np.arange(24), 28))
+        assert without.carbon_g_per_kwh is None
+        rest = dataclasses.replace(found, carbon_g_per_kwh=None)
+        assert rest.fingerprint == without.fingerprint != found.fingerprint
+    for split in (None, "train", "test"):
+        assert worlds_of(green, split) == worlds_of(bare, split)
+    envs = [EVChargingEnv({**A_DAY, "data": own.to_dict()["data"]}) for own in (bare, green)]
+    seen = [env.reset(seed=5)[0] for env in envs]
+    np.testing.assert_array_equal(*seen)
+    for _ in range(96):
+        (one, reward, *_), (other, same, *_) = (env.step(env.action_space.high) for env in envs)
+        np.testing.assert_array_equal(one, other)
+        assert reward == same
+    assert green.data.own_parts == ("carbon",)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "kept", "values"),
+    [(60, 168, [0, 1]), (30, 336, [0, 0]), (15, 672, [0, 0]), (5, 672, [0, 0])],
+)
+def test_carbon_keeps_its_own_intervals(
+    own: dict[str, Any], tmp_path: Path, minutes: int, kept: int, values: list[float]
+) -> None:
+    path = write_csv(tmp_path / "co2.csv", "carbon_g_per_kwh", minutes, lambda h: h)
+    series = dataset_of(Scenario.from_dict({"data": {**own, "carbon": {"path": path}}}))
+    assert series.carbon_g_per_kwh.size == 4 * kept
+    assert series.carbon_g_per_kwh[:2].tolist() == values
+
+
+def test_carbon_is_refused_as_all_others_are(own: dict[str, Any], tmp_path: Path) -> None:
+    def refused(lines: list[str], **options: Any) -> str:
+        path = tmp_path / "co2.csv"
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        data = {**own, "carbon": {"path": str(path), **options}}
+        with pytest.raises(DataError) as error:
+            dataset_of(Scenario.from_dict({"data": data}))
+        return str(error.value)
+
+    good = Path(write_csv(tmp_path / "good.csv", "carbon_g_per_kwh", 60, lambda h: 300))
+    lines = good.read_text(encoding="utf-8").splitlines()
+    assert "gap" in refused(lines[:100] + lines[101:])
+    assert "= 2500 is 2500 g/kWh; allowed is 0 to 2000 g/kWh" in refused(
+        [*lines[:9], lines[9].replace(",300", ",2500"), *lines[10:]]
+    )
+    message = refused(["time,carbon", *lines[1:]])
+    assert (
+        "no known carbon unit in ['carbon']; allowed is a name that ends in _g_per_kwh" in message
+    )
+    named = {"path": str(tmp_path / "co2.csv"), "columns": ["carbon"], "unit": "g_per_kwh"}
+    series = dataset_of(Scenario.from_dict({"data": {**own, "carbon": named}}))
+    assert set(series.carbon_g_per_kwh) == {300.0}
+    assert "lacks 168 hours from" in refused(lines[: 24 * (35 - 11) + 1])
+    assert "a whole part of 15" in refused([lines[0], *lines[1::2]])
+
+
+def test_carbon_of_a_year_before_is_paired_by_position(tmp_path: Path) -> None:
+    """Every Monday 0, Tuesday 1 and so on, of all of 2023."""
+    hours = pd.date_range("2022-12-31", "2024-01-02", freq="h", tz="Europe/Stockholm")
+    days = pd.Series(hours.day_of_week, index=hours.tz_convert("UTC"), name="carbon_g_per_kwh")
+    path = tmp_path / "co2.csv"
+    days.to_csv(path, index_label="timestamp_utc")
+    data = {"start": "2025-03-03", "weeks": 1, "carbon": {"path": str(path)}}
+    series = dataset_of(Scenario.from_dict({"data": data}))
+    np.testing.assert_array_equal(series.carbon_g_per_kwh, np.repeat(np.arange(7.0), 24))
+
+
+def test_carbon_of_a_market(own: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked for the days of the calendar, which prices of a file set."""
+    asked = []
+
+    def carbon(area: str, first: date, last: date, *, source: str | None) -> pd.Series[float]:
+        asked.append((area, str(first), str(last), source))
+        begin, end = (pd.Timestamp(day, tz="Europe/Berlin") for day in (first, last))
+        quarters = pd.date_range(begin, end + pd.Timedelta(days=1), freq="15min", inclusive="left")
+        values = 300.0 + np.arange(quarters.size) % 4
+        return pd.Series(values, index=quarters.tz_convert("UTC"), name="carbon_g_per_kwh")
+
+    monkeypatch.setattr("ev_gym.markets.carbon_g_per_kwh", carbon)
+    source = {"market": "DE-LU", "provider": "energy-charts"}
+    series = dataset_of(Scenario.from_dict({"data": {**own, "carbon": source}}))
+    assert asked == [("DE-LU", "2024-01-08", "2024-02-04", "energy-charts")]
+    np.testing.assert_array_equal(series.carbon_g_per_kwh, np.tile(300.0 + np.arange(4), 4 * 168))
+    with pytest.raises(ScenarioError, match=r"CarbonSource.market is 'DE'; allowed: SE1, "):
+        dataset_of(Scenario.from_dict({"data": {**own, "carbon": {"market": "DE"}}}))
+
+
+def test_carbon_from_python(own: dict[str, Any], tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "co2.csv", "carbon_g_per_kwh", 60, lambda h: h, end="Z")
+    common = {"temperature": 7.0, "eur_rate": 11.5, "stamp_zone": "Europe/Stockholm"}
+    files = Dataset.from_csv(own["price_file"], own["load_file"], carbon=path, **common)
+    index = pd.date_range("2024-01-05", periods=35 * 24, freq="h", tz="UTC")
+    carbon = pd.Series(index.hour, index=index, name="carbon_g_per_kwh")
+    price = pd.Series(0.5, index=index, name="price_sek_per_kwh")
+    load = pd.Series(1.0, index=index, name="load_kw")
+    frames = Dataset.from_frame(price, load, 7.0, carbon=carbon)
+    assert files.carbon_g_per_kwh[:3].tolist() == [23.0, 0.0, 1.0]  # 00:00 in Stockholm is 23:00Z
+    np.testing.assert_array_equal(frames.carbon_g_per_kwh, files.carbon_g_per_kwh)
 
 
 def test_files_beside_the_scenario(

@@ -18,6 +18,7 @@ import requests
 from pydantic.json_schema import models_json_schema
 
 from ev_gym.scenario import (
+    CarbonSource,
     Charger,
     Data,
     Driving,
@@ -151,7 +152,7 @@ def test_the_document_is_openapi_3_1_with_schemas_as_they_validate(
     "part",
     [
         *(Household, Solar, Charger, Vehicle, Driving, Tariff, Data, SeriesFile, PriceSource),
-        *(RewardWeights, Scenario),
+        *(CarbonSource, RewardWeights, Scenario),
     ],
 )
 def test_the_document_shows_each_parameters_unit_meaning_and_range(

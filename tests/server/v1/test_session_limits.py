@@ -205,7 +205,10 @@ def test_limits(store: Store) -> None:
     assert detail(422, {**A_DAY, "data": files}).startswith(
         "data names its own price, load, which this server does not offer; allowed: the data of a"
     )
-    for part, own in (("sun", {"path": "/etc/passwd"}), ("price", {"market": "SE3"})):
+    for part, own in (
+        *(("sun", {"path": "/etc/passwd"}), ("price", {"market": "SE3"})),
+        *(("carbon", {"path": "/etc/passwd"}), ("carbon", {"market": "SE3"})),
+    ):
         said = detail(422, {**A_DAY, "data": {"weeks": 5, part: own}})
         assert said.startswith(f"data names its own {part}, which this server does not offer")
     # Its own data it offers, though here without the files.
