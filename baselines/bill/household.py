@@ -138,7 +138,7 @@ def _scenario(
     if isinstance(price, Mapping) and price.get("market") is not None:
         data |= _weeks_of(first_month, months)
     elif isinstance(price, Mapping) and all(at != ("data", "start") for at, _ in settings):
-        data |= {"start": None, "weeks": None}
+        data |= {"start": None, "weeks": None, "complete_weeks": True}
     return Scenario.from_dict(plain)
 
 
@@ -189,6 +189,12 @@ def notes(scenario: Scenario) -> list[str]:
     if data.origin("price") == BUILT_IN:
         rate = "" if data.sek_rate is None else f", at {data.sek_rate:g} {scenario.currency} a SEK"
         said.append(f"spot prices are built in, like those of Sweden's SE3{rate}")
+    if data.complete_weeks:
+        said.append(
+            "series that begin or end with a month go on to the Monday before or after it with the "
+            "values of a week later or earlier, which no month of the bill holds, but for an hour or "
+            "two of the first day where a file's days are those of UTC"
+        )
     if scenario.solar.peak_kw > 0.0 and data.origin("sun") == BUILT_IN:
         place = f"{scenario.solar.latitude_deg:g} N, {scenario.solar.longitude_deg:g} E"
         said.append(f"the sky is built in, Stockholm's clouds under the sun at {place}")

@@ -29,7 +29,7 @@ FLAT_FILES = {
     "temperature": ("temperature_file", "temperature_c"),
     "sun": ("irradiance_file",),
 }
-OF_ANY_FILE = ("eur_rate", "load_zone", "stamp_zone")
+OF_ANY_FILE = ("eur_rate", "load_zone", "stamp_zone", "complete_weeks")
 BUILT_IN = "builtin"
 PARTS = tuple(FLAT_FILES)
 # What is only reported: it changes nothing that happens, and there is none unless it is given.
@@ -103,6 +103,12 @@ class Data:
         None, "1/SEK", "built-in prices in another currency: its value of 1 SEK", 1e-6, 1e6,
         optional=True,
     )  # fmt: skip
+    complete_weeks: bool = choice(
+        False,
+        "files that begin or end with a month go on to the Monday before or after it, with the "
+        "values of a week later or earlier",
+        (False, True),
+    )
     load_file: str | None = text(None, "files: base load", longest=PATH_LENGTH, optional=True)
     load_zone: str | None = text(None, "files: time zone of the load's days", optional=True)
     temperature_file: str | None = text(

@@ -34,11 +34,15 @@ class Calendar(NamedTuple):
 
 
 class Span(NamedTuple):
-    """The weeks of a data set: seconds since 1970 in UTC, and the zone of the local clock."""
+    """The weeks of a data set: seconds since 1970 in UTC, and the zone of the local clock.
+
+    With `complete_weeks`, series that begin or end with a month are taken on to these weeks' ends.
+    """
 
     start_s: int
     end_s: int
     zone: str
+    complete_weeks: bool = False
 
     @property
     def weeks(self) -> int:

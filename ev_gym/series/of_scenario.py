@@ -171,7 +171,14 @@ def _by_parts(
     from ev_gym.series.files_and_frames import read_csv
 
     options = pairing.Options(
-        data.zone, currency, data.eur_rate, data.start, data.weeks, data.load_zone, net_load
+        data.zone,
+        currency,
+        data.eur_rate,
+        data.start,
+        data.weeks,
+        data.load_zone,
+        net_load,
+        data.complete_weeks,
     )
 
     def table(part: str, span: Span | None = None) -> Table | None:

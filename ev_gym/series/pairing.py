@@ -34,6 +34,7 @@ from ev_gym.series.local_time import WEEK_S, Span, check_local_monday, find_zone
 from ev_gym.series.stamps import utc_text
 
 QUARTER_S, HOUR_S, DAY_S = 900, 3600, 86400
+EDGE_S = 2 * HOUR_S
 _ISO_WEEKS = 53
 
 
@@ -47,6 +48,7 @@ class Options(NamedTuple):
     weeks: int | None
     load_zone: str | None
     net_load: bool
+    complete_weeks: bool = False
 
 
 def aligned(tables: Tables, options: Options) -> dict[str, Any]:
@@ -73,6 +75,8 @@ def prices_of(table: Table, options: Options) -> Series:
     check_currency(options.currency)
     _check_rate(options.eur_rate)
     prices = price_series(table, options.currency, options.eur_rate)
+    if options.complete_weeks:
+        prices = with_complete_weeks(prices, options.zone)
     if prices.step_s not in [60 * minutes for minutes in PRICE_MINUTES]:
         raise _step_error(prices, "15, 30 or 60 minutes")
     return prices
@@ -81,7 +85,7 @@ def prices_of(table: Table, options: Options) -> Series:
 def price_span(prices: Series, options: Options) -> Span:
     """The calendar that prices set."""
     start_s, weeks = price_calendar(prices, options)
-    return Span(start_s, start_s + weeks * WEEK_S, options.zone)
+    return Span(start_s, start_s + weeks * WEEK_S, options.zone, options.complete_weeks)
 
 
 def price_fields(prices: Series, span: Span) -> dict[str, Any]:
@@ -110,7 +114,9 @@ def sky_fields(table: Table | None, span: Span) -> dict[str, NDArray[np.float64]
     if table is None:
         return {}
     names, irradiance = irradiance_series(table)
-    in_utc = span._replace(zone="UTC")
+    if span.complete_weeks:
+        irradiance = with_complete_weeks(irradiance, span.zone)
+    in_utc = span._replace(zone="UTC", complete_weeks=False)
     hourly = paired(in_steps(irradiance, HOUR_S, span.start_s % HOUR_S), "UTC", in_utc)
     return {f"{name}_w_per_m2": row for name, row in zip(names, hourly, strict=True)}
 
@@ -210,6 +216,46 @@ def first_monday(from_s: int, zone: ZoneInfo) -> int:
     return int(monday.timestamp())
 
 
+def with_complete_weeks(series: Series, zone: str) -> Series:
+    """A series that begins or ends with a month, on to the Mondays before and after it.
+
+    The days that come before or after take the values of a week later or earlier. Nothing is added
+    at an end that lies within a month, so that no month seems whole that is not; but up to two
+    hours of a month's first day, or beyond its last one, count as its edge, as in files whose days
+    are those of UTC.
+    """
+    per_week, step_s = WEEK_S // series.step_s, series.step_s
+    values, start_s = series.values, series.start_s
+    end_s = start_s + values.shape[1] * step_s
+    if values.shape[1] < per_week:
+        return series
+    month_s = _month_near(start_s, zone)
+    if month_s is not None:
+        monday_s = first_monday(month_s - WEEK_S + 1, find_zone(zone))
+        added = (start_s - monday_s) // step_s
+        if 0 < added <= per_week:
+            values = np.concatenate([values[:, per_week - added : per_week], values], axis=1)
+            start_s -= added * step_s
+    month_s = _month_near(end_s, zone)
+    if month_s is not None:
+        added = (first_monday(month_s, find_zone(zone)) - end_s) // step_s
+        if 0 < added <= per_week:
+            first = values.shape[1] - per_week
+            values = np.concatenate([values, values[:, first : first + added]], axis=1)
+    return Series(series.table, start_s, step_s, values)
+
+
+def _month_near(moment_s: int, zone: str) -> int | None:
+    """The local midnight with which a month begins, where it is at most two hours away."""
+    tz = find_zone(zone)
+    for near_s in (moment_s - EDGE_S, moment_s, moment_s + EDGE_S):
+        first = datetime.fromtimestamp(near_s, tz).date().replace(day=1)
+        month_s = int(datetime.combine(first, time(), tz).timestamp())
+        if abs(month_s - moment_s) <= EDGE_S:
+            return month_s
+    return None
+
+
 def _start_of_option(start: str | date | datetime, zone: str) -> int:
     try:
         moment = (
@@ -237,6 +283,8 @@ def paired(series: Series, series_zone: str, span: Span) -> NDArray[np.float64]:
         DataError: The series lies partly outside, and its file's options do not say
             pair="position".
     """
+    if span.complete_weeks:
+        series = with_complete_weeks(series, span.zone)
     start_s, end_s = span.start_s, span.end_s
     last_s = series.start_s + series.values.shape[1] * series.step_s
     if series.start_s <= start_s and end_s <= last_s:

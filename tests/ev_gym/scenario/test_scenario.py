@@ -134,6 +134,7 @@ OTHER: dict[str, Any] = {
     **{"seed": 7, "price_window": "hourly", "prices_known": "agile"},
     **{part: {"path": "z.csv", "counter": True} for part in (*PARTS, CARBON)},
     "sek_rate": 0.1,
+    "complete_weeks": True,
 }
 
 
