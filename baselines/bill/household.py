@@ -192,8 +192,8 @@ def notes(scenario: Scenario) -> list[str]:
     if data.complete_weeks:
         said.append(
             "series that begin or end with a month go on to the Monday before or after it with the "
-            "values of a week later or earlier, which no month of the bill holds, but for an hour or "
-            "two of the first day where a file's days are those of UTC"
+            "values of a week later or earlier, which no month of the bill holds, but for the first "
+            "hour or two where a file's days are those of UTC"
         )
     if scenario.solar.peak_kw > 0.0 and data.origin("sun") == BUILT_IN:
         place = f"{scenario.solar.latitude_deg:g} N, {scenario.solar.longitude_deg:g} E"
