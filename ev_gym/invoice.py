@@ -363,6 +363,8 @@ def _shown_above(
 def monthly_dues(tariff: Tariff, month: np.datetime64) -> MonthlyDues:
     """What a calendar month costs whatever is used, by the prices in force on its first day.
 
+    What a rule of a year's peaks costs at their floor, or on the lowest step, is due in January.
+
     Args:
         tariff: The tariff.
         month: The month, as datetime64[M].

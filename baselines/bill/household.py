@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from ev_gym.scenario import Scenario, ScenarioError, preset
 from ev_gym.scenario.currencies import PER_SEK
 from ev_gym.scenario.known_tariffs import COUNTRY_OF, known_tariff
+from ev_gym.scenario.parameters import to_plain
 from ev_gym.scenario.series_source import BUILT_IN
 
 WEEK_DAYS = 7
@@ -33,8 +34,9 @@ class Place(NamedTuple):
     longitude_deg: float
 
 
+SWEDEN = "Sweden"
 PLACES = {
-    "Sweden": Place("SE", "Europe/Stockholm", 59.33, 18.07),
+    SWEDEN: Place("SE", "Europe/Stockholm", 59.33, 18.07),
     "Norway": Place("NO", "Europe/Oslo", 59.91, 10.75),
     "Denmark": Place("DK", "Europe/Copenhagen", 55.68, 12.57),
     "Finland": Place("FI", "Europe/Helsinki", 60.17, 24.94),
@@ -61,6 +63,11 @@ def usual_household(tariffs: Sequence[str]) -> Scenario:
     return replace(base, data=replace(base.data, start=monday.isoformat()))
 
 
+def _stands_in_sweden(base: Scenario) -> bool:
+    """Whether a scenario has the clock and the holidays that all presets have."""
+    return (base.data.zone, base.data.holidays) == (PLACES[SWEDEN].zone, PLACES[SWEDEN].code)
+
+
 Setting = tuple[tuple[str, ...], Any]  # the place of a parameter, and its value
 EACH_CAR = "vehicle"  # the first word of places that mean every car
 
@@ -76,8 +83,8 @@ def scenarios(
     """The household under each tariff.
 
     With a tariff of another country than Sweden the clock, the public holidays and the place on
-    earth are that country's, unless `changes` say otherwise. Built-in prices are then converted
-    (`ev_gym.scenario.currencies.PER_SEK`), which `notes` says.
+    earth are that country's, unless the scenario has others than the presets. Built-in prices are
+    then converted (`ev_gym.scenario.currencies.PER_SEK`), which `notes` says.
 
     Args:
         base: A scenario to start from.
@@ -116,10 +123,20 @@ def _scenario(
     first_month: str | None,
     months: int | None,
 ) -> Scenario:
+    if tariff.currency != base.currency:
+        for car in base.vehicles:
+            if car.wear_price_per_kwh is not None:
+                raise ScenarioError(
+                    f"wear_price_per_kwh of {car.name!r} is {car.wear_price_per_kwh!r} in "
+                    f"{base.currency}, but tariff {tariff.name!r} is in {tariff.currency}; allowed "
+                    "then: None, which is the estimate for the currency"
+                )
     plain = base.to_dict()
     plain["currency"] = tariff.currency
-    plain["tariff"] = tariff
-    if country is not None and PLACES[country].code != base.data.holidays:
+    plain["tariff"] = to_plain(tariff)
+    if any(at[0] == "tariff" for at, _ in settings):
+        plain["tariff"] |= {"name": f"{tariff.name}, changed", "source": None}
+    if country is not None and _stands_in_sweden(base) and country != SWEDEN:
         place = PLACES[country]
         plain["data"] |= {"zone": place.zone, "holidays": place.code}
         if base.solar.peak_kw > 0.0 or any(at == ("solar", "peak_kw") for at, _ in settings):
@@ -137,6 +154,8 @@ def _scenario(
     price = data["price"]
     if isinstance(price, Mapping) and price.get("market") is not None:
         data |= _weeks_of(first_month, months)
+        if str(price["market"]).startswith("GB-"):
+            data["prices_known"] = "agile"
     elif isinstance(price, Mapping) and all(at != ("data", "start") for at, _ in settings):
         data |= {"start": None, "weeks": None, "complete_weeks": True}
     return Scenario.from_dict(plain)
@@ -145,7 +164,13 @@ def _scenario(
 def _set(owner: dict[str, Any], at: tuple[str, ...], value: Any) -> None:
     """Set a parameter in nested dicts; a part that is not there, or only named, becomes one."""
     for key in at[:-1]:
-        if not isinstance(owner.get(key), dict):
+        part = owner.get(key)
+        if isinstance(part, (list, tuple)):
+            raise ScenarioError(
+                f"{'.'.join(at)} is a part of the list {key!r}; allowed: all of the list, as in "
+                f"{key}=VALUE"
+            )
+        if not isinstance(part, dict):
             owner[key] = {}
         owner = owner[key]
     owner[at[-1]] = value
@@ -183,6 +208,10 @@ def notes(scenario: Scenario) -> list[str]:
     """What of a household was not measured but built in, and how its money was converted."""
     data = scenario.data
     said = []
+    if data.zone != PLACES[SWEDEN].zone:
+        said.append(
+            f"the clock is that of {data.zone}, public holidays are those of {data.holidays}"
+        )
     built_in = [part for part in ("load", "temperature") if data.origin(part) == BUILT_IN]
     if built_in:
         said.append(f"{' and '.join(built_in)} are built in, a house and the weather of Stockholm")
@@ -192,8 +221,8 @@ def notes(scenario: Scenario) -> list[str]:
     if data.complete_weeks:
         said.append(
             "series that begin or end with a month go on to the Monday before or after it with the "
-            "values of a week later or earlier, which no month of the bill holds, but for the first "
-            "hour or two where a file's days are those of UTC"
+            "values of a week later or earlier, all outside the months of the bill, but for an "
+            "hour or two of the first day where a file's days are those of UTC"
         )
     if scenario.solar.peak_kw > 0.0 and data.origin("sun") == BUILT_IN:
         place = f"{scenario.solar.latitude_deg:g} N, {scenario.solar.longitude_deg:g} E"

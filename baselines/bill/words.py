@@ -66,6 +66,7 @@ def comparison_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
             "paid in all": outcome.paid,
             "of it for cars": outcome.cars,
             "battery wear": outcome.wear_cost,
+            "stored more kWh": outcome.stored_kwh,
             "imported kWh": outcome.import_kwh,
             "exported kWh": outcome.export_kwh,
             "highest hour kW": outcome.highest_kw,
@@ -114,18 +115,20 @@ def explanation(outcomes: Sequence[Outcome]) -> str:
     items = {ITEM_NAMES[name]: float(first.months[name].sum()) for name in Invoice._fields[:-1]}
     largest = sorted(items.items(), key=lambda item: -item[1])[:3]
     shares = ", ".join(f"{name} {amount:,.0f}" for name, amount in largest)
-    house = first.invoiced - (first.cars - first.public_cost)
+    house = first.house
     where = (
         f"Of the {first.invoiced:,.0f} {currency} that {tariff} asks for {len(first.months)} "
         f"months under {first.policy}, the largest items are {shares}; without cars it would have "
         f"been {house:,.0f}."
     )
-    per_kwh = first.cars / first.charged_kwh if first.charged_kwh > 0.0 else 0.0
+    at_home = first.cars - first.public_cost
+    per_kwh = ""
+    if first.charged_kwh > 0.0:
+        per_kwh = f" ({at_home / first.charged_kwh:.2f} {currency} a kWh)"
     cars = (
-        f"The cars took {first.charged_kwh:,.0f} kWh at home for "
-        f"{first.cars - first.public_cost:,.0f} {currency} and {first.public_kwh:,.0f} kWh at "
-        f"public chargers for {first.public_cost:,.0f}, {per_kwh:.2f} {currency} for each kWh "
-        f"charged at home, and the highest hour of all was {first.highest_kw:.1f} kW, on "
+        f"The cars took {first.charged_kwh:,.0f} kWh at home for {at_home:,.0f} {currency}"
+        f"{per_kwh} and {first.public_kwh:,.0f} kWh at public chargers for "
+        f"{first.public_cost:,.0f}, and the highest hour of all was {first.highest_kw:.1f} kW, on "
         f"{first.highest_at:%a %d %b at %H:%M}."
     )
     best = min(outcomes, key=lambda outcome: outcome.paid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,8 +14,8 @@ from baselines.foresight import tell_future
 from baselines.one_run.money import co2_g, wear_cost
 from baselines.policies.specs import make_policy
 from ev_gym.invoice import Invoice, invoices, year_bill
+from ev_gym.runtime.durations import DAY_MIN
 from ev_gym.scenario import Scenario, ScenarioError
-from ev_gym.scenario.scenario import MOST_DAYS
 from ev_gym.series.of_scenario import dataset_of
 from ev_gym.simulation.results import vehicle_columns
 from ev_gym.world.tariff_tables import local_months
@@ -36,11 +37,13 @@ class Outcome(NamedTuple):
         policy: Spec of the policy.
         months: The invoices, a row for each month, as `ev_gym.invoice.invoices` gives them.
         ceiling: What a ceiling over the year takes off, 0 or below.
+        house: What the invoices of the house without its cars come to, its ceiling taken off.
         import_kwh: What was bought,
         export_kwh: and sold, and
         charged_kwh: what the cars drew at home.
         public_kwh: What they took at public chargers,
         public_cost: and what that cost, with the stops.
+        stored_kwh: What their batteries held more at the end than at the beginning.
         wear_cost: What their batteries lost, which nobody invoices.
         overload_kwh: What was drawn above the connection's limit.
         co2_kg: CO2 that charging at home caused (`ev_gym.emissions`); None: not known.
@@ -53,11 +56,13 @@ class Outcome(NamedTuple):
     policy: str
     months: pd.DataFrame
     ceiling: float
+    house: float
     import_kwh: float
     export_kwh: float
     charged_kwh: float
     public_kwh: float
     public_cost: float
+    stored_kwh: float
     wear_cost: float
     overload_kwh: float
     co2_kg: float | None
@@ -79,7 +84,7 @@ class Outcome(NamedTuple):
     @property
     def cars(self) -> float:
         """What the cars add to the invoices, and cost at public chargers."""
-        return self.invoiced - float(self.months["house_total"].sum()) + self.public_cost
+        return self.invoiced - self.house + self.public_cost
 
     @property
     def paid(self) -> float:
@@ -149,32 +154,62 @@ def live(
         months: Consecutive ones that the series hold, at most twelve.
         seed: Of the drivers.
     """
-    days = min(MOST_DAYS, int(sum(months.days_in_month)) + 1)
-    lived = replace(scenario, days=days, start_hour=0)
+    lived = replace(scenario, days=_days_of(scenario, months), start_hour=0)
     env: Any = gym.make("EVCharging-v0", scenario=lived, disable_env_checker=True)
     chosen = make_policy(policy, env, seed=seed)
+    history = _history(env, chosen, months, seed)
+    if lived.tariff.network_ceiling_per_kwh is None:
+        return _outcome(lived, household, policy, history, None)
+    alone = _history(env, make_policy("never", env, seed=seed), months, seed)
+    return _outcome(lived, household, policy, history, alone)
+
+
+def _days_of(scenario: Scenario, months: pd.PeriodIndex) -> int:
+    """Days of 24 hours that hold the months, also where clocks are set back in them."""
+    zone = scenario.data.zone
+    begin = months[0].start_time.tz_localize(zone)
+    end = (months[-1] + 1).start_time.tz_localize(zone)
+    return math.ceil((end - begin).total_seconds() / (60 * DAY_MIN))
+
+
+def _history(env: Any, policy: Any, months: pd.PeriodIndex, seed: int) -> pd.DataFrame:
+    """The steps of the months under a policy."""
+    import pandas as pd
+
     options = {"start": str(months[0].start_time.date()), "house": 0}
     observation, _ = env.reset(seed=seed, options=options)
-    chosen.reset()
-    tell_future(chosen, env)
+    policy.reset()
+    tell_future(policy, env)
     over = False
     while not over:
-        observation, _, _, over, _ = env.step(chosen(observation))
-    history = env.unwrapped.history
-    inside = history.index.tz_localize(None).to_period("M").isin(months)
-    return _outcome(lived, household, policy, history[inside])
+        observation, _, _, over, _ = env.step(policy(observation))
+    history: pd.DataFrame = env.unwrapped.history
+    index = pd.DatetimeIndex(history.index).tz_localize(None)
+    return history[index.to_period("M").isin(months)]
 
 
-def _outcome(scenario: Scenario, household: str, policy: str, history: pd.DataFrame) -> Outcome:
+def _outcome(
+    scenario: Scenario,
+    household: str,
+    policy: str,
+    history: pd.DataFrame,
+    alone: pd.DataFrame | None,
+) -> Outcome:
+    """What the steps of a household came to; `alone` are those without charging, for a ceiling."""
     import pandas as pd
 
     bills = invoices(scenario, history)
+    house = float(bills["house_total"].sum())
+    if alone is not None:
+        house += year_bill(scenario.tariff, invoices(scenario, alone)).booked_ceiling
     tariff, step_h = scenario.tariff, scenario.step_h
     grid_kw = history["grid_kw"]
     charge = vehicle_columns("charge_kw", len(scenario.vehicles))
     public_kwh = float((history["missing_kwh"] + history["public_kwh"]).sum())
     stops = float((history["missing_stops"] + history["public_stops"]).sum())
     grams = co2_g(history, scenario)
+    energies = history[vehicle_columns("energy_kwh", len(scenario.vehicles))].sum(axis=1)
+    stored_kwh = float(energies.iloc[-1] - energies.iloc[0])
     hourly_kw = grid_kw.clip(lower=0.0).resample("h").mean()
     return Outcome(
         scenario=scenario,
@@ -182,11 +217,13 @@ def _outcome(scenario: Scenario, household: str, policy: str, history: pd.DataFr
         policy=policy,
         months=bills,
         ceiling=year_bill(tariff, bills).booked_ceiling,
+        house=house,
         import_kwh=float(grid_kw.clip(lower=0.0).sum() * step_h),
         export_kwh=float(-grid_kw.clip(upper=0.0).sum() * step_h),
         charged_kwh=float(history[charge].clip(lower=0.0).to_numpy().sum() * step_h),
         public_kwh=public_kwh,
         public_cost=public_kwh * tariff.public_energy_price + stops * tariff.public_stop_price,
+        stored_kwh=stored_kwh,
         wear_cost=wear_cost(history, scenario),
         overload_kwh=float(history["overload_kw"].sum() * step_h),
         co2_kg=None if grams is None else grams / 1000.0,

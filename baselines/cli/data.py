@@ -56,6 +56,7 @@ def _reading_options(command: Callable[..., None]) -> Callable[..., None]:
               help="Time zone in which days are counted.")  # fmt: skip
 @click.option("--place", type=(float, float), default=None,
               help="Latitude and longitude, to check irradiance against the sun.")  # fmt: skip
+@click.option("--net-load", is_flag=True, help="A load is import less export, and may be below 0.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the series to this .png file.")
 @_reading_options
 def check(
@@ -63,6 +64,7 @@ def check(
     role: str | None,
     zone: str,
     place: tuple[float, float] | None,
+    net_load: bool,
     plot: Path | None,
     **options: Any,
 ) -> None:
@@ -80,13 +82,14 @@ def check(
             scenario = named_scenario(str(path))
             sun = scenario.solar
             there = (sun.latitude_deg, sun.longitude_deg) if sun.peak_kw else None
+            is_net = scenario.household.net_load
             read: dict[str, Report] = {}
             for part, of_part in PARTS.items():
                 origin = scenario.data.origin(part)
                 if isinstance(origin, SeriesFile) and origin.path is not None:
                     folder = os.environ.get("EV_GYM_DATA", "")
                     file = dataclasses.replace(origin, path=os.path.join(folder, origin.path))
-                    read[part] = report(file, of_part, scenario.data.zone, there)
+                    read[part] = report(file, of_part, scenario.data.zone, there, is_net)
             reports += read.values()
             calendars.append(_calendar(scenario, read))
         else:
@@ -97,7 +100,7 @@ def check(
                     f"{path}: no column has a known unit; allowed: --unit, such as kwh, or names "
                     "that end in _sek_per_kwh, _kw, _kwh, _c, ghi_w_per_m2 or _g_per_kwh"
                 )
-            reports += [report(file, each, zone, place) for each in roles]
+            reports += [report(file, each, zone, place, net_load) for each in roles]
     click.echo("\n\n".join(["\n".join(each.lines) for each in reports] + calendars))
     if plot is not None:
         _draw(reports, zone, plot)

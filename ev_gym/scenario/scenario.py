@@ -37,6 +37,7 @@ from ev_gym.scenario.tariff import BEYOND_A_STEP, Tariff, money_of
 from ev_gym.scenario.vehicle import Driving, Vehicle
 
 MAX_VEHICLES = 8
+RETAIL_AREAS = "GB-"  # areas whose published prices are a supplier's, not a market's
 MONTH = "month"  # as `Scenario.days`
 LONGEST_MONTH_DAYS = 31
 MOST_DAYS = 366
@@ -242,6 +243,19 @@ class Scenario:
             raise ScenarioError(
                 f"Tariff.currency is {self.tariff.currency!r}, but Scenario.currency is {code!r}; "
                 "allowed: a tariff in the scenario's currency"
+            )
+        if self.data.sek_rate is not None and code == "SEK":
+            raise ScenarioError(
+                f"Data.sek_rate is {self.data.sek_rate!r}, but Scenario.currency is 'SEK', as "
+                "built-in prices are; allowed then: None"
+            )
+        market = getattr(self.data.price, "market", None)
+        factors = {row.spot_factor for row in self.tariff.energy} - {0.0, 1.0}
+        if market is not None and market.startswith(RETAIL_AREAS) and factors:
+            raise ScenarioError(
+                f"Data.price.market is {market!r}, whose prices are Octopus Agile's own rates, but "
+                f"Tariff.energy multiplies them by {max(factors)!r}; allowed: a tariff that takes "
+                "them as they are, such as 'octopus-agile-rates-2026'"
             )
         shortest = min((rule.interval_min for rule in self.tariff.peaks), default=60)
         if shortest < self.time_step_min:

@@ -98,7 +98,10 @@ class Data:
         None, "files: day-ahead prices", longest=PATH_LENGTH, optional=True
     )
     price_column: str | None = text(None, "files: column of the price", optional=True)
-    eur_rate: float | None = number(None, "SEK/EUR", "files: rate", 0.001, 1e6, optional=True)
+    eur_rate: float | None = number(
+        None, "1/EUR", "prices in EUR: their rate in the scenario's currency", 0.001, 1e6,
+        optional=True,
+    )  # fmt: skip
     sek_rate: float | None = number(
         None, "1/SEK", "built-in prices in another currency: its value of 1 SEK", 1e-6, 1e6,
         optional=True,

@@ -74,6 +74,16 @@ class Share(Row):
             )
 
 
+def check_first_of_month(row: Season) -> None:
+    """Refuse (`ScenarioError`) a row that begins within a month, of what a month is billed for."""
+    first = day_of(row.valid_from or "2000-01-01")
+    if first is not None and first.day != 1:
+        raise ScenarioError(
+            f"{type(row).__name__}.valid_from is {row.valid_from!r}; allowed: the first of a "
+            "month, because a month is billed as a whole"
+        )
+
+
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Fee(Season):
     """A fixed fee, whatever is used; in no reward. Below 0 it is a credit."""
@@ -83,6 +93,10 @@ class Fee(Season):
     )
     amount: float = number(0.0, "", "of each period", -1e6, 1e6)
     per: str = choice("month", "that period; of a year, each day's part", ("day", "month", "year"))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_first_of_month(self)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -220,6 +234,10 @@ class ContractedPower(When):
     )
     kw: float = number(5.0, "kW", "most power from the grid", 0.1, 500)
     per_kw_year: float = number(0.0, "per kW", "what each kW costs a year", 0, 1e5)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_first_of_month(self)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

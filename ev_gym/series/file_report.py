@@ -48,7 +48,11 @@ def roles_of(file: SeriesFile) -> list[str]:
 
 
 def report(
-    file: SeriesFile, role: str, zone: str, place: tuple[float, float] | None = None
+    file: SeriesFile,
+    role: str,
+    zone: str,
+    place: tuple[float, float] | None = None,
+    net_load: bool = False,
 ) -> Report:
     """Read a file as a simulation would, and tell what was found.
 
@@ -57,13 +61,14 @@ def report(
         role: One of `ROLES`.
         zone: IANA time zone in which days are counted.
         place: Latitude and longitude, degrees, by which irradiance is checked; None: it is not.
+        net_load: Whether a load may be import less export, below 0 where a house exports.
 
     Raises:
         FileNotFoundError, DataError: As of a simulation; the message names file and row.
     """
     clock = find_zone(zone)
     table = read_csv(file, role)
-    names, unit, series = _series(table, role)
+    names, unit, series = _series(table, role, net_load)
     if role == "irradiance" and place is not None:
         _check_sun(series, place)
     end_s = series.start_s + series.values.shape[1] * series.step_s
@@ -90,14 +95,14 @@ def _line(label: str, text: str) -> str:
     return f"  {label:<12} {text}"
 
 
-def _series(table: Table, role: str) -> tuple[list[str], str, column_units.Series]:
+def _series(table: Table, role: str, net_load: bool) -> tuple[list[str], str, column_units.Series]:
     """Names of the series, their unit, and their values."""
     if role == "price":
         currency = column_units.own_currency(table)
         price = column_units.price_series(table, currency, None)
         return column_units.chosen(table, role), f"{currency}/kWh", price
     if role == "load":
-        load = pairing.in_steps(column_units.load_series(table), pairing.QUARTER_S, 0)
+        load = pairing.in_steps(column_units.load_series(table, net_load), pairing.QUARTER_S, 0)
         file = table.file
         if file.sum_columns:
             less = "".join(f" - {name}" for name in file.less_columns)

@@ -76,6 +76,8 @@ def house_imports(
     step_min = scenario.time_step_min
     slot_min = max(step_min, QUARTER_MIN)
     loads_kw, alone_kw = alone_loads(scenario, dataset)
+    if scenario.household.net_load:
+        loads_kw = np.maximum(0.0, loads_kw)  # what is below is shown as sun
     apart_kw = np.abs(loads_kw[:, place_min // slot_min] - load_kw).max(axis=1)
     house = int(apart_kw.argmin())
     if apart_kw[house] > 1e-9:

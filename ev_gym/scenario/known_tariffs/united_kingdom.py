@@ -48,6 +48,14 @@ TARIFFS = (
         vat=VAT,
         export=(),
     ),
+    # The same, on the rates that Octopus publishes for each half-hour and region.
+    Tariff(
+        name="octopus-agile-rates-2026",
+        source=f"the rates that are published as prices of GB-A to GB-P, without VAT; {_VAT}",
+        currency="GBP",
+        vat=VAT,
+        export=(),
+    ),
     # 8.5 p from 00:30 to 05:30, else about 28 p.
     Tariff(
         name="octopus-go-2026",

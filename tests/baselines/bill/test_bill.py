@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -203,3 +204,45 @@ def test_a_scenario_of_one_s_own_keeps_its_place() -> None:
     (scenario,) = household.scenarios(own, ["elvia-2025"], {})
     assert scenario.data.zone == "Europe/Oslo"
     assert math.isclose(scenario.data.sek_rate or 0.0, 1.02)
+
+
+def test_a_parameter_of_the_tariff_leaves_the_rest_of_it() -> None:
+    """It is no longer the known one, and says so."""
+    settings = [(("tariff", "public_price_per_kwh"), 3.0)]
+    for tariffs in ([], ["seom-2026"]):
+        own = preset("goteborg-2026").tariff if not tariffs else TARIFFS["seom-2026"]
+        (scenario,) = household.scenarios(preset("goteborg-2026"), tariffs, {}, settings)
+        name = f"{own.name}, changed"
+        assert scenario.tariff == replace(own, name=name, source=None, public_price_per_kwh=3.0)
+    with pytest.raises(ScenarioError, match=r"tariff.peaks.count is a part of the list 'peaks'"):
+        household.scenarios(preset("stockholm"), [], {}, [(("tariff", "peaks", "count"), 1)])
+
+
+def test_the_house_s_own_ceiling_is_not_the_cars() -> None:
+    """Where nobody charges, the cars add nothing to invoices that a ceiling cuts."""
+    low = replace(TARIFFS["fluvius-west-2026"], network_ceiling_per_kwh=0.1)
+    base = replace(
+        household.usual_household(["fluvius-west-2026"]), currency="EUR", tariff=low,
+        data=replace(preset("goteborg-2026").data, sek_rate=0.087),
+    )  # fmt: skip
+    idle = year.live(base, "", "never", OCTOBER, 0)
+    assert idle.ceiling < -1.0
+    assert idle.invoiced - idle.house == pytest.approx(0.0, abs=0.02)
+    assert idle.cars == pytest.approx(idle.public_cost, abs=0.02)
+    assert "a kWh)" not in words.explanation([idle])
+
+
+def test_prices_that_are_a_supplier_s_own_are_not_multiplied() -> None:
+    """Octopus publishes Agile's rates; what makes them of wholesale prices is refused on them."""
+    market = {"data": {"price": {"market": "GB-C"}}}
+    base = household.usual_household(["octopus-agile-2026"])
+    with pytest.raises(ScenarioError, match="multiplies them by 2.2; allowed: a tariff that takes"):
+        household.scenarios(base, ["octopus-agile-2026"], market, (), "2025-03", 1)
+    (scenario,) = household.scenarios(base, ["octopus-agile-rates-2026"], market, (), "2025-03", 1)
+    assert scenario.data.prices_known == "agile"
+
+
+def test_money_of_cars_is_not_carried_into_another_currency() -> None:
+    worn = Scenario.from_dict({"vehicles": [{"wear_price_per_kwh": 1200}]})
+    with pytest.raises(ScenarioError, match="is 1200.0 in SEK, but tariff 'wien-2026' is in EUR"):
+        household.scenarios(worn, ["wien-2026"], {})

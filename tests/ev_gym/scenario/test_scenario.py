@@ -163,7 +163,7 @@ def test_hash_changes_with_every_parameter() -> None:
             plain["charger"]["phases"] = 1
         if name == "one_phase_max_a":
             plain["charger"]["phase_switching"] = True
-        if name == "currency":
+        if name in ("currency", "sek_rate"):
             plain.update({"currency": "EUR", "tariff": {**MONEY_IN_EURO, "currency": "EUR"}})
         changed = Scenario.from_dict(plain)
         assert changed != base, place

@@ -11,6 +11,8 @@ import pytest
 
 from ev_gym.scenario import (
     CalledDays,
+    ContractedPower,
+    Data,
     Fee,
     PeakPrice,
     PeakRule,
@@ -219,6 +221,15 @@ STEPS = {"steps_kw": (0.0, 2.0, 5.0), "steps_price": (1.0, 2.0, 3.0)}
         (lambda: Weight(weekdays=()), "weekdays is (); allowed: at least one"),
         (lambda: Fee(months=()), "months is (); allowed: at least one"),
         (lambda: Fee(valid_from="2025-02-30"), "valid_from is '2025-02-30'; allowed: a date as"),
+        (lambda: Fee(valid_from="2025-03-02"), "'2025-03-02'; allowed: the first of a month"),
+        (
+            lambda: ContractedPower(valid_from="2025-03-02"),
+            "ContractedPower.valid_from is '2025-03-02'; allowed: the first of a month",
+        ),
+        (
+            lambda: Scenario(data=Data(sek_rate=0.09)),
+            "Data.sek_rate is 0.09, but Scenario.currency is 'SEK', as built-in prices are",
+        ),
         (lambda: Share(valid_from="2025"), "valid_from is '2025'; allowed: a date as"),
         (
             lambda: Price(floor_per_kwh=2.0, cap_per_kwh=1.0),
