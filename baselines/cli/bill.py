@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 
 from baselines.bill.household import Setting
 from baselines.cli.options import POLICY, POLICY_HELP, SCENARIO_HELP, named_scenario
+from ev_gym.scenario import SeriesFile
 
 YEAR_DAYS = 365
 DEFAULT_POLICIES = ("uncontrolled", "price_based", "water_filling")
@@ -26,10 +28,15 @@ def setting(text: str) -> Setting:
         raise click.BadParameter(
             f"{text!r} is no parameter with a value, such as household.fuse_a=16"
         )
+    at = tuple(name.split("."))
+    if len(at) == 1 and at[0] in {field.name for field in fields(SeriesFile)}:
+        raise click.BadParameter(
+            f"{at[0]} is an option of a file; allowed: data.price.{at[0]}, data.load.{at[0]} and so on"
+        )
     try:
-        return tuple(name.split(".")), json.loads(value)
+        return at, json.loads(value.lower() if value in ("True", "False", "None") else value)
     except ValueError:
-        return tuple(name.split(".")), value
+        return at, value
 
 
 @click.command()

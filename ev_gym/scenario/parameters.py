@@ -203,6 +203,8 @@ def check(part: Any) -> None:
             value = _as_rows(value, rule, f"{type(part).__name__}.{field.name}")
         if rule.get("many") and isinstance(value, list):
             value = tuple(value)
+        if rule.get("many") and rule.get("text") and isinstance(value, str):
+            value = (value,)  # a word for a list of one
         if not _is_allowed(value, rule):
             owner = type(part).__name__
             raise ScenarioError(f"{owner}.{field.name} is {value!r}; allowed: {_allowed(rule)}")

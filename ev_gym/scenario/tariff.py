@@ -43,6 +43,9 @@ class Price(When):
     )
     per_kwh: float = number(0.0, "per kWh", "the adder", -MOST_PER_KWH, MOST_PER_KWH)
     spot_factor: float = number(0.0, "", "factor on the spot price", -10, 10)
+    hourly: bool = choice(
+        False, "the spot price counts as the mean of its clock hour", (False, True)
+    )
     floor_per_kwh: float | None = number(
         None, "per kWh", "never less than this", -MOST_PER_KWH, MOST_PER_KWH, optional=True
     )

@@ -165,16 +165,21 @@ def _by_name(rows: Iterable[Any]) -> list[list[Any]]:
     return list(named.values())
 
 
+def _hour_means(spot: Floats) -> Floats:
+    return np.repeat(spot.reshape(-1, HOUR_QUARTERS).mean(axis=1), HOUR_QUARTERS)
+
+
 def _price(rows: Sequence[Price], spot: Floats, quarters: Quarters, where: str) -> Floats:
     """(Q,) the price of rows: those of one name are one price, different names add up."""
-    total = np.zeros(spot.size)
+    total, hour_means = np.zeros(spot.size), _hour_means(spot)
     for named in _by_name(rows):
         _check_begun(named, quarters, where)
         price = np.zeros(spot.size)
         for row in named:
             mask = holds(row, quarters)
+            own_spot = hour_means if row.hourly else spot
             price[mask] = np.clip(
-                row.spot_factor * spot[mask] + row.per_kwh,
+                row.spot_factor * own_spot[mask] + row.per_kwh,
                 -np.inf if row.floor_per_kwh is None else row.floor_per_kwh,
                 np.inf if row.cap_per_kwh is None else row.cap_per_kwh,
             )
@@ -184,12 +189,12 @@ def _price(rows: Sequence[Price], spot: Floats, quarters: Quarters, where: str) 
 
 def _spot_part(rows: Sequence[Price], spot: Floats, quarters: Quarters) -> Floats:
     """(Q,) what of the energy's price is the spot price, times its factor."""
-    total = np.zeros(spot.size)
+    total, hour_means = np.zeros(spot.size), _hour_means(spot)
     for named in _by_name(rows):
         part = np.zeros(spot.size)
         for row in named:
             mask = holds(row, quarters)
-            part[mask] = row.spot_factor * spot[mask]
+            part[mask] = row.spot_factor * (hour_means if row.hourly else spot)[mask]
         total += part
     return total
 

@@ -1,6 +1,6 @@
 """Tariffs of Norwegian grid companies, for homes; energy at spot, with the State's support.
 
-Support and "Norgespris" go by the hour. On prices of quarter-hours they are counted by these.
+Support and "Norgespris" go by the hour's mean price, also where the market has quarter-hours.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ SUPPORT = tuple(
         name="support",
         valid_from=first,
         spot_factor=-0.9,
+        hourly=True,
         per_kwh=0.9 * threshold,
         cap_per_kwh=0.0,
     )
     for first, threshold in ((None, 0.75), ("2026-01-01", 0.77))
 )
 # Instead: the difference between 40 ore and the spot price, with either sign.
-NORGESPRIS = (Price(name="Norgespris", spot_factor=-1.0, per_kwh=0.40),)
+NORGESPRIS = (Price(name="Norgespris", spot_factor=-1.0, hourly=True, per_kwh=0.40),)
 UP_TO_KWH = 5000.0
 
 _FEES = (
