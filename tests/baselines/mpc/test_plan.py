@@ -394,8 +394,9 @@ def household(**changes: Any) -> HouseholdView:
     rules = {"peak_kw": 0.0, "interval_kw": 0.0, "interval_factor": 1.0, "power_price_per_kw": 0.0}
     of_rules = {name: changes.pop(name, usual) for name, usual in rules.items()}
     plain = HouseholdView(
-        hour_of_day=8.0, month=1, weekend=False, load_kw=1.0, pv_kw=0.0, price_per_kwh=1.0,
-        price_window=[1.0] * 4, slot_h=1.0, export_price_per_kwh=0.0, balance_kwh=0.0, peak_kw=[],
+        hour_of_day=8.0, month=1, weekend=False, load_kw=1.0, headroom_kw=20.0, pv_kw=0.0,
+        price_per_kwh=1.0, price_window=[1.0] * 4, slot_h=1.0, export_price_per_kwh=0.0,
+        balance_kwh=0.0, peak_kw=[],
         interval_kw=[], interval_factor=[], power_price_per_kw=[], plugged=[True],
         minutes_to_departure=[600], soc=[0.4], wanted_soc=[0.8], usual_load_kw=[],
         month_days_left=0.0, year_days_left=0.0,
