@@ -68,7 +68,7 @@ class Charger:
         optional=True,
     )
     load_management: bool = choice(
-        True, "keep charging within what the connection leaves", (True, False)
+        True, "keep charging within what connection and contract leave", (True, False)
     )
     bidirectional: bool = choice(False, "cars can be discharged (V2G)", (True, False))
     phase_switching: bool = choice(

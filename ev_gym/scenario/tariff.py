@@ -459,7 +459,7 @@ class Tariff(Row):
 
     @property
     def overload_price(self) -> float:
-        """Price of energy drawn above the connection's limit, per kWh."""
+        """Price of energy drawn above the limit of connection or contract, per kWh."""
         given = self.overload_price_per_kwh
         return 2.0 * self.public_energy_price if given is None else given
 
