@@ -32,8 +32,8 @@ PARTS = (
 )
 
 
-# What a tariff's lists hold, and which lists hold it.
-ROWS = (
+# What a tariff's lists hold, and which lists hold it; below, the same of all parts with lists.
+OF_TARIFF = (
     (scenario.Price, "`energy`, `transfer`, `taxes`, `credits`, `export`"),
     (scenario.Fee, "`fees`"),
     (scenario.Share, "`vat`, `levy`"),
@@ -43,6 +43,10 @@ ROWS = (
     (scenario.ContractedPower, "`contracts`"),
     (scenario.CalledDays, "`called_days`"),
 )
+ROWS: dict[type, Sequence[tuple[type, str]]] = {
+    scenario.Tariff: OF_TARIFF,
+    scenario.Charger: ((scenario.Dimming, "`dimming`"),),
+}
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -106,9 +110,8 @@ def markdown() -> str:
     ]
     for name, kind in PARTS:
         parts += [f"### `{name}`", _parameters(kind)]
-        if kind is scenario.Tariff:
-            for row, lists in ROWS:
-                parts += [f"#### `{row.__name__}`, a row of {lists}", _parameters(row)]
+        for row, lists in ROWS.get(kind, ()):
+            parts += [f"#### `{row.__name__}`, a row of {lists}", _parameters(row)]
     parts += ["## State", "Of the household:", _fields(household_state(1, 3))]
     parts += ["Of each car:", _fields(VEHICLE_STATE)]
     return "\n\n".join(parts) + "\n"

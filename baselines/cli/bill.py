@@ -31,7 +31,7 @@ def setting(text: str) -> Setting:
     at = tuple(name.split("."))
     if len(at) == 1 and at[0] in {field.name for field in fields(SeriesFile)}:
         raise click.BadParameter(
-            f"{at[0]} is an option of a file; allowed: data.price.{at[0]}, data.load.{at[0]} and so on"
+            f"{name} is an option of a file; allowed: data.price.{name}, data.load.{name} and so on"
         )
     try:
         return at, json.loads(value.lower() if value in ("True", "False", "None") else value)

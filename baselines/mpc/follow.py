@@ -134,7 +134,9 @@ class Follower:
         self._slot_left_h = slot_left_h
         load_kw, pv_kw = household.load_kw, household.pv_kw
         export_kw = site.export_kw(site.energy_weight * household.export_price_per_kwh)
-        self._headroom_kw = site.headroom_kw(load_kw, pv_kw, export_kw)
+        self._headroom_kw = site.limits.headroom_kw(load_kw, pv_kw, export_kw)
+        if site.limits_change:
+            self._headroom_kw = min(self._headroom_kw, household.headroom_kw)
         self._net_kw = load_kw - (pv_kw if site.netted else 0.0)
         self._leave_budgets(site, household, plan)
 

@@ -11,12 +11,16 @@ left over then (all kWh, z in kW), it minimises
 subject to
 
     e_kh = e_k,h-1 + alpha c_kh - beta g_kh,      e_k,last + m_k - f_k = wanted_k
-    i_h - x_h = load_h - sun_h + sum_k (c_kh - g_kh),     sum_k c_kh <= limit - load_h + sun_h
+    i_h - x_h = load_h - sun_h + sum_k (c_kh - g_kh)
+    sum_k c_kh <= min(limit_h - load_h + sun_h, dimmed_h)
     factor_rh (imported so far + i_h) <= peak_r + z_r,day(h)
 
 - Where prices change within the hour, c_kh and g_kh are the sums over its slots s, each limited by
   what the slot can take, and the last term is what their prices differ from the hour's mean. Power
   charge, house and battery count by the hour.
+- limit: the lower of connection and contracted power; dimmed: what all cars together may draw. A
+  car that this leaves less than its 6 A is not charged then. Both are known by the clock
+  (`policies.known_limits`), as means of the slots.
 - p and q: the prices of imported and exported energy; where an export earns more than an import
   costs, it is taken to earn as much, since no meter counts both at once. P: the public charger's.
   a: of a kW above the peak, times the chance that the house alone will not set it (`own_peaks`):
@@ -67,6 +71,7 @@ from typing import NamedTuple
 from baselines.mpc.own_peaks import PeakRaise, after
 from baselines.optimum.linear_program import Program
 from baselines.policies.headroom import ROUNDING_KW
+from baselines.policies.known_limits import known_limits
 from baselines.policies.peak_rule import known_rules
 from ev_gym.drivers.calendar import WORTH_A_STOP_KWH
 from ev_gym.physics.charger import FLOOR_A, LINE_KW_PER_A
@@ -112,6 +117,17 @@ class Car(NamedTuple):
     line_share: float  # of all lines, those that it can use
 
 
+class Limits(NamedTuple):
+    """What house and cars may draw, and what all cars together may."""
+
+    in_all_kw: float
+    cars_kw: float
+
+    def headroom_kw(self, load_kw: float, pv_kw: float, export_kw: float) -> float:
+        """What is left to the cars; sun that is cut off without them is no room."""
+        return min(self.in_all_kw - load_kw + min(pv_kw, export_kw + load_kw), self.cars_kw)
+
+
 class Site(NamedTuple):
     """What does not change: connection, cars, and the tariff's rules."""
 
@@ -132,19 +148,23 @@ class Site(NamedTuple):
     daily: tuple[bool, ...]
     peaks: tuple[int, ...]
     step_h: float  # length of a step
+    limits_change: bool  # whether contracted power or dimming limit the cars at some times
 
     def export_kw(self, export_price_per_kwh: float) -> float:
         """What may be exported while an exported kWh earns so much, weighted."""
         return self.export_limit_kw if export_price_per_kwh >= self.curtail_below_price else 0.0
 
-    def headroom_kw(self, load_kw: float, pv_kw: float, export_kw: float) -> float:
-        """What the connection leaves to the cars; sun that is cut off without them is no room."""
-        return self.limit_kw - load_kw + min(pv_kw, export_kw + load_kw)
+    @property
+    def limits(self) -> Limits:
+        """Those of the connection alone."""
+        return Limits(self.limit_kw, math.inf)
 
-    def headroom_of_kw(self, car: Car, load_kw: float, pv_kw: float, export_kw: float) -> float:
-        """What a car alone may take of it: no more than the fuses of the lines that it can use."""
+    def headroom_of_kw(
+        self, car: Car, limits: Limits, load_kw: float, pv_kw: float, export_kw: float
+    ) -> float:
+        """What a car alone may take: no more than the fuses of the lines that it can use."""
         of_fuses_kw = self.fuses_kw - load_kw + min(pv_kw, export_kw + load_kw)
-        return min(self.headroom_kw(load_kw, pv_kw, export_kw), car.line_share * of_fuses_kw)
+        return min(limits.headroom_kw(load_kw, pv_kw, export_kw), car.line_share * of_fuses_kw)
 
 
 class Stay(NamedTuple):
@@ -214,6 +234,7 @@ class Outlook(NamedTuple):
         rules: Of the power charge; as many as `Site` has.
         worth_per_kwh: Of a kWh in a battery beyond what is wanted.
         reserves: For each stay, of which kWh beyond it is worth more.
+        limits: Of each slot of the hour; None: those of the connection alone.
     """
 
     slots_h: list[list[float]]
@@ -226,6 +247,7 @@ class Outlook(NamedTuple):
     rules: list[PeakOutlook]
     worth_per_kwh: float
     reserves: list[list[Surplus]]
+    limits: list[list[Limits]] | None = None
 
     def hour_h(self, h: int) -> float:
         """Length of an hour, of the running one what is left."""
@@ -279,6 +301,7 @@ def site_of(scenario: Scenario) -> Site:
         daily=tuple(known.daily for known in rules),
         peaks=tuple(known.rule.count for known in rules),
         step_h=scenario.step_h,
+        limits_change=known_limits(scenario) is not None,
     )
 
 
@@ -461,13 +484,15 @@ def _stay_columns(
         if left_h <= 0.0 and columns:
             break
         load_kw, pv_kw, export_kw = outlook.load_kw[h], outlook.pv_kw[h], outlook.export_kw[h]
-        headroom_kw = site.headroom_of_kw(car, load_kw, pv_kw, export_kw)
-        most_kw = max(0.0, min(car.max_kw, headroom_kw))
-        if not _reaches_least(site, outlook, car, h):
-            most_kw = 0.0
+        reaches_least = _reaches_least(site, outlook, car, h)
         slots = zip(outlook.slots_h[h], outlook.slot_prices_per_kwh[h], strict=True)
         charge, discharge, present_h = [], [], []
-        for slot_h, slot_price in slots:
+        for slot, (slot_h, slot_price) in enumerate(slots):
+            limits = site.limits if outlook.limits is None else outlook.limits[h][slot]
+            headroom_kw = site.headroom_of_kw(car, limits, load_kw, pv_kw, export_kw)
+            most_kw = max(0.0, min(car.max_kw, headroom_kw))
+            if not reaches_least or limits.cars_kw < car.least_kw - ROUNDING_KW:
+                most_kw = 0.0
             at_charger_h, dearer = max(0.0, min(slot_h, left_h)), slot_price - price_per_kwh
             present_h.append(at_charger_h)
             charge.append(_charge_columns(program, car, most_kw, at_charger_h, dearer))
@@ -563,7 +588,8 @@ def _meter(
     charged = [(charge, 1.0) for car in in_hour for charge in car.charging()]
     if len(in_hour) > 1:
         for slot, slot_h in enumerate(outlook.slots_h[h]):
-            headroom_kw = site.headroom_kw(load_kw, pv_kw, outlook.export_kw[h])
+            limits = site.limits if outlook.limits is None else outlook.limits[h][slot]
+            headroom_kw = limits.headroom_kw(load_kw, pv_kw, outlook.export_kw[h])
             headroom_kwh = max(0.0, headroom_kw) * slot_h
             entries = [(charge, 1.0) for car in in_hour for charge in car.charge[slot]]
             program.row(-math.inf, entries, headroom_kwh)

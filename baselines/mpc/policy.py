@@ -14,6 +14,7 @@ from baselines.mpc.forecast import Forecast, Memory, hour_slots
 from baselines.mpc.own_peaks import FULL_PRICE, PeakRaise, after, cost_of
 from baselines.mpc.plan import (
     Level,
+    Limits,
     Outlook,
     PeakOutlook,
     Plan,
@@ -24,6 +25,7 @@ from baselines.mpc.plan import (
 )
 from baselines.mpc.reserve import FREE_KW, Stays
 from baselines.policies.base import Future, Policy
+from baselines.policies.known_limits import known_limits
 from baselines.policies.peak_rule import KnownRule, kept_step, known_rules, last_share
 from baselines.policies.view import LASTING, HouseholdView, View
 from ev_gym.runtime.arrays import Floats
@@ -54,7 +56,8 @@ class Mpc(Policy):
     charge; without one, the mean of the same hour in the last 7 days, before that the present load.
     Or, with `load_error`, the true load times 1 + load_error * noise (uniform from -1 to 1, drawn
     for each hour), which only a local env can tell. Of weekends it knows only whether today is one:
-    later days count as workdays in the power charge.
+    later days count as workdays in the power charge and in limits. Contracted power and dimmed
+    hours stand in the scenario, so it plans with them.
 
     *Power charge.* A kW above the N-th highest peak is paid once and lasts for the month, but only
     if the house alone would not have set that peak anyway. So it costs its price times the chance
@@ -242,6 +245,7 @@ class Planner:
         self._policy, self._site, self._scenario = policy, policy.site, scenario
         self._battery_kwh = [car.battery_kwh for car in scenario.vehicles]
         self._rules = [KnownAhead(known) for known in known_rules(tariff)]
+        self._known_limits = known_limits(scenario)
         self._memory = Memory([ahead.known.rule for ahead in self._rules], self._site.netted)
         self._stays_seen = [
             Stays(car.battery_kwh, car.wanted_soc == TRIPS) for car in scenario.vehicles
@@ -352,7 +356,34 @@ class Planner:
             ],
             worth_per_kwh=worth_per_kwh,
             reserves=[self._reserve(stay, worth_per_kwh) for stay in self._stays],
+            limits=self._limits(household, slots_h[:hours], hour, day),
         )
+
+    def _limits(
+        self,
+        household: HouseholdView,
+        slots_h: list[list[float]],
+        hour: list[int],
+        day: list[int],
+    ) -> list[list[Limits]] | None:
+        """The limits of each slot of the hours, where they change.
+
+        Days after today are taken for workdays.
+        """
+        known = self._known_limits
+        if known is None:
+            return None
+        found = []
+        for h, lengths_h in enumerate(slots_h):
+            ends_h = hour[h] + 1.0 - math.fsum(lengths_h) + np.cumsum(lengths_h)
+            day_off = household.weekend and day[h] == 0
+            found.append(
+                [
+                    Limits(*known.between(household.month, day_off, end_h - slot_h, end_h))
+                    for slot_h, end_h in zip(lengths_h, ends_h.tolist(), strict=True)
+                ]
+            )
+        return found
 
     def _export_prices(
         self, household: HouseholdView, price_now: float, prices: list[float]

@@ -20,6 +20,7 @@ from ev_gym.physics.charger import (
     LINES,
 )
 from ev_gym.runtime.arrays import Bools, Floats, Ints
+from ev_gym.runtime.durations import QUARTER_MIN
 
 # What the charger forgives of a headroom, twice, so that its own rounding fits as well.
 SLACK_A, SLACK_KW = 2.0 * HEADROOM_ROUNDING_A, 2.0 * HEADROOM_ROUNDING_KW
@@ -29,7 +30,7 @@ class Connection(NamedTuple):
     """What the limits of the connection leave: currents of a line each, one power of all, or both.
 
     Each of the L limits is counted in units of its own kind: of a current one unit is an ampere, of
-    the power, which comes last, it is a kW.
+    the powers, which come last, it is a kW. Where cars are dimmed, that is a limit too, the last.
 
     Attributes:
         unit_kw: (L,) power of one unit of each limit.
@@ -37,7 +38,8 @@ class Connection(NamedTuple):
             below 0 where something is left.
         overload_kw: (T,) what the house alone takes beyond the limits: summed over the lines, or in
             all where that is more.
-        headroom_units: (T, L) what load management leaves to charging; inf without it.
+        headroom_units: (T, L) what load management leaves to charging, inf without it; and what
+            dimming leaves, whatever manages the load.
         feed_headroom_units: (T, L) what it leaves to discharging on a line; inf without lines.
         feed_kw: (T,) most that all cars may feed back, below 0 where the sun alone is cut off.
         least_units_per_kw: (L, K) what a kW of a car takes with the phases that take least,
@@ -157,24 +159,42 @@ def _by_line(future: Future) -> bool:
     return bool(future.world.tables.settings["by_line"][0])
 
 
+def _limits_of_steps(future: Future, limits_kw: Floats) -> Floats:
+    """(T,) what a table of limits has for each step; infinite without a table."""
+    if limits_kw.size == 0:
+        return np.full(future.steps, np.inf)
+    quarter = future.households["place_min"][:-1] // QUARTER_MIN
+    found: Floats = limits_kw[quarter >> future.world.tables.settings["load_shift"][0]]
+    return found
+
+
 def _connection(future: Future) -> Connection:
-    """The limits of a household: in all, of each line, or of each line and in all."""
-    settings = future.world.tables.settings[0]
+    """The limits of a household: in all, of each line, or of each line and in all; dimming."""
+    settings, tables = future.world.tables.settings[0], future.world.tables
+    contract_kw = _limits_of_steps(future, tables.contract_kw)
     if not _by_line(future):
-        return _limit_in_all(future, float(settings["limit_kw"]))
-    of_lines = _limits_of_lines(future)
-    if np.isinf(settings["total_kw"]):
-        return of_lines
-    in_all = _limit_in_all(future, float(settings["total_kw"]))
+        found = _limit_in_all(future, np.minimum(settings["limit_kw"], contract_kw))
+    else:
+        found = _limits_of_lines(future)
+        total_kw = np.minimum(settings["total_kw"], contract_kw)
+        if np.isfinite(total_kw).any():
+            found = _both(found, _limit_in_all(future, total_kw))
+    if tables.cars_limit_kw.size:
+        found = _both(found, _dimming(future))
+    return found
+
+
+def _both(some: Connection, others: Connection) -> Connection:
+    """Limits of which all hold."""
     return Connection(
-        unit_kw=np.append(of_lines.unit_kw, in_all.unit_kw),
-        excess_units=np.hstack([of_lines.excess_units, in_all.excess_units]),
-        overload_kw=np.maximum(of_lines.overload_kw, in_all.overload_kw),
-        headroom_units=np.hstack([of_lines.headroom_units, in_all.headroom_units]),
-        feed_headroom_units=np.hstack([of_lines.feed_headroom_units, in_all.feed_headroom_units]),
-        feed_kw=in_all.feed_kw,
-        least_units_per_kw=np.vstack([of_lines.least_units_per_kw, in_all.least_units_per_kw]),
-        most_units_per_kw=np.vstack([of_lines.most_units_per_kw, in_all.most_units_per_kw]),
+        unit_kw=np.append(some.unit_kw, others.unit_kw),
+        excess_units=np.hstack([some.excess_units, others.excess_units]),
+        overload_kw=np.maximum(some.overload_kw, others.overload_kw),
+        headroom_units=np.hstack([some.headroom_units, others.headroom_units]),
+        feed_headroom_units=np.hstack([some.feed_headroom_units, others.feed_headroom_units]),
+        feed_kw=np.minimum(some.feed_kw, others.feed_kw),
+        least_units_per_kw=np.vstack([some.least_units_per_kw, others.least_units_per_kw]),
+        most_units_per_kw=np.vstack([some.most_units_per_kw, others.most_units_per_kw]),
     )
 
 
@@ -190,8 +210,24 @@ def _used_sun_kw(future: Future) -> Floats:
     return np.asarray(np.minimum(sun_kw(future), let_through_kw))
 
 
-def _limit_in_all(future: Future, limit_kw: float) -> Connection:
-    """A limit of all lines together."""
+def _dimming(future: Future) -> Connection:
+    """What all cars together may draw, whatever the house does and other cars feed back."""
+    cars, free = len(future.world.tables.cars), np.full((future.steps, 1), np.inf)
+    limit_kw = _limits_of_steps(future, future.world.tables.cars_limit_kw)
+    return Connection(
+        unit_kw=np.ones(1),
+        excess_units=-free,
+        overload_kw=np.zeros(future.steps),
+        headroom_units=limit_kw[:, None] + SLACK_KW,
+        feed_headroom_units=free,
+        feed_kw=_feed_kw(future),
+        least_units_per_kw=np.ones((1, cars)),
+        most_units_per_kw=np.zeros((1, cars)),
+    )
+
+
+def _limit_in_all(future: Future, limit_kw: Floats) -> Connection:
+    """A limit (T,) of all lines together; infinite where there is none."""
     settings, cars = future.world.tables.settings[0], future.world.tables.cars
     load_kw, free = steps_of(future, "load_kw"), np.full((future.steps, 1), np.inf)
     excess_kw = (load_kw - sun_kw(future) - limit_kw)[:, None]

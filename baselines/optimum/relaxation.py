@@ -32,8 +32,11 @@ Departure. max(0, wanted - e) kWh are bought: m >= 0 with e + m >= wanted, at a 
     the most that can be bought; and the whole where more is lacking whatever has been done.
 Load management. *Exact* for the sum on all lines together; by line, a car that switches phases is
     counted with the least it takes of each line. A household that has both limits has the rows of
-    both, each of which every episode satisfies. Where the house alone leaves no headroom and cars
+    both, each of which every episode satisfies; a contracted power is a limit in all that changes
+    with the step, and the lower one counts. Where the house alone leaves no headroom and cars
     that discharge make it, max(0, headroom + d) is convex: the chord lies above it.
+Dimming. *Exact* for the sum of all cars: what they draw is at most the step's limit, whoever
+    manages the load; no car that discharges makes it more.
 Export limit. It is 0 in the steps in which an exported kWh earns less than the price below which
     sun is cut off. *Exact:* all d <= the headroom below it; where the sun alone exceeds it, d = 0
     and sun is cut off until the cars use it.
@@ -76,9 +79,10 @@ Power charge (`peak_calendar`, `peak_rows`). Each rule by itself; charges add up
     the mean: *exact* where the mean is sure to stay on one step, else *relaxed* by the distance to
     the hull (`Bound.steps_gap`). Less the house's own charge, a constant.
 Overload. With load management the cars add none. Without: at least the sum of the lines' excess
-    and, where there is a limit in all, at least the excess above that, as the larger of both is
-    billed; less the house's own. *Exact* but for two things: sun is counted in full where some is
-    cut off, and phases that switch are counted with what they add least and relieve most.
+    and, where there is a limit in all (a contract is one), at least the excess above that, as the
+    larger of both is billed; less the house's own. *Exact* but for two things: sun is counted in
+    full where some is cut off, and phases that switch are counted with what they add least and
+    relieve most.
 Settlement. *Exact:* linear in the last energies. Reward weights are at least 0, so every inequality
     survives them.
 

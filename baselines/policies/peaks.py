@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from baselines.policies.base import Policy
+from baselines.policies.known_limits import known_limits
 from baselines.policies.peak_rule import KnownRule, day_parts, kept_step, known_rules, shortest_min
 from baselines.policies.view import View
 from ev_gym.drivers.calendar import WORTH_A_STOP_KWH
@@ -118,7 +119,7 @@ class Hours(NamedTuple):
         passed_h: (n,) how much of the running hour has passed.
         load_kwh: (n, H) what the house is expected to import in each, of the running one in what is
             left of it.
-        room_kwh: (n, H) what the connection leaves the cars beside that.
+        room_kwh: (n, H) what connection, contract and dimming leave the cars beside that.
         factor: (n, R, H) by which each counts in each rule; 0: not at all.
         span: (n, R, H) number of the peak span in which each lies: a day or, where several peaks
             may be of one day, an interval; all are one where a single peak counts.
@@ -148,11 +149,11 @@ def rules_and_hours(scenario: Scenario, view: View) -> tuple[Rules, Hours]:
     load_kw = np.resize(view.usual_load_kw.T, (hours, len(hour))).T.repeat(per_hour, axis=1)
     now = slice(0, per_hour)  # the running hour
     load_kw[:, now] = view.load_kw[:, None]
-    room_kw = np.maximum(0.0, scenario.household.limit_kw - load_kw)
+    ahead = per_hour * hour[:, None] + np.arange(per_hour * hours)
+    room_kw = np.maximum(0.0, _room_kw(scenario, view, minutes, ahead, load_kw))
     room_kw[:, now] = np.maximum(0.0, view.headroom_kw)[:, None]
     if scenario.tariff.netting != "none":
         load_kw[:, now] = np.maximum(0.0, load_kw[:, now] - view.pv_kw[:, None])
-    ahead = per_hour * hour[:, None] + np.arange(per_hour * hours)
     factor, span = _factors(known, minutes, view, ahead)
     usual_kw = _usual_kw(known, view)
     rules = _rules(known, minutes, view, usual_kw)
@@ -172,6 +173,26 @@ def rules_and_hours(scenario: Scenario, view: View) -> tuple[Rules, Hours]:
         usual_kw=usual_kw,
         alone_kw=alone_kw,
     )
+
+
+def _room_kw(scenario: Scenario, view: View, minutes: int, ahead: Ints, load_kw: Floats) -> Floats:
+    """What connection and contract leave beside a load (n, H), no more than dimming lets cars take.
+
+    Args:
+        scenario: The scenario.
+        view: The observations.
+        minutes: Of a cell.
+        ahead: (n, H) numbers of the cells from today's midnight on; all days are of today's kind.
+        load_kw: (n, H) of the house.
+    """
+    known = known_limits(scenario)
+    if known is None:
+        return scenario.household.limit_kw - load_kw
+    day_off = (view.of_house("weekend") > 0.5).astype(np.int64)
+    place = ((view.month - 1)[:, None], day_off[:, None], ahead % day_parts(minutes))
+    limits = known.means(minutes)
+    room_kw: Floats = np.minimum(limits.in_all_kw[place] - load_kw, limits.cars_kw[place])
+    return room_kw
 
 
 def _factors(

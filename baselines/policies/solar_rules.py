@@ -41,7 +41,8 @@ class PvSurplus(Policy):
     def decide(self, view: View) -> Floats:
         """As much as fits into the surplus."""
         taking = view.plugged & (view.available_kw > 0.0)
-        return self.within_headroom(view, taking, headroom_kw=view.pv_kw - view.load_kw)
+        surplus_kw = np.minimum(view.pv_kw - view.load_kw, view.headroom_kw)
+        return self.within_headroom(view, taking, headroom_kw=surplus_kw)
 
 
 class MinPv(PvSurplus):

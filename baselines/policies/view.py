@@ -83,6 +83,7 @@ class HouseholdView(NamedTuple):
         month: 1 to 12.
         weekend: Whether today is a Saturday, a Sunday or a public holiday.
         load_kw: Base load of the coming step.
+        headroom_kw: What base load and sun leave the cars of it.
         pv_kw: What the sun gives in the coming step.
         price_per_kwh: All-in price of one more kWh in the coming step.
         price_window: Mean all-in prices of the running slot of the market and the next ones; of
@@ -110,6 +111,7 @@ class HouseholdView(NamedTuple):
     month: int
     weekend: bool
     load_kw: float
+    headroom_kw: float
     pv_kw: float
     price_per_kwh: float
     price_window: list[float]
@@ -192,6 +194,7 @@ class View:
             month=int(_month(day)),
             weekend=of_house("weekend") > 0.5,
             load_kw=of_house("load_kw"),
+            headroom_kw=of_house("headroom_kw"),
             pv_kw=of_house("pv_kw"),
             price_per_kwh=of_house("price_per_kwh"),
             price_window=price_window,
@@ -232,7 +235,7 @@ class View:
 
     @property
     def headroom_kw(self) -> Floats:
-        """What base load and sun leave of the lower limit of the connection, in all."""
+        """What base load and sun leave of the lowest limit in all; no more than dimming does."""
         return self.of_house("headroom_kw")
 
     @property

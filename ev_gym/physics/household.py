@@ -6,6 +6,8 @@ over the step; the sun feeds all lines alike, as a three-phase inverter does.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +28,8 @@ def charge_cars(
     load_kw: float,
     pv_kw: float,
     export_limit_kw: float,
+    contract_kw: float,
+    cars_limit_kw: float,
     actions: NDArray[np.float32],
     vehicle_results: Records[VehicleResult],
 ) -> tuple[float, float]:
@@ -40,6 +44,9 @@ def charge_cars(
         load_kw: Base load of the house.
         pv_kw: What the sun gives.
         export_limit_kw: Most power fed into the grid in this step.
+        contract_kw: Most that house and cars may draw by contract; infinite where there is none.
+        cars_limit_kw: Most that all charging cars together may draw, whether the load is managed or
+            not; infinite where nothing dims them.
         actions: (K,) fractions of each car's maximum current, in [-1, 1]; below 0 to discharge.
         vehicle_results: (K,) what the step reports of each car; what it charged is written.
 
@@ -64,35 +71,41 @@ def charge_cars(
             export_limit_kw,
             vehicle_results,
         )
+    dimmed_kw = cars_limit_kw + charger.HEADROOM_ROUNDING_KW
     if settings.load_management != 0:
         if settings.by_line != 0:
             used_sun_kw = _used_sun_kw(export_limit_kw, pv_kw, load_kw)
-            headroom_kw = settings.total_kw - load_kw + used_sun_kw + lasting_kw
-            headroom_kw += charger.HEADROOM_ROUNDING_KW
+            headroom_kw = min(settings.total_kw, contract_kw) - load_kw + used_sun_kw + lasting_kw
+            headroom_kw = min(headroom_kw + charger.HEADROOM_ROUNDING_KW, dimmed_kw)
             alone_a = house_a(settings, load_kw, used_sun_kw)
             _manage_lines(
                 vehicles, cars, levels_kw, settings, alone_a, headroom_kw, vehicle_results
             )
         else:
-            headroom_kw = charging_headroom_kw(settings, load_kw, pv_kw, export_limit_kw)
+            headroom_kw = charging_headroom_kw(
+                settings, load_kw, pv_kw, export_limit_kw, contract_kw
+            )
             headroom_kw += lasting_kw
-            headroom_kw += charger.HEADROOM_ROUNDING_KW
+            headroom_kw = min(headroom_kw + charger.HEADROOM_ROUNDING_KW, dimmed_kw)
             if charger.used_by_all_kw(vehicles, cars) > headroom_kw:
                 charger.share_connection(vehicles, cars, levels_kw, headroom_kw)
+    elif cars_limit_kw < math.inf and charger.used_by_all_kw(vehicles, cars) > dimmed_kw:
+        charger.share_connection(vehicles, cars, levels_kw, dimmed_kw)
     charged_kw = _charge_all(now_min, vehicles, cars, settings, vehicle_results)
     return charged_kw, discharged_kw
 
 
 @compiled
 def charging_headroom_kw(
-    settings: Settings, load_kw: float, pv_kw: float, export_limit_kw: float
+    settings: Settings, load_kw: float, pv_kw: float, export_limit_kw: float, contract_kw: float
 ) -> float:
-    """What the connection leaves to cars (kW): its limit less the base load, with the sun.
+    """What connection and contract leave to cars (kW): the lower less the base load, with the sun.
 
     Sun that is cut off at the export limit without them is no room: whether more of it could be had
     would be seen only once they charge.
     """
-    return float(settings.limit_kw - load_kw + _used_sun_kw(export_limit_kw, pv_kw, load_kw))
+    limit_kw = min(settings.limit_kw, contract_kw)
+    return float(limit_kw - load_kw + _used_sun_kw(export_limit_kw, pv_kw, load_kw))
 
 
 @compiled
@@ -313,12 +326,13 @@ def overload_kw(
     load_kw: float,
     pv_kw: float,
     export_limit_kw: float,
+    contract_kw: float,
 ) -> tuple[float, float]:
     """Mean power (kW) drawn above the connection's limit: with the cars, and by the house alone.
 
     Where the fuse of each line is looked at, the lines' excesses are added up; where there is a
-    limit in all as well, the larger of that sum and of the excess in all counts. What is fed into
-    the grid has a limit of its own and is no overload.
+    limit in all as well, the connection's or the contract's, the larger of that sum and of the
+    excess in all counts. What is fed into the grid has a limit of its own and is no overload.
     """
     house_kw = load_kw - pv_kw
     cars_kw = 0.0
@@ -328,10 +342,12 @@ def overload_kw(
         over_kw, alone_kw = _over_fuses_kw(
             vehicles, cars, settings, vehicle_results, load_kw, pv_kw, export_limit_kw
         )
-        over_kw = max(over_kw, house_kw + cars_kw - settings.total_kw)
-        return over_kw, max(alone_kw, house_kw - settings.total_kw)
-    over_kw = max(0.0, house_kw + cars_kw - settings.limit_kw)
-    return over_kw, max(0.0, house_kw - settings.limit_kw)
+        total_kw = min(settings.total_kw, contract_kw)
+        over_kw = max(over_kw, house_kw + cars_kw - total_kw)
+        return over_kw, max(alone_kw, house_kw - total_kw)
+    limit_kw = min(settings.limit_kw, contract_kw)
+    over_kw = max(0.0, house_kw + cars_kw - limit_kw)
+    return over_kw, max(0.0, house_kw - limit_kw)
 
 
 @compiled

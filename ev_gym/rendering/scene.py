@@ -22,6 +22,7 @@ from ev_gym.series.dataset import Dataset
 from ev_gym.simulation.observation import SCALED, physical, world_fields
 from ev_gym.simulation.results import vehicle_columns
 from ev_gym.simulation.simulator import Outputs, Simulator
+from ev_gym.world.limit_tables import limit_kw_at
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +46,7 @@ class Scene(NamedTuple):
     title: str
     price_unit: str
     cars: tuple[str, ...]
-    limit_kw: float  # what the connection carries
+    limit_kw: float  # what connection and contract let it draw now
     past: pd.DataFrame  # the history's last 48 hours, n rows
     edges_h: Floats  # (n + 1,) starts of those steps, and now
     soc: Floats  # (n + 1, K) state of charge at these times
@@ -120,6 +121,13 @@ def _plans(dataset: Dataset, observation: dict[str, Any], now_h: float) -> Itera
         yield Plan(departure_h, clock, float(wanted_soc)) if plugged else None
 
 
+def _contract_kw(simulator: Simulator) -> float:
+    """Contracted power of the coming step; infinite where there is none."""
+    tables = simulator.world.tables
+    place_min = int(simulator.households["place_min"][0])
+    return float(limit_kw_at(tables.contract_kw, tables.settings[0], place_min))
+
+
 def current_scene(simulator: Simulator, history: pd.DataFrame) -> Scene:
     """The scene of a household at its current time; its state is not changed.
 
@@ -151,7 +159,7 @@ def current_scene(simulator: Simulator, history: pd.DataFrame) -> Scene:
         title=_title(scenario, _local_time(dataset, now_h), history),
         price_unit=f"{scenario.currency}/kWh",
         cars=tuple(names) if cars > 1 else (scenario.vehicles[0].name,),
-        limit_kw=scenario.household.limit_kw,
+        limit_kw=min(scenario.household.limit_kw, _contract_kw(simulator)),
         past=past,
         edges_h=edges_h,
         soc=_soc(past, current, scenario),

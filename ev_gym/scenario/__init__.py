@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ev_gym.scenario import presets as _presets  # noqa: F401  # registers the built-in scenarios
-from ev_gym.scenario.charger import Charger
+from ev_gym.scenario.charger import Charger, Dimming
 from ev_gym.scenario.parameters import ScenarioError
 from ev_gym.scenario.scenario import (
     Household,
@@ -35,6 +35,7 @@ __all__ = [
     "Charger",
     "ContractedPower",
     "Data",
+    "Dimming",
     "Driving",
     "Fee",
     "Household",

@@ -8,10 +8,40 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ev_gym.physics.charger import FLOOR_A, VOLT
-from ev_gym.scenario.parameters import ScenarioError, check, check_unread, choice, number, numbers
+from ev_gym.scenario.parameters import (
+    ScenarioError,
+    check,
+    check_unread,
+    choice,
+    number,
+    numbers,
+    rows,
+)
 from ev_gym.scenario.vehicle import Vehicle
+from ev_gym.scenario.when import When
 
 SWITCHING = ("switch_pause_min", "switch_hold_min")
+MOST_DIMMING_ROWS = 200
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Dimming(When):
+    """Hours in which the grid operator limits what all cars of the household together may draw.
+
+    Such as by § 14a EnWG in Germany: a wallbox is dimmed to 4.2 kW. Where an energy manager steers
+    n devices of more than 4.2 kW, they share 4.2 + (n - 1) g 4.2 kW, with g = .80, .75, .70, .65,
+    .60, .55, .50 for n = 2 to 8 and .45 above: 7.56 kW for two wallboxes, 10.5 kW for three. (With
+    a heat pump or air conditioner of more than 11 kW, 0.4 times its power replaces the first 4.2.)
+    `kw` is the cars' part of that. Source: BNetzA BK6-22-300, from secondary sources.
+
+    The limit holds whether or not the load is managed, and for what the chargers draw, whether it
+    comes from the grid, from the sun or from another car. Below 6 A on a car's phases (4.14 kW on
+    three) no current can flow, unless the charger switches phases and one is asked for.
+
+    That the hours stand in the scenario means that they are announced: whoever plans may read them.
+    """
+
+    kw: float = number(4.2, "kW", "most that all cars together may draw", 0, 500)
 
 
 @dataclass(frozen=True)
@@ -38,7 +68,7 @@ class Charger:
         optional=True,
     )
     load_management: bool = choice(
-        True, "keep charging within what the connection leaves", (True, False)
+        True, "keep charging within what connection and contract leave", (True, False)
     )
     bidirectional: bool = choice(False, "cars can be discharged (V2G)", (True, False))
     phase_switching: bool = choice(
@@ -47,6 +77,14 @@ class Charger:
     switch_pause_min: float = number(1.0, "min", "charging pauses for a switch of phases", 0, 60)
     switch_hold_min: int = number(
         30, "min", "time for which a switch of phases is kept", 0, 1440, whole=True
+    )
+
+    dimming: tuple[Dimming, ...] = rows(
+        (),
+        "hours in which charging is limited from outside; of rows that hold the last one counts",
+        Dimming,
+        many=MOST_DIMMING_ROWS,
+        number_is="kw",
     )
 
     def __post_init__(self) -> None:

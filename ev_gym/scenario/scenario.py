@@ -135,7 +135,7 @@ class RewardWeights:
     wear: float = number(1.0, "", "capacity that the batteries lost", 0, 1000)
     missing: float = number(1.0, "", "energy missing at departure", 0, 1000)
     public: float = number(1.0, "", "energy bought on the road", 0, 1000)
-    overload: float = number(1.0, "", "energy above the connection's limit", 0, 1000)
+    overload: float = number(1.0, "", "energy above the limit of connection or contract", 0, 1000)
 
     def __post_init__(self) -> None:
         check(self)
@@ -257,6 +257,7 @@ class Scenario:
                 f"Tariff.energy multiplies them by {max(factors)!r}; allowed: a tariff that takes "
                 "them as they are, such as 'octopus-agile-rates-2026'"
             )
+        self.tariff.check_called(self.charger.dimming)
         shortest = min((rule.interval_min for rule in self.tariff.peaks), default=60)
         if shortest < self.time_step_min:
             raise ScenarioError(

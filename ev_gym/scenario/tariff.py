@@ -230,10 +230,14 @@ class PeakRule(Row):
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class ContractedPower(When):
-    """Power that is paid for whether it is used or not, and is not to be exceeded when it holds."""
+    """Power that is paid for whether it is used or not, and most that may be drawn when it holds.
+
+    Of several names that hold at a time, the least counts beside the connection's own limit. Load
+    management keeps it; without, what is drawn above it is overload.
+    """
 
     name: str | None = text(
-        None, "rows of one name are one contract, and different names add up", optional=True
+        None, "rows of one name are one contract; the fees of different names add up", optional=True
     )
     kw: float = number(5.0, "kW", "most power from the grid", 0.1, 500)
     per_kw_year: float = number(0.0, "per kW", "what each kW costs a year", 0, 1e5)
@@ -392,7 +396,8 @@ class Tariff(Row):
     overload_price_per_kwh: float | None = number(
         None,
         "per kWh",
-        "price of energy drawn above the connection's limit; None: twice the public charger's",
+        "price of energy drawn above the limit of connection or contract; None: twice the public "
+        "charger's",
         0,
         1e5,
         optional=True,
@@ -423,7 +428,16 @@ class Tariff(Row):
         known = [called.name for called in self.called_days]
         if len(set(known)) < len(known):
             raise ScenarioError(f"Tariff.called_days holds {known}; allowed: each name once")
-        for row in self.all_rows():
+        self.check_called(self.all_rows())
+
+    def check_called(self, found: Iterable[When]) -> None:
+        """Refuse rows that hold on called days which this tariff does not list.
+
+        Raises:
+            ScenarioError: naming the row's list of called days, and those that there are.
+        """
+        known = [called.name for called in self.called_days]
+        for row in found:
             if row.called is not None and row.called not in known:
                 raise ScenarioError(
                     f"{type(row).__name__}.called is {row.called!r}; allowed: a list of "
@@ -448,7 +462,7 @@ class Tariff(Row):
 
     @property
     def overload_price(self) -> float:
-        """Price of energy drawn above the connection's limit, per kWh."""
+        """Price of energy drawn above the limit of connection or contract, per kWh."""
         given = self.overload_price_per_kwh
         return 2.0 * self.public_energy_price if given is None else given
 

@@ -37,6 +37,7 @@ from ev_gym.runtime.records import (
     VehicleState,
 )
 from ev_gym.scenario import Scenario
+from ev_gym.world.limit_tables import limit_kw_at
 from ev_gym.world.parameter_records import BALANCE_OPENS
 from ev_gym.world.tables import CLOCK_MIN, COSINE, SINE, Tables
 from ev_gym.world.world import World
@@ -173,8 +174,9 @@ class Ranges:
             self.pv_kw = Range(0.0, max(0.0, -self.load_kw.low))
             self.load_kw = Range(0.0, max(0.0, self.load_kw.high))
         limit_kw = world.scenario.household.limit_kw
+        least_kw = min(limit_kw, float(tables.contract_kw.min(initial=np.inf))) - self.load_kw.high
         self.headroom_kw = Range(
-            _below(limit_kw - self.load_kw.high),
+            _below(min(least_kw, float(tables.cars_limit_kw.min(initial=np.inf)))),
             _above(limit_kw - self.load_kw.low + self.pv_kw.high),
         )
         self.temperature_c = _range_of(tables.hours["temperature_c"])
@@ -397,10 +399,14 @@ def load_kw(household: HouseholdState) -> Number:
 
 
 @house_field("kW", lambda ranges: ranges.headroom_kw, Scale(12.0, 2.0))
-def headroom_kw(household: HouseholdState, settings: Settings) -> Number:
-    """connection's limit less the base load, with the sun that is not cut off"""
-    limit_kw = export_limit_kw(settings, household.export_price_per_kwh)
-    return charging_headroom_kw(settings, household.load_kw, household.pv_kw, limit_kw)
+def headroom_kw(household: HouseholdState, settings: Settings, tables: Tables) -> Number:
+    """lower limit less the base load, with the sun that is not cut off; at most the dimmed power"""
+    export_kw = export_limit_kw(settings, household.export_price_per_kwh)
+    contract_kw = limit_kw_at(tables.contract_kw, settings, household.place_min)
+    left_kw = charging_headroom_kw(
+        settings, household.load_kw, household.pv_kw, export_kw, contract_kw
+    )
+    return min(left_kw, limit_kw_at(tables.cars_limit_kw, settings, household.place_min))
 
 
 @house_field("deg C", lambda ranges: ranges.temperature_c, Scale(8.0, 8.0))

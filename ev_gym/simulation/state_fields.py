@@ -132,7 +132,7 @@ STEP_FIELDS = (
     Field("load_kw", "f8", "kW", "base load of the house"),
     Field("pv_kw", "f8", "kW", "what the sun gave, less what the export limit cut off"),
     Field("grid_kw", "f8", "kW", "mean power at the meter, all included; below 0 it is exported"),
-    Field("overload_kw", "f8", "kW", "power above the connection's limit"),
+    Field("overload_kw", "f8", "kW", "power above the limit of connection or contract"),
     Field("temperature_c", "f8", "deg C", "outdoor temperature"),
     Field("price_per_kwh", "f8", "per kWh", "all-in price of one more imported kWh"),
     Field("export_price_per_kwh", "f8", "per kWh", "price of one more exported kWh"),
@@ -149,7 +149,7 @@ STEP_FIELDS = (
     Field("wear_term", "f8", "", "reward: minus the capacity that the batteries lost"),
     Field("missing_term", "f8", "", "reward: minus the energy missing at departure, and stops"),
     Field("public_term", "f8", "", "reward: minus the energy bought on the road, and stops"),
-    Field("overload_term", "f8", "", "reward: minus the energy above the connection's limit"),
+    Field("overload_term", "f8", "", "reward: minus the energy above that limit"),
 )
 
 VEHICLE_STEP_FIELDS = (

@@ -29,6 +29,7 @@ from ev_gym.runtime.records import (
     VehicleResult,
     VehicleState,
 )
+from ev_gym.world.limit_tables import limit_kw_at
 from ev_gym.world.tables import Tables, world_hours
 
 AS_DRAWN = -1
@@ -136,6 +137,7 @@ def _charge_and_bill(
     settings, cars, levels_kw = tables.settings[0], tables.cars, tables.levels_kw
     load_kw, pv_kw = result.load_kw, result.pv_kw
     export_limit_kw = meter.export_limit_kw(settings, result.export_price_per_kwh)
+    contract_kw = limit_kw_at(tables.contract_kw, settings, household.place_min)
     charged_kw, discharged_kw = household_physics.charge_cars(
         household.now_min,
         vehicles,
@@ -145,11 +147,13 @@ def _charge_and_bill(
         load_kw,
         pv_kw,
         export_limit_kw,
+        contract_kw,
+        limit_kw_at(tables.cars_limit_kw, settings, household.place_min),
         actions,
         vehicle_results,
     )
     over_kw, alone_over_kw = household_physics.overload_kw(
-        vehicles, cars, settings, vehicle_results, load_kw, pv_kw, export_limit_kw
+        vehicles, cars, settings, vehicle_results, load_kw, pv_kw, export_limit_kw, contract_kw
     )
     meter.bill(result, settings, charged_kw, discharged_kw)
     meter.bill_overload(result, settings, over_kw, alone_over_kw)

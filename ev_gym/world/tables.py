@@ -27,6 +27,7 @@ from ev_gym.series.dataset import Dataset
 from ev_gym.series.local_time import find_zone, local_calendar
 from ev_gym.series.public_holidays import public_holidays
 from ev_gym.series.sun import pv_kw
+from ev_gym.world.limit_tables import cars_limits, contract_limits
 from ev_gym.world.parameter_records import car_records, settings_record
 from ev_gym.world.tariff_tables import (
     account_tables,
@@ -94,6 +95,9 @@ class Tables(NamedTuple):
         accounts: of what runs on beyond a step; what it holds is empty where nothing does.
         credit: (slots,) what of `price` is support that a month's imports are given up to a limit,
             0 or less; (0,) where there is no limit.
+        contract_kw: (slots,) most that house and cars may draw by contract, in the slots of
+            `load_kw`; infinite where no contract holds, (0,) where there is none at all.
+        cars_limit_kw: (slots,) most that all cars together may draw, likewise.
         observation_scales: (2, D) offset and factor of each number of an observation, float32;
             (2, 0) where observations are physical, as they are in a world's own tables.
     """
@@ -115,6 +119,8 @@ class Tables(NamedTuple):
     power: PowerTables
     accounts: AccountTables
     credit: Floats
+    contract_kw: Floats
+    cars_limit_kw: Floats
 
 
 def _mean_over(values: Floats, from_min: int, to_min: int) -> Floats:
@@ -407,8 +413,11 @@ def build_tables(scenario: Scenario, datasets: Sequence[Dataset]) -> tuple[Table
             len(datasets),
         ),
         credit=credit,
+        contract_kw=contract_limits(scenario, first, load_slot_min, len(datasets)),
+        cars_limit_kw=cars_limits(scenario, first, load_slot_min, len(datasets)),
     )
-    make_read_only(hourly, *tables[:-3], *tables.power, *tables.accounts, credit)
+    arrays = (part for part in tables if isinstance(part, np.ndarray))
+    make_read_only(hourly, *arrays, *tables.power, *tables.accounts)
     return tables, hourly
 
 

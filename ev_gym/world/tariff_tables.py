@@ -157,7 +157,7 @@ def _check_begun(rows: Sequence[Any], quarters: Quarters, where: str) -> None:
         )
 
 
-def _by_name(rows: Iterable[Any]) -> list[list[Any]]:
+def by_name(rows: Iterable[Any]) -> list[list[Any]]:
     """The rows of each name, in the order of the names."""
     named: dict[str | None, list[Any]] = {}
     for row in rows:
@@ -172,7 +172,7 @@ def _hour_means(spot: Floats) -> Floats:
 def _price(rows: Sequence[Price], spot: Floats, quarters: Quarters, where: str) -> Floats:
     """(Q,) the price of rows: those of one name are one price, different names add up."""
     total, hour_means = np.zeros(spot.size), _hour_means(spot)
-    for named in _by_name(rows):
+    for named in by_name(rows):
         _check_begun(named, quarters, where)
         price = np.zeros(spot.size)
         for row in named:
@@ -190,7 +190,7 @@ def _price(rows: Sequence[Price], spot: Floats, quarters: Quarters, where: str) 
 def _spot_part(rows: Sequence[Price], spot: Floats, quarters: Quarters) -> Floats:
     """(Q,) what of the energy's price is the spot price, times its factor."""
     total, hour_means = np.zeros(spot.size), _hour_means(spot)
-    for named in _by_name(rows):
+    for named in by_name(rows):
         part = np.zeros(spot.size)
         for row in named:
             mask = holds(row, quarters)

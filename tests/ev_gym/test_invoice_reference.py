@@ -73,6 +73,7 @@ def prices(draw: Any, spot: float = 0.0) -> tuple[Price, ...]:
             Price(
                 per_kwh=draw(PER_KWH),
                 spot_factor=draw(st.sampled_from([0.0, 0.5, 1.0])),
+                hourly=draw(st.booleans()),
                 floor_per_kwh=draw(st.sampled_from([None, 0.02])),
                 cap_per_kwh=draw(st.sampled_from([None, 0.9])),
                 valid_from=draw(DATES),
@@ -140,8 +141,8 @@ def tariffs(draw: Any, step_min: int) -> Tariff:
         st.sampled_from(
             [
                 (),
-                (Price(spot_factor=-0.9, per_kwh=0.18, cap_per_kwh=0.0),),
-                (Price(spot_factor=-1.0, per_kwh=0.4),),
+                (Price(spot_factor=-0.9, hourly=True, per_kwh=0.18, cap_per_kwh=0.0),),
+                (Price(spot_factor=-1.0, hourly=True, per_kwh=0.4),),
             ]
         )
     )

@@ -6,7 +6,10 @@ The episode is one of `scenario_strategies`, whose fields are of shape (T,), or 
 
 from __future__ import annotations
 
+import math
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,13 +76,52 @@ def by_line(scenario: Scenario) -> bool:
     return scenario.household.fuse_a is not None and scenario.household.phases == 3
 
 
+def limits_kw(episode: Episode | Episodes) -> tuple[Array, Array]:
+    """What contracts let house and cars draw, and dimming all cars, in each step; inf without.
+
+    From the rows and the local clock, quarter-hour by quarter-hour.
+    """
+    scenario, dataset = episode.env.scenario, episode.env.simulator.world.dataset
+    contracts, dimming = scenario.tariff.contracts, scenario.charger.dimming
+    names = {row.name for row in contracts}
+    lists = [[row for row in contracts if row.name == name] for name in names]
+    zone = ZoneInfo(dataset.zone)
+
+    def last_that_holds(rows: Any, local: datetime) -> float:
+        clock, found = local.strftime("%H:%M"), math.inf
+        for row in rows:
+            inside = row.from_time <= clock < row.to_time
+            if row.to_time < row.from_time:
+                inside = clock >= row.from_time or clock < row.to_time
+            if inside and local.weekday() in row.weekdays:
+                found = row.kw
+        return found
+
+    def in_step(minute: int) -> tuple[float, float]:
+        least = [math.inf, math.inf]
+        for quarter in range(0, scenario.time_step_min, 15):
+            time = dataset.start + timedelta(minutes=minute + quarter)
+            local = time.astimezone(zone)
+            local = local.replace(minute=local.minute // 15 * 15)
+            least[0] = min([least[0], *(last_that_holds(rows, local) for rows in lists)])
+            least[1] = min(least[1], last_that_holds(dimming, local))
+        return least[0], least[1]
+
+    minutes = episode.of("now_min")
+    series_min = dataset.weeks * 7 * 24 * 60
+    found = [in_step(int(minute) % series_min) for minute in minutes.flat]
+    both = np.array(found).reshape(*minutes.shape, 2)
+    return both[..., 0], both[..., 1]
+
+
 def over_kw(episode: Episode | Episodes, with_cars: bool, sun_kw: Array) -> Array:
-    """Power above the fuses of three lines, or above the limit of all of them; the larger."""
+    """Power above the fuses of three lines, or the limit or contract of all; the larger."""
     house = episode.env.scenario.household
     cars_kw = with_cars * episode.of("charge_kw").sum(axis=-1)
     net_kw = episode.of("load_kw") - sun_kw + cars_kw
     if not by_line(episode.env.scenario):
-        return np.maximum(0.0, net_kw - house.limit_kw)
+        return np.maximum(0.0, net_kw - np.minimum(house.limit_kw, limits_kw(episode)[0]))
     over_a = line_currents_a(episode, with_cars, sun_kw) - house.fuse_a
     over_fuses_kw = LINE_KW_PER_A * np.maximum(0.0, over_a).sum(axis=-1)
-    return np.asarray(np.maximum(over_fuses_kw, net_kw - (house.connection_kw or np.inf)))
+    most_kw = np.minimum(house.connection_kw or np.inf, limits_kw(episode)[0])
+    return np.asarray(np.maximum(over_fuses_kw, net_kw - most_kw))

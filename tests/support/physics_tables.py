@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -89,6 +90,8 @@ def step(
     pv_kw: float = 0.0,
     now_min: int = 0,
     export_price_per_kwh: float = 0.0,
+    contract_kw: float = math.inf,
+    cars_limit_kw: float = math.inf,
 ) -> Step:
     """One step of these cars while the house takes and the sun gives so much."""
     export_limit_kw = meter.export_limit_kw(tables.settings, export_price_per_kwh)
@@ -103,10 +106,19 @@ def step(
         load_kw,
         pv_kw,
         export_limit_kw,
+        contract_kw,
+        cars_limit_kw,
         fractions,
         vehicle_results,
     )
     over_kw, alone_over_kw = household.overload_kw(
-        vehicles, tables.cars, tables.settings, vehicle_results, load_kw, pv_kw, export_limit_kw
+        vehicles,
+        tables.cars,
+        tables.settings,
+        vehicle_results,
+        load_kw,
+        pv_kw,
+        export_limit_kw,
+        contract_kw,
     )
     return Step(vehicle_results, charged_kw, discharged_kw, over_kw, alone_over_kw)

@@ -46,7 +46,8 @@ class Reckoner:
     ) -> None:
         self.tariff, self.zone = tariff, ZoneInfo(zone)
         self.holidays = set(holidays)
-        self.spot = self._hour_mean(spot) if tariff.netting == "hour" else spot
+        self.hour_spot = self._hour_mean(spot)
+        self.spot = self.hour_spot if tariff.netting == "hour" else spot
         self._prices: dict[datetime, dict[str, float]] = {}
 
     @staticmethod
@@ -80,11 +81,13 @@ class Reckoner:
             day -= timedelta(days=1)
         return day.isoformat() in (days.days or "").split()
 
-    def _price(self, rows: Any, local: datetime, spot: float) -> float:
+    def _price(self, rows: Any, begin: datetime) -> float:
+        local = begin.astimezone(self.zone)
         by_name: dict[Any, float] = {}
         for row in rows:
             if self._holds(row, local):
-                price = row.per_kwh + row.spot_factor * spot
+                spot = self.hour_spot if row.hourly else self.spot
+                price = row.per_kwh + row.spot_factor * spot(begin)
                 if row.floor_per_kwh is not None:
                     price = max(price, row.floor_per_kwh)
                 if row.cap_per_kwh is not None:
@@ -103,9 +106,9 @@ class Reckoner:
     def prices(self, begin: datetime) -> dict[str, float]:
         """With VAT: what a kWh costs without support, the support, and what an export earns."""
         if begin not in self._prices:
-            tariff, local, spot = self.tariff, begin.astimezone(self.zone), self.spot(begin)
+            tariff, local = self.tariff, begin.astimezone(self.zone)
             energy, transfer, taxes, support, export = (
-                self._price(rows, local, spot)
+                self._price(rows, begin)
                 for rows in (
                     tariff.energy, tariff.transfer, tariff.taxes, tariff.credits, tariff.export,
                 )

@@ -21,6 +21,8 @@ from ev_gym.env import EVChargingEnv
 from ev_gym.runtime.compiling import INTERPRETED
 from ev_gym.scenario import (
     Charger,
+    ContractedPower,
+    Dimming,
     Driving,
     Household,
     Price,
@@ -169,7 +171,12 @@ def chargers(draw: st.DrawFn, phases: int, cars: int) -> Charger:
     levels = ((0.0, 7.4), (0.0, 3.7, 11.0), (0.0, 1.4, 4.0, 7.4, 22.0))
     count = draw(st.sampled_from((None, *range(1, cars + 1))))
     own_phases = draw(st.sampled_from((1, phases)))
-    plain = {"count": count, "phases": own_phases, "load_management": draw(st.booleans())}
+    plain = {
+        "count": count,
+        "phases": own_phases,
+        "load_management": draw(st.booleans()),
+        "dimming": draw(st.sampled_from(DIMMING)),
+    }
     if draw(st.integers(0, 3)) == 0:
         return Charger(levels_kw=draw(st.sampled_from(levels)), **plain)
     switching = own_phases == 3 and draw(st.booleans())
@@ -201,9 +208,32 @@ DEAR_HOURS = Price(
 )
 
 
+# None, in one window, over midnight, or all the time, on workdays less than 6 A on three phases.
+DIMMING: tuple[tuple[Dimming, ...], ...] = (
+    (),
+    (),
+    (Dimming(from_time="17:15", to_time="20:45"),),
+    (Dimming(kw=7.56, from_time="22:00", to_time="06:00"),),
+    (Dimming(kw=6.0), Dimming(kw=2.0, weekdays=WORKDAYS)),
+)
+# None, or with different power by day and by night; a second name may hold at the same time.
+DAY_AND_NIGHT = (
+    ContractedPower(name="P1", kw=3.45, from_time="08:00", weekdays=WORKDAYS),
+    ContractedPower(name="P2", kw=6.9, to_time="08:00"),
+    ContractedPower(name="P2", kw=6.9, weekdays=(5, 6)),
+)
+CONTRACTS: tuple[tuple[ContractedPower, ...], ...] = (
+    (),
+    (),
+    DAY_AND_NIGHT,
+    (*DAY_AND_NIGHT, ContractedPower(kw=5.0, from_time="12:15", to_time="13:00")),
+)
+
+
 def tariffs() -> st.SearchStrategy[Tariff]:
     """Flat transfer, high hours, or a power charge; import and export netted or each in full."""
     prices = {
+        "contracts": st.sampled_from(CONTRACTS),
         "netting": st.sampled_from(("step", "none")),
         "export": st.sampled_from(
             [(Price(spot_factor=1.0, per_kwh=-fee),) for fee in (0.0, 0.1, -0.6)]

@@ -20,11 +20,13 @@ from hypothesis import strategies as st
 
 from ev_gym.env import EVChargingEnv
 from ev_gym.scenario import Charger, Driving, Household, Scenario, Vehicle
+from ev_gym.simulation.observation import observation_slices
 from ev_gym.simulation.state_fields import REWARD_TERMS
 from tests.support.accounts import (
     by_line,
     energy_cost,
     export_limit_kw,
+    limits_kw,
     line_currents_a,
     over_kw,
     sun_alone_kw,
@@ -256,7 +258,7 @@ def test_cars_take_no_more_than_they_may(case: Case) -> None:
 @settings(max_examples=examples(60))
 @given(managed_cases())
 def test_load_management_keeps_within_the_connection(case: Case) -> None:
-    """Cars exceed neither the limit nor a line's fuse, whatever the house and other cars do.
+    """Cars exceed neither limit, contract nor a line's fuse, whatever house and other cars do.
 
     On each line, and in all, charging takes no more than the house and discharging leave; and cars
     that are discharged do not lift what a line gives above its fuse, beyond what sun alone does.
@@ -270,12 +272,25 @@ def test_load_management_keeps_within_the_connection(case: Case) -> None:
         assert np.all(with_cars_a <= np.maximum(house.fuse_a, alone_a) + 1e-8)
         of_sun_a = line_currents_a(episode, False, episode.of("pv_kw"))
         assert np.all(with_cars_a >= np.minimum(-house.fuse_a, of_sun_a) - 1e-8)
+    most_kw, _ = limits_kw(episode)
     if house.connection_kw is not None or not by_line(scenario):
-        alone_kw = episode.of("load_kw") - episode.sun_kw()
-        total_kw = alone_kw + episode.of("charge_kw").sum(axis=1)
-        limit_kw = house.connection_kw or house.limit_kw
-        assert np.all(total_kw <= np.maximum(limit_kw, alone_kw) + 2e-9)
+        most_kw = np.minimum(most_kw, house.connection_kw or house.limit_kw)
+    alone_kw = episode.of("load_kw") - episode.sun_kw()
+    total_kw = alone_kw + episode.of("charge_kw").sum(axis=1)
+    assert np.all(total_kw <= np.maximum(most_kw, alone_kw) + 2e-9)
     assert np.all(episode.term("overload") > -1e-7)
+
+
+@settings(max_examples=examples(60))
+@given(cases())
+def test_dimmed_cars_draw_no_more_than_they_may(case: Case) -> None:
+    """All together, whoever manages the load; and headroom as observed says no more."""
+    scenario, episode = case[0], run_case(*case)
+    _, cars_kw = limits_kw(episode)
+    drawn_kw = np.maximum(0.0, episode.of("charge_kw")).sum(axis=1)
+    assert np.all(drawn_kw <= cars_kw + 2e-9)
+    place = observation_slices(scenario)["headroom_kw"]
+    assert np.all(episode.observations[:-1, place][:, 0] <= cars_kw + 1e-5)
 
 
 @settings(max_examples=examples(40))

@@ -16,6 +16,7 @@ from baselines.mpc.forecast import Forecast, Memory
 from baselines.mpc.own_peaks import FULL_PRICE, PeakRaise, after, cost_of
 from baselines.mpc.plan import (
     Level,
+    Limits,
     Outlook,
     PeakOutlook,
     Plan,
@@ -74,6 +75,53 @@ def outlook(
 def planned_kwh(plan: Plan) -> list[float]:
     """What each battery is to hold at the end of the running hour."""
     return [of_slots[-1] for of_slots in plan.energy_kwh]
+
+
+def test_a_contract_and_dimming_leave_less_of_the_cheap_hour() -> None:
+    """Of 11 kW the cheap hour takes 3 beside the house, or 4.2; below 6 A of three lines none."""
+    dear = Limits(13.8, math.inf)
+    for limits, cheap_kwh in (
+        (dear, 11.0),
+        (Limits(5.0, math.inf), 3.0),
+        (Limits(13.8, 4.2), 4.2),
+        (Limits(5.0, 4.2), 3.0),
+        (Limits(13.8, 4.0), 0.0),
+    ):
+        known = outlook([2.0, 1.0], load_kw=2.0, limits=[[dear], [limits]])
+        plan = make_plan(site(), known, [Stay(0, 28.0, 2.0, 40.0)])
+        assert planned_kwh(plan) == pytest.approx([28.0 + min(11.0, 12.0 - cheap_kwh)])
+
+
+def test_dimmed_quarters_of_an_hour() -> None:
+    """The cheaper half is dimmed: 2.1 kWh in it, so 2.9 of 5 kWh in the dear one."""
+    halves = outlook(
+        [1.0],
+        slots_h=[[0.5, 0.5]],
+        slot_prices_per_kwh=[[1.5, 0.5]],
+        limits=[[Limits(13.8, math.inf), Limits(13.8, 4.2)]],
+    )
+    plan = make_plan(site(), halves, [Stay(0, 35.0, 1.0, 40.0)])
+    assert plan.energy_kwh[0] == pytest.approx([37.9, 40.0])
+
+
+def test_two_cars_share_a_dimmed_hour() -> None:
+    """4.2 kW together; 8.4 kWh are wanted, so as much again in the dear hour."""
+    known = outlook(
+        [1.0, 2.0],
+        limits=[[Limits(13.8, 4.2)], [Limits(13.8, math.inf)]],
+        reserves=[[], []],
+    )
+    plan = make_plan(
+        site(vehicles=[CAR, CAR]), known, [Stay(0, 35.8, 2.0, 40.0), Stay(1, 35.8, 2.0, 40.0)]
+    )
+    assert sum(planned_kwh(plan)) == pytest.approx(2 * 35.8 + 4.2)
+
+
+def test_the_observed_headroom_is_kept_in_a_dimmed_hour() -> None:
+    """5 kW are 7 A of three lines, where limits change; the connection's own would be 35 A."""
+    dimmed = {"charger": {"dimming": 4.2}}
+    assert set_kw(household(headroom_kw=5.0), 11.0, scenario=dimmed) == pytest.approx(7 * 0.69)
+    assert set_kw(household(headroom_kw=5.0), 11.0) == pytest.approx(16 * 0.69)
 
 
 def test_the_cheaper_hour_first_and_then_the_next() -> None:
@@ -394,8 +442,9 @@ def household(**changes: Any) -> HouseholdView:
     rules = {"peak_kw": 0.0, "interval_kw": 0.0, "interval_factor": 1.0, "power_price_per_kw": 0.0}
     of_rules = {name: changes.pop(name, usual) for name, usual in rules.items()}
     plain = HouseholdView(
-        hour_of_day=8.0, month=1, weekend=False, load_kw=1.0, pv_kw=0.0, price_per_kwh=1.0,
-        price_window=[1.0] * 4, slot_h=1.0, export_price_per_kwh=0.0, balance_kwh=0.0, peak_kw=[],
+        hour_of_day=8.0, month=1, weekend=False, load_kw=1.0, headroom_kw=20.0, pv_kw=0.0,
+        price_per_kwh=1.0, price_window=[1.0] * 4, slot_h=1.0, export_price_per_kwh=0.0,
+        balance_kwh=0.0, peak_kw=[],
         interval_kw=[], interval_factor=[], power_price_per_kw=[], plugged=[True],
         minutes_to_departure=[600], soc=[0.4], wanted_soc=[0.8], usual_load_kw=[],
         month_days_left=0.0, year_days_left=0.0,

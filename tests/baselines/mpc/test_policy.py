@@ -202,6 +202,31 @@ def test_only_of_today_it_is_known_to_be_a_weekend(monkeypatch: pytest.MonkeyPat
     assert plans.known[plans.arrivals()[0]].rules[0].factor == [0.0] * 14 + [1.0] * 10
 
 
+def test_limits_of_the_hours_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From 17:15 on Friday: dimmed to 4.2 kW until 18:30; by day a contract of 6 kW on workdays.
+
+    Beside the house 13.8 kW hold where no contract is lower. Saturday is taken for a workday.
+    """
+    charger = {"dimming": [{"from_time": "17:00", "to_time": "18:30"}]}
+    by_day = {"kw": 6.0, "from_time": "08:00", "to_time": "20:00", "weekdays": [0, 1, 2, 3, 4]}
+    tariff = {"like": "ellevio-2025", "contracts": [by_day]}
+    own = daily(9.25, charger=charger, tariff=tariff, household={"fuse_a": 20})
+    plans = Plans(monkeypatch, own, "2025-11-07")
+    known = plans.known[plans.arrivals()[0]]
+    assert known.limits is not None
+    assert [len(of_hour) for of_hour in known.limits] == [len(slots) for slots in known.slots_h]
+    means = [
+        tuple(np.average(np.array(of_hour), axis=0, weights=slots_h))
+        for of_hour, slots_h in zip(known.limits, known.slots_h, strict=True)
+    ]
+    free = np.inf
+    assert means[0] == pytest.approx((6.0, 4.2))
+    assert [limits.cars_kw for limits in known.limits[1]] == [4.2, 4.2, free, free]
+    assert means[2:4] == [(6.0, free), (13.8, free)]
+    assert means[4:15] == [pytest.approx((13.8, free))] * 11
+    assert means[15:] == [(6.0, free)] * 2
+
+
 def test_energy_is_worth_what_it_was_at_the_last_arrivals(monkeypatch: pytest.MonkeyPatch) -> None:
     """Their mean, once there are three of them."""
     plans = Plans(monkeypatch, daily(7.0, days=4), "2025-11-05")

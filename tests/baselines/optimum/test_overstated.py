@@ -21,7 +21,7 @@ from baselines.optimum import relaxation
 from baselines.optimum.dynamic_program import replay
 from baselines.optimum.reach import Reach
 from baselines.optimum.relaxation import lower_bound
-from ev_gym.scenario import Charger, Scenario, Tariff
+from ev_gym.scenario import Charger, ContractedPower, Dimming, Scenario, Tariff
 from tests.support.foreseen_households import (
     AT_HOME,
     CAR,
@@ -230,6 +230,35 @@ SHARED = Case(
     [0.8],
     [{0: 0.8}, {0: 0.6}],
 )
+# The same by contract, and by dimming, in that hour of the day.
+CONTRACTED = Case(
+    scenario(
+        vehicles=(CAR, CAR),
+        driving=ONE_HOUR,
+        tariff=replace(FREE, contracts=(ContractedPower(kw=1.0 + 14 * 0.69, to_time="01:00"),)),
+    ),
+    [0.8],
+    [{0: 0.8}, {0: 0.6}],
+)
+ABOVE_CONTRACT = Case(
+    scenario(
+        charger=Charger(load_management=False),
+        driving=ONE_HOUR,
+        tariff=replace(FREE, contracts=(ContractedPower(kw=5.0),), overload_price_per_kwh=2.0),
+    ),
+    [0.8],
+    [{0: 1.0}],
+    4.0,
+)
+DIMMED = Case(
+    scenario(
+        vehicles=(CAR, CAR),
+        charger=Charger(load_management=False, dimming=(Dimming(kw=14 * 0.69, to_time="01:00"),)),
+        driving=ONE_HOUR,
+    ),
+    [0.8],
+    [{0: 0.8}, {0: 0.6}],
+)
 RELIEVED = Case(
     scenario(
         household=replace(HOUSE, connection_kw=5.0),
@@ -326,6 +355,9 @@ CASES: dict[str, tuple[Case, Patch]] = {
     "a stop's chord": (NO_STOP, lambda patch: patch.setattr(relaxation, STOP_KWH, 0.9)),
     "a certain stop": (SMALL, lambda patch: patch.setattr(relaxation, STOP_KWH, 0.5)),
     "load management": (SHARED, of_connection(headroom_units=-0.1)),
+    "a contract": (CONTRACTED, of_connection(headroom_units=-0.1)),
+    "overload of a contract": (ABOVE_CONTRACT, of_connection(excess_units=0.1)),
+    "dimming": (DIMMED, of_connection(headroom_units=-0.1)),
     # The chord counts what both cars could give, twice of what one makes for the other.
     "headroom made by a car": (RELIEVED, of_connection(headroom_units=-3.5)),
     "export limit": (FEEDS, of_connection(feed_kw=-0.4)),

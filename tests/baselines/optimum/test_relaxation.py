@@ -13,7 +13,7 @@ import pytest
 from baselines.foresight import foresee
 from baselines.optimum.relaxation import Bound, lower_bound
 from ev_gym.env import EVChargingEnv
-from ev_gym.scenario import Charger, Household, RewardWeights, Solar
+from ev_gym.scenario import Charger, ContractedPower, Dimming, Household, RewardWeights, Solar
 from tests.support.foreseen_households import (
     AT_HOME,
     CAR,
@@ -304,6 +304,70 @@ def test_a_car_of_two_phases_switches_to_the_free_line() -> None:
     assert bound_of(case, [0.8], 2 * 3.68).cost == pytest.approx(cost)
 
 
+@pytest.mark.parametrize("house", [HOUSE, Household(annual_kwh=None, fuse_a=63.0)])
+def test_a_contract_limits_the_hours_in_which_it_holds(house: Household) -> None:
+    """Of 6 kW by contract the house takes 1: in the first hour 21 A of one line, 4.83 kWh.
+
+    In the second only the connection counts, so the other 5.17 kWh cost 0.9 and not 5.
+    """
+    hour = ContractedPower(kw=6.0, to_time="01:00")
+    case = scenario(
+        household=house,
+        vehicles=(replace(CAR, phases=1),),
+        charger=Charger(max_current_a=32),
+        driving=replace(ONE_HOUR, departure_h=2.0),
+        tariff=replace(FREE, contracts=(hour,)),
+    )
+    cost = 4.83 * 0.5 + 5.17 * 0.9
+    settled = 10.0 * 0.5  # the mean of the cheapest quarter, as the later hours cost 0.5
+    assert bound_of(case, [0.5, 0.9, 0.5], 1.0).cost == pytest.approx(cost - settled)
+
+
+@pytest.mark.parametrize(
+    ("overload_price", "cost"),
+    # 3.6 kW are left of 4.6: a kWh above costs 0.8 and the overload, or 5 at the public charger.
+    [(2.0, 6.9 * 0.8 + 3.3 * 2.0 + 3.1 * 5.0), (10.0, 3.6 * 0.8 + 6.4 * 5.0)],
+)
+@pytest.mark.parametrize("house", [HOUSE, Household(annual_kwh=None, fuse_a=63.0)])
+def test_overload_above_a_contract(house: Household, overload_price: float, cost: float) -> None:
+    case = scenario(
+        household=house,
+        charger=Charger(load_management=False),
+        driving=ONE_HOUR,
+        tariff=replace(
+            FREE, contracts=(ContractedPower(kw=4.6),), overload_price_per_kwh=overload_price
+        ),
+    )
+    assert bound_of(case, [0.8], 1.0).cost == pytest.approx(cost - 10.0 * 0.8)
+
+
+@pytest.mark.parametrize("managed", [True, False])
+@pytest.mark.parametrize(
+    ("kw", "stored"),
+    # Two cars on one phase each, with 10 A; 4.2 kW are 18.26 A, of 2 kW no 12 A for both.
+    [(20.0, 4.6), (4.2, 4.2), (2.0, 2.0), (0.0, 0.0)],
+)
+def test_two_cars_in_a_dimmed_hour(managed: bool, kw: float, stored: float) -> None:
+    """Whole amperes are relaxed for two cars together, and so is the floor of 6 A."""
+    car = replace(CAR, phases=1, ac_max_kw=2.3)
+    case = scenario(
+        vehicles=(car, car),
+        charger=Charger(load_management=managed, dimming=(Dimming(kw=kw),)),
+        driving=ONE_HOUR,
+    )
+    cost = stored * 0.8 + (20.0 - stored) * 5.0 - 20.0 * 0.8
+    assert bound_of(case, [0.8]).cost == pytest.approx(cost)
+
+
+def test_one_dimmed_car_takes_whole_amperes() -> None:
+    """6 A on three phases are 4.14 kW of 4.2; 4 kW are nothing, on one line 16 A."""
+    for kw, switching, stored in ((4.2, False, 4.14), (4.0, False, 0.0), (4.0, True, 3.68)):
+        charger = Charger(phase_switching=switching, dimming=(Dimming(kw=kw),))
+        case = scenario(charger=charger, driving=ONE_HOUR)
+        cost = stored * 0.8 + (10.0 - stored) * 5.0 - 10.0 * 0.8
+        assert bound_of(case, [0.8]).cost == pytest.approx(cost)
+
+
 def test_one_car_makes_headroom_for_another() -> None:
     """The house takes 3 kW more than the connection carries; 6.9 kW from one car leave 3.9.
 
@@ -317,6 +381,13 @@ def test_one_car_makes_headroom_for_another() -> None:
         driving=ONE_HOUR,
     )
     cost = 3.68 * 0.8 + 6.32 * 5.0 - 10.0 * 0.8
+    assert bound_of(case, [0.8], 8.0).cost == pytest.approx(cost)
+    # The same below a contract; of dimming it makes no room: 2 kW are 8 A.
+    contract = ContractedPower(kw=5.0)
+    case = replace(case, household=HOUSE, tariff=replace(FREE, contracts=(contract,)))
+    assert bound_of(case, [0.8], 8.0).cost == pytest.approx(cost)
+    case = replace(case, charger=replace(case.charger, dimming=(Dimming(kw=2.0),)))
+    cost = 1.84 * 0.8 + 8.16 * 5.0 - 10.0 * 0.8
     assert bound_of(case, [0.8], 8.0).cost == pytest.approx(cost)
 
 

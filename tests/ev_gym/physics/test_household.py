@@ -418,3 +418,104 @@ def test_balance_limits_and_fuses(scenario: Scenario, seed: int, sun_kw: float) 
         else:
             assert net_kw + charged_kw <= max(limit_kw, net_kw) + 1e-6
         assert taken.over_kw == pytest.approx(over_kw, abs=1e-8)
+
+
+# --- contracted power and dimming ---
+
+
+@pytest.mark.parametrize(
+    ("car", "house", "current_a"),
+    [
+        # 4.6 - 1 kW are 15.65 A on one line, and too little for 6 A on three, 4.14 kW.
+        (SINGLE, Household(fuse_a=35.0), 15.0),
+        (TRIPLE, FUSE_16, 0.0),
+        (SINGLE, Household(fuse_a=None, connection_kw=11.0), 15.0),
+        # The connection's own limit, where that is lower: 2.5 kW are 10.87 A.
+        (SINGLE, Household(fuse_a=None, connection_kw=3.5), 10.0),
+        (SINGLE, Household(phases=1, fuse_a=25.0), 15.0),
+    ],
+)
+def test_what_a_contract_leaves(car: Vehicle, house: Household, current_a: float) -> None:
+    charger = Charger(max_current_a=32, phases=house.phases)
+    tables = cars_at(car, charger=charger, household=house)
+    taken = step(ready(tables.cars), tables, [1.0], load_kw=1.0, contract_kw=4.6)
+    assert taken.vehicle_results["current_a"][0] == current_a
+    assert taken.over_kw == 0.0
+
+
+def test_the_sun_makes_room_beside_a_contract() -> None:
+    """4.6 - 1 + 2 kW are 24.3 A."""
+    house = Household(fuse_a=35.0)
+    tables = cars_at(SINGLE, charger=Charger(max_current_a=32), household=house)
+    taken = step(ready(tables.cars), tables, [1.0], load_kw=1.0, pv_kw=2.0, contract_kw=4.6)
+    assert taken.vehicle_results["current_a"][0] == 24.0
+
+
+@pytest.mark.parametrize("house", [FUSE_16, Household(fuse_a=None, connection_kw=11.0)])
+def test_above_a_contract_is_overload_without_load_management(house: Household) -> None:
+    """10 A on three lines and 1 kW are 7.9, that is 3.3 above 4.6; 5 kW alone are 0.4 above."""
+    tables = cars_at(TRIPLE, charger=Charger(load_management=False), household=house)
+    taken = step(ready(tables.cars), tables, [10 / 16], load_kw=1.0, contract_kw=4.6)
+    assert (taken.over_kw, taken.alone_over_kw) == pytest.approx((3.3, 0.0), abs=1e-12)
+    taken = step(ready(tables.cars), tables, [10 / 16], load_kw=5.0, contract_kw=4.6)
+    assert (taken.over_kw, taken.alone_over_kw) == pytest.approx((7.3, 0.4), abs=1e-12)
+
+
+def test_a_contract_below_what_one_line_is_overloaded_by() -> None:
+    """32 A on a line of 16 are 3.68 kW too much there; in all 7.36 kW are 2.76 above 4.6."""
+    charger = Charger(max_current_a=32, load_management=False)
+    tables = cars_at(SINGLE, charger=charger, household=FUSE_16)
+    for contract_kw, over_kw in ((4.6, 3.68), (3.0, 4.36)):
+        taken = step(ready(tables.cars), tables, [1.0], contract_kw=contract_kw)
+        assert taken.over_kw == pytest.approx(over_kw, abs=1e-12)
+
+
+@pytest.mark.parametrize("managed", [True, False])
+@pytest.mark.parametrize("house", [Household(fuse_a=63.0), Household(phases=1, fuse_a=63.0)])
+@pytest.mark.parametrize(
+    ("kw", "one_a", "three_a"),
+    [
+        (4.2, [9.0, 9.0], [6.0, 0.0]),  # 18.26 A of one line; 6.09 of three, enough for one car
+        (7.56, [16.0, 16.0], [10.0, 0.0]),  # what § 14a leaves two devices: 32.87 and 10.96 A
+        (8.28, [16.0, 16.0], [6.0, 6.0]),
+        (2.7, [11.0, 0.0], [0.0, 0.0]),  # 11.74 A: twice 6 are more
+        (0.0, [0.0, 0.0], [0.0, 0.0]),
+    ],
+)
+def test_two_cars_in_a_dimmed_hour(
+    managed: bool, house: Household, kw: float, one_a: list[float], three_a: list[float]
+) -> None:
+    """Load management or not; neither the house nor the sun changes it."""
+    phases = house.phases
+    charger = Charger(phases=phases, load_management=managed)
+    tables = cars_at(TRIPLE, TRIPLE, charger=charger, household=house)
+    for load_kw, pv_kw in ((0.0, 0.0), (3.0, 0.0), (0.0, 9.0)):
+        taken = step(ready(tables.cars), tables, [1, 1], load_kw, pv_kw, cars_limit_kw=kw)
+        wanted_a = three_a if phases == 3 else one_a
+        assert taken.vehicle_results["current_a"].tolist() == wanted_a
+        assert taken.charged_kw == pytest.approx(0.23 * phases * sum(wanted_a), abs=1e-9)
+
+
+def test_dimmed_below_six_amperes_of_all_phases() -> None:
+    """2 kW are 2.9 A of three lines: nothing; asked for less than 6 A, one line gets 8 A of it."""
+    tables = cars_at(TRIPLE, charger=Charger(phase_switching=True, load_management=False))
+    assert step(ready(tables.cars), tables, [1.0], cars_limit_kw=2.0).charged_kw == 0.0
+    vehicles_ = ready(tables.cars)
+    taken = step(vehicles_, tables, [3 / 16], cars_limit_kw=2.0)
+    assert (vehicles_["phases"][0], vehicles_["current_a"][0]) == (1, 8.0)
+    assert taken.charged_kw == pytest.approx(8 * 0.23, abs=1e-12)
+
+
+def test_a_car_that_discharges_lifts_no_dimming() -> None:
+    """It makes room in the connection, not in what the grid operator lets the cars draw."""
+    tables = cars_at(TRIPLE, TRIPLE, charger=V2G)
+    taken = step(ready(tables.cars), tables, [-0.5, 1.0], load_kw=6.0, cars_limit_kw=4.2)
+    assert taken.vehicle_results["current_a"].tolist() == [-8.0, 6.0]
+
+
+def test_levels_in_a_dimmed_hour() -> None:
+    """Of 0, 3.7 and 11 kW one car has 3.7, and nothing is left for the other."""
+    charger = Charger(levels_kw=(0.0, 3.7, 11.0), load_management=False)
+    tables = cars_at(TRIPLE, TRIPLE, charger=charger)
+    taken = step(ready(tables.cars), tables, [1, 1], cars_limit_kw=4.2)
+    assert taken.charged_kw == pytest.approx(3.7, abs=1e-9)

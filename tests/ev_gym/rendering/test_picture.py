@@ -104,6 +104,16 @@ def test_the_past_is_the_history(scenario: Any, steps: int) -> None:
     assert artist_of(figure, "limit_kw").get_ydata()[0] == env.scenario.household.limit_kw
 
 
+@pytest.mark.parametrize(("start", "kw"), [("2025-07-07T07:45", 9.0), ("2025-07-07T08:00", 4.6)])
+def test_the_contract_of_the_coming_step_is_the_limit(start: str, kw: float) -> None:
+    """By day 4.6 kW, which hold from eight on; before, the lower of 14 kW and the contract."""
+    contracts = [{"kw": 9.0}, {"kw": 4.6, "from_time": "08:00", "to_time": "20:00"}]
+    own = {"tariff": {"contracts": contracts}, "days": 1, "start_hour": 0}
+    env = EVChargingEnv(own, render_mode="rgb_array")
+    env.reset(seed=3, options={"start": start})
+    assert current_scene(env.simulator, env.history).limit_kw == kw
+
+
 def test_sun_discharging_and_what_is_sold() -> None:
     """Sun and charging above zero, below it what cars give and what is fed into the grid."""
     env = EVChargingEnv(VILLA_DAY, render_mode="rgb_array")

@@ -119,7 +119,7 @@ OTHER: dict[str, Any] = {
         "count": 1,
         "bidirectional": True,
     },
-    **{"phase_switching": True, "line": 3, "priority": 5, "chemistry": "lfp"},
+    **{"dimming": 3, "phase_switching": True, "line": 3, "priority": 5, "chemistry": "lfp"},
     **{"driving": {"pattern": "daily"}, "trip_kwh": 5, "wear_price_per_kwh": 900},
     **{"energy": 0.3, "transfer": 0.2, "taxes": 0.1, "levy": 0.05, "credits": -0.1, "vat": 0.1},
     **{"credits_up_to_kwh": 900, "fees": 9, "contracts": {"kw": 9}, "export": 0.1},
