@@ -15,6 +15,7 @@ from ev_gym.scenario.parameters import to_plain
 from ev_gym.scenario.series_source import BUILT_IN
 
 WEEK_DAYS = 7
+YEAR_DAYS = 365
 LOOK_AHEAD_DAYS = 3  # beyond the last month, so that its prices are known ahead
 
 
@@ -156,9 +157,13 @@ def _scenario(
         data |= _weeks_of(first_month, months)
         if str(price["market"]).startswith("GB-"):
             data["prices_known"] = "agile"
-    elif isinstance(price, Mapping) and all(at != ("data", "start") for at, _ in settings):
+    elif _has_files(data) and all(at != ("data", "start") for at, _ in settings):
         data |= {"start": None, "weeks": None, "complete_weeks": True}
     return Scenario.from_dict(plain)
+
+
+def _has_files(data: Mapping[str, Any]) -> bool:
+    return any(isinstance(data[part], Mapping) for part in ("price", "load"))
 
 
 def _set(owner: dict[str, Any], at: tuple[str, ...], value: Any) -> None:
@@ -204,6 +209,18 @@ def _weeks_of(first_month: str | None, months: int | None) -> dict[str, Any]:
     return {"start": monday.isoformat(), "weeks": -(-(end - monday).days // WEEK_DAYS)}
 
 
+def in_words(scenario: Scenario) -> str:
+    """The household in a line: its cars, what they drive, the fuse and the EVSE."""
+    house, charger, driving = scenario.household, scenario.charger, scenario.driving
+    cars = ", ".join(car.name or "a car" for car in scenario.vehicles)
+    if driving.pattern == "daily":
+        km = f"{driving.trip_km * YEAR_DAYS:,.0f} km a year each, alike every day"
+    else:
+        km = f"driven as {driving.pattern!r} says"
+    fuse = "" if house.fuse_a is None else f"main fuse {house.phases} x {house.fuse_a:g} A; "
+    return f"{cars} ({km}); {fuse}EVSE {charger.phases} x {charger.max_current_a} A"
+
+
 def notes(scenario: Scenario) -> list[str]:
     """What of a household was not measured but built in, and how its money was converted."""
     data = scenario.data
@@ -212,9 +229,12 @@ def notes(scenario: Scenario) -> list[str]:
         said.append(
             f"the clock is that of {data.zone}, public holidays are those of {data.holidays}"
         )
-    built_in = [part for part in ("load", "temperature") if data.origin(part) == BUILT_IN]
-    if built_in:
-        said.append(f"{' and '.join(built_in)} are built in, a house and the weather of Stockholm")
+    if data.origin("load") == BUILT_IN:
+        said.append("the load is built in, that of a house in Stockholm")
+    if data.origin("temperature") == BUILT_IN:
+        said.append(
+            "the weather is built in, Stockholm's; in the cold a car takes more for each kilometre"
+        )
     if data.origin("price") == BUILT_IN:
         rate = "" if data.sek_rate is None else f", at {data.sek_rate:g} {scenario.currency} a SEK"
         said.append(f"spot prices are built in, like those of Sweden's SE3{rate}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 
@@ -16,6 +17,7 @@ ITEM_COLORS = (
     *("#8C8C8C", "#C9C9C9", "#CC79A7", "#555555", "#F0E442", "#117733"),
 )
 WIDTH_IN, HEIGHT_IN, ROW_IN = 10.0, 2.6, 0.28
+TITLE_WIDTH = 44  # letters of a line
 
 
 def draw(outcomes: Sequence[Outcome], path: Path) -> None:
@@ -56,12 +58,12 @@ def draw(outcomes: Sequence[Outcome], path: Path) -> None:
             rest = [all_in - of_cars for all_in, of_cars in zip(paid, cars, strict=True)]
             rows = range(len(own))
             axes.barh(rows, rest, color="#C9C9C9", label="house alone")
-            axes.barh(rows, cars, left=rest, color="#0072B2", label="cars")
+            axes.barh(rows, cars, left=rest, color="#333333", label="cars, with public chargers")
             for row, amount in zip(rows, paid, strict=True):
                 axes.annotate(f" {amount:,.0f}", (amount, row), va="center", fontsize=8)
             name_rows(axes, names)
             axes.invert_yaxis()
             axes.margins(x=0.18)
-            axes.set_title(label)
+            axes.set_title(fill(label, TITLE_WIDTH), fontsize=9)
         panels[-1].set_xlabel(f"{currency} in {len(table)} months")
-        panels[-1].legend(loc="upper center", bbox_to_anchor=(0.4, -0.32), ncols=2, fontsize=8)
+        right.legend(*panels[-1].get_legend_handles_labels(), loc="outside lower center", ncols=2)

@@ -69,6 +69,7 @@ def comparison_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
             "stored more kWh": outcome.stored_kwh,
             "imported kWh": outcome.import_kwh,
             "exported kWh": outcome.export_kwh,
+            "charged kWh": outcome.charged_kwh,
             "highest hour kW": outcome.highest_kw,
             "above the limit kWh": outcome.overload_kwh,
             "CO2 kg": outcome.co2_kg,
@@ -89,22 +90,36 @@ def comparison_table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
 
 
 def switching(outcomes: Sequence[Outcome]) -> list[str]:
-    """What another tariff, household or policy would bring, one of them at a time."""
-    first, lines = outcomes[0], []
-    currency = first.scenario.currency
-    for outcome in outcomes[1:]:
-        pairs = [
-            (outcome.scenario.tariff.name, first.scenario.tariff.name),
-            (outcome.household or AS_IT_IS, first.household or AS_IT_IS),
-            (outcome.policy, first.policy),
-        ]
-        changed = [(new, old) for new, old in pairs if new != old]
-        if len(changed) != 1:
-            continue
-        change = outcome.paid - first.paid
-        what = f"{changed[0][0]} instead of {changed[0][1]}"
-        kind = "more" if change > 0.0 else "less"
-        lines.append(f"{what}: {abs(change):,.2f} {currency} {kind}")
+    """What another tariff, household or policy would bring, one of them at a time.
+
+    Each is held against the first tariff, household or policy that was named, beside each of the
+    other two: whether a policy saves can depend on the tariff.
+    """
+    three = {
+        (outcome.scenario.tariff.name, outcome.household or AS_IT_IS, outcome.policy): outcome
+        for outcome in outcomes
+    }
+    first, lines = next(iter(three)), []
+    currency = outcomes[0].scenario.currency
+    has_variants = any(outcome.household for outcome in outcomes)
+    for part in range(len(first)):
+        for names, outcome in three.items():
+            if names[part] == first[part]:
+                continue
+            (usual,) = (
+                other
+                for others, other in three.items()
+                if others[part] == first[part]
+                and all(others[n] == names[n] for n in range(len(first)) if n != part)
+            )
+            change = outcome.paid - usual.paid
+            shown = [n for n in range(len(first)) if n != part and (n != 1 or has_variants)]
+            where = ", ".join(names[n] for n in shown)
+            kind = "more" if change > 0.0 else "less"
+            lines.append(
+                f"{names[part]} instead of {first[part]} ({where}): "
+                f"{abs(change):,.2f} {currency} {kind}"
+            )
     return lines
 
 
@@ -151,7 +166,8 @@ def booking_notes(outcomes: Sequence[Outcome]) -> list[str]:
         months = max((rule.invoice_months for rule in tariff.peaks), default=1)
         note = (
             f"peaks of {tariff.name} are booked in full in their own month; on paper each invoice "
-            f"shows their mean over {months} months, which comes to the same in the long run"
+            f"shows their mean over the last {months} months (shown_power in invoices.csv, with "
+            "the least charge for those before the first)"
         )
         if months > 1 and note not in notes:
             notes.append(note)

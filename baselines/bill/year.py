@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gymnasium as gym
@@ -16,6 +16,7 @@ from baselines.policies.specs import make_policy
 from ev_gym.invoice import Invoice, invoices, year_bill
 from ev_gym.runtime.durations import DAY_MIN
 from ev_gym.scenario import Scenario, ScenarioError
+from ev_gym.scenario.scenario import MOST_DAYS
 from ev_gym.series.of_scenario import dataset_of
 from ev_gym.simulation.results import vehicle_columns
 from ev_gym.world.tariff_tables import local_months
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_MONTHS = 12
+DAY_HOURS = 24
 ITEMS = tuple(name for name in Invoice._fields if name != "total")
 CENTS = 2
 
@@ -129,14 +131,18 @@ def chosen_months(scenario: Scenario, first: str | None, count: int | None) -> p
         try:
             begin = pd.Period(first, freq="M")
         except ValueError:
-            raise ScenarioError(f"first month is {first!r}; allowed: as YYYY-MM, {span}") from None
+            begin = None
+        if begin is None or str(begin) != first:
+            raise ScenarioError(f"first month is {first!r}; allowed: as YYYY-MM, {span}")
         after = known[known >= begin]
         if begin not in known:
             raise ScenarioError(f"first month is {first}; allowed: the series hold {span}")
         count = min(MOST_MONTHS, len(after)) if count is None else count
         chosen = after[:count]
     if len(chosen) < count:
-        raise ScenarioError(f"{count} months are asked for; the series hold {span}")
+        raise ScenarioError(
+            f"{count} months are asked for; allowed: up to {len(chosen)}, as the series hold {span}"
+        )
     return chosen
 
 
@@ -154,29 +160,37 @@ def live(
         months: Consecutive ones that the series hold, at most twelve.
         seed: Of the drivers.
     """
-    lived = replace(scenario, days=_days_of(scenario, months), start_hour=0)
+    begin, days = _span(scenario, months)
+    lived = replace(scenario, days=days, start_hour=0)
     env: Any = gym.make("EVCharging-v0", scenario=lived, disable_env_checker=True)
     chosen = make_policy(policy, env, seed=seed)
-    history = _history(env, chosen, months, seed)
+    history = _history(env, chosen, begin, months, seed)
     if lived.tariff.network_ceiling_per_kwh is None:
         return _outcome(lived, household, policy, history, None)
-    alone = _history(env, make_policy("never", env, seed=seed), months, seed)
+    alone = _history(env, make_policy("never", env, seed=seed), begin, months, seed)
     return _outcome(lived, household, policy, history, alone)
 
 
-def _days_of(scenario: Scenario, months: pd.PeriodIndex) -> int:
-    """Days of 24 hours that hold the months, also where clocks are set back in them."""
+def _span(scenario: Scenario, months: pd.PeriodIndex) -> tuple[date, int]:
+    """The first day lived, and days of 24 hours from there on that hold the months.
+
+    An episode begins with half-full batteries. Where the series hold the day before the months, it
+    is lived as well, so that no invoice holds this first filling.
+    """
     zone = scenario.data.zone
     begin = months[0].start_time.tz_localize(zone)
     end = (months[-1] + 1).start_time.tz_localize(zone)
-    return math.ceil((end - begin).total_seconds() / (60 * DAY_MIN))
+    days = math.ceil((end - begin).total_seconds() / (60 * DAY_MIN))
+    before = int((local_months(dataset_of(scenario)) < months[0].to_timestamp()).sum())
+    early = 1 if before > DAY_HOURS and days < MOST_DAYS else 0  # more: a day may have 25 hours
+    return (begin - timedelta(days=early)).date(), days + early
 
 
-def _history(env: Any, policy: Any, months: pd.PeriodIndex, seed: int) -> pd.DataFrame:
+def _history(env: Any, policy: Any, begin: date, months: pd.PeriodIndex, seed: int) -> pd.DataFrame:
     """The steps of the months under a policy."""
     import pandas as pd
 
-    options = {"start": str(months[0].start_time.date()), "house": 0}
+    options = {"start": str(begin), "house": 0}
     observation, _ = env.reset(seed=seed, options=options)
     policy.reset()
     tell_future(policy, env)

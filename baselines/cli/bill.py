@@ -13,7 +13,6 @@ from baselines.bill.household import Setting
 from baselines.cli.options import POLICY, POLICY_HELP, SCENARIO_HELP, named_scenario
 from ev_gym.scenario import SeriesFile
 
-YEAR_DAYS = 365
 DEFAULT_POLICIES = ("uncontrolled", "price_based", "water_filling")
 
 
@@ -59,10 +58,11 @@ def setting(text: str) -> Setting:
 @click.option("--sun", help="File of irradiance.")
 @click.option("--set", "settings", type=setting, multiple=True, metavar="NAME=VALUE",
               help="Any parameter of the scenario, such as solar.peak_kw=8 or "
-              "data.load.stamp_zone=Europe/Oslo. May be repeated.")  # fmt: skip
-@click.option("--what-if", "what_ifs", multiple=True, metavar="NAME=VALUE ...",
-              help="The same household with other parameters beside it, a space between them. "
+              "data.load.stamp_zone=Europe/Oslo; lists as JSON in quotes. "
               "May be repeated.")  # fmt: skip
+@click.option("--what-if", "what_ifs", multiple=True, metavar="NAME=VALUE ...",
+              help="The same household with other parameters beside it, a space between them, in "
+              "quotes. May be repeated.")  # fmt: skip
 @click.option("--from", "first_month", help="First month, as YYYY-MM. Default: so that the months "
               "are the last ones of the series.")  # fmt: skip
 @click.option(
@@ -108,6 +108,7 @@ def bill(
         for each in household.scenarios(base, tariffs, changes, own_settings, first_month, months)
     ]
     chosen = year.chosen_months(found[0][0], first_month, months)
+    click.echo(f"Household: {household.in_words(found[0][0])}.", err=True)
     outcomes = []
     for each, text in found:
         for policy in policies or DEFAULT_POLICIES:
@@ -118,7 +119,8 @@ def bill(
     currency = first.scenario.currency
     click.echo(f"\nInvoices, {first.scenario.tariff.name}, {first.policy}, {currency}:\n")
     click.echo(words.in_columns(words.invoice_table(first)))
-    click.echo(f"\n{len(chosen)} months, {currency}:\n")
+    plural = "s" if len(chosen) > 1 else ""
+    click.echo(f"\n{len(chosen)} month{plural}, {currency}:\n")
     click.echo(words.in_columns(words.comparison_table(outcomes)))
     for line in words.switching(outcomes):
         click.echo(line)
@@ -142,6 +144,7 @@ def _changes(
     own_series: dict[str, str | None],
 ) -> dict[str, Any]:
     """The options as overrides of a scenario."""
+    from baselines.bill.household import YEAR_DAYS
     from ev_gym.markets import AREAS
 
     changes: dict[str, Any] = {}
@@ -153,6 +156,12 @@ def _changes(
         if given is None:
             continue
         is_area = part == "price" and given in AREAS
+        if part == "price" and not is_area and not Path(given).exists():
+            raise click.BadParameter(
+                f"{given!r} is neither a file nor a market's area; allowed: "
+                f"a file, {', '.join(AREAS)}",
+                param_hint="--price",
+            )
         where = {"market": given} if is_area else {"path": str(Path(given).resolve())}
         changes.setdefault("data", {})[part] = where
     return changes

@@ -177,11 +177,21 @@ class Data:
             for part, (name, *_) in list(FLAT_FILES.items())[:2]:
                 if getattr(self, part) is None and getattr(self, name) is None:
                     raise ScenarioError(f"Data.{name} is None; allowed with files: a path")
-        price = self.origin("price")
-        if not isinstance(price, SeriesFile) or price.path is None:
+        if self.calendar_part is None:
             for name in ("start", "weeks"):
                 if getattr(self, name) is None:
-                    raise ScenarioError(f"Data.{name} is None; allowed with a file of prices only")
+                    raise ScenarioError(
+                        f"Data.{name} is None; allowed with a file of prices, or with built-in "
+                        "prices and a file of loads"
+                    )
+
+    @property
+    def calendar_part(self) -> str | None:
+        """Whose file holds the calendar where `start` is None: "price" or "load"; None: no file."""
+        price, load = self.origin("price"), self.origin("load")
+        if isinstance(price, SeriesFile):
+            return "price" if price.path is not None else None
+        return "load" if price == BUILT_IN and isinstance(load, SeriesFile) else None
 
     def origin(self, part: str) -> SeriesFile | str | None:
         """Where "price", "load", "temperature", "sun" or "carbon" come from.

@@ -156,7 +156,7 @@ def _on(span: Span, currency: str, series: dict[str, Any]) -> Dataset:
 
 def _declared_span(data: Data) -> Span:
     """The calendar that start and weeks set."""
-    assert data.start is not None  # `Data` allows None only with a file of prices
+    assert data.start is not None  # `Data` allows None only where a file holds the calendar
     assert data.weeks is not None
     start = datetime.fromisoformat(data.start).replace(tzinfo=ZoneInfo(data.zone))
     start_s = int(start.timestamp())
@@ -166,7 +166,10 @@ def _declared_span(data: Data) -> Span:
 def _by_parts(
     data: Data, currency: str, paths: dict[str, str | None], world: int, net_load: bool
 ) -> Dataset:
-    """The series, each from where it comes, on the calendar of the prices."""
+    """The series, each from where it comes, on the calendar of the prices.
+
+    With built-in prices the scenario declares the calendar, or else the file of loads has it.
+    """
     from ev_gym.series import pairing
     from ev_gym.series.files_and_frames import read_csv
 
@@ -192,7 +195,11 @@ def _by_parts(
 
     fields: dict[str, Any] = {}
     price = table("price")
-    if price is None:
+    load = table("load")
+    if price is None and (data.start is None or data.weeks is None):
+        assert load is not None  # `Data.calendar_part` is "load"
+        span = pairing.load_span(load, options)
+    elif price is None:
         span = _declared_span(data)
     else:
         prices = pairing.prices_of(price, options)
@@ -202,7 +209,6 @@ def _by_parts(
     if built_in:
         fields |= _built_in(data, span, built_in, world)
     if "load" not in built_in:
-        load = table("load")
         assert load is not None  # `Data` refuses files without it
         fields["load_kw"] = pairing.load_kw(load, data.load_zone, span, net_load)
         fields["net_load"] = net_load

@@ -88,6 +88,14 @@ def price_span(prices: Series, options: Options) -> Span:
     return Span(start_s, start_s + weeks * WEEK_S, options.zone, options.complete_weeks)
 
 
+def load_span(table: Table, options: Options) -> Span:
+    """The calendar that loads set where the prices are built in."""
+    loads = in_steps(load_series(table, options.net_load), QUARTER_S, 0)
+    if options.complete_weeks:
+        loads = with_complete_weeks(loads, options.load_zone or options.zone)
+    return price_span(loads, options)
+
+
 def price_fields(prices: Series, span: Span) -> dict[str, Any]:
     """The prices of a `Dataset` and the length of their intervals."""
     values = by_time(prices, span.start_s, span.end_s)[0]

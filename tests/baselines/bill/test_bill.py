@@ -52,15 +52,15 @@ def test_invoices_add_up_in_every_row_and_column(outcomes: list[year.Outcome]) -
 def test_two_months_are_one_run_and_the_invoices_of_its_steps(
     outcomes: list[year.Outcome],
 ) -> None:
-    """The same steps by an env alone; the second month begins with what the first left."""
+    """The same steps by an env alone, from the day before on; what a month leaves goes on."""
     scenario = outcomes[0].scenario
     env: Any = gym.make("EVCharging-v0", scenario=scenario)
-    env.reset(seed=0, options={"start": "2026-10-01", "house": 0})
+    env.reset(seed=0, options={"start": "2026-09-30", "house": 0})
     over = False
     while not over:
         *_, over, _ = env.step(np.ones(1, np.float32))
     history = env.unwrapped.history
-    inside = history[history.index < "2026-12-01"]
+    inside = history["2026-10-01":"2026-11-30"]
     assert len(inside) == (61 * 24 + 1) * 4  # summer time ends
     bills = invoices(scenario, inside)
     first = outcomes[0].months
@@ -70,7 +70,7 @@ def test_two_months_are_one_run_and_the_invoices_of_its_steps(
     public = 5.0 * inside["missing_kwh"].sum() + 30.0 * inside["missing_stops"].sum()
     assert outcomes[0].public_cost == pytest.approx(public)
     energies = inside["energy_kwh"]
-    assert energies["2026-11-01 00:00":].iloc[0] != pytest.approx(energies.iloc[0], abs=1.0)
+    assert outcomes[0].stored_kwh == pytest.approx(energies.iloc[-1] - energies.iloc[0])
 
 
 def test_tariffs_and_policies_side_by_side(outcomes: list[year.Outcome]) -> None:
@@ -81,11 +81,18 @@ def test_tariffs_and_policies_side_by_side(outcomes: list[year.Outcome]) -> None
     house = last.months["house_total"].sum()
     assert row["paid in all"] == pytest.approx(last.invoiced + last.public_cost, abs=0.01)
     assert row["of it for cars"] == pytest.approx(row["paid in all"] - house, abs=0.02)
-    first, smart, other, _ = (outcome.paid for outcome in outcomes)
-    more = "more" if other > first else "less"
+    first, smart, other, both = (outcome.paid for outcome in outcomes)
+
+    def said(change: float) -> str:
+        return f"{abs(change):,.2f} SEK {'more' if change > 0 else 'less'}"
+
+    tariffs = "ellevio-2026-06 instead of goteborg-2026"
+    policies = "water_filling instead of uncontrolled"
     assert words.switching(outcomes) == [
-        f"water_filling instead of uncontrolled: {first - smart:,.2f} SEK less",
-        f"ellevio-2026-06 instead of goteborg-2026: {abs(other - first):,.2f} SEK {more}",
+        f"{tariffs} (uncontrolled): {said(other - first)}",
+        f"{tariffs} (water_filling): {said(both - smart)}",
+        f"{policies} (goteborg-2026): {said(smart - first)}",
+        f"{policies} (ellevio-2026-06): {said(both - other)}",
     ]
 
 
@@ -165,7 +172,10 @@ def test_what_cannot_be_compared_or_is_not_there_is_refused() -> None:
         year.chosen_months(base, "2030-01", None)
     with pytest.raises(ScenarioError, match="first month is 'spring'; allowed: as YYYY-MM, 2025"):
         year.chosen_months(base, "spring", None)
-    with pytest.raises(ScenarioError, match="3 months are asked for; the series hold 2025-01 to"):
+    with pytest.raises(
+        ScenarioError,
+        match="3 months are asked for; allowed: up to 2, as the series hold 2025-01 to",
+    ):
         year.chosen_months(base, "2025-11", 3)
     market = {"data": {"price": {"market": "SE3"}}}
     with pytest.raises(ScenarioError, match="no first month is given; allowed: a month as YYYY-MM"):
@@ -248,3 +258,10 @@ def test_money_of_cars_is_not_carried_into_another_currency() -> None:
     worn = Scenario.from_dict({"vehicles": [{"wear_price_per_kwh": 1200}]})
     with pytest.raises(ScenarioError, match=r"is 1200.0 in SEK, but tariff 'wien-2026' is in EUR"):
         household.scenarios(worn, ["wien-2026"], {})
+
+
+def test_the_first_filling_is_on_no_invoice(outcomes: list[year.Outcome]) -> None:
+    """Batteries begin half full; by the first of the month they are as full as on other days."""
+    first = outcomes[0]
+    assert abs(first.stored_kwh) < 8.0  # 40 km, not half a battery
+    assert household.in_words(first.scenario).startswith(f"{first.scenario.vehicles[0].name} (14,6")

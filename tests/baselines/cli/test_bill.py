@@ -50,6 +50,12 @@ def own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ]
     meter = "\n".join(["Datum;Förbrukning (kWh)", *load])
     (tmp_path / "meter.csv").write_text(meter + "\n", encoding="utf-8")
+    registers = [
+        f"{stamp:%Y-%m-%d %H:%M};{0.6 + 0.5 * np.sin(n / 5.0):.3f};{max(0.0, np.cos(n / 4.0)):.3f}"
+        for stamp, n in zip(hours, numbers, strict=True)
+    ]
+    fluvius = "\n".join(["Van;Afname (kWh);Injectie (kWh)", *registers])
+    (tmp_path / "fluvius.csv").write_text(fluvius + "\n", encoding="utf-8")
     prices = [f"{stamp.isoformat()},{50.0 + 30.0 * np.cos(n / 4.0):.2f}"
               for stamp, n in zip(hours, numbers, strict=True)]  # fmt: skip
     text = "\n".join(["timestamp,price_eur_per_mwh", *prices])
@@ -58,7 +64,7 @@ def own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_page_asks_ten_questions() -> None:
-    assert len(COMMANDS) == 11  # and a first command
+    assert len(COMMANDS) == 13  # with a first command, and two whole ones
     assert len(re.findall(r"^\d+\. \*", PAGE, re.M)) == 10
     assert all(command.startswith("ev-gym bill ") for command in COMMANDS)
 
@@ -70,7 +76,7 @@ def test_each_question_is_answered(command: str, own_files: Path) -> None:
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
     assert "Invoices, " in result.output
-    assert "1 months, " in result.output
+    assert "1 month, " in result.output
     assert {path.name for path in (own_files / "bill").iterdir()} == {
         "invoices.csv", "years.csv", "bill.png",
     }  # fmt: skip
@@ -98,6 +104,13 @@ def test_a_setting_is_json_or_text() -> None:
         (["--car", "Tesla Model Z"], "unknown vehicle model 'Tesla Model Z'"),
         (["--from", "2031-01"], "first month is 2031-01; allowed: the series hold 2026-01 to"),
         (["--load", "nowhere.csv"], "nowhere.csv"),
+        (["--price", "DE"], "'DE' is neither a file nor a market's area; allowed: a file, "),
+        (
+            ["--from", "01.2025"],
+            "first month is '01.2025'; allowed: as YYYY-MM, 2026-01 to 2026-12",
+        ),
+        (["--from", "2026-11", "--months", "12"], "12 months are asked for; allowed: up to 2, as"),
+        (["--set", "stamp_zone=UTC"], "stamp_zone is an option of a file; allowed: data.price.st"),
         (["--price", "SE3"], "no first month is given; allowed: a month as YYYY-MM"),
     ],
 )
@@ -106,3 +119,15 @@ def test_what_is_refused_says_what_is_allowed(arguments: list[str], said: str) -
     assert result.exit_code != 0
     assert said in result.output
     assert "Traceback" not in result.output
+
+
+def test_a_year_of_own_load_is_billed_beside_built_in_prices(own_files: Path) -> None:
+    """A meter's file sets the calendar, whatever year the tariff's name says."""
+    arguments = ["--load", "meter.csv", "--set", "data.load.stamp_zone=Europe/Stockholm"]
+    result = CliRunner().invoke(main, ["bill", *arguments, "--policy", "never"])
+    assert result.exit_code == 0, result.output
+    years = pd.read_csv(own_files / "bill" / "invoices.csv")
+    assert years["month"].tolist() == ["2025-01", "2025-02"]
+    said = " ".join(result.output.split())
+    assert "spot prices are built in" in said
+    assert "the load is built in" not in said

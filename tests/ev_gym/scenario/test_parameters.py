@@ -74,7 +74,7 @@ def impossible(rule: Any) -> list[Any]:
     if rule.get("text"):
         wrong = ["", 5, True, ["SEK"], b"SEK", "x" * (rule["text"] + 1)]
         if rule.get("many"):
-            return [*((value,) for value in wrong), ("x",) * (rule["many"] + 1), "x", None]
+            return [*((value,) for value in wrong), ("x",) * (rule["many"] + 1), 5, None]
         return wrong if rule["optional"] else [*wrong, None]
     low, high = rule["low"], rule["high"]
     step = 1 if rule.get("whole") else 1e-6
@@ -100,6 +100,11 @@ def test_impossible_values_are_refused(kind: type, field: Any) -> None:
         for known in rule.get("allowed", ()):
             assert repr(known) in allowed
         assert allowed.endswith(", or None") == bool(rule.get("optional"))
+
+
+def test_a_word_stands_for_a_list_of_one() -> None:
+    """`--set data.load.sum_columns=Import` says what a file's list of one column says."""
+    assert SeriesFile("x.csv", sum_columns="Import") == SeriesFile("x.csv", sum_columns=("Import",))
 
 
 def files_if_needed(given: dict[str, Any]) -> Data:
@@ -295,7 +300,7 @@ def test_bounds_themselves_are_allowed(kind: type, field: Any) -> None:
         (lambda: Data(carbon="builtin"), "Data.carbon is 'builtin'; allowed: a CarbonSource, or N"),
         (
             lambda: Data(price=PriceSource(market="SE3"), weeks=None),
-            "Data.weeks is None; allowed with a file of prices only",
+            "Data.weeks is None; allowed with a file of prices, or with built-in prices and a file",
         ),
         (
             lambda: Data(source="classic", sun="builtin"),
