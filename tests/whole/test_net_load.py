@@ -14,8 +14,8 @@ from baselines import make_policy
 from baselines.foresight import foresee
 from baselines.optimum.relaxation import lower_bound
 from ev_gym.env import EVChargingEnv
-from ev_gym.scenario import Charger, Driving, Household, Scenario, ScenarioError, Solar, Tariff
-from ev_gym.scenario.tariff import TARIFFS
+from ev_gym.scenario import Charger, Driving, Household, Scenario, ScenarioError, Solar
+from ev_gym.scenario.known_tariffs import known_tariff
 from ev_gym.series.dataset import Dataset
 from ev_gym.series.limits import DataError
 from ev_gym.vector_env import EVChargingVectorEnv
@@ -28,8 +28,9 @@ from tests.support.household_strategies import (
     run_episodes,
 )
 from tests.support.scenario_strategies import examples
+from tests.support.tariffs import tariff_of
 
-BARE = Tariff(energy_tax_per_kwh=0.0, transfer_per_kwh=0.0, vat=0.0, export_fee_per_kwh=0.1)
+BARE = tariff_of(export_fee=0.1)
 AT_HOME = Driving(pattern="daily", arrival_h=0.0, departure_h=23.0, trip_km=0.0, start_soc=0.2)
 MONEY = 1e-9
 
@@ -171,7 +172,7 @@ def test_export_leaves_all_lines_alike() -> None:
 
 def test_a_month_of_a_net_meter_has_no_power_charge_for_export() -> None:
     """The house alone exports all day; 11 kW of the car less its 3 are a peak of 8."""
-    scenario, dataset = metered(-3.0, tariff=replace(TARIFFS["goteborg"], export_fee_per_kwh=0.0))
+    scenario, dataset = metered(-3.0, tariff=known_tariff("goteborg-2025"))
     env = EVChargingEnv(scenario, dataset=dataset)
     env.reset(seed=0)
     infos = [env.step([1.0])[4] for _ in range(4)]
