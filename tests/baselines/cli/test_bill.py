@@ -99,6 +99,7 @@ def test_a_setting_is_json_or_text() -> None:
     ("arguments", "said"),
     [
         (["--tariff", "elvia-25"], "unknown tariff 'elvia-25' (did you mean 'elvia-2025'?)"),
+        (["--what-if", "fuse_a=16"], "fuse_a is a part of household; allowed: household.fuse_a"),
         (["--set", "fuse"], "'fuse' is no parameter with a value, such as household.fuse_a=16"),
         (["--set", "household.fuse=16"], "unknown key 'fuse' in the scenario.household (did you"),
         (["--car", "Tesla Model Z"], "unknown vehicle model 'Tesla Model Z'"),
