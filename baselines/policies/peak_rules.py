@@ -12,6 +12,7 @@ from baselines.policies.base import Policy
 from baselines.policies.headroom import ROUNDING_KW
 from baselines.policies.peaks import (
     SAME_KWH,
+    SAME_TIME_H,
     Hours,
     Room,
     Rules,
@@ -30,6 +31,7 @@ from baselines.policies.peaks import (
     terms_of,
 )
 from baselines.policies.view import View
+from ev_gym.drivers.calendar import WORTH_A_STOP_KWH
 from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import compiled
 from ev_gym.scenario import Scenario
@@ -124,6 +126,60 @@ def _bill(
 
 
 @compiled
+def _needed_kw(rules: Rules, hours: Hours, i: int, cell: int, work: Work, kwh: float) -> float:
+    """The budget that leaves a cell so much beside the load; 0 where no rule counts it."""
+    needed_kw, running = 0.0, cell_of(hours, i, 0.0)
+    for r in range(rules.cells.shape[0]):
+        factor, cells = hours.factor[i, r], rules.cells[r]
+        if factor[cell] > 0.0:
+            first = cell // cells * cells
+            counted_kwh = factor[cell] * kwh
+            for other in range(first, first + cells):
+                counted_kwh += factor[other] * work.load_kwh[other]
+            reached_kw = counted_kwh / (cells * hours.cell_h)
+            if cell // cells == running // cells:
+                reached_kw += rules.before_kw[i, r]
+            if reached_kw > work.budget_kw[r]:
+                needed_kw = max(needed_kw, reached_kw)
+    return needed_kw
+
+
+@compiled
+def _first_budget(
+    slots: Slots,
+    rules: Rules,
+    hours: Hours,
+    terms: Terms,
+    car: Floats,
+    work: Work,
+    i: int,
+    k: int,
+    lowest_kw: float,
+    free_kw: Floats,
+) -> float:
+    """The least budget under which a car can take its least power in some step of its stay.
+
+    That is the lowest one, or, where it leaves that to no step, what load and least power reach.
+    """
+    for r in range(free_kw.shape[0]):
+        work.budget_kw[r] = max(free_kw[r], lowest_kw)
+    _leave_room(rules, hours, i, work)
+    first_kw, slot_h, into_h, left_h = math.inf, slots.slot_h, slots.into_h[i], slots.left_h[i, k]
+    for slot in range(slots.prices.shape[1]):
+        begins_h = max(slot * slot_h - into_h, 0.0)
+        long_h = min((slot + 1.0) * slot_h - into_h, left_h) - begins_h
+        if long_h <= SAME_TIME_H:
+            break
+        cell = cell_of(hours, i, begins_h)
+        step_kwh = car[LEAST_KW] * min(long_h, terms.step_h)
+        if work.room.cell_kwh[cell] >= step_kwh - SAME_KWH:
+            if room_kwh(work.room, rules, hours, i, cell) >= step_kwh - SAME_KWH:
+                return lowest_kw
+            first_kw = min(first_kw, _needed_kw(rules, hours, i, cell, work, step_kwh))
+    return lowest_kw if math.isinf(first_kw) else max(lowest_kw, first_kw)
+
+
+@compiled
 def _best_budget(
     slots: Slots,
     rules: Rules,
@@ -138,7 +194,12 @@ def _best_budget(
     free_kw: Floats,
     most_kw: float,
 ) -> float:
-    """The budget with the least bill; the lower one at a tie."""
+    """The budget with the least bill; the lower one at a tie.
+
+    A budget under which the car could not charge at all is none where it needs enough for a stop.
+    """
+    if want_kwh * car[STORED] > WORTH_A_STOP_KWH:
+        lowest_kw = _first_budget(slots, rules, hours, terms, car, work, i, k, lowest_kw, free_kw)
     best, best_kw, tried_kw = math.inf, lowest_kw, lowest_kw
     while True:
         bill, _ = _bill(slots, rules, hours, terms, car, work, i, k, want_kwh, tried_kw, free_kw)
@@ -233,8 +294,10 @@ class WaterFilling(Policy):
     house's usual load is filled, slot by slot, the cheapest first, an hour that counts half twice
     as high. The budget is raised, by 0.5 kW at a time, as far as that makes the bill of the stay
     less: of the energy, of what the raise adds to the power charge, and of what else were missing
-    and bought at a public charger. In each step it is worked out anew, from a peak that is now
-    higher or a load that was not the usual one.
+    and bought at a public charger. Where it leaves the car's least current in no step of the stay,
+    and more than 1 kWh is needed, it first rises to the least that does, whatever this stay alone
+    would save: the peak serves the month's other stays too. In each step it is worked out anew,
+    from a peak that is now higher or a load that was not the usual one.
 
     Of several rules each has its own peak; the budget begins at the lowest of them, and a raise
     pays for those that it exceeds. In a charge of steps it begins at the end of the step that the

@@ -413,6 +413,52 @@ def test_a_mean_over_months_needs_the_house_s_series() -> None:
         invoices(scenario, history.assign(load_kw=history["load_kw"] + 0.25), dataset)
 
 
+@pytest.mark.parametrize(
+    ("interval_min", "step_min"), [(15, 5), (15, 15), (60, 5), (60, 15), (60, 30), (60, 60)]
+)
+@pytest.mark.parametrize("netting", ["none", "step"])
+def test_a_mean_over_months_of_a_net_load(interval_min: int, step_min: int, netting: str) -> None:
+    """Of two houses that export at noon the second is found by what it imports.
+
+    It feeds in 3 kW from 11 to 12, and 1 kW from 13:15 to 13:30; else it takes 1 kW, and the other
+    one half a kW. Peaks are those of `years_of_peaks`. A quarter-hour's export is set off within
+    steps of 30 or 60 minutes.
+    """
+
+    def net_kw(time: pd.Timestamp, usual_kw: float) -> float:
+        if time.hour == 11:
+            return -3.0
+        if time.hour == 13 and time.minute == 15:
+            return -1.0
+        peak = (time.day, time.hour) == (15, 18)
+        return MONTHLY_KW[time.month - 1] if peak else usual_kw
+
+    whole = years_of_peaks(20)
+    clock = pd.date_range(whole.start, periods=whole.load_kw.shape[1], freq="15min")
+    local = clock.tz_convert("Europe/Stockholm")
+    loads_kw = np.array([[net_kw(time, usual) for time in local] for usual in (0.5, 1.0)])
+    dataset = dataclasses.replace(whole, load_kw=loads_kw, net_load=True)
+    rule = dataclasses.replace(TWELFTHS, interval_min=interval_min)
+    tariff = dataclasses.replace(PAID_IN_TWELFTHS, peaks=(rule,), netting=netting)
+    plain = house_of(tariff, "Europe/Stockholm", 59, step_min)
+    household = dataclasses.replace(plain.household, net_load=True)
+    scenario = dataclasses.replace(plain, household=household)
+    env = EVChargingEnv(scenario, dataset=dataset)
+    env.reset(seed=0, options={"start": "2025-01-01", "soc": 0.5, "house": 1})
+    over = False
+    while not over:
+        _, _, _, over, _ = env.step(np.zeros(1, np.float32))
+    assert env.history["pv_kw"].max() == pytest.approx(3.0)
+    assert env.history["grid_kw"].min() == pytest.approx(-3.0)
+    bills = invoices(scenario, env.history, dataset)
+    shown = [4.0 * (9 + 11 * 2.5) / 12, 4.0 * (9 + 8 + 10 * 2.5) / 12]
+    assert bills["shown_power"].tolist() == pytest.approx(shown, abs=1e-9)
+    # 1 kW but in the two hours of export and the peak's; a step of 30 or 60 minutes sets off.
+    noon = {5: 0.75, 15: 0.75, 30: 0.5, 60: 0.5}[step_min]
+    imported = [31 * (22 + noon) + 8.0, 28 * (22 + noon) + 7.0]
+    assert bills["import_kwh"].tolist() == pytest.approx(imported, abs=1e-6)
+
+
 def test_a_ceiling_is_settled_on_the_year() -> None:
     """744 + 672 kWh and 8 + 7 of peaks are 1,431: transfer at 0.10 costs 143.10, peaks 68.
 

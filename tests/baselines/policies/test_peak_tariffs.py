@@ -65,14 +65,61 @@ def test_a_quarter_hour_is_filled_up_to_the_peak() -> None:
     assert filled(FLEMISH, five, **begun, energy_to_wanted_kwh=1.26) == (11, 8.0)
 
 
-def test_a_quarter_hour_that_leaves_too_little_is_raised_where_it_pays() -> None:
-    """At the floor, 6 A need 4.54 kW: budgets are tried half a kW apart, so 5 kW, 2.5 more.
+def test_a_quarter_hour_that_leaves_too_little_is_raised_to_the_least_current() -> None:
+    """At the floor, 6 A need 4.54 kW, and the rest of the month has them for nothing then.
 
-    At 48 that is 120; 10 kWh at a public charger cost 50 and the stop 30, 40 kWh 230.
+    The rise alone costs 98; 10 kWh at a public charger cost 50 and the stop 30. In the quarter of
+    an hour before departure 6 A would not do for 1.5 kWh, which is no reason to go above 4.54 kW.
+    What needs no stop, up to 1 kWh, raises nothing, nor does a connection that leaves no 6 A.
     """
     told = {"peak_kw": 2.5, "power_price_per_kw": 48.0, "hours_to_departure": 12.0, "load_kw": 0.4}
-    assert filled(FLEMISH, **told, energy_to_wanted_kwh=10.0) == (0, 2.5)
-    assert filled(FLEMISH, **told, energy_to_wanted_kwh=40.0) == (6, 5.0)
+    raised = (6, pytest.approx(4.54))
+    assert filled(FLEMISH, **told, energy_to_wanted_kwh=10.0) == raised
+    assert filled(FLEMISH, **told, energy_to_wanted_kwh=40.0) == raised
+    short = {**told, "hours_to_departure": 0.25}
+    assert filled(FLEMISH, **short, energy_to_wanted_kwh=1.5) == raised
+    assert filled(FLEMISH, **told, energy_to_wanted_kwh=1.0) == (0, 2.5)
+    full = {**told, "load_kw": 20.5}  # of 24 kW
+    assert filled(FLEMISH, **full, energy_to_wanted_kwh=10.0) == (0, 20.5)
+    # A house that draws 1.4 kW now, and usually 0.4 in the next hour, waits for that.
+    waits = {**told, "load_kw": 1.4, "usual_load_kw_h11": 0.4}
+    assert filled(FLEMISH, **waits, energy_to_wanted_kwh=2.0) == (0, pytest.approx(4.54))
+    # One phase has its 6 A, 1.38 kW, below the floor.
+    one = {"vehicles": [{**CAR, "chemistry": None, "phases": 1}]}
+    assert filled(FLEMISH, one, **told, energy_to_wanted_kwh=10.0)[1] == 2.5
+
+
+def test_a_three_phase_car_in_a_small_flemish_house_is_charged_at_home() -> None:
+    """Eight weeks of some 0.4 kW: the quarter-hour rises above the floor, once, and not beyond."""
+    case = {
+        "household": {"annual_kwh": 3500.0},
+        "vehicles": [{"model": "Volkswagen ID.3 58 kWh"}],
+        "driving": {"pattern": "daily", "trip_km": 40.0},
+        "tariff": "fluvius-antwerpen-2026",
+        "currency": "EUR",
+        "data": {"zone": "Europe/Brussels", "holidays": "BE", "sek_rate": 0.087},
+        "days": 56,
+    }
+    paid, public_kwh = {}, {}
+    for spec in ("uncontrolled", "water_filling"):
+        env = EVChargingEnv(case)
+        policy = make_policy(spec, env)
+        observation, _ = env.reset(seed=0, options={"start": "2025-03-01", "house": 0})
+        policy.reset()
+        over = False
+        while not over:
+            observation, _, _, over, _ = env.step(policy(observation))
+        history = env.history
+        public_kwh[spec] = float((history["missing_kwh"] + history["public_kwh"]).sum())
+        stops = float((history["missing_stops"] + history["public_stops"]).sum())
+        tariff = env.scenario.tariff
+        paid[spec] = float(history[["energy_cost", "power_cost"]].to_numpy().sum())
+        paid[spec] += tariff.public_energy_price * public_kwh[spec]
+        paid[spec] += tariff.public_stop_price * stops
+    assert history["charge_kw"].sum() / 4 > 350.0
+    assert public_kwh["water_filling"] < 5.0
+    assert paid["water_filling"] < 0.85 * paid["uncontrolled"]
+    assert history["grid_kw"].max() < 6.0
 
 
 def test_hourly_prices_are_cut_into_quarters_of_the_clock() -> None:
@@ -93,11 +140,12 @@ TWO = {"peaks": [{"prices": 65.0}, {"count": 1, "over": "year", "prices": 200.0}
         ({"peak_kw": [6.0, 8.0]}, 7, 6.0),
         ({"peak_kw": [8.0, 6.0], "interval_factor": [1.0, 0.5]}, 10, 6.0),  # 12 kW: the other binds
         ({"peak_kw": [8.0, 6.0], "power_price_per_kw": [27.0, 0.0]}, 10, 8.0),  # costs nothing
-        ({"peak_kw": [8.0, 6.0], "interval_kw": [0.0, 2.0]}, 0, 6.0),  # 3 kWh, too few for 6 A
+        # 4 kWh, three beside the house: too few for 6 A, so one rule rises to what these need.
+        ({"peak_kw": [8.0, 6.0], "interval_kw": [0.0, 2.0]}, 6, pytest.approx(7.14)),
     ],
 )
 def test_of_two_rules_the_tighter_one_binds(
-    told: dict[str, Any], now_a: int, budget_kw: float
+    told: dict[str, Any], now_a: int, budget_kw: Any
 ) -> None:
     stay = {"hours_to_departure": 1.0, "energy_to_wanted_kwh": 7.0}
     prices = {"power_price_per_kw": [100.0, 100.0], "interval_factor": [1.0, 1.0]}

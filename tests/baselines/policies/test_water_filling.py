@@ -103,10 +103,13 @@ def test_a_budget_begins_at_what_costs_nothing_more(
 
 
 def test_an_hour_that_counts_half_is_filled_twice_as_high() -> None:
-    """A peak of 4 kW: 3 kWh beside the house by day, too little for 6 A; 7 at night."""
+    """A peak of 4 kW: 3 kWh beside the house by day, so it rises to 6 A; 7 at night."""
     assert filled(rule(), 7.0, 1.0, peak_kw=4.0, **NIGHT, prices=[1.0]) == (10, 4.0)
     price = {"power_price_per_kw": 100.0}
-    assert filled(rule(), 3.0, 1.0, peak_kw=4.0, **{**DAY, **price}, prices=[1.0]) == (0, 4.0)
+    assert filled(rule(), 3.0, 1.0, peak_kw=4.0, **{**DAY, **price}, prices=[1.0]) == (
+        6,
+        pytest.approx(5.14),
+    )
     # Before ten, an hour of the evening is waited for: of one price, it alone has room.
     evening = {**DAY, **price, "hour": 21.0, "prices": [1.0]}
     assert filled(rule(), 7.0, 2.0, peak_kw=4.0, **evening) == (0, 4.0)
