@@ -29,14 +29,14 @@ def setting(text: str) -> Setting:
             f"{text!r} is no parameter with a value, such as household.fuse_a=16"
         )
     at = tuple(name.split("."))
-    known = to_plain(Scenario())
-    parts = [key for key, part in known.items() if isinstance(part, dict) and name in part]
-    if parts and name not in known:
-        raise click.BadParameter(f"{name} is a part of {parts[0]}; allowed: {parts[0]}.{name}")
     if len(at) == 1 and at[0] in {field.name for field in fields(SeriesFile)}:
         raise click.BadParameter(
             f"{name} is an option of a file; allowed: data.price.{name}, data.load.{name} and so on"
         )
+    known = to_plain(Scenario())
+    parts = [key for key, part in known.items() if isinstance(part, dict) and name in part]
+    if parts and name not in known:
+        raise click.BadParameter(f"{name} is a part of {parts[0]}; allowed: {parts[0]}.{name}")
     try:
         return at, json.loads(value.lower() if value in ("True", "False", "None") else value)
     except ValueError:
