@@ -47,8 +47,15 @@ def settled(file: SeriesFile, role: str, name: str, lines: Sequence[str]) -> Ser
         lines: All lines of the file.
 
     Raises:
-        DataError: The file is not of this dialect, or of a kind that cannot be used.
+        DataError: The file is not of this dialect, of a kind that cannot be used, or of a dialect
+            that is not named.
     """
+    is_fluvius = bool(lines) and str(_FLUVIUS["stamp_column"]) in lines[0]
+    if is_fluvius and file.dialect is None and file.register_column is None:
+        raise DataError(
+            f"{name}, row 1 (header): a file of Fluvius, a row for each register; needed are "
+            f"dialect={FLUVIUS!r} and registers, sum_columns=['Afname Dag', 'Afname Nacht']"
+        )
     if file.dialect == FLUVIUS:
         return _with_defaults(file, **_FLUVIUS)
     if file.dialect == OPEN_METEO:

@@ -37,6 +37,39 @@ def market_prices(
     )
 
 
+def write_downloads(folder: Path, hours: pd.DatetimeIndex) -> None:
+    """Files in the shapes of a Swedish, a Norwegian, a German and a Belgian customer's."""
+    use = [f"{0.8 + 0.5 * np.sin(n / 5.0):.3f}".replace(".", ",") for n in range(len(hours))]
+    ends = hours + pd.Timedelta(hours=1)
+    day, clock = "%d.%m.%Y", "%H:%M"
+    files = {
+        "timvarden.csv": ["Anläggnings-ID: 1", "Period: 2025", "Datum;Förbrukning (kWh)"]
+        + [f"{a:%Y-%m-%d %H:%M};{kwh}" for a, kwh in zip(hours, use, strict=True)],
+        "elhub.csv": ["Fra;Til;KWH 60 Forbruk"],
+        "verbrauch.csv": ["von;bis;Verbrauch [kWh];Status"],
+        "elpris.csv": ["SEK_per_kWh,NOK_per_kWh,EXR,time_start,time_end"],
+        "entsoe.csv": ['"MTU (CET/CEST)","Day-ahead Price (EUR/MWh)"'],
+        "fluvius.csv": ["Van (datum);Van (tijdstip);Tot (datum);Tot (tijdstip);Register;Volume"],
+    }
+    for n, (a, b, kwh) in enumerate(zip(hours, ends, use, strict=True)):
+        price = 60.0 + 30.0 * np.cos(n / 4.0)
+        from_to = f"{a:{day} {clock}};{b:{day} {clock}};{kwh}"
+        files["elhub.csv"].append(from_to)
+        files["verbrauch.csv"].append(f"{from_to};W")
+        own = f"{price / 100:.3f},{price / 100:.3f},11.3"
+        files["elpris.csv"].append(f"{own},{a.isoformat()},{b.isoformat()}")
+        mtu = f"{a:%d/%m/%Y %H:%M:%S} - {b:%d/%m/%Y %H:%M:%S}"
+        files["entsoe.csv"].append(f'"{mtu}","{price:.2f}"')
+        for register in ("Afname", "Injectie"):
+            name = f"{register} {'Dag' if 7 <= a.hour < 22 else 'Nacht'}"
+            volume = kwh if register == "Afname" else f"{max(0.0, np.cos(n / 4.0)):.3f}"
+            files["fluvius.csv"].append(
+                f"{a:%d-%m-%Y;%H:%M:%S};{b:%d-%m-%Y;%H:%M:%S};{name};{volume.replace('.', ',')}"
+            )
+    for name, lines in files.items():
+        (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 @pytest.fixture
 def own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the files that the page's commands name, of December 2024 to March 2025."""
@@ -50,12 +83,7 @@ def own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ]
     meter = "\n".join(["Datum;Förbrukning (kWh)", *load])
     (tmp_path / "meter.csv").write_text(meter + "\n", encoding="utf-8")
-    registers = [
-        f"{stamp:%Y-%m-%d %H:%M};{0.6 + 0.5 * np.sin(n / 5.0):.3f};{max(0.0, np.cos(n / 4.0)):.3f}"
-        for stamp, n in zip(hours, numbers, strict=True)
-    ]
-    fluvius = "\n".join(["Van;Afname (kWh);Injectie (kWh)", *registers])
-    (tmp_path / "fluvius.csv").write_text(fluvius + "\n", encoding="utf-8")
+    write_downloads(tmp_path, hours)
     prices = [f"{stamp.isoformat()},{50.0 + 30.0 * np.cos(n / 4.0):.2f}"
               for stamp, n in zip(hours, numbers, strict=True)]  # fmt: skip
     text = "\n".join(["timestamp,price_eur_per_mwh", *prices])
@@ -64,7 +92,7 @@ def own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_page_asks_ten_questions() -> None:
-    assert len(COMMANDS) == 13  # with a first command, and two whole ones
+    assert len(COMMANDS) == 15  # with a first command, and four whole ones
     assert len(re.findall(r"^\d+\. \*", PAGE, re.M)) == 10
     assert all(command.startswith("ev-gym bill ") for command in COMMANDS)
 
@@ -132,3 +160,13 @@ def test_a_year_of_own_load_is_billed_beside_built_in_prices(own_files: Path) ->
     said = " ".join(result.output.split())
     assert "spot prices are built in" in said
     assert "the load is built in" not in said
+
+
+def test_a_file_of_registers_is_named_by_its_dialect(own_files: Path) -> None:
+    """What it would be read as else: a stamp that comes twice, or a house for each register."""
+    result = CliRunner().invoke(main, ["bill", "--load", "fluvius.csv"])
+    assert result.exit_code == 1
+    said = (
+        "row 1 (header): a file of Fluvius, a row for each register; needed are dialect='fluvius'"
+    )
+    assert said in result.output
