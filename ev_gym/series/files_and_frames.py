@@ -30,6 +30,9 @@ from ev_gym.series.stamps import (
 )
 from ev_gym.series.text_tables import read_cells, separator_word
 
+# What the ends of intervals are called where their starts stand beside them.
+_ENDS = ("bis", "til", "till", "tot", "to", "end", "ende", "slut", "fin", "time_end", "period end")
+
 
 @dataclass(frozen=True)
 class Table:
@@ -165,6 +168,11 @@ def read_csv(file: SeriesFile, role: str) -> Table:
         "timestamp_utc" if "timestamp_utc" in content.header else content.header[0]
     )
     _check_known([stamp, file.time_column, file.register_column], content.header, header)
+    if stamp.strip().lower() in _ENDS and file.stamp_marks == "start" and not file.counter:
+        raise DataError(
+            f"{header}: {stamp!r} names the end of an interval; needed is stamp_marks='end', or "
+            "stamp_column= with stamps that mark the start"
+        )
     cells = pd.DataFrame(content.rows, columns=content.header, dtype=object)
     if file.stamp_column is None and file.stamp_format is None and content.rows:
         _check_first_column(stamp, content.rows[0], content.header, header)

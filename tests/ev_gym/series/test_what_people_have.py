@@ -121,6 +121,8 @@ def test_german_meter(tmp_path: Path) -> None:
     for marks, column in (("start", "von"), ("end", "bis")):
         options = {"stamp_column": column, "stamp_marks": marks, "stamp_zone": "Europe/Berlin"}
         np.testing.assert_allclose(load_of(tmp_path, path, **options), QUARTER_KW, atol=1e-5)
+    with pytest.raises(DataError, match=r"'bis' names the end of an interval; needed is stamp_ma"):
+        load_of(tmp_path, path, stamp_column="bis", stamp_zone="Europe/Berlin")
 
 
 def fluvius(tmp_path: Path, order: Callable[[Any], Any] = lambda row: 0) -> Path:
