@@ -370,9 +370,10 @@ def monthly_dues(tariff: Tariff, month: np.datetime64) -> MonthlyDues:
         month: The month, as datetime64[M].
     """
     first = month.astype("datetime64[D]")
-    days = int(((month + 1).astype("datetime64[D]") - first).astype(np.int64))
+    days = int(((month + np.timedelta64(1, "M")).astype("datetime64[D]") - first).astype(np.int64))
     year = month.astype("datetime64[Y]")
-    year_days = int(((year + 1).astype("datetime64[D]") - year.astype("datetime64[D]")).astype(int))
+    next_year = year + np.timedelta64(1, "Y")
+    year_days = int((next_year.astype("datetime64[D]") - year.astype("datetime64[D]")).astype(int))
     part = {"day": float(days), "month": 1.0, "year": days / year_days}
     begins_year = int(month.astype(np.int64)) % 12 == 0
     power = math.fsum(

@@ -199,7 +199,7 @@ def _date_order(
 
 def _next_day(iso: str) -> str:
     try:
-        return str(np.datetime64(iso, "D") + 1)
+        return str(np.datetime64(iso, "D") + np.timedelta64(1, "D"))
     except ValueError:
         return iso  # no such day, which the parser says
 
