@@ -49,6 +49,7 @@ PLACES = {
     "Spain": Place("ES", "Europe/Madrid", 40.42, -3.70),
     "United Kingdom": Place("GB", "Europe/London", 51.51, -0.13),
 }
+CHANGED = ", changed"  # behind the name of a tariff that a setting changes
 OWN = "goteborg-2026"  # the household, where no other is named
 YEAR = re.compile(r"-(20\d\d)\b")
 
@@ -136,7 +137,7 @@ def _scenario(
     plain["currency"] = tariff.currency
     plain["tariff"] = to_plain(tariff)
     if any(at[0] == "tariff" for at, _ in settings):
-        plain["tariff"] |= {"name": f"{tariff.name}, changed", "source": None}
+        plain["tariff"] |= {"name": tariff.name + CHANGED, "source": None}
     if country is not None and _stands_in_sweden(base) and country != SWEDEN:
         place = PLACES[country]
         plain["data"] |= {"zone": place.zone, "holidays": place.code}

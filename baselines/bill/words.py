@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from baselines.bill.household import CHANGED
 from baselines.bill.year import CENTS, ITEMS, Outcome
 from ev_gym.invoice import Invoice
 
@@ -95,23 +96,22 @@ def switching(outcomes: Sequence[Outcome]) -> list[str]:
     Each is held against the first tariff, household or policy that was named, beside each of the
     other two: whether a policy saves can depend on the tariff.
     """
-    three = {
-        (outcome.scenario.tariff.name, outcome.household or AS_IT_IS, outcome.policy): outcome
+    grid: dict[tuple[str, ...], Outcome] = {
+        (
+            outcome.scenario.tariff.name.removesuffix(CHANGED),
+            outcome.household or AS_IT_IS,
+            outcome.policy,
+        ): outcome
         for outcome in outcomes
     }
-    first, lines = next(iter(three)), []
+    first, lines = next(iter(grid)), []
     currency = outcomes[0].scenario.currency
     has_variants = any(outcome.household for outcome in outcomes)
     for part in range(len(first)):
-        for names, outcome in three.items():
-            if names[part] == first[part]:
+        for names, outcome in grid.items():
+            usual = grid.get((*names[:part], first[part], *names[part + 1 :]))
+            if usual is None or usual is outcome:
                 continue
-            (usual,) = (
-                other
-                for others, other in three.items()
-                if others[part] == first[part]
-                and all(others[n] == names[n] for n in range(len(first)) if n != part)
-            )
             change = outcome.paid - usual.paid
             shown = [n for n in range(len(first)) if n != part and (n != 1 or has_variants)]
             where = ", ".join(names[n] for n in shown)

@@ -265,3 +265,21 @@ def test_the_first_filling_is_on_no_invoice(outcomes: list[year.Outcome]) -> Non
     first = outcomes[0]
     assert abs(first.stored_kwh) < 8.0  # 40 km, not half a battery
     assert household.in_words(first.scenario).startswith(f"{first.scenario.vehicles[0].name} (14,6")
+
+
+def test_a_changed_tariff_is_held_against_the_one_it_was(outcomes: list[year.Outcome]) -> None:
+    """As a change of the household; a tariff that is another altogether stands for itself."""
+    first = outcomes[0]
+    tariff = replace(first.scenario.tariff, name="goteborg-2026, changed")
+    other = replace(first.scenario.tariff, name="of one's own")
+    dearer, own = (
+        first._replace(
+            scenario=replace(first.scenario, tariff=each),
+            household=text,
+            public_cost=first.public_cost + 5.0,
+        )
+        for each, text in ((tariff, "tariff.x=1"), (other, "tariff={}"))
+    )
+    assert words.switching([first, dearer, own]) == [
+        "tariff.x=1 instead of as it is (goteborg-2026, uncontrolled): 5.00 SEK more"
+    ]
