@@ -90,7 +90,7 @@ class Fetcher:
     ) -> None:
         if kind is not None and self._kept:  # what led to an error is asked for anew next time
             self._session.cache.delete(*self._kept)
-        self._session.close()  # type: ignore[no-untyped-call]
+        self._session.close()  # type: ignore[no-untyped-call]  # requests-cache types no close
 
     def error(self, first_day: date, last_day: date, problem: object) -> MarketError:
         """An error that names source, area and days."""

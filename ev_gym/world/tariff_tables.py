@@ -219,7 +219,7 @@ def quarter_prices(tariff: Tariff, dataset: Dataset) -> Prices:
     quarters = quarters_of(tariff, dataset)
     spot = np.repeat(dataset.price_per_kwh, dataset.price_minutes // QUARTER_MIN)
     if tariff.netting == "hour":
-        spot = np.repeat(spot.reshape(-1, HOUR_QUARTERS).mean(axis=1), HOUR_QUARTERS)
+        spot = _hour_means(spot)
     energy = _price(tariff.energy, spot, quarters, "Tariff.energy")
     at_spot = _spot_part(tariff.energy, spot, quarters)
     transfer = _price(tariff.transfer, spot, quarters, "Tariff.transfer")
