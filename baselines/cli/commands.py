@@ -22,6 +22,7 @@ from baselines.cli.options import (
 )
 from baselines.cli.prices import show_prices
 from baselines.cli.tariffs import rule_in_words, tariffs
+from baselines.cli.train import train
 from ev_gym import __version__
 from ev_gym.scenario import Scenario, Vehicle, preset, preset_names
 from ev_gym.scenario.known_cars import known_cars, listed_in
@@ -122,6 +123,7 @@ main.add_command(bill)
 main.add_command(tariffs)
 main.add_command(show_prices)
 main.add_command(data)
+main.add_command(train)
 data.add_command(fetch)
 
 

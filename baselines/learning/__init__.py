@@ -1,0 +1,1 @@
+"""Agents that learn: adapters to libraries, training, and what it leaves as policies."""

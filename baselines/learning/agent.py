@@ -1,0 +1,165 @@
+"""Agents from files as policies: what training leaves, run on NumPy alone."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from baselines.learning.archive import read_archive
+from baselines.learning.features import Features
+from baselines.learning.network import Network
+from baselines.policies.base import Policy
+from baselines.policies.view import Layout, View
+from ev_gym.runtime.arrays import Floats
+from ev_gym.scenario import Scenario
+
+NETWORK = "network"
+
+
+def described_layout(layout: Layout) -> dict[str, Any]:
+    """An observation's layout as JSON: each field's first and last place and its scale."""
+    offset, factor = layout.scales.tolist()
+    return {
+        name: [place.start, place.stop, offset[place.start], factor[place.start]]
+        for name, place in layout.slices.items()
+    }
+
+
+def described_levels(policy: Policy) -> list[list[float]]:
+    """The levels of each car's action as JSON."""
+    return [levels.tolist() for levels in policy.levels]
+
+
+class NetworkAgent(Policy):
+    """A network that `ev-gym train` trained; in each step the choice with the highest score.
+
+    Knows what is observed, and what it remembers of past days. It fails where the household is
+    another than in training: other prices, houses, tariffs or cars of the same layout are accepted,
+    and answered as well as what was learned carries over.
+
+    Args:
+        path: File of the agent.
+        scenario: The scenario.
+        continuous: Whether actions are fractions, or levels of the charger.
+        seed: Not used.
+
+    Raises:
+        ValueError: for a file that holds no such agent, or one of another layout of observations or
+            other levels of the charger.
+    """
+
+    remembers = True
+
+    def __init__(self, path: str | Path, scenario: Scenario, continuous: bool, seed: int) -> None:
+        super().__init__(scenario, continuous, seed)
+        arrays, manifest = read_archive(path)
+        self._path = str(path)
+        self.trained_on = _trained_on(manifest)
+        self._length = self._fitting(manifest)
+        self._features = Features(scenario)
+        if manifest.get("features") != list(self._features.names):
+            raise ValueError(
+                f"agent {self._path!r} sees other features than this version of ev_gym works out: "
+                f"it is of version {manifest.get('versions', {}).get('ev_gym', 'unknown')}"
+            )
+        try:
+            self._network = Network.of(arrays)
+        except ValueError as error:
+            raise ValueError(f"agent {self._path!r} cannot be read: {error}") from None
+        choices = sum(len(levels) for levels in self.levels)
+        found = self._network.weights_1.shape[0], self._network.biases_3.size
+        if found != (len(self._features.names), choices):
+            raise ValueError(
+                f"agent {self._path!r} is of {found[0]} features and {found[1]} choices; allowed: "
+                f"{len(self._features.names)} and {choices}"
+            )
+
+    def _fitting(self, manifest: dict[str, Any]) -> int:
+        """The length of the observations that the agent was trained on."""
+        levels = described_levels(self)
+        if manifest.get("levels") != levels:
+            raise ValueError(
+                f"agent {self._path!r} was trained with the charger's levels "
+                f"{_in_words(manifest.get('levels'))}; scenario {self.scenario.name!r} has "
+                f"{_in_words(levels)}"
+            )
+        trained = manifest.get("layout")
+        for length, layout in self.layouts.items():
+            if trained == described_layout(layout):
+                return length
+        own = described_layout(next(iter(self.layouts.values())))
+        fields = trained if isinstance(trained, dict) else {}
+        other = [name for name in {**fields, **own} if fields.get(name) != own.get(name)]
+        raise ValueError(
+            f"agent {self._path!r} was trained on other observations than scenario "
+            f"{self.scenario.name!r} gives: other are {', '.join(other[:5])}"
+            f"{' and others' if len(other) > 5 else ''}; allowed: the fields, scales, resolution "
+            f"and number of cars of {self.trained_on}"
+        )
+
+    def reset(self, rows: NDArray[np.int64] | None = None) -> None:
+        """Begin new episodes in these rows; None: in all."""
+        self._features.reset(rows)
+
+    def view(self, observation: NDArray[np.float32]) -> View:
+        """A batch (n, D) by name.
+
+        Raises:
+            ValueError: for observations of another length than in training.
+        """
+        if observation.shape[1] != self._length:
+            raise ValueError(
+                f"agent {self._path!r} was trained on observations of length {self._length}; it is "
+                f"given {observation.shape[1]}: the market's prices are of other slots"
+            )
+        return super().view(observation)
+
+    def decide(self, view: View) -> Floats:
+        """The fraction of the best level of each car."""
+        scores, place = self._network.scores(self._features(view)), 0
+        fractions = np.zeros((len(scores), len(self.levels)))
+        for k, levels in enumerate(self.levels):
+            best = scores[:, place : place + len(levels)].argmax(axis=1)
+            fractions[:, k] = levels[best]
+            place += len(levels)
+        # What a car that is away is told has no effect; 0 reads better in a log.
+        return np.where(view.plugged, fractions, 0.0)
+
+
+def _trained_on(manifest: dict[str, Any]) -> str:
+    scenario = manifest.get("scenario")
+    name = scenario.get("name", "?") if isinstance(scenario, dict) else "?"
+    return f"{name}, seed {manifest.get('seed', '?')}, {manifest.get('steps', 0):,} steps"
+
+
+def _in_words(levels: Any) -> str:
+    if not isinstance(levels, list):
+        return "of no car"
+    return " and ".join(f"{len(of_car)} up to {of_car[-1]:g}" for of_car in levels)
+
+
+KINDS = {NETWORK: NetworkAgent}
+
+
+@functools.cache
+def _kind_of(path: str) -> str:
+    _, manifest = read_archive(path)
+    return str(manifest.get("kind"))
+
+
+def agent_from(path: str | Path, scenario: Scenario, continuous: bool, seed: int) -> Policy:
+    """The policy in an agent's file.
+
+    Raises:
+        ValueError: for a file that holds no agent for this scenario.
+    """
+    kind = _kind_of(str(path))
+    if kind not in KINDS:
+        raise ValueError(
+            f"agent {str(path)!r} is of the kind {kind!r}; allowed: {', '.join(KINDS)}"
+        )
+    return KINDS[kind](path, scenario, continuous, seed)
