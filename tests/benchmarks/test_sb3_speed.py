@@ -102,7 +102,7 @@ def test_what_collecting_costs(report: Callable[[str], None]) -> None:
     from baselines.learning.sb3 import VecEnv
 
     env = VecEnv(ROWS, A_DAY, continuous=False, observation="scaled")
-    model = PPO("MlpPolicy", env, n_steps=STEPS, batch_size=8 * ROWS, device="cpu")
+    model = PPO("MlpPolicy", env, n_steps=STEPS, batch_size=ROWS, device="cpu")
     _, callback = model._setup_learn(10**9, CallbackList([]))
     collected = []
     for _ in range(4):

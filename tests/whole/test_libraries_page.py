@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from baselines.cli.commands import main
+from baselines.comparison import benchmark
 from tests.support.repository import ROOT
 
 PAGE = (ROOT / "docs/libraries.md").read_text(encoding="utf-8")
@@ -58,6 +59,7 @@ def test_sections_run(title: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     if missing and os.environ.get(section.required) != "1":
         pytest.skip(f"needs {section.package}")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(benchmark, "_write_pictures", lambda *_: [])  # other tests draw them
     names: dict[str, object] = {}
     code = "\n".join(blocks(title, "python"))
     for text, shorter in section.shorter.items():
@@ -71,5 +73,5 @@ def test_sections_run(title: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for line in commands:
         program, *arguments = shlex.split(line)
         assert program == "ev-gym"
-        result = CliRunner().invoke(main, [*arguments, "--quiet"])
+        result = CliRunner().invoke(main, [*arguments, "--quiet", "--no-bound", "--no-steps"])
         assert result.exit_code == 0, result.output
