@@ -25,6 +25,7 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from baselines.policies import model_marker
+from baselines.policies.stable_baselines3 import LIBRARY, MARKS
 from baselines.policies.view import layouts
 from ev_gym import __version__
 from ev_gym.scenario import Scenario
@@ -248,8 +249,8 @@ def save(model: Any, folder: str | Path) -> Path:
         The path of the archive.
 
     Raises:
-        ValueError: for a model without such an env, or one that saw observations or actions which
-            a wrapper other than `VecNormalize` and `RescaleAction` has changed.
+        ValueError: for a model of another kind or without such an env, or one that saw observations
+            or actions which a wrapper other than `VecNormalize` and `RescaleAction` has changed.
     """
     seen = _how_it_saw(model)
     archive = Path(folder) / model_marker.ARCHIVE
@@ -267,6 +268,12 @@ def save(model: Any, folder: str | Path) -> Path:
 
 def _how_it_saw(model: Any) -> model_marker.Marker:
     """The marker of a model, but for its statistics."""
+    kinds = {kind.__name__ for kind in type(model).__mro__ if kind.__module__.startswith(LIBRARY)}
+    if not kinds & {*MARKS}:
+        raise ValueError(
+            f"the model is a {type(model).__name__}; allowed: {', '.join(MARKS)} or DDPG of "
+            "Stable-Baselines3, which --policy takes"
+        )
     env = model.get_env()
     if env is None:
         raise ValueError("the model has no env; allowed: one with the env that it was trained in")

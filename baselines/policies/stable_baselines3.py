@@ -25,6 +25,7 @@ from ev_gym.scenario import Scenario
 from ev_gym.simulation.actions import ActionMap
 from ev_gym.simulation.observation import PHYSICAL, SCALED, physical, scaled
 
+LIBRARY, CONTRIB = "stable_baselines3", "sb3_contrib"
 # Algorithms, in this order, by an attribute that their archives hold: A2C has one that PPO has too.
 # DDPG is saved as the TD3 that it is.
 MARKS = {
@@ -228,7 +229,7 @@ def _normalizer(
     path: str, statistics: Path, observed: spaces.Box
 ) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
     """What `VecNormalize` does to observations, by the statistics in a file."""
-    kind = importlib.import_module("stable_baselines3.common.vec_env").VecNormalize
+    kind = importlib.import_module(f"{LIBRARY}.common.vec_env").VecNormalize
     try:
         saved = pickle.loads(statistics.read_bytes())  # as VecNormalize.load does
     except Exception as error:  # a pickle may raise anything
@@ -249,18 +250,25 @@ def _algorithm_of(path: str, archive: Path) -> str:
     try:
         with zipfile.ZipFile(archive) as opened:
             attributes = json.loads(opened.read("data"))
-        return next(name for name, mark in MARKS.items() if mark in attributes)
+        name = next(name for name, mark in MARKS.items() if mark in attributes)
     except (zipfile.BadZipFile, KeyError, ValueError, StopIteration, TypeError):
         raise ValueError(
             f"policy {path!r} is no archive of a model; allowed: what Stable-Baselines3 saved of "
             f"{', '.join(MARKS)} or DDPG"
         ) from None
+    kind = attributes.get("policy_class")
+    if isinstance(kind, dict) and str(kind.get("__module__")).startswith(CONTRIB):
+        raise ValueError(
+            f"policy {path!r} is a model of {CONTRIB}, which needs more than an observation to "
+            f"decide; allowed: {', '.join(MARKS)} or DDPG of Stable-Baselines3 itself"
+        )
+    return name
 
 
 def _load(path: str, archive: Path, name: str) -> Any:
     """The model in an archive, on the CPU."""
     try:
-        algorithm = getattr(importlib.import_module("stable_baselines3"), name)
+        algorithm = getattr(importlib.import_module(LIBRARY), name)
     except ImportError as error:
         raise ValueError(
             f"policy {path!r} needs a package that is missing: pip install stable-baselines3"

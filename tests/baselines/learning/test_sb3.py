@@ -198,6 +198,8 @@ def test_masks_as_sb3_contrib_asks_for_them() -> None:
     masks = np.stack(env.env_method("action_masks"))
     levels, _ = model.predict(model._last_obs, action_masks=masks)
     assert masks[np.arange(4), levels].all()
+    with pytest.raises(ValueError, match="the model is a MaskablePPO; allowed: DQN, TD3, SAC, PPO"):
+        save(model, "masked")
 
 
 def test_an_info_of_a_running_episode_refuses_to_be_written_to() -> None:

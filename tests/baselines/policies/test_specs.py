@@ -227,6 +227,7 @@ REFUSED = {
     r"'model.zip\(normalized=False\)'.*baselines.learning.sb3.save",
     "model.zip(normalized=False)": "'model.zip' needs a package that is missing: pip install",
     "model.zip(mean=1)": "policy 'model.zip' has no argument 'mean'; allowed: normalized$",
+    "masked.zip": "'masked.zip' is a model of sb3_contrib, which needs more than an observation",
     "marked.zip": "its member ev_gym.json cannot be read: is of format 2; allowed: 1, so update",
 }
 
@@ -237,7 +238,9 @@ def test_refusals_say_what_is_allowed(
 ) -> None:
     monkeypatch.setitem(sys.modules, "stable_baselines3", None)  # as where it is not installed
     (folder / "empty.zip").write_bytes(b"")
-    for name, held in {"other": {"weights": 1}, "model": {"clip_range": 0.2}}.items():
+    masked = {"clip_range": 0.2, "policy_class": {"__module__": "sb3_contrib.common.maskable"}}
+    archives = {"other": {"weights": 1}, "model": {"clip_range": 0.2}, "masked": masked}
+    for name, held in archives.items():
         with zipfile.ZipFile(folder / f"{name}.zip", "w") as archive:
             archive.writestr("data", json.dumps(held))
     with zipfile.ZipFile(folder / "marked.zip", "w") as archive:
