@@ -6,7 +6,7 @@
     from baselines.learning.sb3 import VecEnv, save
 
     env = VecNormalize(VecEnv(256, "stockholm", split="train", continuous=False), gamma=0.999)
-    model = PPO("MlpPolicy", env, n_steps=128, batch_size=4096, gamma=0.999)
+    model = PPO("MlpPolicy", env, n_steps=128, batch_size=1024, gamma=0.999)
     save(model.learn(1_000_000), "trained")  # then: ev-gym benchmark --policy ./trained
 
 `docs/libraries.md` has what to know of the library.

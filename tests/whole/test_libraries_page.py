@@ -33,7 +33,7 @@ SECTIONS = {
     "Stable-Baselines3": Section(
         "stable_baselines3",
         "EV_GYM_REQUIRE_SB3",
-        {"256, 1_000_000": "2, 1024", "batch_size=4096": "batch_size=64"},
+        {"256, 2_000_000": "2, 1024", "batch_size=1024": "batch_size=64"},
     ),
 }  # fmt: skip
 
