@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import ev_gym
-from baselines.policies.specs import ARCHIVE, digest_of
+from baselines.policies.specs import digest_of, parse_spec
 from ev_gym.runtime.compiling import INTERPRETED
 from ev_gym.scenario import Scenario
 from ev_gym.series.of_scenario import dataset_of, worlds_of
@@ -184,7 +184,7 @@ def changes(recorded: Mapping[str, Any], current: Mapping[str, Any]) -> list[str
 
 def versions(policies: Sequence[str]) -> dict[str, str]:
     """Versions of Python and of the packages that numbers depend on, as far as installed."""
-    has_model = any(spec.lower().endswith(ARCHIVE) for spec in policies)
+    has_model = any(parse_spec(spec).is_model for spec in policies)
     versions = {"python": platform.python_version()}
     for package in (*PACKAGES, *(MODEL_PACKAGES if has_model else ())):
         try:

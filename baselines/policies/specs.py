@@ -6,7 +6,10 @@ A policy is written as a *spec*, the same on the command line and in Python:
   `ev_gym.policies`;
 - `module:Class` or `module:function` of an importable module, also of one in the current folder;
 - either of them with arguments, `night(from_h=22, to_h=6)`: names and literals;
-- the path of an archive that Stable-Baselines3 saved, which ends in `.zip`.
+- the path of an archive that Stable-Baselines3 saved, which ends in `.zip`, or of the folder in
+  which it lies as `model.zip`, with a slash in it (`./trained`): then, if it was trained behind
+  `VecNormalize`, its statistics lie beside as `vecnormalize.pkl`. An archive that does not tell
+  how its model saw the world needs `model.zip(normalized=False)`.
 
 A class is called as `Class(scenario, continuous, seed, **arguments)`. What it makes is a
 `baselines.Policy`, or anything that can be called with one observation (D,) and answers one action.
@@ -16,7 +19,8 @@ is not told when an episode begins, so it must not remember anything; a policy t
 to be fast on many rows, derives from `Policy`. Workers on other machines must be able to import the
 module, or to read the archive at its path.
 
-Modules and archives are code of whoever wrote them: they run with the user's rights.
+Modules, archives and `vecnormalize.pkl` are code of whoever wrote them (the latter are pickles):
+they run with the user's rights.
 """
 
 from __future__ import annotations
@@ -39,6 +43,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from baselines.policies.base import Policy
+from baselines.policies.model_marker import archive_of, files_of
 from ev_gym.scenario import Scenario
 from ev_gym.scenario.parameters import nearest
 from ev_gym.simulation.observation import PHYSICAL
@@ -120,9 +125,11 @@ class Spec(NamedTuple):
     arguments: dict[str, Any]
 
     @property
-    def is_archive(self) -> bool:
-        """Whether it is the path of an archive that Stable-Baselines3 saved."""
-        return self.target.lower().endswith(ARCHIVE)
+    def is_model(self) -> bool:
+        """Whether it is the path of a model that Stable-Baselines3 saved, or of its folder."""
+        separators = [separator for separator in ("/", os.sep, os.altsep) if separator]
+        is_path = any(separator in self.target for separator in separators)
+        return is_path or self.target.lower().endswith(ARCHIVE)
 
 
 def parse_spec(text: str) -> Spec:
@@ -166,9 +173,10 @@ def entry_point_of(spec: Spec) -> EntryPoint | None:
         ValueError: for a name or a path that does not exist. Nothing has been imported.
     """
     name = spec.target
-    if spec.is_archive:
-        if not Path(name).is_file():
-            raise ValueError(f"policy {name!r}: there is no such file")
+    if spec.is_model:
+        if not (archive := archive_of(name)).is_file():
+            lacks = f"the folder holds no {archive.name}" if Path(name).is_dir() else None
+            raise ValueError(f"policy {name!r}: {lacks or 'there is no such file'}")
         return None
     if name in POLICY_NAMES:
         return None
@@ -184,7 +192,7 @@ def entry_point_of(spec: Spec) -> EntryPoint | None:
     names = [*POLICY_NAMES, *sorted({point.name for point in installed})]
     raise ValueError(
         f"unknown policy {name!r}{nearest(name, names)}; allowed: {', '.join(names)}, or "
-        "module:Class, or the path of a Stable-Baselines3 .zip"
+        "module:Class, or the path of a Stable-Baselines3 .zip or of its folder, such as ./trained"
     )
 
 
@@ -206,10 +214,11 @@ def policy_from_spec(
     """
     spec = parse_spec(text)
     point = entry_point_of(spec)
-    if spec.is_archive:
+    if spec.is_model:
         from baselines.policies.stable_baselines3 import TrainedModel
 
-        target: Any = TrainedModel(spec.target, scenario, continuous, seed)
+        _check_arguments(spec, TrainedModel, ("path", *CLASS_ARGUMENTS))
+        target: Any = TrainedModel(spec.target, scenario, continuous, seed, **spec.arguments)
     else:
         target = _callable_from(spec, point, (scenario, continuous, seed))
     policy = target if isinstance(target, Policy) else RowByRow(target, scenario, continuous, seed)
@@ -332,15 +341,26 @@ def source_of(text: str) -> Path | None:
     Raises:
         ValueError: for what does not exist.
     """
+    files = _files_of(text)
+    return files[0] if files else None
+
+
+def _files_of(text: str) -> list[Path]:
+    """The files that make a policy what it is; none of a built-in one."""
     spec = parse_spec(text)
     point = entry_point_of(spec)
     if point is not None:
         file = _import(spec, point).__file__
-        return Path(file) if file else None
-    return Path(spec.target) if spec.is_archive else None
+        return [Path(file)] if file else []
+    if spec.is_model:
+        return files_of(spec.target, spec.arguments.get("normalized"))
+    return []
 
 
 def digest_of(text: str) -> str | None:
-    """SHA-256 of that file, which tells policies of one name apart; None for a built-in policy."""
-    path = source_of(text)
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path else None
+    """SHA-256 of those files, which tells policies of one name apart; None for a built-in policy.
+
+    Of several files it is that of their bytes one after the other.
+    """
+    files = [file.read_bytes() for file in _files_of(text)]
+    return hashlib.sha256(b"".join(files)).hexdigest() if files else None

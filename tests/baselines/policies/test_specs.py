@@ -128,6 +128,11 @@ def test_specs_in_their_parts() -> None:
     )
     assert parse_spec("mpc()")[1:] == ("mpc", {})
     assert parse_spec("best (2).zip")[1:] == ("best (2).zip", {})
+    assert parse_spec("best.zip(normalized=False)")[1:] == ("best.zip", {"normalized": False})
+    assert parse_spec("./best(normalized=True)")[1:] == ("./best", {"normalized": True})
+    models = {"best.zip": True, "best.ZIP()": True, "./best": True, "runs/best": True,
+              "best": False, "mine:Own(path='runs/best.zip')": False}  # fmt: skip
+    assert {text: parse_spec(text).is_model for text in models} == models
 
 
 @pytest.mark.parametrize(
@@ -218,7 +223,12 @@ REFUSED = {
     "gone.zip": "policy 'gone.zip': there is no such file",
     "empty.zip": "'empty.zip' is no archive of a model; allowed: what Stable-Baselines3 saved",
     "other.zip": "'other.zip' is no archive of a model; allowed: what Stable-Baselines3 saved",
-    "model.zip": "'model.zip' needs a package that is missing: pip install stable-baselines3",
+    "model.zip": r"'model.zip' does not tell whether .* allowed: vecnormalize.pkl beside it.*"
+    r"'model.zip\(normalized=False\)'.*baselines.learning.sb3.save",
+    "model.zip(normalized=False)": "'model.zip' needs a package that is missing: pip install",
+    "model.zip(mean=1)": "policy 'model.zip' has no argument 'mean'; allowed: normalized$",
+    "masked.zip": "'masked.zip' is a model of sb3_contrib, which needs more than an observation",
+    "marked.zip": "its member ev_gym.json cannot be read: is of format 2; allowed: 1, so update",
 }
 
 
@@ -228,9 +238,14 @@ def test_refusals_say_what_is_allowed(
 ) -> None:
     monkeypatch.setitem(sys.modules, "stable_baselines3", None)  # as where it is not installed
     (folder / "empty.zip").write_bytes(b"")
-    for name, held in {"other": {"weights": 1}, "model": {"clip_range": 0.2}}.items():
+    masked = {"clip_range": 0.2, "policy_class": {"__module__": "sb3_contrib.common.maskable"}}
+    archives = {"other": {"weights": 1}, "model": {"clip_range": 0.2}, "masked": masked}
+    for name, held in archives.items():
         with zipfile.ZipFile(folder / f"{name}.zip", "w") as archive:
             archive.writestr("data", json.dumps(held))
+    with zipfile.ZipFile(folder / "marked.zip", "w") as archive:
+        archive.writestr("data", json.dumps({"clip_range": 0.2}))
+        archive.writestr("ev_gym.json", json.dumps({"format": 2}))
     with pytest.raises(ValueError, match=REFUSED[spec]):
         make_policy(spec, gym.make("EVCharging-v0"))
 
@@ -260,7 +275,10 @@ def test_files_that_policies_come_from(folder: Path) -> None:
     assert source_of("mine:BelowLimit(limit_per_kwh=2)") == folder / "mine.py"
     assert digest_of("mine:always") == hashlib.sha256(MINE.encode()).hexdigest()
     (folder / "model.zip").write_bytes(b"zipped")
-    assert digest_of("model.zip") == hashlib.sha256(b"zipped").hexdigest()
+    assert digest_of("model.zip") == hashlib.sha256(b"zipped").hexdigest() == digest_of("./")
+    (folder / "vecnormalize.pkl").write_bytes(b"mean")
+    assert digest_of("model.zip") == hashlib.sha256(b"zippedmean").hexdigest() == digest_of("./")
+    assert digest_of("model.zip(normalized=False)") == hashlib.sha256(b"zipped").hexdigest()
 
 
 def test_commands_take_specs_and_refuse_early(

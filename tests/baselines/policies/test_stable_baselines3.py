@@ -107,6 +107,7 @@ def rescaled_remote(url: str) -> Any:
     return RescaleAction(RemoteEnv(url, A_DAY), np.float32(-1), np.float32(1))
 
 
+RAW = "model.zip(normalized=False)"  # these archives have no marker and no statistics
 ALGORITHMS = ("PPO", "A2C", "SAC", "TD3", "DDPG", "DQN")
 
 
@@ -146,14 +147,14 @@ def test_an_archive_is_a_policy(
     model = saved(trained_in, algorithm, tmp_path)
     expected = day_of(trained_in, lambda seen: model.predict(seen, deterministic=True)[0])
     env = EVChargingEnv(A_DAY)
-    policy = make_policy("model.zip", env)
-    assert policy.name == "model.zip"
+    policy = make_policy(RAW, env)
+    assert policy.name == RAW
     assert day_of(env, policy) == expected
     if algorithm in ("PPO", "A2C"):  # after so little training the others know all or nothing
         assert len(set(expected)) > 2
     if discrete:
         levels = EVChargingEnv(A_DAY, continuous=False)
-        assert day_of(levels, make_policy("model.zip", levels)) == expected
+        assert day_of(levels, make_policy(RAW, levels)) == expected
     rows = EVChargingVectorEnv(3, A_DAY)
     observations, _ = rows.reset(seed=3)
     batch = policy(observations)
@@ -173,7 +174,7 @@ def test_an_archive_of_the_env_itself(
     env = EVChargingEnv(scenario)
     model = saved(env, "PPO", tmp_path)
     expected = day_of(env, lambda seen: model.predict(seen, deterministic=True)[0])
-    assert day_of(env, make_policy("model.zip", env)) == expected
+    assert day_of(env, make_policy(RAW, env)) == expected
 
 
 def test_an_archive_is_given_the_observations_of_its_training(
@@ -187,7 +188,7 @@ def test_an_archive_is_given_the_observations_of_its_training(
         expected = day_of(trained_in, lambda seen: model.predict(seen, deterministic=True)[0])  # noqa: B023
         assert len(set(expected)) > 2
         for env in envs:
-            rewards = day_of(env, make_policy("model.zip", env))
+            rewards = day_of(env, make_policy(RAW, env))
             np.testing.assert_allclose(rewards, expected, rtol=1e-4, atol=1e-4)
 
 
@@ -198,15 +199,15 @@ def test_an_archive_of_another_env_is_refused(
     monkeypatch.chdir(tmp_path)
     saved(rescaled(A_DAY), "PPO", tmp_path)
     with pytest.raises(ValueError, match=r"shape \(\d+,\); allowed for scenario 'classic': \(\d+,"):
-        make_policy("model.zip", EVChargingEnv("classic"))
+        make_policy(RAW, EVChargingEnv("classic"))
     wide = RescaleAction(EVChargingEnv(), np.float32(-2), np.float32(2))
     saved(wide, "PPO", tmp_path)
     with pytest.raises(ValueError, match=r"actions Box\(-2.0, 2.0.*'stockholm': Box\(0.0, 1.0"):
-        make_policy("model.zip", EVChargingEnv())
+        make_policy(RAW, EVChargingEnv())
     with zipfile.ZipFile("model.zip", "w") as archive:
         archive.writestr("data", json.dumps({"clip_range": 0.2}))
     with pytest.raises(ValueError, match=r"'model.zip' does not load as a model of PPO: "):
-        make_policy("model.zip", EVChargingEnv())
+        make_policy(RAW, EVChargingEnv())
 
 
 def test_an_archive_enters_the_benchmark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,7 +216,7 @@ def test_an_archive_enters_the_benchmark(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.chdir(tmp_path)
     saved(rescaled(A_DAY), "PPO", tmp_path)
-    task = Task(Scenario(days=1), "model.zip", None, tuple((0, k) for k in range(32)))
+    task = Task(Scenario(days=1), RAW, None, tuple((0, k) for k in range(32)))
     threads, costs = torch.get_num_threads(), []
     for count in (1, 4):
         torch.set_num_threads(count)
@@ -223,4 +224,4 @@ def test_an_archive_enters_the_benchmark(tmp_path: Path, monkeypatch: pytest.Mon
         assert torch.get_num_threads() == count
     torch.set_num_threads(threads)
     np.testing.assert_array_equal(costs[0], costs[1])
-    assert manifest.describe({"policies": ["model.zip"]}, [])["versions"]["torch"]
+    assert manifest.describe({"policies": [RAW]}, [])["versions"]["torch"]
