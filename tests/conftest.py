@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def measured_folder() -> Path:
     """The folder of measured series: EV_GYM_DATA, or `shared/data` beside the repository."""
     beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    folder = Path(os.environ["EV_GYM_DATA"]) if "EV_GYM_DATA" in os.environ else beside
+    folder = Path(os.environ.get("EV_GYM_DATA") or beside)
     if not folder.is_dir():
         pytest.skip("needs the measured series: set EV_GYM_DATA to their folder")
     return folder

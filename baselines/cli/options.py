@@ -15,7 +15,8 @@ from ev_gym.scenario.series_source import with_files_beside
 SCENARIO_HELP = f"{', '.join(preset_names())}, or a .json file of overrides."
 POLICY_HELP = (
     f"{', '.join(POLICY_NAMES)}; with arguments, such as 'night(from_h=22)'; module:Class of your "
-    "own; or the .zip of a Stable-Baselines3 model, or its folder (./trained)."
+    "own; the agent.npz of `ev-gym train`; or the .zip of a Stable-Baselines3 model, or its folder "
+    "(./trained)."
 )
 
 

@@ -35,6 +35,8 @@ POINTS = PIECES * POINTS_A_PIECE + 1
 RISES_WITH_HEAT = -NMC.c4 * NMC.gas * HOTTEST_K**2 / NMC.calendar_j
 # Where a tangent touches the square of a step's rate: so far from the least rate to the largest.
 TOUCH = 0.5
+# Rates below this (1/h) are none: what is divided by them would be no float.
+AS_GOOD_AS_0 = 1e-300
 # The polynomial's second derivative by SoC is at most this between SoC 0 and 1.
 MOST_BEND = max(abs(2.0 * NMC.c2), abs(2.0 * NMC.c2 + 6.0 * NMC.c3))
 
@@ -687,8 +689,8 @@ def _cycling(
 
 
 def _ratio(value: Floats | float, by: Floats) -> Floats:
-    """A value divided by another one; 0 where that is 0."""
-    return np.asarray(np.divide(value, by, out=np.zeros_like(by), where=by > 0.0))
+    """A value divided by another one; 0 where that is 0, or so little that a float overflows."""
+    return np.asarray(np.divide(value, by, out=np.zeros_like(by), where=by > AS_GOOD_AS_0))
 
 
 def _faster(rate_per_h: float, full_per_h: Floats, hours: Floats) -> tuple[Floats, Floats]:

@@ -6,6 +6,7 @@ A policy is written as a *spec*, the same on the command line and in Python:
   `ev_gym.policies`;
 - `module:Class` or `module:function` of an importable module, also of one in the current folder;
 - either of them with arguments, `night(from_h=22, to_h=6)`: names and literals;
+- the path of an agent that `ev-gym train` left, which ends in `.npz`;
 - the path of an archive that Stable-Baselines3 saved, which ends in `.zip`, or of the folder in
   which it lies as `model.zip`, with a slash in it (`./trained`): then, if it was trained behind
   `VecNormalize`, its statistics lie beside as `vecnormalize.pkl`. An archive that does not tell
@@ -69,7 +70,7 @@ _CLASSES = {
 }
 POLICY_NAMES = tuple(_CLASSES)
 GROUP = "ev_gym.policies"
-ARCHIVE = ".zip"
+ARCHIVE, AGENT = ".zip", ".npz"
 CLASS_ARGUMENTS = ("scenario", "continuous", "seed")  # with which every class is called
 FUNCTION_ARGUMENTS = ("observation",)
 
@@ -125,11 +126,16 @@ class Spec(NamedTuple):
     arguments: dict[str, Any]
 
     @property
+    def is_agent(self) -> bool:
+        """Whether it is the path of an agent that `ev-gym train` left."""
+        return self.target.lower().endswith(AGENT)
+
+    @property
     def is_model(self) -> bool:
         """Whether it is the path of a model that Stable-Baselines3 saved, or of its folder."""
         separators = [separator for separator in ("/", os.sep, os.altsep) if separator]
         is_path = any(separator in self.target for separator in separators)
-        return is_path or self.target.lower().endswith(ARCHIVE)
+        return not self.is_agent and (is_path or self.target.lower().endswith(ARCHIVE))
 
 
 def parse_spec(text: str) -> Spec:
@@ -138,7 +144,7 @@ def parse_spec(text: str) -> Spec:
     Raises:
         ValueError: for arguments that are not names with literals.
     """
-    if text.lower().endswith(ARCHIVE):
+    if text.lower().endswith((ARCHIVE, AGENT)):
         return Spec(text, text, {})
     target, bracket, rest = text.partition("(")
     return Spec(text, target.strip(), _arguments(text, bracket + rest) if bracket else {})
@@ -173,6 +179,10 @@ def entry_point_of(spec: Spec) -> EntryPoint | None:
         ValueError: for a name or a path that does not exist. Nothing has been imported.
     """
     name = spec.target
+    if spec.is_agent:
+        if not Path(name).is_file():
+            raise ValueError(f"policy {name!r}: there is no such file")
+        return None
     if spec.is_model:
         if not (archive := archive_of(name)).is_file():
             lacks = f"the folder holds no {archive.name}" if Path(name).is_dir() else None
@@ -192,7 +202,8 @@ def entry_point_of(spec: Spec) -> EntryPoint | None:
     names = [*POLICY_NAMES, *sorted({point.name for point in installed})]
     raise ValueError(
         f"unknown policy {name!r}{nearest(name, names)}; allowed: {', '.join(names)}, or "
-        "module:Class, or the path of a Stable-Baselines3 .zip or of its folder, such as ./trained"
+        "module:Class, or the path of an agent.npz, of a Stable-Baselines3 .zip or of its folder, "
+        "such as ./trained"
     )
 
 
@@ -214,11 +225,16 @@ def policy_from_spec(
     """
     spec = parse_spec(text)
     point = entry_point_of(spec)
-    if spec.is_model:
+    target: Any
+    if spec.is_agent:
+        # By name, as built-in policies are: what learns stands above policies.
+        agents = importlib.import_module("baselines.learning.agent")
+        target = agents.agent_from(spec.target, scenario, continuous, seed)
+    elif spec.is_model:
         from baselines.policies.stable_baselines3 import TrainedModel
 
         _check_arguments(spec, TrainedModel, ("path", *CLASS_ARGUMENTS))
-        target: Any = TrainedModel(spec.target, scenario, continuous, seed, **spec.arguments)
+        target = TrainedModel(spec.target, scenario, continuous, seed, **spec.arguments)
     else:
         target = _callable_from(spec, point, (scenario, continuous, seed))
     policy = target if isinstance(target, Policy) else RowByRow(target, scenario, continuous, seed)
@@ -352,6 +368,8 @@ def _files_of(text: str) -> list[Path]:
     if point is not None:
         file = _import(spec, point).__file__
         return [Path(file)] if file else []
+    if spec.is_agent:
+        return [Path(spec.target)]
     if spec.is_model:
         return files_of(spec.target, spec.arguments.get("normalized"))
     return []

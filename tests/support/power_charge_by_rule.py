@@ -48,11 +48,23 @@ def _holds(row: When, local: datetime, days_off: Container[date]) -> bool:
 
 
 def _factor(rule: PeakRule, local: datetime, days_off: Container[date]) -> float:
+    """The factor of a quarter-hour."""
     factor = 1.0
     for row in rule.weights:
         if _holds(row, local, days_off):
             factor = row.factor
     return factor
+
+
+def _factors(
+    rule: PeakRule, first: datetime, count: int, step_min: int, days_off: Container[date]
+) -> list[float]:
+    """The factor of each step; of a longer step than a quarter-hour the mean of those in it."""
+    parts = max(1, step_min // 15)
+    quarters = clock(first, parts * count, step_min // parts)
+    factors = np.array([_factor(rule, local, days_off) for local in quarters])
+    found: list[float] = factors.reshape(-1, parts).mean(axis=1).tolist()
+    return found
 
 
 def _price(rule: PeakRule, month: date) -> PeakPrice:
@@ -84,10 +96,8 @@ def by_the_rule(
     days_off: Container[date] = SWEDISH_HOLIDAYS if tariff.holidays == "SE" else ()
     charges: dict[tuple[int, int], float] = defaultdict(float)
     for rule in tariff.peaks:
-        counted = [
-            energy * _factor(rule, local, days_off)
-            for energy, local in zip(kwh.tolist(), clock(first, kwh.size, step_min), strict=True)
-        ]
+        factors = _factors(rule, first, kwh.size, step_min, days_off)
+        counted = [energy * factor for energy, factor in zip(kwh.tolist(), factors, strict=True)]
         per_interval = rule.interval_min // step_min
         counted += [0.0] * (-len(counted) % per_interval)
         means_kw = np.array(counted).reshape(-1, per_interval).sum(axis=1) * 60 / rule.interval_min

@@ -106,7 +106,8 @@ def test_scaled_observations_and_fractions_give_the_same_currents(agent: str) ->
 def test_scores_are_those_of_the_network(agent: str) -> None:
     arrays, manifest = read_archive(agent)
     seen = np.random.default_rng(1).normal(size=(4, len(manifest["features"]))).astype(np.float32)
-    layer = np.clip((seen - arrays["mean"]) / arrays["deviation"], -5.0, 5.0).astype(np.float64)
+    arrays = {name: array.astype(np.float64) for name, array in arrays.items()}
+    layer = np.clip((seen - arrays["mean"]) / arrays["deviation"], -5.0, 5.0)
     for number in (1, 2):
         layer = np.maximum(0.0, layer @ arrays[f"weights_{number}"] + arrays[f"biases_{number}"])
     expected = layer @ arrays["weights_3"] + arrays["biases_3"]
@@ -115,7 +116,7 @@ def test_scores_are_those_of_the_network(agent: str) -> None:
 
 def test_another_tariff_and_car_of_the_same_layout_run(agent: str) -> None:
     same = {"preset": "stockholm", "tariff": {"peaks": [{"count": 1, "prices": 48.0}]}}
-    same["vehicles"] = [{"model": "Renault Zoe 41"}]
+    same["vehicles"] = [{"model": "Tesla Model 3 LR"}]
     acted(vector_env(same, 1), agent, steps=1)
 
 

@@ -30,7 +30,7 @@ from tests.support.refusals import refusal
 from tests.support.scripted_server import Act, Request, answer, drop, scripted
 
 GAP = (1000, 40)  # first minute of 2008 that was not measured, and how many
-REFERENCE = os.environ.get("EV_GYM_DATA")
+REFERENCE = os.environ.get("EV_GYM_DATA") or None
 STRUCTURE = "Date;Time;Global_active_power;Global_reactive_power\n"
 
 

@@ -17,7 +17,16 @@ from baselines.optimum import relaxation
 from baselines.optimum.dynamic_program import replay
 from baselines.optimum.reach import Reach, reach_of
 from baselines.optimum.relaxation import lower_bound
-from baselines.optimum.wear_bound import HOTTEST_C, KELVIN, Lines, Loss, Wear, _box, wear_of
+from baselines.optimum.wear_bound import (
+    HOTTEST_C,
+    KELVIN,
+    Lines,
+    Loss,
+    Wear,
+    _box,
+    _ratio,
+    wear_of,
+)
 from ev_gym.env import EVChargingEnv
 from ev_gym.physics import ageing_models as models
 from ev_gym.scenario import RewardWeights, Scenario
@@ -270,6 +279,12 @@ def test_a_steeper_chord_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Loss, "progress", shorter)
     assert lower_bound(future).cost > paid * 1.002
+
+
+def test_a_rate_next_to_nothing_is_nothing() -> None:
+    """A charge of 1e-9 kWh over years has a rate whose inverse is no float."""
+    found = _ratio(1.104, np.array([0.0, 9.3e-313, 0.5]))
+    assert found.tolist() == [0.0, 0.0, 2.208]
 
 
 def test_no_wear_without_its_weight_its_price_or_ageing() -> None:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ev_gym.physics import power_charge
@@ -80,6 +80,15 @@ def tariffs(draw: st.DrawFn) -> Tariff:
     return Tariff(vat=(Share(share=0.25),), peaks=tuple(rules))
 
 
+# Counts from 14:00 to 16:15, which ends within an hour.
+AFTERNOON = PeakRule(
+    count=3,
+    different_days=False,
+    weights=(Weight(factor=0.0, from_time="16:15", to_time="14:00"),),
+    prices=(PeakPrice(per_kw=20.0),),
+)
+
+
 @settings(max_examples=EXAMPLES)
 @given(
     tariff=tariffs(),
@@ -88,6 +97,7 @@ def tariffs(draw: st.DrawFn) -> Tariff:
     seed=st.integers(0, 2**32),
     began=st.floats(0.0, 0.99),
 )
+@example(Tariff(vat=(Share(share=0.25),), peaks=(AFTERNOON,)), 60, SPRING, 0, 0.0)
 def test_each_step_adds_what_it_adds_to_the_invoice(
     tariff: Tariff, step_min: int, first: datetime, seed: int, began: float
 ) -> None:

@@ -184,6 +184,8 @@ def test_the_document_shows_each_parameters_unit_meaning_and_range(
             wanted: Any = {"$ref": f"#/components/schemas/{name}"}
             if rule["word"]:
                 wanted = {"oneOf": [{"const": rule["word"], "type": "string"}, wanted]}
+            shown_word = own["anyOf"][0].get("oneOf", [{}])[0]
+            shown_word.pop("enum", None)  # older versions of Pydantic say it twice
             assert own["anyOf"][0] == wanted
         assert "default" not in own
 
