@@ -136,7 +136,7 @@ def test_masks_are_those_of_each_car() -> None:
     masks = [infos[agent]["action_mask"] for agent in env.agents]
     assert [len(mask) for mask in masks] == [env.action_space(a).n for a in env.agents]  # type: ignore[attr-defined]
     assert np.concatenate(masks).tolist() == info["action_mask"].tolist()
-    assert 3 < sum(map(sum, masks))
+    assert sum(map(sum, masks)) > 3
     for agent, mask in zip(env.agents, masks, strict=True):
         assert mask[env.action_space(agent).sample(mask)]
     houses = HouseAgents(2, 9.0, STOCKHOLM_DAY, continuous=False)
