@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -10,6 +11,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from ev_gym.env import EVChargingEnv
+from ev_gym.scenario import Scenario
 from ev_gym.simulation.actions import ActionMap
 from ev_gym.simulation.observation import world_fields
 from ev_gym.simulation.observation_fields import DECLARATIONS, VEHICLES
@@ -23,12 +25,14 @@ except ImportError as error:
         f"the multi-agent envs need PettingZoo ({error}); pip install 'ev-gym[pettingzoo]'"
     ) from error
 
+__all__ = ["CarAgents", "ParallelEnv", "check_actions", "named_options"]
+
 _OF_CARS = frozenset(field.name for field in DECLARATIONS if field.owner is VEHICLES)
 # PettingZoo's own `parallel_api_test` passes this option, which means nothing.
 MEANINGLESS_OPTION = "options"
 
 
-class CarAgents(ParallelEnv[str, NDArray[np.float32], Any]):
+class CarAgents(ParallelEnv):  # type: ignore[misc]  # PettingZoo is not everywhere installed
     """One household in which each car is an agent: `car_0`, `car_1` and so on.
 
     It is `EVChargingEnv`, told apart by car; the same seed and actions give the same episode, bit
@@ -51,23 +55,28 @@ class CarAgents(ParallelEnv[str, NDArray[np.float32], Any]):
     All agents live until the horizon truncates the episode; then `agents` is empty.
 
     Args:
-        scenario, ...: Those of `EVChargingEnv`; `info` is "flat" unless given.
+        scenario, info, ...: Those of `EVChargingEnv`.
 
     Attributes:
         env: The household.
     """
 
-    def __init__(self, *args: Any, info: str = FLAT, **arguments: Any) -> None:
-        self.env = EVChargingEnv(*args, info=info, **arguments)
-        scenario = self.env.scenario
-        cars = len(scenario.vehicles)
+    def __init__(
+        self,
+        scenario: str | Scenario | Mapping[str, Any] = "stockholm",
+        *,
+        info: str = FLAT,
+        **arguments: Any,
+    ) -> None:
+        self.env = EVChargingEnv(scenario, info=info, **arguments)
+        cars = len(self.env.scenario.vehicles)
         self.metadata = {**self.env.metadata, "name": "ev_gym_cars", "is_parallelizable": True}
         self.render_mode = self.env.render_mode
         self.possible_agents = [f"car_{k}" for k in range(cars)]
         self.agents: list[str] = []
         self.state_space = self.env.observation_space
         self._continuous = isinstance(self.env.action_space, spaces.Box)
-        levels = [len(of_car) for of_car in ActionMap(scenario, continuous=False).levels]
+        levels = [len(of_car) for of_car in ActionMap(self.env.scenario, continuous=False).levels]
         self._choices = np.split(np.arange(sum(levels)), np.cumsum(levels)[:-1])
         self._places = [self._places_of(k) for k in range(cars)]
         whole = self.env.observation_space
@@ -114,7 +123,7 @@ class CarAgents(ParallelEnv[str, NDArray[np.float32], Any]):
         Raises:
             ResetError: for an impossible seed or option.
         """
-        self._state, info = self.env.reset(seed=seed, options=known_options(options))
+        self._state, info = self.env.reset(seed=seed, options=named_options(options))
         self.agents = list(self.possible_agents)
         return self._observations(), self._infos(info)
 
@@ -175,7 +184,7 @@ class CarAgents(ParallelEnv[str, NDArray[np.float32], Any]):
         self.env.close()
 
 
-def known_options(options: dict[str, Any] | None) -> dict[str, Any]:
+def named_options(options: dict[str, Any] | None) -> dict[str, Any]:
     """The options of a reset without the one that PettingZoo's own test passes."""
     return {name: value for name, value in (options or {}).items() if name != MEANINGLESS_OPTION}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
 from datetime import timedelta
 from typing import Any
@@ -12,14 +13,14 @@ from gymnasium.utils.seeding import np_random
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from baselines.learning.pettingzoo_cars import ParallelEnv, check_actions, known_options
+from baselines.learning.pettingzoo_cars import ParallelEnv, check_actions, named_options
 from ev_gym.runtime.arrays import Floats
 from ev_gym.scenario import Scenario
 from ev_gym.simulation.results import FLAT
 from ev_gym.vector_env import EVChargingVectorEnv
 
 
-class HouseAgents(ParallelEnv[str, NDArray[np.float32], Any]):
+class HouseAgents(ParallelEnv):  # type: ignore[misc]  # PettingZoo is not everywhere installed
     """Households behind one transformer, each an agent: `house_0`, `house_1` and so on.
 
     The houses are the rows of `EVChargingVectorEnv`, in one world and at the same time. A reset
@@ -50,7 +51,7 @@ class HouseAgents(ParallelEnv[str, NDArray[np.float32], Any]):
     Args:
         num_houses: Number of houses n.
         transformer_kw: The transformer's limit, above 0.
-        scenario, ...: Those of `EVChargingVectorEnv`; `info` is "flat" unless given.
+        scenario, info, ...: Those of `EVChargingVectorEnv`, but for its autoreset mode.
 
     Attributes:
         envs: The households.
@@ -63,7 +64,7 @@ class HouseAgents(ParallelEnv[str, NDArray[np.float32], Any]):
         self,
         num_houses: int,
         transformer_kw: float,
-        scenario: str | Scenario | dict[str, Any] = "stockholm",
+        scenario: str | Scenario | Mapping[str, Any] = "stockholm",
         *,
         info: str = FLAT,
         **arguments: Any,
@@ -124,7 +125,7 @@ class HouseAgents(ParallelEnv[str, NDArray[np.float32], Any]):
             "world": int(start["world"]),
         }
         self._observed, infos = self.envs.reset(
-            seed=seed, options={**drawn, **known_options(options)}
+            seed=seed, options={**drawn, **named_options(options)}
         )
         self.agents = list(self.possible_agents)
         return self._observations(), self._infos(infos, 0.0, np.zeros(len(self.agents)))
@@ -202,7 +203,7 @@ class HouseAgents(ParallelEnv[str, NDArray[np.float32], Any]):
 
 def _row(infos: dict[str, Any], row: int) -> dict[str, Any]:
     """The infos of one row, with masks as PettingZoo has them."""
-    own = {
+    own: dict[str, Any] = {
         name: _row(value, row) if isinstance(value, dict) else value[row]
         for name, value in infos.items()
     }

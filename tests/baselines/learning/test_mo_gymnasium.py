@@ -33,7 +33,7 @@ ALL_TERMS: dict[str, Any] = {
     "days": 7,
     "household": {"fuse_a": 16},
     "charger": {"load_management": False},
-    "vehicles": [{"battery_kwh": 12.0}, {"battery_kwh": 9.0}],
+    "vehicles": [{"battery_kwh": 9.0}, {"battery_kwh": 9.0}],
 }
 
 
@@ -50,8 +50,8 @@ def test_terms_are_those_of_info_and_sum_to_the_reward() -> None:
     """All else is the plain env's, bit for bit; every term occurs."""
     env, plain = MultiObjectiveEnv(ALL_TERMS), EVChargingEnv(ALL_TERMS)
     quiet = MultiObjectiveEnv(ALL_TERMS, info="none")
-    assert same(env.reset(seed=4), plain.reset(seed=4))
-    quiet.reset(seed=4)
+    assert same(env.reset(seed=3), plain.reset(seed=3))
+    quiet.reset(seed=3)
     total = np.zeros(6)
     for step in range(plain.scenario.horizon_steps):
         action = action_of(plain, step)
