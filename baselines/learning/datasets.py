@@ -30,7 +30,7 @@ from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.durations import HOUR_MIN
 from ev_gym.simulation.results import NONE
 
-ID = re.compile(r"\w[-\w]*(/\w[-\w]*)*-v\d+")
+ID = re.compile(r"(\w[-\w]+/)*\w[-\w]*-v\d+")
 FOLDER_VARIABLE = "MINARI_DATASETS_PATH"  # where Minari looks for data sets
 
 
@@ -213,14 +213,15 @@ def _options(task: Task, row: int) -> Mapping[str, Any]:
 
 @contextlib.contextmanager
 def _minari_folder(folder: Path | None) -> Iterator[None]:
-    """Let Minari keep its data sets in this folder."""
+    """Let Minari keep its data sets in this folder; None: in its own."""
     before = os.environ.get(FOLDER_VARIABLE)
-    if folder is not None:
-        os.environ[FOLDER_VARIABLE] = str(folder)
+    chosen = before if folder is None else folder
+    if chosen is not None:
+        os.environ[FOLDER_VARIABLE] = str(Path(chosen).resolve())  # it fails on a relative one
     try:
         yield
     finally:
         if before is not None:
             os.environ[FOLDER_VARIABLE] = before
-        elif folder is not None:
-            del os.environ[FOLDER_VARIABLE]
+        else:
+            os.environ.pop(FOLDER_VARIABLE, None)
