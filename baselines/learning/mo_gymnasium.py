@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from ev_gym.env import EVChargingEnv
 from ev_gym.runtime.arrays import Floats
-from ev_gym.simulation.results import TERM_FIELDS
 from ev_gym.simulation.simulator import Outputs
 from ev_gym.simulation.state_fields import REWARD_TERMS
 from ev_gym.vector_env import EVChargingVectorEnv
@@ -32,7 +31,9 @@ def reward_space() -> spaces.Box:
 
 def _terms(results: NDArray[Any]) -> Floats:
     """(n, 6) the reward's terms of results (n,), in fresh memory."""
-    return np.stack([results[field] for field in TERM_FIELDS], axis=1)
+    # The terms are the last fields. To read records as rows of floats is faster than by name.
+    numbers: Floats = results.view(np.ndarray).view(np.float64).reshape(len(results), -1)
+    return numbers[:, -len(REWARD_TERMS) :].copy()
 
 
 class MultiObjectiveEnv(EVChargingEnv):

@@ -19,6 +19,7 @@ from baselines.learning.mo_gymnasium import MultiObjectiveEnv, MultiObjectiveVec
 from ev_gym.env import EVChargingEnv
 from ev_gym.simulation.state_fields import REWARD_TERMS
 from ev_gym.vector_env import EVChargingVectorEnv
+from tests.support.library_examples import run_examples
 from tests.support.one_day import STOCKHOLM_DAY, VILLA_DAY
 from tests.support.rollouts import action_of, same
 
@@ -137,3 +138,12 @@ def test_its_statistics_of_many_envs_are_returns_by_term(mo_gym: Any) -> None:
     assert truncated.all()
     np.testing.assert_allclose(infos["episode"]["r"], total, rtol=1e-5, atol=1e-5)
     assert np.abs(total).sum() > 10
+
+
+@needs_it
+def test_the_example_runs(mo_gym: Any) -> None:
+    """What it makes: rewards of 1,024 households by term."""
+    names: dict[str, Any] = run_examples("MO-Gymnasium")
+    assert names["rewards"].shape == (1024, 6)
+    _, reward, *_, info = names["sum_of_terms"].step(names["env"].action_space.sample())
+    assert reward == pytest.approx(sum(info["reward_terms"].values()), rel=1e-12)

@@ -20,6 +20,7 @@ from ev_gym.env import EVChargingEnv
 from ev_gym.simulation.observation import observation_slices
 from ev_gym.simulation.simulator import ActionError
 from ev_gym.vector_env import EVChargingVectorEnv
+from tests.support.library_examples import run_examples
 from tests.support.one_day import STOCKHOLM_DAY, THREE_CARS_DAY, VILLA_DAY
 from tests.support.rollouts import action_of, same, same_bits
 
@@ -234,3 +235,13 @@ def test_actions_are_one_of_each_agent(make: Any) -> None:
     with pytest.raises(ActionError, match="allowed"):
         env.step({**actions, env.agents[0]: first + 99})
     assert same_bits(state, env.state())
+
+
+def test_the_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    names: dict[str, Any] = run_examples("PettingZoo")
+    assert names["bill"] > 0.0
+    assert names["paid"] > 0.0
+    assert capsys.readouterr().out.splitlines() == [
+        f"2 cars, {names['bill']:.2f} SEK",
+        f"8 houses at full power pay {names['paid']:.2f} SEK for the transformer",
+    ]
