@@ -141,6 +141,18 @@ def test_its_statistics_of_many_envs_are_returns_by_term(mo_gym: Any) -> None:
 
 
 @needs_it
+def test_its_own_loop_over_envs_agrees(mo_gym: Any) -> None:
+    """In float32, which is what it keeps rewards in."""
+    loop = mo_gym.wrappers.vector.MOSyncVectorEnv([lambda: MultiObjectiveEnv(STOCKHOLM_DAY)] * 2)
+    native = MultiObjectiveVectorEnv(2, STOCKHOLM_DAY)
+    loop.reset(seed=6)
+    native.reset(seed=6)
+    for _ in range(40):
+        full = np.ones((2, 1), np.float32)
+        assert same(loop.step(full)[1], native.step(full)[1].astype(np.float32))
+
+
+@needs_it
 def test_the_example_runs(mo_gym: Any) -> None:
     """What it makes: rewards of 1,024 households by term."""
     names: dict[str, Any] = run_examples("MO-Gymnasium")
