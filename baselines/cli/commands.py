@@ -12,6 +12,7 @@ from baselines.cli.benchmark import benchmark
 from baselines.cli.bill import bill
 from baselines.cli.data import data
 from baselines.cli.data_fetch import fetch
+from baselines.cli.dataset import dataset
 from baselines.cli.options import (
     HORIZON,
     HORIZON_HELP,
@@ -125,6 +126,7 @@ main.add_command(show_prices)
 main.add_command(data)
 main.add_command(train)
 data.add_command(fetch)
+main.add_command(dataset)
 
 
 @main.command("warm-up")
