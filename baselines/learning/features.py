@@ -85,7 +85,7 @@ DAYS_SHARE = 1.0 / 7.0
 
 @compiled
 def _stay_prices(
-    prices: Floats, slot_h: Floats, into_h: Floats, left_h: Floats, typical: Floats, out: Floats
+    prices: Floats, slot_h: float, into_h: Floats, left_h: Floats, typical: Floats, out: Floats
 ) -> None:
     """How the running price stands among those of each car's stay.
 

@@ -10,17 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-import ev_gym  # noqa: F401  # registers the env
 from baselines.foresight import foresee, tell_future
 from baselines.optimum.relaxation import lower_bound
 from baselines.policies.base import Policy
 from baselines.policies.specs import make_policy
 from ev_gym.scenario import Scenario
 from ev_gym.simulation.results import FLAT_TERMS, TERMS
+from ev_gym.vector_env import EVChargingVectorEnv
 
 MONTHS = 12
 SEED = 20_000  # of the first row; training draws its own seeds
@@ -47,16 +46,14 @@ class HeldOut:
     """
 
     def __init__(self, scenario: Scenario, houses: int = 3) -> None:
-        self.env: Any = gym.make_vec(
-            "EVCharging-v0",
-            num_envs=MONTHS * houses,
-            vectorization_mode="vector_entry_point",
-            scenario=scenario,
+        self.env = EVChargingVectorEnv(
+            MONTHS * houses,
+            scenario,
             continuous=False,
-            info=TERMS,
-            copy=False,
             autoreset_mode=AutoresetMode.DISABLED,
-        ).unwrapped
+            copy=False,
+            info=TERMS,
+        )
 
     def _reset(self) -> Any:
         rows = self.env.num_envs

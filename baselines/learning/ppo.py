@@ -21,14 +21,12 @@ import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 from torch import nn
 
-import ev_gym  # noqa: F401  # registers the env
 from baselines.learning.features import Features
 from baselines.learning.network import MOST_DEVIATIONS
 from baselines.learning.privileged import Privileged
@@ -36,6 +34,8 @@ from baselines.policies.base import Policy
 from ev_gym.runtime.arrays import Bools, Floats, Ints
 from ev_gym.runtime.durations import DAY_MIN
 from ev_gym.scenario import Scenario
+from ev_gym.simulation.actions import ActionMap
+from ev_gym.vector_env import EVChargingVectorEnv
 
 MONTH_DAYS = 30
 
@@ -119,18 +119,16 @@ class Rows:
     """The households that are trained on: their env, what they see, and how they begin anew."""
 
     def __init__(self, scenario: Scenario, rows: int, seed: int) -> None:
-        self.env = gym.make_vec(
-            "EVCharging-v0",
-            num_envs=rows,
-            vectorization_mode="vector_entry_point",
-            scenario=scenario,
+        self.env = EVChargingVectorEnv(
+            rows,
+            scenario,
             split="train",
             continuous=False,
-            info="none",
-            copy=False,
             autoreset_mode=AutoresetMode.DISABLED,
-        ).unwrapped
-        self._choices = self.env._actions.choices
+            copy=False,
+            info="none",
+        )
+        self._choices = ActionMap(scenario, continuous=False).choices
         self._viewer = Policy(scenario, continuous=False)
         self._features = Features(scenario)
         self._privileged = Privileged(self.env.simulator)
@@ -209,7 +207,9 @@ def layers(inputs: int, units: int, outputs: int, gain: float) -> nn.Sequential:
 def log_chances(scores: torch.Tensor, masks: torch.Tensor, levels: list[int]) -> torch.Tensor:
     """(n, C) the logarithm of each choice's chance among those of its car."""
     masked = scores.masked_fill(~masks, -1e9)
-    return torch.cat([of_car.log_softmax(dim=1) for of_car in masked.split(levels, dim=1)], dim=1)
+    return torch.cat(
+        [of_car.log_softmax(dim=1) for of_car in torch.split(masked, levels, dim=1)], dim=1
+    )
 
 
 def draw(log_chance: Floats, levels: list[int], rng: np.random.Generator) -> Ints:
@@ -374,7 +374,7 @@ class Learner:
         losses = []
         for _ in range(settings.epochs):
             order = torch.from_numpy(self.rng.permutation(len(seen)))
-            for part in order.split(settings.batch):
+            for part in torch.split(order, settings.batch):
                 if len(part) < settings.batch // 2:
                     continue
                 logs = log_chances(self.actor(seen[part]), masks[part], self.rows.levels)

@@ -138,7 +138,7 @@ def _agent(learner: Learner, training: Training) -> Policy:
 def manifest_of(learner: Learner, training: Training) -> dict[str, Any]:
     """What an agent's file says of it."""
     policy = Policy(training.scenario, continuous=False)
-    layout = policy.layouts[learner.rows.env.single_observation_space.shape[0]]
+    layout = policy.layouts[learner.rows.env.simulator.width]
     return {
         "kind": NETWORK,
         "method": "ppo",

@@ -35,8 +35,8 @@ from tests.support.worker_tasks import (
 
 REQUIRED = os.environ.get("EV_GYM_REQUIRE_CLUSTERS") == "1"
 STORE_BYTES = 80 * 2**20  # the least that Ray takes
-# How soon Ray takes a node that does not answer for lost: of itself after half a minute. At a second
-# it also lost the nodes of a machine that was merely busy.
+# How soon Ray takes a node that does not answer for lost: of itself after half a minute. At one
+# second it also lost the nodes of a machine that was merely busy.
 QUICK_TO_MISS = {
     "health_check_initial_delay_ms": 0,
     "health_check_period_ms": 500,
