@@ -45,7 +45,7 @@ class HeldOut:
         houses: Households in each month.
     """
 
-    def __init__(self, scenario: Scenario, houses: int = 3) -> None:
+    def __init__(self, scenario: Scenario, houses: int) -> None:
         self.env = EVChargingVectorEnv(
             MONTHS * houses,
             scenario,

@@ -138,16 +138,16 @@ class Rows:
 
     def _stagger(self, rows: int, seed: int) -> None:
         """Let rows begin their first month day by day, so that they stand on all days of one."""
-        self.env.reset(seed=seed)
+        observations, _ = self.env.reset(seed=seed)
         idle = np.zeros((rows, len(self.levels)) if len(self.levels) > 1 else rows, np.int64)
-        days = np.arange(rows) % MONTH_DAYS
+        days = np.arange(rows) * MONTH_DAYS // rows
         for day in range(MONTH_DAYS):
             for _ in range(DAY_MIN // self.env.scenario.time_step_min):
-                over = self.env.step(idle)[3]
+                observations, _, _, over, _ = self.env.step(idle)
                 if over.any():
-                    self.env.reset(options={"reset_mask": over.copy()})
-            self.env.reset(options={"reset_mask": days == day})
-        observations, _ = self.env.reset(options={"reset_mask": days == MONTH_DAYS - 1})
+                    observations, _ = self.env.reset(options={"reset_mask": over.copy()})
+            if (days == day).any():
+                observations, _ = self.env.reset(options={"reset_mask": days == day})
         self._features.reset()
         self.sight = self._see(self._features(self._viewer.view(observations)))
 

@@ -32,6 +32,7 @@ from ev_gym.scenario import Scenario
 AGENT, CURVE, CHECKPOINT = "agent.npz", "curve.csv", "checkpoint.pt"
 CURVE_COLUMNS = ("steps", "seconds", "cost")
 SCORES = 20  # so often in a training, its end included
+HELD_OUT_HOUSES = 3  # in each month
 PACKAGES = ("numpy", "numba", "torch")
 
 
@@ -104,12 +105,13 @@ def _train(
     end = training.steps if training.stop_at is None else training.stop_at
     began, seconds = time.monotonic(), curve[-1][1] if curve else 0.0
     while learner.steps < end:
-        told = learner.learn(learner.steps / training.steps)
+        before = learner.steps
+        told = learner.learn(before / training.steps)
         spent = seconds + time.monotonic() - began
         late = training.minutes is not None and spent >= 60.0 * training.minutes
         done = learner.steps >= end or late
-        if done or learner.steps * SCORES // end > len(curve):
-            held_out = held_out or HeldOut(training.scenario)
+        if done or learner.steps * SCORES // training.steps > before * SCORES // training.steps:
+            held_out = held_out or HeldOut(training.scenario, HELD_OUT_HOUSES)
             cost = score(learner, training, held_out).cost
             curve.append((learner.steps, round(spent, 1), round(cost, 2)))
             told = {**told, "held_out_cost": cost}
