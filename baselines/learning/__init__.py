@@ -1,0 +1,1 @@
+"""Learning: adapters to libraries that train policies."""
