@@ -95,10 +95,11 @@ class VectorEnv(BaseVectorEnv):  # type: ignore[misc]  # not everywhere installe
         simulator = self.envs.simulator
         idle = np.setdiff1d(np.arange(self.env_num), rows)
         households, vehicles = simulator.households[idle], simulator.vehicles[idle]
-        *results, infos = self.envs.step(actions)
+        observations, rewards, terminated, truncated, infos = self.envs.step(actions)
         # A step takes all rows on; those that were not asked for go back.
         simulator.households[idle], simulator.vehicles[idle] = households, vehicles
-        return (*(result[rows] for result in results), _row_infos(infos, rows))
+        columns = (observations, rewards, terminated, truncated)
+        return (*(column[rows] for column in columns), _row_infos(infos, rows))
 
     def seed(self, seed: int | Sequence[int | None] | None = None) -> list[int | None]:
         """Begin all rows anew with a seed, as Tianshou's own envs do; the seeds of the rows.
