@@ -32,7 +32,8 @@ from gymnasium.vector import AutoresetMode
 
 from baselines.comparison.plan import months_of
 from baselines.comparison.tasks import Task, reset_env
-from baselines.learning.tuned_rule import PARAMETERS, TunedFilling
+from baselines.learning.parameters import PARAMETERS
+from baselines.learning.tuned_rule import TunedFilling
 from ev_gym.runtime.arrays import Floats
 from ev_gym.scenario import Scenario
 from ev_gym.series.of_scenario import worlds_of
@@ -43,7 +44,7 @@ CANDIDATES = 14  # of a generation; CMA-ES advises 4 + 3 ln(16) = 12
 EPISODES = 36  # of a candidate: three of each month
 HELD_OUT_EPISODES = 48  # four of each month
 HELD_OUT_EVERY = 5  # generations
-SPREAD = 0.2  # of the first generation, as a share of each parameter's range
+SPREAD = 0.13  # of the first generation, as a share of each parameter's range
 MARGIN = 0.02  # the first mean lies so far within the range
 # Seeds of the episodes that judge are numbered from here on, far beyond those of training.
 HELD_OUT_FROM = 10**9
