@@ -17,11 +17,9 @@ from baselines.learning.parameters import (
     HOLDING_WEAR,
     MISSING_SHARE,
     POWER_WEAR,
-    RAISE_FROM_KWH,
     RESERVE_KWH,
     RESERVE_WORTH_FIRST,
     RESERVE_WORTH_LAST,
-    SOFT_PEAK_SHARE,
     UNKNOWN_PRICE,
 )
 from baselines.policies.peak_rules import (
@@ -49,6 +47,7 @@ from baselines.policies.peaks import (
     room_kwh,
     take,
 )
+from ev_gym.drivers.calendar import WORTH_A_STOP_KWH
 from ev_gym.runtime.arrays import Bools, Floats, Ints
 from ev_gym.runtime.compiling import compiled
 
@@ -69,7 +68,6 @@ class Outlook(NamedTuple):
         hours_known: (n,) of published prices.
         typical_price: (n,) of past days.
         free_kw: (n, R) up to here an interval costs nothing in a rule.
-        dear_kw: (n, R) from here on a kW costs all of the power charge.
         peak_share: (n,) of the power charge that counts.
         needed_kwh: (n, K) at the wall.
         spare_kwh: (n, K) at the wall, what may be stored besides.
@@ -87,7 +85,6 @@ class Outlook(NamedTuple):
     hours_known: Floats
     typical_price: Floats
     free_kw: Floats
-    dear_kw: Floats
     peak_share: Floats
     needed_kwh: Floats
     spare_kwh: Floats
@@ -276,21 +273,17 @@ def _best_budget(
 ) -> float:
     """The budget with the least bill for what a car needs; the lower one at a tie."""
     p, car, need_kwh, free_kw = of.parameters[i], of.cars[k], of.needed_kwh[i, k], of.free_kw[i]
-    if need_kwh * car[STORED] > p[RAISE_FROM_KWH]:
+    if need_kwh * car[STORED] > WORTH_A_STOP_KWH:
         lowest_kw = first_budget(
             of.slots, of.rules, of.hours, of.terms, car, work, i, k, lowest_kw, free_kw
         )
-    soft_share, peak_share = p[SOFT_PEAK_SHARE], of.peak_share[i]
     best, best_kw, tried_kw = math.inf, lowest_kw, lowest_kw
     while True:
         bill, rest_kwh, _ = _fill(of, i, k, need_kwh, 0.0, offers, count, first_kw, tried_kw, work)
         bill += p[MISSING_SHARE] * missing_cost(rest_kwh * car[STORED], of.terms)
-        taken_kwh, load_kwh = work.taken_kwh[k], work.load_kwh
-        above_free = power_charge(taken_kwh, load_kwh, of.rules, of.hours, i, free_kw)
-        bill += peak_share * soft_share * above_free
-        if soft_share < 1.0:
-            above_dear = power_charge(taken_kwh, load_kwh, of.rules, of.hours, i, of.dear_kw[i])
-            bill += peak_share * (1.0 - soft_share) * above_dear
+        bill += of.peak_share[i] * power_charge(
+            work.taken_kwh[k], work.load_kwh, of.rules, of.hours, i, free_kw
+        )
         if bill < best - SAME_KWH:
             best, best_kw = bill, tried_kw
         tried_kw += RAISE_KW

@@ -51,18 +51,12 @@ PARAMETERS = (
               "the peak that the house alone will set on the month's last day, as it counts"),
     Parameter("own_peak_growth", "mean daily peak", 0.0, 0.32, 0.0, 0.5,
               "what is added for each unit of the logarithm of 1 + the days left of the month"),
-    Parameter("soft_peak", "mean daily peak", 0.0, 0.25, 0.0, 1.5,
-              "so far above what is free a kW costs only a part of the power charge"),
-    Parameter("soft_peak_share", "", 1.0, 0.85, 0.0, 1.0,
-              "of the power charge that a kW costs there"),
     Parameter("peak_share_first", "", 1.0, 1.0, 0.0, 2.0,
               "of the power charge that counts with a whole month ahead"),
     Parameter("peak_share_last", "", 1.0, 1.1, 0.0, 2.0,
               "of the power charge that counts on the month's last day"),
     Parameter("missing_share", "", 1.0, 1.5, 0.3, 3.0,
               "by which what a public charger takes is multiplied"),
-    Parameter("raise_from_kwh", "kWh", 1.0, 1.0, 0.0, 15.0,
-              "missing in a battery, from which on the budget is raised to the car's least power"),
     Parameter("reserve_soc", "", 0.9, 0.93, 0.4, 1.0,
               "up to here a car is charged beyond the wanted SoC"),
     Parameter("reserve_worth_first", "typical price", ANY, 2.7, 0.0, 4.0,
@@ -79,9 +73,8 @@ PARAMETERS = (
 NAMES = tuple(parameter.name for parameter in PARAMETERS)
 (
     POWER_WEAR, HOLDING_WEAR, UNKNOWN_PRICE, LOAD_FACTOR, LOAD_MARGIN_KW, LOAD_PERSISTENCE,
-    OWN_PEAK, OWN_PEAK_GROWTH, SOFT_PEAK, SOFT_PEAK_SHARE, PEAK_SHARE_FIRST, PEAK_SHARE_LAST,
-    MISSING_SHARE, RAISE_FROM_KWH, RESERVE_SOC, RESERVE_WORTH_FIRST, RESERVE_WORTH_LAST,
-    RESERVE_KWH, MEMORY_DAYS, COMING_SHARE,
+    OWN_PEAK, OWN_PEAK_GROWTH, PEAK_SHARE_FIRST, PEAK_SHARE_LAST, MISSING_SHARE, RESERVE_SOC,
+    RESERVE_WORTH_FIRST, RESERVE_WORTH_LAST, RESERVE_KWH, MEMORY_DAYS, COMING_SHARE,
 ) = range(len(PARAMETERS))  # fmt: skip
 NEUTRAL = {parameter.name: parameter.neutral for parameter in PARAMETERS}
 

@@ -23,7 +23,6 @@ from baselines.learning.parameters import (
     RESERVE_SOC,
     RESERVE_WORTH_FIRST,
     RESERVE_WORTH_LAST,
-    SOFT_PEAK,
     parameters_of,
 )
 from baselines.policies.peak_rule import USUAL_SHARE, known_rules
@@ -204,8 +203,7 @@ class TunedFilling(WaterFilling):
             np.empty(len(rules.cells)),
         )  # fmt: skip
         free_kw = np.maximum(rules.free_kw, np.maximum(hours.alone_kw, hours.usual_kw))
-        own_peaks_kw, soft_kw = self._own_peaks_kw(view, rows, hours, p)
-        free_kw = np.maximum(free_kw, own_peaks_kw)
+        free_kw = np.maximum(free_kw, self._own_peaks_kw(view, rows, hours, p))
         beyond = np.maximum(0.0, view.soc - view.of_cars("wanted_soc"))
         beyond_kwh = np.where(view.plugged, beyond * self._battery_kwh, 0.0)
         left = np.minimum(1.0, view.of_house("month_days_left") / MONTH_DAYS)
@@ -221,7 +219,6 @@ class TunedFilling(WaterFilling):
             hours_known=view.hours_known,
             typical_price=self._typical_price(rows),
             free_kw=free_kw,
-            dear_kw=free_kw + soft_kw,
             peak_share=last + (p[:, PEAK_SHARE_FIRST] - last) * left,
             needed_kwh=wanted_kwh / stored,
             spare_kwh=spare_kwh / stored,
@@ -234,13 +231,8 @@ class TunedFilling(WaterFilling):
         )  # fmt: skip
         return now_kw, budget_kw
 
-    def _own_peaks_kw(
-        self, view: View, rows: Bools, hours: Hours, p: Floats
-    ) -> tuple[Floats, Floats]:
-        """What the house alone will set in each rule (n, R), and how much more is half expected.
-
-        Nothing is expected of steps.
-        """
+    def _own_peaks_kw(self, view: View, rows: Bools, hours: Hours, p: Floats) -> Floats:
+        """What the house alone will set in each rule (n, R); nothing is expected of steps."""
         memory = self._memory
         seen_days = np.clip(memory.days[: len(rows)][rows] - 1.0, 0.0, PEAK_DAYS)[:, None]
         mean_kw = PRIOR_DAYS * hours.usual_kw / USUAL_SHARE
@@ -249,8 +241,7 @@ class TunedFilling(WaterFilling):
         days_left = view.of_house("month_days_left")[:, None]
         days_left = np.where(self._of_year, MONTH_DAYS, days_left)
         share = p[:, OWN_PEAK, None] + p[:, OWN_PEAK_GROWTH, None] * np.log1p(days_left)
-        mean_kw = np.where(self._stepped, 0.0, mean_kw)
-        return share * mean_kw, p[:, SOFT_PEAK, None] * mean_kw
+        return np.where(self._stepped, 0.0, share * mean_kw)
 
     def _spare_kwh(self, view: View, wanted_kwh: Floats) -> Floats:
         """What batteries may hold beyond what is wanted (n, K), in cars at the charger.
