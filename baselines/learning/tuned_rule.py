@@ -116,10 +116,18 @@ class TunedFilling(WaterFilling):
         parameters: Some of them by name; the others are neutral, and with all neutral the rule is
             `water_filling`.
 
-    What it weighs besides: what charging fast and holding energy wear off; the peak that the house
+    What it weighs besides: what fast charging and held energy wear off; the peak that the house
     alone will probably set before the month is over, from its daily peaks so far; whether prices
     are low beside those of past days, of which it then stores more; that the house may draw more
     than usual. All else is as in `water_filling`.
+
+    It knows what `water_filling` knows, and what it saw before in the episode: the house's daily
+    peaks, and the prices of the days since.
+
+    Source: ours, as `water_filling`.
+
+    It fails where `water_filling` does, and where houses, cars or prices differ much from those
+    that its parameters were tuned on.
     """
 
     name = "tuned_filling"

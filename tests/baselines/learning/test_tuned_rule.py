@@ -33,7 +33,7 @@ def filled(
     policy: TunedFilling, need_kwh: float, left_h: float, **fields: Any
 ) -> tuple[int, float]:
     """Amperes now, and the budget, of a house that draws 1 kW in every hour."""
-    told = {
+    told: dict[str, Any] = {
         "load_kw": 1.0,
         **dict.fromkeys(USUAL_LOAD, 1.0),
         "prices": [3.0, 1.0, 2.0],
@@ -76,23 +76,23 @@ def test_fast_charging_is_spread_where_it_wears() -> None:
     The first 4.14 kWh of an hour cost 0.25 more, the others 0.91: now are 4.14 of them and, after
     as many later on, the other 1.72. That is 8.5 A.
     """
-    told = {"need_kwh": 10.0, "left_h": 2.0, "prices": [1.0, 1.2], "peak_kw": 30.0}
+    told: dict[str, Any] = {"need_kwh": 10.0, "left_h": 2.0, "prices": [1.0, 1.2], "peak_kw": 30.0}
     assert filled(rule(), **told)[0] == 15
     assert filled(rule(power_wear=60.0), **told)[0] == 9
 
 
 def test_what_is_held_long_is_dearer() -> None:
-    told = {"need_kwh": 5.0, "left_h": 3.0, "prices": [1.0], "peak_kw": 30.0}
+    told: dict[str, Any] = {"need_kwh": 5.0, "left_h": 3.0, "prices": [1.0], "peak_kw": 30.0}
     assert filled(rule(), **told)[0] == 8
     assert filled(rule(holding_wear=1.0), **told)[0] == 0
-    late = {**told, "prices": [1.0, 1.0, 0.98]}
+    late: dict[str, Any] = {**told, "prices": [1.0, 1.0, 0.98]}
     assert filled(rule(), **late)[0] == 0
     assert filled(rule(holding_wear=-8.0), **late)[0] == 0  # 0.016 for two hours
     assert filled(rule(holding_wear=-8.0), **{**late, "prices": [1.0, 1.0, 0.985]})[0] == 8
 
 
 def test_prices_that_are_not_published_may_be_taken_for_dearer() -> None:
-    told = {"need_kwh": 5.0, "left_h": 3.0, "prices": [1.0, 0.8], "peak_kw": 30.0}
+    told: dict[str, Any] = {"need_kwh": 5.0, "left_h": 3.0, "prices": [1.0, 0.8], "peak_kw": 30.0}
     assert filled(rule(), **told, hours_known=1.0)[0] == 0
     assert filled(rule(unknown_price=0.5), **told, hours_known=1.0)[0] == 8
     assert filled(rule(unknown_price=0.5), **told, hours_known=3.0)[0] == 0
@@ -106,7 +106,7 @@ def test_more_load_than_usual_leaves_less_room_later(
     parameter: dict[str, float], load_kw: float
 ) -> None:
     """Thirteen kWh fit into the two cheap hours, 7 into each, unless the house draws more."""
-    told = {"need_kwh": 13.0, "left_h": 3.0, "peak_kw": 8.0, "load_kw": load_kw}
+    told: dict[str, Any] = {"need_kwh": 13.0, "left_h": 3.0, "peak_kw": 8.0, "load_kw": load_kw}
     assert filled(rule(), **told)[0] == 0
     assert filled(rule(**parameter), **told)[0] == 6
 
@@ -145,7 +145,7 @@ def test_the_house_s_own_peaks_are_remembered() -> None:
 def test_a_budget_is_raised_by_what_a_peak_and_a_stop_are_taken_for(
     parameters: dict[str, float], days_left: float, budget_kw: float
 ) -> None:
-    told = {"need_kwh": 20.0, "left_h": 2.0, "peak_kw": 8.0, "prices": [1.0]}
+    told: dict[str, Any] = {"need_kwh": 20.0, "left_h": 2.0, "peak_kw": 8.0, "prices": [1.0]}
     assert filled(rule(**parameters), **told, month_days_left=days_left)[1] == budget_kw
 
 
