@@ -18,7 +18,7 @@ class Parameter(NamedTuple):
         name: Its name.
         unit: Its unit; "" for a number without one.
         neutral: The value with which the rule is `water_filling`.
-        start: Where a search begins.
+        start: Where a search begins; found by shorter ones, on training worlds of `stockholm`.
         low: The least value that is searched, and
         high: the greatest one.
         meaning: What it does.
@@ -35,39 +35,39 @@ class Parameter(NamedTuple):
 
 ANY = math.inf
 PARAMETERS = (
-    Parameter("power_wear", "1e-6 / kW", 0.0, 18.0, 0.0, 100.0,
+    Parameter("power_wear", "1e-6 / kW", 0.0, 35.0, 0.0, 100.0,
               "capacity that a kWh takes off the battery for each kW with which it is charged"),
-    Parameter("holding_wear", "1e-6 / h", 0.0, 0.1, -8.0, 8.0,
+    Parameter("holding_wear", "1e-6 / h", 0.0, 0.0, -8.0, 8.0,
               "the same for each hour from then to departure; below 0 an early kWh is worth more"),
-    Parameter("unknown_price", "typical price", 0.0, -0.1, -0.5, 0.5,
+    Parameter("unknown_price", "typical price", 0.0, 0.1, -0.5, 0.5,
               "how much dearer a slot is taken to be whose price is not published yet"),
-    Parameter("load_factor", "", 1.0, 1.1, 0.5, 1.8,
+    Parameter("load_factor", "", 1.0, 1.3, 0.5, 1.8,
               "by which the house's usual load of later hours is multiplied"),
-    Parameter("load_margin_kw", "kW", 0.0, 0.15, -0.3, 1.0,
+    Parameter("load_margin_kw", "kW", 0.0, 0.0, -0.3, 1.0,
               "what is added to it"),
-    Parameter("load_persistence", "", 0.0, 0.45, 0.0, 0.95,
+    Parameter("load_persistence", "", 0.0, 0.55, 0.0, 0.95,
               "how much of what the house draws more than usual now it draws an hour later"),
-    Parameter("own_peak", "mean daily peak", 0.0, 0.1, 0.0, 1.6,
+    Parameter("own_peak", "mean daily peak", 0.0, 0.05, 0.0, 1.6,
               "the peak that the house alone will set on the month's last day, as it counts"),
-    Parameter("own_peak_growth", "mean daily peak", 0.0, 0.32, 0.0, 0.5,
+    Parameter("own_peak_growth", "mean daily peak", 0.0, 0.33, 0.0, 0.5,
               "what is added for each unit of the logarithm of 1 + the days left of the month"),
-    Parameter("peak_share_first", "", 1.0, 1.0, 0.0, 2.0,
+    Parameter("peak_share_first", "", 1.0, 1.2, 0.0, 2.0,
               "of the power charge that counts with a whole month ahead"),
     Parameter("peak_share_last", "", 1.0, 1.1, 0.0, 2.0,
               "of the power charge that counts on the month's last day"),
-    Parameter("missing_share", "", 1.0, 1.5, 0.3, 3.0,
+    Parameter("missing_share", "", 1.0, 1.7, 0.3, 3.0,
               "by which what a public charger takes is multiplied"),
-    Parameter("reserve_soc", "", 0.9, 0.93, 0.4, 1.0,
+    Parameter("reserve_soc", "", 0.9, 0.98, 0.4, 1.0,
               "up to here a car is charged beyond the wanted SoC"),
-    Parameter("reserve_worth_first", "typical price", ANY, 2.7, 0.0, 4.0,
+    Parameter("reserve_worth_first", "typical price", ANY, 2.5, 0.0, 4.0,
               "what the first kWh beyond the wanted SoC may cost"),
-    Parameter("reserve_worth_last", "typical price", ANY, 1.1, 0.0, 2.0,
+    Parameter("reserve_worth_last", "typical price", ANY, 1.2, 0.0, 2.0,
               "what a kWh far beyond it may cost"),
-    Parameter("reserve_kwh", "kWh", 10.0, 11.0, 1.0, 40.0,
+    Parameter("reserve_kwh", "kWh", 10.0, 14.0, 1.0, 40.0,
               "within so many kWh the excess of the first over the last falls to 37 %"),
-    Parameter("memory_days", "days", 7.0, 5.0, 1.0, 28.0,
+    Parameter("memory_days", "days", 7.0, 9.0, 1.0, 28.0,
               "over which the typical price is averaged: of each day that of its cheapest quarter"),
-    Parameter("coming_share", "", 0.0, 0.25, 0.0, 1.0,
+    Parameter("coming_share", "", 0.0, 0.1, 0.0, 1.0,
               "of the typical price that is the cheapest quarter of what was published last"),
 )  # fmt: skip
 NAMES = tuple(parameter.name for parameter in PARAMETERS)

@@ -24,11 +24,13 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium.vector import AutoresetMode
+from tqdm import tqdm
 
 from baselines.comparison.plan import months_of
 from baselines.comparison.tasks import Task, reset_env
@@ -40,11 +42,11 @@ from ev_gym.series.of_scenario import worlds_of
 from ev_gym.simulation.results import TERMS
 from ev_gym.vector_env import EVChargingVectorEnv
 
-CANDIDATES = 14  # of a generation; CMA-ES advises 4 + 3 ln(16) = 12
-EPISODES = 36  # of a candidate: three of each month
-HELD_OUT_EPISODES = 48  # four of each month
+CANDIDATES = 12  # of a generation; CMA-ES advises 4 + 3 ln(17)
+EPISODES = 60  # of a candidate: five of each month; with 36 chance moved the mean about
+HELD_OUT_EPISODES = 96  # eight of each month
 HELD_OUT_EVERY = 5  # generations
-SPREAD = 0.13  # of the first generation, as a share of each parameter's range
+SPREAD = 0.1  # of the first generation, as a share of each parameter's range
 MARGIN = 0.02  # the first mean lies so far within the range
 # Seeds of the episodes that judge are numbered from here on, far beyond those of training.
 HELD_OUT_FROM = 10**9
@@ -217,7 +219,7 @@ def tune(
         seed: Of the candidates and the training episodes.
         out: Folder for the result and the checkpoint; it is made where it is missing.
         minutes: After which it ends too, likewise.
-        report: Is told of each generation.
+        report: Is told of each generation; None: a progress bar tells it.
         workers: Processes that share a generation's candidates.
 
     Returns:
@@ -233,13 +235,21 @@ def tune(
     began_s, folder = time.monotonic(), Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     run = Tuning(scenario, seed, folder, workers)
-    while run.steps < steps:
-        progress = run.advance()
-        if report is not None:
-            report(progress)
-        if minutes is not None and time.monotonic() - began_s > 60.0 * minutes:
-            break
+    with tqdm(total=steps, initial=run.steps, unit="step", disable=report is not None) as bar:
+        while run.steps < steps:
+            progress = run.advance()
+            (report or partial(_show, bar))(progress)
+            if minutes is not None and time.monotonic() - began_s > 60.0 * minutes:
+                break
     return run.write_result()
+
+
+def _show(bar: Any, progress: Progress) -> None:
+    """Move a progress bar on, and write beside it what held-out episodes cost."""
+    bar.update(progress.steps - bar.n)
+    bar.set_postfix_str(
+        f"held out: {progress.held_out_cost:.2f}, water_filling: {progress.neutral_cost:.2f}"
+    )
 
 
 class Tuning:

@@ -26,7 +26,7 @@ def rule(**parameters: float) -> TunedFilling:
     """Of a house whose battery's capacity costs 1000 a kWh."""
     car = {**CAR, "wear_price_per_kwh": 1000.0}
     plain = {**A_DAY, "household": {"fuse_a": 35}, "vehicles": [car], "time_step_min": 60}
-    return TunedFilling(Scenario.from_dict(plain), **{"reserve_soc": 0.4, **parameters})
+    return TunedFilling(Scenario.from_dict(plain), True, 0, **{"reserve_soc": 0.4, **parameters})
 
 
 def filled(
@@ -59,7 +59,7 @@ FLANDERS = {"tariff": "fluvius-antwerpen-2026", "data": {"sek_rate": 0.09}}
 def test_neutral_it_is_water_filling(scenario: Any) -> None:
     """Bit for bit, for four days of six households."""
     env = EVChargingVectorEnv(6, as_scenario(scenario), split="train", info="none")
-    plain, neutral = WaterFilling(env.scenario), TunedFilling(env.scenario, **NEUTRAL)
+    plain, neutral = WaterFilling(env.scenario), TunedFilling(env.scenario, True, 0, **NEUTRAL)
     observations, _ = env.reset(seed=3)
     moved = 0
     for _ in range(4 * 96):
