@@ -349,7 +349,7 @@ class Tuning:
 
     def write_result(self) -> Path:
         """Judge the last mean, and write the best one."""
-        state = self._state
+        state, steps = self._state, self.steps  # with so many the same comes out again
         if state["judged"][-1]["generations"] < len(state["costs"]):
             self._judge()
         best = self._best()
@@ -358,7 +358,7 @@ class Tuning:
             "scenario": self._scenario.name,
             "scenario_fingerprint": state["scenario"],
             "seed": self._seed,
-            "steps": self.steps,
+            "steps": steps,
             "generations": len(state["costs"]),
             "best_generation": best["generations"],
             "held_out_cost": best["held_out_cost"],

@@ -92,6 +92,9 @@ def test_a_tuning_is_repeated_and_resumed(small: None, tmp_path: Path) -> None:
     result = json.loads(whole.read_text())
     assert [progress.generations for progress in heard] == list(range(1, len(heard) + 1))
     assert result["generations"] == len(heard) >= 3
+    assert result["steps"] == heard[-1].steps
+    told = tune(DAY, result["steps"], 1, tmp_path / "told")
+    assert told.read_bytes() == whole.read_bytes()
     assert result["held_out_cost"] <= heard[-1].held_out_cost
     assert result["neutral_cost"] == heard[-1].neutral_cost
     other = json.loads(tune(DAY, steps, 2, tmp_path / "other").read_text())
