@@ -32,7 +32,7 @@ from baselines.policies.peaks import (
 )
 from baselines.policies.view import View
 from ev_gym.drivers.calendar import WORTH_A_STOP_KWH
-from ev_gym.runtime.arrays import Floats
+from ev_gym.runtime.arrays import Bools, Floats
 from ev_gym.runtime.compiling import compiled
 from ev_gym.scenario import Scenario
 
@@ -57,7 +57,7 @@ class Work(NamedTuple):
 
 
 @compiled
-def _leave_room(rules: Rules, hours: Hours, i: int, work: Work) -> None:
+def leave_room(rules: Rules, hours: Hours, i: int, work: Work) -> None:
     """Write into the room what budgets leave beside the load, inside the connection."""
     load_kwh, room = work.load_kwh, work.room
     for cell in range(load_kwh.shape[0]):
@@ -75,7 +75,7 @@ def _leave_room(rules: Rules, hours: Hours, i: int, work: Work) -> None:
 
 
 @compiled
-def _power_now(
+def power_now(
     kwh: float, spare_kwh: float, rest_h: float, step_h: float, powers_kw: Floats, least_kw: float
 ) -> float:
     """With which power a car begins to take `kwh` from the running slot, evenly over its rest.
@@ -115,7 +115,7 @@ def _bill(
     """
     for r in range(free_kw.shape[0]):
         work.budget_kw[r] = max(free_kw[r], budget_kw)
-    _leave_room(rules, hours, i, work)
+    leave_room(rules, hours, i, work)
     bill, rest_kwh, now_kwh = fill(
         slots, slots.prices.shape[1], rules, hours, terms, i, k, car[MOST_KW], car[LEAST_KW],
         want_kwh, work.room, work.taken_kwh[k],
@@ -145,7 +145,7 @@ def _needed_kw(rules: Rules, hours: Hours, i: int, cell: int, work: Work, kwh: f
 
 
 @compiled
-def _first_budget(
+def first_budget(
     slots: Slots,
     rules: Rules,
     hours: Hours,
@@ -163,7 +163,7 @@ def _first_budget(
     """
     for r in range(free_kw.shape[0]):
         work.budget_kw[r] = max(free_kw[r], lowest_kw)
-    _leave_room(rules, hours, i, work)
+    leave_room(rules, hours, i, work)
     first_kw, slot_h, into_h, left_h = math.inf, slots.slot_h, slots.into_h[i], slots.left_h[i, k]
     for slot in range(slots.prices.shape[1]):
         begins_h = max(slot * slot_h - into_h, 0.0)
@@ -199,7 +199,7 @@ def _best_budget(
     A budget under which the car could not charge at all is none where it needs enough for a stop.
     """
     if want_kwh * car[STORED] > WORTH_A_STOP_KWH:
-        lowest_kw = _first_budget(slots, rules, hours, terms, car, work, i, k, lowest_kw, free_kw)
+        lowest_kw = first_budget(slots, rules, hours, terms, car, work, i, k, lowest_kw, free_kw)
     best, best_kw, tried_kw = math.inf, lowest_kw, lowest_kw
     while True:
         bill, _ = _bill(slots, rules, hours, terms, car, work, i, k, want_kwh, tried_kw, free_kw)
@@ -273,7 +273,7 @@ def _fill_all(
             rest_h = min(slots.slot_h - slots.into_h[i], slots.left_h[i, k])
             step_h = min(terms.step_h, rest_h)
             running = cell_of(hours, i, 0.0)
-            now_kw[i, k] = _power_now(
+            now_kw[i, k] = power_now(
                 kwh, room_kwh(work.room, rules, hours, i, running), rest_h, step_h, powers_kw[k],
                 cars[k, LEAST_KW],
             )  # fmt: skip
@@ -346,12 +346,14 @@ class WaterFilling(Policy):
         spare_kwh = self._spare_kwh(view, wanted_kwh)
         rows = np.asarray(((wanted_kwh > 0.0) | (spare_kwh > 0.0)).any(axis=1))
         if rows.any():
-            of_rows = self._fill(view.of_rows(rows), wanted_kwh[rows], spare_kwh[rows])
+            of_rows = self._fill(view.of_rows(rows), rows, wanted_kwh[rows], spare_kwh[rows])
             now_kw[rows], budget_kw[rows] = of_rows
         return now_kw, budget_kw
 
-    def _fill(self, view: View, wanted_kwh: Floats, spare_kwh: Floats) -> tuple[Floats, Floats]:
-        """The same where every household has a car to fill."""
+    def _fill(
+        self, view: View, rows: Bools, wanted_kwh: Floats, spare_kwh: Floats
+    ) -> tuple[Floats, Floats]:
+        """The same of those households alone, where `rows` are True, that have a car to fill."""
         now_kw, budget_kw = np.zeros(view.plugged.shape), np.zeros(len(view.plugged))
         slots, (rules, hours) = slots_of(self.scenario, view), rules_and_hours(self.scenario, view)
         stored, cells = self._cars[:, STORED], hours.load_kwh.shape[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -216,7 +217,7 @@ class View:
             year_days_left=(1.0 - day / (2 * math.pi) % 1.0) * YEAR_DAYS,
         )
 
-    @property
+    @functools.cached_property
     def hour_of_day(self) -> Floats:
         """Local clock (h), from 0 to below 24."""
         angle = np.arctan2(self.of_house("hour_sin"), self.of_house("hour_cos"))
@@ -277,7 +278,7 @@ class View:
         """How much of the running slot has passed (h)."""
         return self.hour_of_day % self._layout.slot_h
 
-    @property
+    @functools.cached_property
     def month(self) -> Ints:
         """Month, 1 to 12."""
         angle = np.arctan2(self.of_house("day_sin"), self.of_house("day_cos"))
