@@ -57,3 +57,29 @@ def ppo(scenario: str, steps: int, seed: int, out: Path, **ends: Any) -> None:
 
         path = training.train_ppo(plan, show)
     click.echo(f"wrote {path}; use it with --policy {path}")
+
+
+@train.command()
+@click.option("--scenario", default="stockholm", show_default=True, help=SCENARIO_HELP)
+@click.option("--steps", type=click.IntRange(min=1), default=20_000_000, show_default=True,
+              help="Household-steps after which it ends, with the generation under way.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--minutes", type=click.FloatRange(min=0.0, min_open=True),
+              help="Stop after so long; the agent tells the command that repeats it.")  # fmt: skip
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True,
+              help="Processes; the result does not depend on them.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), default="tuned", show_default=True,
+              help="Folder of agent.npz and a checkpoint to go on from.")  # fmt: skip
+def tune(scenario: str, steps: int, seed: int, out: Path, **ends: Any) -> None:
+    """Tune the parameters of `water_filling` by CMA-ES.
+
+    Its candidates drive months of training worlds but the last, which judges them. The same command
+    gives the same agent on one machine; interrupted, it goes on where it stopped.
+    """
+    from baselines.learning import tune as tuning
+
+    chosen = named_scenario(scenario)
+    command = shlex.join(["ev-gym", "train", "tune", "--scenario", scenario, "--seed", str(seed)])
+    result = tuning.tune(chosen, steps, seed, out, **ends)
+    path = tuning.write_agent(result, chosen, command)
+    click.echo(f"wrote {path}; use it with --policy {path}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from baselines.learning.archive import read_archive
 from baselines.learning.features import Features
 from baselines.learning.network import Network
+from baselines.learning.tuned_rule import TunedFilling
 from baselines.policies.base import Policy
 from baselines.policies.view import Layout, View
 from ev_gym.runtime.arrays import Floats
 from ev_gym.scenario import Scenario
 
-NETWORK = "network"
+NETWORK, RULE = "network", "rule"
 
 
 def described_layout(layout: Layout) -> dict[str, Any]:
@@ -142,13 +143,27 @@ def _in_words(levels: Any) -> str:
     return " and ".join(f"{len(of_car)} up to {of_car[-1]:g}" for of_car in levels)
 
 
-KINDS = {NETWORK: NetworkAgent}
+def tuned_rule(path: str | Path, scenario: Scenario, continuous: bool, seed: int) -> TunedFilling:
+    """The rule whose parameters stand in a file; it runs on any scenario, as it reads by name.
+
+    Raises:
+        ValueError: for a file without parameters, or with such as the rule does not have.
+    """
+    arrays, manifest = read_archive(path)
+    names, values = manifest.get("parameters"), arrays.get("parameters")
+    if not isinstance(names, list) or values is None or values.shape != (len(names),):
+        raise ValueError(f"agent {str(path)!r} cannot be read: it holds no parameters by name")
+    parameters = dict(zip(map(str, names), values.tolist(), strict=True))
+    try:
+        return TunedFilling(scenario, continuous, seed, **parameters)
+    except ValueError as error:
+        raise ValueError(f"agent {str(path)!r} cannot be used: {error}") from None
 
 
-@functools.cache
-def _kind_of(path: str) -> str:
-    _, manifest = read_archive(path)
-    return str(manifest.get("kind"))
+KINDS: dict[str, Callable[[str | Path, Scenario, bool, int], Policy]] = {
+    NETWORK: NetworkAgent,
+    RULE: tuned_rule,
+}
 
 
 def agent_from(path: str | Path, scenario: Scenario, continuous: bool, seed: int) -> Policy:
@@ -157,7 +172,8 @@ def agent_from(path: str | Path, scenario: Scenario, continuous: bool, seed: int
     Raises:
         ValueError: for a file that holds no agent for this scenario.
     """
-    kind = _kind_of(str(path))
+    _, manifest = read_archive(path)
+    kind = str(manifest.get("kind"))
     if kind not in KINDS:
         raise ValueError(
             f"agent {str(path)!r} is of the kind {kind!r}; allowed: {', '.join(KINDS)}"

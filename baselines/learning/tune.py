@@ -25,6 +25,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,8 +35,11 @@ from tqdm import tqdm
 
 from baselines.comparison.plan import months_of
 from baselines.comparison.tasks import Task, reset_env
+from baselines.learning.agent import RULE
+from baselines.learning.archive import write_archive
 from baselines.learning.parameters import PARAMETERS
 from baselines.learning.tuned_rule import TunedFilling
+from ev_gym import __version__
 from ev_gym.runtime.arrays import Floats
 from ev_gym.scenario import Scenario
 from ev_gym.series.of_scenario import worlds_of
@@ -50,7 +54,8 @@ SPREAD = 0.1  # of the first generation, as a share of each parameter's range
 MARGIN = 0.02  # the first mean lies so far within the range
 # Seeds of the episodes that judge are numbered from here on, far beyond those of training.
 HELD_OUT_FROM = 10**9
-CHECKPOINT, RESULT = "tune.json", "tuned.json"
+CHECKPOINT, RESULT, AGENT = "tune.json", "tuned.json", "agent.npz"
+PACKAGES = ("numpy", "numba", "cma")
 LOW = np.array([one.low for one in PARAMETERS])
 HIGH = np.array([one.high for one in PARAMETERS])
 START = np.array([one.start for one in PARAMETERS])
@@ -368,6 +373,31 @@ class Tuning:
         path = self._folder / RESULT
         _write_json(path, result)
         return path
+
+
+def write_agent(result: Path, scenario: Scenario, command: str) -> Path:
+    """The agent's file of a result, beside it.
+
+    Args:
+        result: The file that `tune` wrote.
+        scenario: The scenario.
+        command: With which the tuning is repeated, up to its steps.
+    """
+    found = json.loads(result.read_text(encoding="utf-8"))
+    parameters = found["parameters"]
+    manifest = {
+        "kind": RULE,
+        "method": "tune",
+        "scenario": scenario.to_dict(),
+        "parameters": list(parameters),
+        "seed": found["seed"],
+        "steps": found["steps"],
+        "command": f"{command} --steps {found['steps']}",
+        "versions": {"ev_gym": __version__, **{name: version(name) for name in PACKAGES}},
+    }
+    path = result.with_name(AGENT)
+    write_archive(path, {"parameters": np.array(list(parameters.values()))}, manifest)
+    return path
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import baselines
 import ev_gym  # noqa: F401  # registers the env
-from baselines.learning.agent import NETWORK, described_layout, described_levels
+from baselines.learning.agent import NETWORK, RULE, described_layout, described_levels
 from baselines.learning.archive import MANIFEST, read_archive, write_archive
 from baselines.learning.features import Features
 from baselines.learning.network import Network
@@ -133,6 +133,43 @@ def test_another_tariff_and_car_of_the_same_layout_run(agent: str) -> None:
 def test_another_layout_or_charger_is_refused(agent: str, scenario: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         baselines.make_policy(agent, vector_env(scenario, 1))
+
+
+def test_a_rule_s_file_is_the_rule_with_its_parameters(tmp_path: Path) -> None:
+    path = tmp_path / "rule.npz"
+    manifest = {"kind": RULE, "parameters": ["reserve_soc", "load_factor"]}
+    write_archive(path, {"parameters": np.array([0.8, 1.3])}, manifest)
+    named = "baselines.learning.tuned_rule:TunedFilling(reserve_soc=0.8, load_factor=1.3)"
+    from_file, by_name = (
+        acted(vector_env("stockholm", 3), spec, steps=400) for spec in (str(path), named)
+    )
+    assert np.unique(from_file).size > 3
+    assert np.array_equal(from_file, by_name)
+
+
+@pytest.mark.parametrize(
+    ("names", "values", "message"),
+    [
+        (["reserve_soc"], [0.8, 0.9], "no parameters by name"),
+        ("reserve_soc", [0.8], "no parameters by name"),
+        (["reserve"], [0.8], "cannot be used: .*reserve"),
+        (["reserve_soc"], [7.0], "cannot be used: .*reserve_soc is 7.0"),
+    ],
+)
+def test_a_rule_of_other_parameters_is_refused(
+    tmp_path: Path, names: Any, values: list[float], message: str
+) -> None:
+    path = tmp_path / "rule.npz"
+    manifest = {"kind": RULE, "parameters": names}
+    write_archive(path, {"parameters": np.array(values)}, manifest)
+    with pytest.raises(ValueError, match=message):
+        baselines.make_policy(str(path), vector_env("stockholm", 1))
+
+
+def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
+    write_archive(tmp_path / "k.npz", {}, {"kind": "oracle"})
+    with pytest.raises(ValueError, match="of the kind 'oracle'; allowed: network, rule"):
+        baselines.make_policy(str(tmp_path / "k.npz"), vector_env("stockholm", 1))
 
 
 def test_equal_agents_are_equal_files(agent: str, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """`tune`: the same from one seed, also with an interruption or more workers; training worlds alone.
 
-Skips where cma is not installed, unless EV_GYM_REQUIRE_CMA=1.
+Skips where cma is not installed, unless EV_GYM_REQUIRE_LEARN=1.
 """
 
 from __future__ import annotations
@@ -12,18 +12,25 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import baselines.learning.tune as tuning
+import ev_gym  # noqa: F401  # registers the env
+from baselines import make_policy
+from baselines.cli.commands import main
 from baselines.comparison.tasks import Task, run_task
+from baselines.learning.archive import read_archive
 from baselines.learning.parameters import NEUTRAL, PARAMETERS
 from baselines.learning.tune import Progress, episode_costs, episodes_of, generation_costs, tune
+from baselines.learning.tuned_rule import TunedFilling
 from ev_gym.scenario import Scenario, as_scenario
 from tests.support.one_day import STOCKHOLM_DAY
 
 MISSING = importlib.util.find_spec("cma") is None
-REQUIRED = os.environ.get("EV_GYM_REQUIRE_CMA") == "1"
+REQUIRED = os.environ.get("EV_GYM_REQUIRE_LEARN") == "1"
 needs_cma = pytest.mark.skipif(MISSING and not REQUIRED, reason="needs cma")
 NEUTRAL_ROW = np.array([list(NEUTRAL.values())])
 DAY = Scenario.from_dict(STOCKHOLM_DAY)
@@ -121,3 +128,23 @@ def test_what_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     monkeypatch.setitem(sys.modules, "cma", missing)
     with pytest.raises(RuntimeError, match=r"pip install 'ev-gym\[learn\]'"):
         tune(DAY, 1, 1, tmp_path)
+
+
+@needs_cma
+def test_the_command_leaves_an_agent_that_is_the_rule(
+    small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("day.json").write_text('{"preset": "stockholm", "days": 1}')
+    command = ["train", "tune", "--scenario", "day.json", "--steps", "1", "--seed", "1"]
+    result = CliRunner().invoke(main, [*command, "--out", "t"])
+    assert result.exit_code == 0, result.output
+    found = json.loads(Path("t/tuned.json").read_text())
+    env: Any = gym.make("EVCharging-v0", scenario={"preset": "stockholm", "days": 1}).unwrapped
+    agent = make_policy("t/agent.npz", env)
+    assert isinstance(agent, TunedFilling)
+    np.testing.assert_array_equal(agent.parameters[0], list(found["parameters"].values()))
+    _, manifest = read_archive("t/agent.npz")
+    repeated = CliRunner().invoke(main, [*manifest["command"].split()[1:], "--out", "u"])
+    assert repeated.exit_code == 0, repeated.output
+    assert Path("u/agent.npz").read_bytes() == Path("t/agent.npz").read_bytes()
