@@ -62,7 +62,7 @@ def ppo(scenario: str, steps: int, seed: int, out: Path, **ends: Any) -> None:
 @train.command()
 @click.option("--scenario", default="stockholm", show_default=True, help=SCENARIO_HELP)
 @click.option("--steps", type=click.IntRange(min=1), default=20_000_000, show_default=True,
-              help="Household-steps after which it ends, with the generation under way.")  # fmt: skip
+              help="Household-steps after which it ends, generation by generation.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--minutes", type=click.FloatRange(min=0.0, min_open=True),
               help="Stop after so long; the agent tells the command that repeats it.")  # fmt: skip

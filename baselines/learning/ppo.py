@@ -58,16 +58,16 @@ class Settings:
         money: So many units of money are a reward of 1.
     """
 
-    rows: int = 256
-    rollout_steps: int = 96
+    rows: int = 1024
+    rollout_steps: int = 64
     discount: float = 0.998
     trace: float = 0.95
     learning_rate: float = 1e-3
-    epochs: int = 4
-    batch: int = 1024
+    epochs: int = 5
+    batch: int = 4096
     clip: float = 0.2
     entropy: float = 0.003
-    units: int = 64
+    units: int = 128
     money: float = 10.0
 
 
