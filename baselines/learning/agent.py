@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +43,11 @@ class NetworkAgent(Policy):
     and answered as well as what was learned carries over.
 
     Args:
-        path: File of the agent.
+        path: Of the agent's file, for messages.
+        arrays: What the file holds: see `network.Network`.
+        manifest: And what it says of itself.
         scenario: The scenario.
         continuous: Whether actions are fractions, or levels of the charger.
-        seed: Not used.
 
     Raises:
         ValueError: for a file that holds no such agent, or one of another layout of observations or
@@ -55,10 +56,16 @@ class NetworkAgent(Policy):
 
     remembers = True
 
-    def __init__(self, path: str | Path, scenario: Scenario, continuous: bool, seed: int) -> None:
-        super().__init__(scenario, continuous, seed)
-        arrays, manifest = read_archive(path)
-        self._path = str(path)
+    def __init__(
+        self,
+        path: str,
+        arrays: Mapping[str, NDArray[Any]],
+        manifest: Mapping[str, Any],
+        scenario: Scenario,
+        continuous: bool,
+    ) -> None:
+        super().__init__(scenario, continuous)
+        self._path = path
         self.trained_on = _trained_on(manifest)
         self._length = self._fitting(manifest)
         self._features = Features(scenario)
@@ -79,7 +86,7 @@ class NetworkAgent(Policy):
                 f"{len(self._features.names)} and {choices}"
             )
 
-    def _fitting(self, manifest: dict[str, Any]) -> int:
+    def _fitting(self, manifest: Mapping[str, Any]) -> int:
         """The length of the observations that the agent was trained on."""
         levels = described_levels(self)
         if manifest.get("levels") != levels:
@@ -131,7 +138,7 @@ class NetworkAgent(Policy):
         return np.where(view.plugged, fractions, 0.0)
 
 
-def _trained_on(manifest: dict[str, Any]) -> str:
+def _trained_on(manifest: Mapping[str, Any]) -> str:
     scenario = manifest.get("scenario")
     name = scenario.get("name", "?") if isinstance(scenario, dict) else "?"
     return f"{name}, seed {manifest.get('seed', '?')}, {manifest.get('steps', 0):,} steps"
@@ -143,39 +150,41 @@ def _in_words(levels: Any) -> str:
     return " and ".join(f"{len(of_car)} up to {of_car[-1]:g}" for of_car in levels)
 
 
-def tuned_rule(path: str | Path, scenario: Scenario, continuous: bool, seed: int) -> TunedFilling:
+def tuned_rule(
+    path: str,
+    arrays: Mapping[str, NDArray[Any]],
+    manifest: Mapping[str, Any],
+    scenario: Scenario,
+    continuous: bool,
+) -> TunedFilling:
     """The rule whose parameters stand in a file; it runs on any scenario, as it reads by name.
 
     Raises:
         ValueError: for a file without parameters, or with such as the rule does not have.
     """
-    arrays, manifest = read_archive(path)
     names, values = manifest.get("parameters"), arrays.get("parameters")
     if not isinstance(names, list) or values is None or values.shape != (len(names),):
-        raise ValueError(f"agent {str(path)!r} cannot be read: it holds no parameters by name")
+        raise ValueError(f"agent {path!r} cannot be read: it holds no parameters by name")
     parameters = dict(zip(map(str, names), values.tolist(), strict=True))
     try:
-        return TunedFilling(scenario, continuous, seed, **parameters)
+        return TunedFilling(scenario, continuous, **parameters)
     except ValueError as error:
-        raise ValueError(f"agent {str(path)!r} cannot be used: {error}") from None
+        raise ValueError(f"agent {path!r} cannot be used: {error}") from None
 
 
-KINDS: dict[str, Callable[[str | Path, Scenario, bool, int], Policy]] = {
-    NETWORK: NetworkAgent,
-    RULE: tuned_rule,
-}
+KINDS: dict[str, Callable[..., Policy]] = {NETWORK: NetworkAgent, RULE: tuned_rule}
 
 
-def agent_from(path: str | Path, scenario: Scenario, continuous: bool, seed: int) -> Policy:
+def agent_from(path: str | Path, scenario: Scenario, continuous: bool) -> Policy:
     """The policy in an agent's file.
 
     Raises:
         ValueError: for a file that holds no agent for this scenario.
     """
-    _, manifest = read_archive(path)
+    arrays, manifest = read_archive(path)
     kind = str(manifest.get("kind"))
     if kind not in KINDS:
         raise ValueError(
             f"agent {str(path)!r} is of the kind {kind!r}; allowed: {', '.join(KINDS)}"
         )
-    return KINDS[kind](path, scenario, continuous, seed)
+    return KINDS[kind](str(path), arrays, manifest, scenario, continuous)

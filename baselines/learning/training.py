@@ -130,11 +130,8 @@ def score(learner: Learner, training: Training, held_out: HeldOut) -> Score:
 
 
 def _agent(learner: Learner, training: Training) -> Policy:
-    path = training.out / f"{AGENT}.trial"
-    write_archive(path, learner.arrays(), manifest_of(learner, training))
-    agent = NetworkAgent(path, training.scenario, continuous=False, seed=0)
-    path.unlink()
-    return agent
+    manifest = manifest_of(learner, training)
+    return NetworkAgent(AGENT, learner.arrays(), manifest, training.scenario, continuous=False)
 
 
 def manifest_of(learner: Learner, training: Training) -> dict[str, Any]:

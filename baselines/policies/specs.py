@@ -229,7 +229,7 @@ def policy_from_spec(
     if spec.is_agent:
         # By name, as built-in policies are: what learns stands above policies.
         agents = importlib.import_module("baselines.learning.agent")
-        target = agents.agent_from(spec.target, scenario, continuous, seed)
+        target = agents.agent_from(spec.target, scenario, continuous)
     elif spec.is_model:
         from baselines.policies.stable_baselines3 import TrainedModel
 

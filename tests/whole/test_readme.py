@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pkgutil
 import re
@@ -33,6 +34,11 @@ PICTURES = "https://raw.githubusercontent.com/ev-gym/ev-gym/main/"
 
 def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+(LEARNING_BLOCK,) = [block for block in blocks("sh") if block.startswith("ev-gym train")]
+LEARNING = [shlex.split(line)[1:] for line in LEARNING_BLOCK.splitlines()]
+SHORT = ["--households", "1", "--days", "1", "--no-bound", "--no-steps", "--quiet"]
 
 
 def test_python_blocks_run_in_order(
@@ -106,6 +112,7 @@ def test_ev_gym_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(tmp_path)
     lines = [line for block in blocks("sh") for line in block.splitlines()]
     commands = [shlex.split(line)[1:] for line in lines if line.startswith("ev-gym ")]
+    commands = [command for command in commands if command not in LEARNING]
     known = {"scenarios", "run", "benchmark", "drive", "bill"}
     assert {command[0] for command in commands} == known
     for command in commands:
@@ -118,6 +125,23 @@ def test_ev_gym_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert (tmp_path / "run" / "battery_log.csv").exists()
     assert (tmp_path / "compared" / "summary.csv").exists()
     assert (tmp_path / "bill" / "invoices.csv").exists()
+
+
+def test_the_commands_that_learn_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped at once; the benchmark of what they leave is shortened."""
+    missing = [name for name in ("torch", "cma") if importlib.util.find_spec(name) is None]
+    if missing and os.environ.get("EV_GYM_REQUIRE_LEARN") != "1":
+        pytest.skip(f"needs {', '.join(missing)}: pip install 'ev-gym[learn]'")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(benchmark, "_write_pictures", lambda *_: [])  # other tests draw them
+    assert [command[0] for command in LEARNING] == ["train", "train", "benchmark"]
+    for command in LEARNING:
+        shorter = ["--minutes", "0.0001"] if command[0] == "train" else SHORT
+        result = CliRunner().invoke(main, [*command, *shorter])
+        assert result.exit_code == 0, result.output
+    summary = (tmp_path / "learned" / "summary.csv").read_text(encoding="utf-8")
+    assert "trained/agent.npz" in summary
+    assert "tuned/agent.npz" in summary
 
 
 def test_the_two_commands_stand_where_ci_finds_them() -> None:
