@@ -145,9 +145,11 @@ def _trained_on(manifest: Mapping[str, Any]) -> str:
 
 
 def _in_words(levels: Any) -> str:
-    if not isinstance(levels, list):
-        return "of no car"
-    return " and ".join(f"{len(of_car)} up to {of_car[-1]:g}" for of_car in levels)
+    try:
+        ends = [(len(of_car), float(of_car[0]), float(of_car[-1])) for of_car in levels]
+    except (TypeError, ValueError, IndexError, KeyError):  # a file may hold anything
+        return f"{levels!r}"
+    return " and ".join(f"{count} from {first:g} to {last:g}" for count, first, last in ends)
 
 
 def tuned_rule(

@@ -123,8 +123,8 @@ def test_another_tariff_and_car_of_the_same_layout_run(agent: str) -> None:
 @pytest.mark.parametrize(
     ("scenario", "message"),
     [
-        ("stockholm-villa", "levels 12 up to 1"),
-        ({"preset": "stockholm", "charger": {"max_current_a": 10}}, "levels 12 up to 1"),
+        ("stockholm-villa", "levels 12 from 0 to 1"),
+        ({"preset": "stockholm", "charger": {"max_current_a": 10}}, "levels 12 from 0 to 1"),
         ({"preset": "stockholm", "price_window": "hourly"}, "other observations.*price_m0000"),
         ({"preset": "stockholm", "tariff": {"peaks": [*FLEMISH["peaks"], *FLEMISH["peaks"]]}},
          "other observations.*peak_kw"),
@@ -164,6 +164,15 @@ def test_a_rule_of_other_parameters_is_refused(
     write_archive(path, {"parameters": np.array(values)}, manifest)
     with pytest.raises(ValueError, match=message):
         baselines.make_policy(str(path), vector_env("stockholm", 1))
+
+
+@pytest.mark.parametrize("levels", [None, 7, [[]], ["a"], [{}]])
+def test_levels_that_are_none_are_refused(tmp_path: Path, levels: Any) -> None:
+    env = vector_env("stockholm", 1)
+    length = env.single_observation_space.shape[0]
+    path = write_agent(tmp_path / "l.npz", env.scenario, length, levels=levels)
+    with pytest.raises(ValueError, match="trained with the charger's levels"):
+        baselines.make_policy(str(path), env)
 
 
 def test_an_unknown_kind_is_refused(tmp_path: Path) -> None:
