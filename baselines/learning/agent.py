@@ -14,6 +14,7 @@ from baselines.learning.features import Features
 from baselines.learning.network import Network
 from baselines.learning.tuned_rule import TunedFilling
 from baselines.policies.base import Policy
+from baselines.policies.model_marker import levels_of
 from baselines.policies.view import Layout, View
 from ev_gym.runtime.arrays import Floats
 from ev_gym.scenario import Scenario
@@ -28,11 +29,6 @@ def described_layout(layout: Layout) -> dict[str, Any]:
         name: [place.start, place.stop, offset[place.start], factor[place.start]]
         for name, place in layout.slices.items()
     }
-
-
-def described_levels(policy: Policy) -> list[list[float]]:
-    """The levels of each car's action as JSON."""
-    return [levels.tolist() for levels in policy.levels]
 
 
 class NetworkAgent(Policy):
@@ -88,7 +84,7 @@ class NetworkAgent(Policy):
 
     def _fitting(self, manifest: Mapping[str, Any]) -> int:
         """The length of the observations that the agent was trained on."""
-        levels = described_levels(self)
+        levels = levels_of(self.levels)
         if manifest.get("levels") != levels:
             raise ValueError(
                 f"agent {self._path!r} was trained with the charger's levels "

@@ -3,8 +3,7 @@
 An observation holds 144 prices; what decides is how the running one stands among those before
 departure. An observation knows no yesterday; what decides is whether today is cheap, and how high a
 peak the house will set by itself. So prices become ranks, and a memory keeps what past days were
-like. The same code runs in training and in the policy, row by row in plain arithmetic, so a row has
-the same numbers whatever rows stand beside it.
+like. The same code runs in training and in the policy, and no row looks at another.
 
 All numbers are of the order of 1: kW by the connection's or the car's, prices by their own mean.
 """
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from baselines.policies.peaks import below_peak_kw
 from baselines.policies.view import OBSERVED_ZERO_KWH, View
+from ev_gym.physics.charger import FLOOR_A
 from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import compiled
 from ev_gym.runtime.durations import DAY_H, HOUR_MIN
@@ -191,8 +191,7 @@ class Features:
         self.scenario = scenario
         limits = [at_charger(vehicle, scenario.charger) for vehicle in scenario.vehicles]
         self._max_kw = np.array([limit.max_kw for limit in limits])
-        self._least_kw = np.array([6.0 * limit.kw_per_a for limit in limits])
-        self._battery_kwh = np.array([vehicle.battery_kwh for vehicle in scenario.vehicles])
+        self._least_kw = np.array([FLOOR_A * limit.kw_per_a for limit in limits])
         self._step_h = scenario.time_step_min / HOUR_MIN
         self._rules = len(scenario.tariff.peaks)
         self.names = (
@@ -250,10 +249,9 @@ class Features:
 
     def _house(self, view: View, memory: Memory, typical: Floats) -> list[Floats]:
         most_kw = self._max_kw.max()
-        angle = 2.0 * np.pi * view.hour_of_day / DAY_H
         return [
-            np.sin(angle),
-            np.cos(angle),
+            view.of_house("hour_sin"),
+            view.of_house("hour_cos"),
             view.of_house("day_sin"),
             view.of_house("day_cos"),
             view.of_house("weekend"),

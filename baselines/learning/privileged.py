@@ -34,7 +34,7 @@ from ev_gym.physics.power_charge import (
 )
 from ev_gym.runtime.arrays import Floats
 from ev_gym.runtime.compiling import compiled
-from ev_gym.runtime.durations import DAY_MIN, HOUR_MIN
+from ev_gym.runtime.durations import DAY_MIN, HOUR_MIN, QUARTER_MIN
 from ev_gym.runtime.records import HouseholdState, Records
 from ev_gym.simulation.simulator import Simulator
 
@@ -144,4 +144,4 @@ def _months(simulator: Simulator) -> tuple[NDArray[np.int64], Floats]:
 
 
 def _slot(settings: Any, hour: int) -> int:
-    return hour * 4 >> int(settings["load_shift"])
+    return hour * (HOUR_MIN // QUARTER_MIN) >> int(settings["load_shift"])

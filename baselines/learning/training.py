@@ -20,12 +20,14 @@ from typing import Any, NamedTuple
 
 import torch
 
-from baselines.learning.agent import NETWORK, NetworkAgent, described_layout, described_levels
+from baselines.learning.agent import NETWORK, NetworkAgent, described_layout
 from baselines.learning.archive import write_archive
 from baselines.learning.features import Features
-from baselines.learning.held_out import HeldOut, Score
+from baselines.learning.held_out import HeldOut
 from baselines.learning.ppo import Learner, Settings
 from baselines.policies.base import Policy
+from baselines.policies.model_marker import levels_of
+from baselines.policies.stable_baselines3 import one_thread
 from ev_gym import __version__
 from ev_gym.scenario import Scenario
 
@@ -91,7 +93,7 @@ def train_ppo(training: Training, report: Callable[[Report], None] = lambda _: N
             "training: 'month', as the power charge is counted by months"
         )
     training.out.mkdir(parents=True, exist_ok=True)
-    with _one_thread(), _tensorboard(training.out) as write:
+    with one_thread(), _tensorboard(training.out) as write:
         return _train(training, report, write)
 
 
@@ -112,7 +114,7 @@ def _train(
         done = learner.steps >= end or late
         if done or learner.steps * SCORES // training.steps > before * SCORES // training.steps:
             held_out = held_out or HeldOut(training.scenario, HELD_OUT_HOUSES)
-            cost = score(learner, training, held_out).cost
+            cost = held_out.cost(_agent(learner, training))
             curve.append((learner.steps, round(spent, 1), round(cost, 2)))
             told = {**told, "held_out_cost": cost}
             _save(training, learner, curve)
@@ -122,11 +124,6 @@ def _train(
         if done:
             break
     return training.out / AGENT
-
-
-def score(learner: Learner, training: Training, held_out: HeldOut) -> Score:
-    """What the agent as it is now pays in held-out months."""
-    return held_out.score(lambda env: _agent(learner, training))
 
 
 def _agent(learner: Learner, training: Training) -> Policy:
@@ -143,7 +140,7 @@ def manifest_of(learner: Learner, training: Training) -> dict[str, Any]:
         "method": "ppo",
         "scenario": training.scenario.to_dict(),
         "layout": described_layout(layout),
-        "levels": described_levels(policy),
+        "levels": levels_of(policy.levels),
         "features": list(Features(training.scenario).names),
         "seed": training.seed,
         "steps": learner.steps,
@@ -192,17 +189,6 @@ def _identity(training: Training) -> str:
             "torch": version("torch"),
         }
     )
-
-
-@contextlib.contextmanager
-def _one_thread() -> Any:
-    """Let torch add in one order, whatever the number of cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 @contextlib.contextmanager

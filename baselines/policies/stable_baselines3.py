@@ -152,7 +152,7 @@ class TrainedModel(Policy):
             seen = convert(seen, self._scales)
         if self._normalize is not None:
             seen = self._normalize(seen)
-        with _one_thread():
+        with one_thread():
             answer, _ = self._model.predict(seen, deterministic=True)
         return self.act(self._fractions(answer), single=observation.ndim == 1)
 
@@ -282,7 +282,7 @@ def _load(path: str, archive: Path, name: str) -> Any:
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Let torch run on one thread: on several it adds in another order, to other last digits."""
     torch = importlib.import_module("torch")  # not by name: it has no types where it is missing
     threads = torch.get_num_threads()

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 import baselines
 import ev_gym  # noqa: F401  # registers the env
-from baselines.learning.agent import NETWORK, RULE, described_layout, described_levels
+from baselines.learning.agent import NETWORK, RULE, described_layout
 from baselines.learning.archive import MANIFEST, read_archive, write_archive
 from baselines.learning.features import Features
 from baselines.learning.network import Network
 from baselines.policies.base import Policy
+from baselines.policies.model_marker import levels_of
 from ev_gym.scenario import Scenario, as_scenario
 from tests.support.any_tariffs import FLEMISH
 
@@ -46,7 +47,7 @@ def write_agent(path: Path, scenario: Scenario, length: int, **changes: Any) -> 
         "kind": NETWORK,
         "scenario": scenario.to_dict(),
         "layout": described_layout(policy.layouts[length]),
-        "levels": described_levels(policy),
+        "levels": levels_of(policy.levels),
         "features": list(names),
         "seed": 0,
         "steps": 1000,

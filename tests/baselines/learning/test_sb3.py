@@ -11,7 +11,6 @@ import importlib.util
 import os
 import sys
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,10 @@ from tests.support.one_day import A_DAY, THREE_CARS_DAY, VILLA_DAY
 
 MISSING = importlib.util.find_spec("stable_baselines3") is None
 REQUIRED = os.environ.get("EV_GYM_REQUIRE_SB3") == "1"
-pytestmark = pytest.mark.skipif(MISSING and not REQUIRED, reason="needs stable-baselines3")
+pytestmark = [
+    pytest.mark.skipif(MISSING and not REQUIRED, reason="needs stable-baselines3"),
+    pytest.mark.usefixtures("one_thread"),
+]
 
 if not MISSING or REQUIRED:
     with warnings.catch_warnings():
@@ -50,14 +52,6 @@ if not MISSING or REQUIRED:
     from baselines.learning.sb3 import NOTHING, VecEnv, save
 else:
     VecEnvWrapper = object
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def test_without_the_library_the_error_names_what_to_install(

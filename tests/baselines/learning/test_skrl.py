@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,10 @@ from tests.support.library_examples import run_examples
 
 MISSING = importlib.util.find_spec("skrl") is None
 REQUIRED = os.environ.get("EV_GYM_REQUIRE_SKRL") == "1"
-pytestmark = pytest.mark.skipif(MISSING and not REQUIRED, reason="needs skrl")
+pytestmark = [
+    pytest.mark.skipif(MISSING and not REQUIRED, reason="needs skrl"),
+    pytest.mark.usefixtures("one_thread"),
+]
 
 if not MISSING or REQUIRED:
     with warnings.catch_warnings():
@@ -51,14 +53,6 @@ if not MISSING or REQUIRED:
 
             def compute(self, inputs: Any, role: str) -> Any:
                 return self.net(inputs["observations"]), {}
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def vector(mode: str, kind: Any = two.TwoStatesVectorEnv, rows: int = 8) -> Any:

@@ -10,7 +10,6 @@ import importlib.util
 import os
 import sys
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from tests.support.one_day import A_DAY, VILLA_DAY
 MISSING = importlib.util.find_spec("tianshou") is None
 REQUIRED = os.environ.get("EV_GYM_REQUIRE_TIANSHOU") == "1"
 pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
     pytest.mark.skipif(MISSING and not REQUIRED, reason="needs tianshou"),
     # torch, of the scheduler that each of Tianshou's optimisers brings
     pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*"),
@@ -43,14 +43,6 @@ if not MISSING or REQUIRED:
         from tianshou.utils.net.discrete import DiscreteActor, DiscreteCritic
 
     from baselines.learning.tianshou import VectorEnv
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def disabled(rows: int, scenario: Any, **others: Any) -> EVChargingVectorEnv:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from tests.support.one_day import A_DAY
 MISSING = importlib.util.find_spec("torchrl") is None
 REQUIRED = os.environ.get("EV_GYM_REQUIRE_TORCHRL") == "1"
 pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
     pytest.mark.skipif(MISSING and not REQUIRED, reason="needs torchrl"),
     pytest.mark.filterwarnings("ignore"),  # TorchRL and tensordict, of their own deprecations
 ]
@@ -37,14 +37,6 @@ if not MISSING or REQUIRED:
         from torchrl.modules import MLP, ProbabilisticActor, ValueOperator
         from torchrl.objectives import ClipPPOLoss
         from torchrl.objectives.value import GAE
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def test_by_id_or_wrapped_it_is_the_env_itself() -> None:
